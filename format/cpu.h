@@ -1,0 +1,38 @@
+/*
+ * The processor features an image may need: one row each, so that what the
+ * tracer records, the loader compares and the inspector prints is one table.
+ * The words hold the CPUID outputs named below, cut to the table's bits.
+ */
+#ifndef SNAPIMG_CPU_H
+#define SNAPIMG_CPU_H
+
+#include "layout.h"
+
+/* Which CPUID output a word of snapimg_machine.cpu_features is. */
+enum snapimg_cpu_word {
+	SNAPIMG_CPU_1_ECX,
+	SNAPIMG_CPU_1_EDX,
+	SNAPIMG_CPU_7_EBX,
+	SNAPIMG_CPU_7_ECX,
+	SNAPIMG_CPU_7_EDX,
+	SNAPIMG_CPU_7_1_EAX,
+	SNAPIMG_CPU_D_1_EAX,
+	SNAPIMG_CPU_80000001_ECX,
+	SNAPIMG_CPU_80000001_EDX,
+	SNAPIMG_CPU_14_0_EBX_RESERVED,
+	SNAPIMG_CPU_XCR0_LOW, /* xgetbv(0): what the kernel enabled */
+	SNAPIMG_CPU_RESERVED,
+};
+
+struct snapimg_cpu_feature {
+	uint8_t word; /* enum snapimg_cpu_word */
+	uint8_t bit;
+	char name[14]; /* as /proc/cpuinfo has it; inline, so that the table needs no relocation */
+};
+extern const struct snapimg_cpu_feature snapimg_cpu_features[];
+extern const uint32_t snapimg_cpu_feature_count;
+
+/* Reads this machine's words, cut to the table's bits (about 6 us a CPUID leaf under virtualisation). */
+void snapimg_cpu_read(uint32_t words[SNAPIMG_CPU_WORDS]);
+
+#endif

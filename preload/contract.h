@@ -1,0 +1,64 @@
+/*
+ * The protocol between the shim (or a program that includes snap.h), the
+ * tracer and the loader. All three include this header and check its version.
+ *
+ * 1. Markers. A program reaches a point of its own by prctl(2) with the marker
+ *    as option: the kernel answers EINVAL to an option it does not know, so a
+ *    marker is harmless where nobody traces; the tracer sees it through its
+ *    seccomp filter before it is made. At `main` no filter is wanted, so the
+ *    shim, which only exists where the tracer put it, executes int3 instead.
+ *
+ * 2. Resume blocks. Every translation unit that includes snap.h, and the shim,
+ *    has one struct snap_resume in the ELF section "snap_resume". The tracer
+ *    finds them through the section headers of the mapped files and names them
+ *    in the image; the loader fills them before the program runs on.
+ *
+ * 3. The shim's orders: the tracer puts SNAP_SHIM_VARIABLE and LD_PRELOAD into
+ *    the environment of a new program at its exec stop; the shim takes both out
+ *    again before anything of the program runs.
+ */
+#ifndef SNAP_CONTRACT_H
+#define SNAP_CONTRACT_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SNAP_CONTRACT_VERSION = 1 };
+
+/* prctl(SNAP_MARKER, request, SNAP_CONTRACT_VERSION, 0, 0) */
+enum { SNAP_MARKER = 0x50414e53 }; /* "SNAP" */
+enum snap_request {
+	SNAP_REQUEST_HERE = 1, /* freeze here; returns SNAP_RESUMED in the restored program */
+};
+enum { SNAP_RESUMED = 1 };
+
+/* At the shim's int3 in place of main: rax = SNAP_MAIN_MAGIC, r11 = SNAP_CONTRACT_VERSION, r10 = address
+ * of `environ`; rdi, rsi, rdx = main's argc, argv, envp, which the loader replaces. */
+#define SNAP_MAIN_MAGIC 0x6e69616d50414e53ull /* "SNAPmain" */
+
+#define SNAP_RESUME_SECTION "snap_resume"
+
+struct snap_callback {
+	void (*function)(void *argument);
+	void *argument;
+	struct snap_callback *next;
+};
+
+struct snap_resume {
+	uint32_t version;  /* SNAP_CONTRACT_VERSION; the tracer refuses another */
+	uint32_t restored; /* how many restores this process has behind it: 0 before the first */
+	int64_t argc;      /* of the restored program; 0 before */
+	char **argv;
+	char **envp;
+	struct snap_callback *callbacks; /* called newest first by the loader, on the program's stack,
+	                                    with all signals blocked, as its last act */
+	uint64_t reserved[2];
+};
+static_assert(sizeof(struct snap_resume) == 56, "resume block layout");
+
+/* "SNAP_SHIM=<version>:<flags>:<hex address of the string that LD_PRELOAD was, or 0>" */
+#define SNAP_SHIM_VARIABLE "SNAP_SHIM"
+enum { SNAP_SHIM_MARK_MAIN = 1 };
+
+#endif
