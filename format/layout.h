@@ -145,16 +145,20 @@ struct snapimg_process {
 	uint32_t pid; /* as it was */
 	uint32_t flags;
 	uint32_t executable; /* string: absolute path */
-	uint32_t cwd;        /* string: absolute path */
-	uint32_t umask;
+	uint32_t cwd;        /* string: absolute path the program went to; "": the caller's, as it was inherited */
+	uint32_t umask;      /* SNAPIMG_UMASK_INHERITED: the caller's */
 	uint32_t personality;
 	uint32_t parent_death_signal; /* 0: none */
 	uint32_t thread_count;
 	/* struct prctl_mm_map of the kernel, in its order (include/uapi/linux/prctl.h) */
 	uint64_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack;
 	uint64_t timer_slack_ns; /* 0: leave the caller's */
+	uint32_t fixed_arguments; /* how many leading arguments new ones don't replace: 1 (argv[0]), or up to
+	                             the script's name where the kernel put an interpreter before it (#!) */
+	uint32_t reserved_zero;
 };
-static_assert(sizeof(struct snapimg_process) == 96, "process layout");
+static_assert(sizeof(struct snapimg_process) == 104, "process layout");
+#define SNAPIMG_UMASK_INHERITED 0xffffffffu
 
 /* General registers in the order of the kernel's struct user_regs_struct (x86-64), ready to be resumed. */
 #define SNAPIMG_REGISTERS(X)                                                                       \
