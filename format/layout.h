@@ -31,7 +31,13 @@ enum {
 	SNAPIMG_BUILD_ID_MAX = 32,
 	SNAPIMG_COMM_SIZE = 16,           /* TASK_COMM_LEN of the kernel */
 	SNAPIMG_DIGEST_SIZE = 16,
+	SNAPIMG_AUXV_MAX = 64,            /* entries; the kernel's own saved_auxv is smaller */
+	SNAPIMG_DESCRIPTOR_MAX = 1 << 20, /* numbers are below it */
+	SNAPIMG_XSTATE_MIN = 576,         /* XSAVE: the legacy area and the XSTATE header */
+	SNAPIMG_RESUME_SIZE = 56,         /* one struct snap_resume of preload/contract.h */
 };
+/* x86-64 user addresses end at or below this (Documentation/arch/x86/x86_64/mm.rst). */
+#define SNAPIMG_TASK_SIZE_MAX (UINT64_C(1) << 47)
 
 /* Architectures: the ELF e_machine numbers. */
 enum { SNAPIMG_ARCH_X86_64 = 62 };
@@ -62,28 +68,29 @@ struct snapimg_header {
 	uint8_t digest[SNAPIMG_DIGEST_SIZE]; /* XXH3-128, canonical (big-endian) form, of the header area
 	                                        with this field zero, followed by the section table */
 };
-static_assert(sizeof(struct snapimg_header) == 88, "header layout");
+static_assert(sizeof(struct snapimg_header) == 80, "header layout");
 static_assert(offsetof(struct snapimg_header, required_features) == 24, "header layout");
-static_assert(offsetof(struct snapimg_header, digest) == 72, "header layout");
+static_assert(offsetof(struct snapimg_header, digest) == 64, "header layout");
 
 enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type refuses the image */
 
-/* X(NAME, number, record size, 0 for bytes, how many records: '1' exactly one, '*' any, text) */
+/* X(NAME, number, record size, how many records: '1' exactly one, '+' at least one, '*' any, text).
+ * A section without bytes is not written. */
 #define SNAPIMG_SECTIONS(X)                                                                        \
 	X(DATA, 1, 1, '*', "page data")                                                                \
-	X(STRINGS, 2, 1, '*', "strings")                                                               \
+	X(STRINGS, 2, 1, '+', "strings")                                                               \
 	X(ORIGIN, 3, sizeof(struct snapimg_origin), '1', "origin")                                     \
 	X(MACHINE, 4, sizeof(struct snapimg_machine), '1', "machine")                                  \
 	X(PROCESS, 5, sizeof(struct snapimg_process), '1', "process")                                  \
-	X(THREADS, 6, sizeof(struct snapimg_thread), '*', "threads")                                   \
-	X(XSTATE, 7, 1, '*', "extended register state")                                                \
+	X(THREADS, 6, sizeof(struct snapimg_thread), '+', "threads")                                   \
+	X(XSTATE, 7, 1, '+', "extended register state")                                                \
 	X(FILES, 8, sizeof(struct snapimg_file), '*', "files")                                         \
-	X(MAPPINGS, 9, sizeof(struct snapimg_mapping), '*', "mappings")                                \
+	X(MAPPINGS, 9, sizeof(struct snapimg_mapping), '+', "mappings")                                \
 	X(EXTENTS, 10, sizeof(struct snapimg_extent), '*', "extents")                                  \
 	X(RUNS, 11, sizeof(struct snapimg_run), '*', "page runs")                                      \
 	X(DESCRIPTORS, 12, sizeof(struct snapimg_descriptor), '*', "descriptors")                      \
 	X(SIGNALS, 13, sizeof(struct snapimg_sigaction), '*', "signal actions")                        \
-	X(ARGUMENTS, 14, 1, '*', "arguments")       /* argv, each NUL-terminated */                    \
+	X(ARGUMENTS, 14, 1, '+', "arguments")       /* argv, each NUL-terminated */                    \
 	X(ENVIRONMENT, 15, 1, '*', "environment")   /* envp, each NUL-terminated */                    \
 	X(AUXV, 16, sizeof(struct snapimg_auxv), '*', "auxiliary vector") /* without the AT_NULL */    \
 	X(FIXUPS, 17, sizeof(struct snapimg_fixup), '*', "fix-ups")
@@ -296,11 +303,14 @@ enum snapimg_descriptor_kind {
 	SNAPIMG_DESCRIPTOR_DUPLICATE = 3, /* the same open file description as descriptor `source`, an earlier record */
 	SNAPIMG_DESCRIPTOR_CLOSED = 4,    /* one of 0, 1, 2 that the program closed */
 };
+/* Access mode, NOCTTY, APPEND, NONBLOCK, DSYNC, ASYNC, DIRECT, LARGEFILE, DIRECTORY, NOFOLLOW, NOATIME, SYNC and
+ * PATH (include/uapi/asm-generic/fcntl.h): nothing that creates, truncates, or closes on exec. */
+enum { SNAPIMG_OPEN_FLAGS = 015776403 };
 struct snapimg_descriptor {
 	uint64_t position;
 	int32_t number;
 	uint32_t kind;
-	uint32_t flags; /* open(2) flags, Linux x86-64 numbers, without O_CLOEXEC */
+	uint32_t flags; /* open(2) flags, Linux x86-64 numbers, among SNAPIMG_OPEN_FLAGS */
 	uint32_t close_on_exec;
 	uint32_t file; /* index + 1 in FILES */
 	int32_t source;
