@@ -1,0 +1,132 @@
+/*
+ * The resume area: what stays of a restore. Its first page is the code that
+ * takes the loader away; behind it lie the register frame and the arguments
+ * and environment as execve(2) would lay them out. It is built in the zone,
+ * before the kernel's first stack (which holds the caller's strings) goes, and
+ * moved to an address the kernel chooses once the program's mappings are in place.
+ */
+#include <linux/mman.h>
+
+#include "loader.h"
+#include "memory.h"
+#include "message.h"
+#include "resume_x86_64.h"
+#include "syscall_x86_64.h"
+#include "zone.h"
+
+/* A list of strings: NUL-terminated vector, or NUL-separated bytes of the image. */
+struct strings {
+	char **vector;
+	const char *bytes;
+	uint64_t count;
+	uint64_t size; /* of all, with their NULs */
+};
+
+static struct strings from_vector(char **vector)
+{
+	struct strings strings = {.vector = vector};
+	for (; vector[strings.count] != NULL; strings.count++)
+		strings.size += strlen(vector[strings.count]) + 1;
+	return strings;
+}
+
+static struct strings from_section(enum snapimg_section_type type)
+{
+	const struct snapimg_view *view = &loader.image.section[type];
+	struct strings strings = {.bytes = view->bytes, .size = view->size};
+	for (uint64_t at = 0; at < view->size; at += strlen(strings.bytes + at) + 1)
+		strings.count++;
+	return strings;
+}
+
+/* Copies the strings to *at and their addresses to *slot, and moves both behind. */
+static void lay_out(const struct strings *strings, char ***slot, char **at)
+{
+	const char *from = strings->bytes;
+	for (uint64_t i = 0; i < strings->count; i++) {
+		if (strings->vector != NULL)
+			from = strings->vector[i];
+		uint64_t size = strlen(from) + 1;
+		memcpy(*at, from, size);
+		*(*slot)++ = *at;
+		*at += size;
+		from += size;
+	}
+}
+
+/* argv[0] (and a script's name behind its interpreter) are always the recorded ones: the program looks
+ * for its files by them. */
+static struct strings fixed_arguments(const struct strings *recorded)
+{
+	struct strings fixed = {.bytes = recorded->bytes};
+	while (fixed.count < snapimg_get_process(&loader.image)->fixed_arguments &&
+	       fixed.count < recorded->count) {
+		fixed.size += strlen(fixed.bytes + fixed.size) + 1;
+		fixed.count++;
+	}
+	return fixed;
+}
+
+void arguments_stage(void)
+{
+	struct strings recorded = from_section(SNAPIMG_SECTION_ARGUMENTS);
+	struct strings fixed = loader.options.arguments_given ? fixed_arguments(&recorded) : recorded;
+	struct strings given = {0};
+	if (loader.options.arguments_given)
+		given = from_vector(loader.options.arguments);
+	struct strings environment = from_vector(loader.stack.envp);
+
+	struct resume_area *area = &loader.area;
+	uint64_t frame_size = resume_frame_size();
+	area->argc = fixed.count + given.count;
+	area->envc = environment.count;
+	area->frame = 4096;
+	area->argv = area->frame + frame_size;
+	area->envp = area->argv + (area->argc + 1) * sizeof(char *);
+	area->argument_strings = area->envp + (area->envc + 1) * sizeof(char *);
+	area->environment_strings = area->argument_strings + fixed.size + given.size;
+	area->strings_end = area->environment_strings + environment.size;
+	uint64_t image_name_size = strlen(loader.options.image) + 1;
+	area->size = page_ceil(area->strings_end + image_name_size);
+	area->start = ZONE_ARGUMENTS;
+	long result = sys(__NR_mmap, area->start, area->size, PROT_READ | PROT_WRITE,
+	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1, 0);
+	if (result != (long)area->start)
+		die(EXIT_REFUSED, "no memory for the arguments: ", error_text(result));
+
+	char *at = (char *)area->start + area->argument_strings;
+	char **slot = (char **)(area->start + area->argv);
+	lay_out(&fixed, &slot, &at);
+	lay_out(&given, &slot, &at);
+	slot = (char **)(area->start + area->envp);
+	lay_out(&environment, &slot, &at);
+
+	/* What later messages need of the kernel's stack. */
+	memcpy(at, loader.options.image, image_name_size);
+	loader.options.image = at;
+}
+
+static void rebase(uint64_t vector, uint64_t count, uint64_t distance)
+{
+	uint64_t *slot = (uint64_t *)vector;
+	for (uint64_t i = 0; i < count; i++)
+		slot[i] += distance;
+}
+
+void arguments_settle(void)
+{
+	struct resume_area *area = &loader.area;
+	long place =
+	        sys(__NR_mmap, 0, area->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (place < 0)
+		die(EXIT_REFUSED, "no address space for the arguments: ", error_text(place));
+	long result =
+	        sys(__NR_mremap, area->start, area->size, area->size, MREMAP_MAYMOVE | MREMAP_FIXED, place);
+	if (result != place)
+		die(EXIT_REFUSED, "cannot place the arguments: ", error_text(result));
+	uint64_t distance = (uint64_t)place - area->start;
+	area->start = (uint64_t)place;
+	loader.options.image += distance;
+	rebase(area->start + area->argv, area->argc, distance);
+	rebase(area->start + area->envp, area->envc, distance);
+}

@@ -1,0 +1,19 @@
+#include "fallback.h"
+
+#include "loader.h"
+#include "message.h"
+#include "syscall_x86_64.h"
+
+void fallback_start(void)
+{
+	if (!loader.image_valid)
+		return; /* a damaged image names no program that could be trusted */
+	loader.options.fallback = false;
+	if (loader.area.start == 0)
+		arguments_stage();
+	const struct snapimg_process *process = snapimg_get_process(&loader.image);
+	const char *path = snapimg_string(&loader.image, process->executable);
+	long result = sys(__NR_execve, path, loader.area.start + loader.area.argv,
+	                  loader.area.start + loader.area.envp);
+	warn(path, ": cannot be executed: ", error_text(result));
+}

@@ -1,0 +1,77 @@
+/*
+ * The loader's state, and the parts of a restore. main.c calls the parts in
+ * their order; each is one file of the same name.
+ */
+#ifndef RESTORE_LOADER_H
+#define RESTORE_LOADER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "format/reader.h"
+
+enum on_mismatch { MISMATCH_FAIL, MISMATCH_WARN, MISMATCH_IGNORE };
+
+struct options {
+	const char *image; /* path as given */
+	char **arguments;  /* what followed IMAGE */
+	uint64_t argument_count;
+	bool arguments_given; /* else the recorded ones are used */
+	bool fallback;
+	bool quiet;
+	bool verbose;
+	enum on_mismatch on_mismatch;
+};
+
+/* What the kernel put on the loader's first stack. */
+struct kernel_stack {
+	uint64_t argc;
+	char **argv;
+	char **envp;
+	uint64_t vdso; /* AT_SYSINFO_EHDR, 0: none */
+};
+
+/* What stays when the loader has gone: the code that takes it away, the register frame, and the
+ * arguments and environment. Built in the zone, moved to a free address at the end. */
+struct resume_area {
+	uint64_t start, size; /* where it is now; whole pages */
+	uint64_t argc;
+	uint64_t envc;
+	uint64_t frame;      /* offsets from start: the signal frame's ucontext, 64-aligned */
+	uint64_t argv, envp; /* the pointer vectors */
+	uint64_t argument_strings, environment_strings, strings_end;
+};
+
+struct loader {
+	struct options options;
+	struct kernel_stack stack;
+	struct snapimg image;
+	struct resume_area area;
+	uint8_t random[16]; /* fresh from the kernel: AT_RANDOM */
+	uint32_t tid;
+	bool image_valid;
+};
+extern struct loader loader;
+
+void options_parse(void);       /* options.c: fills loader.options or ends */
+void image_open(void);          /* image.c: maps and checks the file */
+void image_guard_end(void);     /* image.c: puts SIGBUS back */
+void machine_check(void);       /* machine.c: processor and vdso */
+void machine_park_vdso(void);   /* machine.c: out of the way of the program's mappings */
+void machine_place_vdso(void);  /* machine.c: to where the image had it */
+void arguments_stage(void);     /* arguments.c: the resume area, in the zone */
+void arguments_settle(void);    /* arguments.c: moves it to its last address */
+void mappings_build(void);      /* mappings.c */
+void mappings_protect(void);    /* mappings.c: final protections and advice */
+void fill_pages(void);          /* fill.c: decodes on all processors */
+void descriptors_restore(void); /* descriptors.c */
+void process_restore(void);     /* process.c: cwd, umask, signal actions, mm, names, fix-ups */
+/* process.c: [address, address + size) lies in one writable mapping of the program's. */
+bool process_can_write(uint64_t address, uint64_t size);
+_Noreturn void resume(void); /* resume_x86_64.c: thread state, callbacks, jump */
+
+/* files.c: opens a file of the image for reading or as `flags` say and, the first time, checks that
+ * it is the recorded one. Returns the descriptor. */
+int file_open(uint32_t index, uint32_t flags);
+
+#endif

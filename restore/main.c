@@ -1,0 +1,73 @@
+/*
+ * snaprun becomes the program that an image holds. In order:
+ *
+ *   1. look     map the image and have the reader check it; check the machine
+ *   2. clear    keep what the caller gave (arguments, environment), park the
+ *               vdso, unmap everything else
+ *   3. build    the mappings, then their pages, decoded on all processors
+ *   4. finish   protections, vdso, open files, what belongs to the process
+ *   5. become   the thread's kernel state, the program's callbacks, registers
+ *
+ * Nothing of the program has run before the last line of 5; every failure up
+ * to there ends the loader with a message.
+ */
+#include <asm/prctl.h>
+#include <linux/auxvec.h>
+
+#include "loader.h"
+#include "memory.h"
+#include "message.h"
+#include "syscall_x86_64.h"
+
+struct loader loader;
+
+_Noreturn void loader_main(uint64_t *stack);
+
+/* See the System V ABI, "Process initialization". */
+static void read_kernel_stack(uint64_t *stack)
+{
+	loader.stack.argc = stack[0];
+	loader.stack.argv = (char **)(stack + 1);
+	loader.stack.envp = loader.stack.argv + loader.stack.argc + 1;
+	char **end = loader.stack.envp;
+	while (*end != NULL)
+		end++;
+	for (const uint64_t *auxv = (const uint64_t *)(end + 1); auxv[0] != AT_NULL; auxv += 2) {
+		if (auxv[0] == AT_SYSINFO_EHDR)
+			loader.stack.vdso = auxv[1];
+		else if (auxv[0] == AT_RANDOM)
+			memcpy(loader.random, (const void *)auxv[1], sizeof loader.random);
+	}
+}
+
+/* The decoder comes from a library built with the stack protector, which reads its canary at %fs:0x28. */
+static void give_thread_block(void)
+{
+	static uint64_t block[8];
+	sys(__NR_arch_prctl, ARCH_SET_FS, block);
+}
+
+_Noreturn void loader_main(uint64_t *stack)
+{
+	read_kernel_stack(stack);
+	give_thread_block();
+	loader.tid = (uint32_t)sys(__NR_gettid);
+	options_parse();
+
+	image_open();
+	machine_check();
+
+	arguments_stage();
+	machine_park_vdso();
+	mappings_build();
+	fill_pages();
+
+	arguments_settle();
+	descriptors_restore();
+	image_guard_end();
+	process_restore();
+	mappings_protect();
+	machine_place_vdso();
+
+	resume();
+}

@@ -1,0 +1,157 @@
+/* Builds the program's mappings, empty where page data will come, and gives them their last protection. */
+#include <asm/errno.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+#include <linux/prctl.h>
+
+#include "loader.h"
+#include "memory.h"
+#include "message.h"
+#include "syscall_x86_64.h"
+#include "zone.h"
+
+static_assert(SNAPIMG_PROT_READ == PROT_READ && SNAPIMG_PROT_WRITE == PROT_WRITE &&
+                      SNAPIMG_PROT_EXEC == PROT_EXEC,
+              "the image has Linux's protection bits");
+
+/* The advice numbers by bit; LOCKED has none, it waits for the pages. */
+static const uint8_t advice_numbers[] = {
+#define X(name, bit, letters, advice) [bit] = (advice),
+        SNAPIMG_ADVICE(X)
+#undef X
+};
+
+/* A file stays open while mappings of it follow each other. */
+struct open_file {
+	uint32_t index, flags;
+	int descriptor; /* -1: none */
+};
+
+static void close_file(struct open_file *file)
+{
+	if (file->descriptor >= 0)
+		sys(__NR_close, file->descriptor);
+	file->descriptor = -1;
+}
+
+static int descriptor_for(struct open_file *file, const struct snapimg_mapping *mapping)
+{
+	bool writes_file =
+	        (mapping->flags & SNAPIMG_MAP_SHARED) != 0 && (mapping->protection & PROT_WRITE) != 0;
+	uint32_t flags = writes_file ? O_RDWR : O_RDONLY;
+	uint32_t index = mapping->file - 1;
+	if (file->descriptor < 0 || file->index != index || file->flags != flags) {
+		close_file(file);
+		*file = (struct open_file){
+		        .index = index, .flags = flags, .descriptor = file_open(index, flags)};
+	}
+	return file->descriptor;
+}
+
+static const char *mapping_name(const struct snapimg_mapping *mapping)
+{
+	const char *name = snapimg_string(&loader.image, mapping->name);
+	return *name != '\0' ? name : "anonymous memory";
+}
+
+static void map(const struct snapimg_mapping *mapping, int descriptor)
+{
+	uint64_t size = mapping->end - mapping->start;
+	uint64_t protection = mapping->protection | (mapping->run_count > 0 ? PROT_WRITE : 0);
+	uint64_t flags = MAP_FIXED;
+	flags |= (mapping->flags & SNAPIMG_MAP_SHARED) != 0 ? MAP_SHARED : MAP_PRIVATE;
+	flags |= (mapping->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
+	flags |= mapping->kind == SNAPIMG_MAPPING_FILE ? 0 : MAP_ANONYMOUS;
+	flags |= mapping->kind == SNAPIMG_MAPPING_STACK ? MAP_GROWSDOWN | MAP_STACK : 0;
+	long result = sys(__NR_mmap, mapping->start, size, protection, flags, descriptor, mapping->offset);
+	if (result != (long)mapping->start)
+		die(EXIT_REFUSED, mapping_name(mapping), ": cannot map ", dec(size), " bytes at ",
+		    hex(mapping->start), ": ", error_text(result));
+}
+
+/* "[anon:NAME]" is what prctl(PR_SET_VMA) made of NAME. Kernels without it show no name; nothing depends on
+ * it. */
+static void name_mapping(const struct snapimg_mapping *mapping)
+{
+	enum { NAME_MAX_SIZE = 80 }; /* ANON_VMA_NAME_MAX_LEN in the kernel's mm */
+	const char *name = text_after(snapimg_string(&loader.image, mapping->name), "[anon:");
+	if (name == NULL)
+		return;
+	char copy[NAME_MAX_SIZE];
+	size_t length = strlen(name);
+	if (length < 1 || length > NAME_MAX_SIZE || name[length - 1] != ']')
+		return;
+	memcpy(copy, name, length);
+	copy[length - 1] = '\0';
+	sys(__NR_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, mapping->start, mapping->end - mapping->start,
+	    copy);
+}
+
+static void advise(const struct snapimg_mapping *mapping)
+{
+	for (uint32_t bit = 0; bit < sizeof advice_numbers; bit++) {
+		if ((mapping->advice & (1u << bit)) == 0 || advice_numbers[bit] == 0)
+			continue;
+		long result =
+		        sys(__NR_madvise, mapping->start, mapping->end - mapping->start, advice_numbers[bit]);
+		/* EINVAL: a kernel built without KSM or huge pages, where the advice means nothing. */
+		if (result < 0 && result != -EINVAL)
+			die(EXIT_REFUSED, mapping_name(mapping), ": cannot advise the memory at ",
+			    hex(mapping->start), ": ", error_text(result));
+	}
+}
+
+static void check_zone(const struct snapimg_mapping *mapping)
+{
+	if (mapping->start < ZONE_END && mapping->end > ZONE_START)
+		die(EXIT_REFUSED, loader.options.image, ": has memory at ", hex(mapping->start),
+		    ", where the loader lies: freeze the program again");
+	if (mapping->start < USER_START)
+		die(EXIT_REFUSED, loader.options.image, ": has memory at ", hex(mapping->start),
+		    ", where the kernel allows none (vm.mmap_min_addr)");
+}
+
+/* Every mapping this process still has outside the zone: the kernel's first stack, mostly. */
+static void unmap_rest(void)
+{
+	sys(__NR_munmap, USER_START, ZONE_START - USER_START);
+	sys(__NR_munmap, ZONE_END, USER_END - ZONE_END);
+}
+
+void mappings_build(void)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	struct open_file file = {.descriptor = -1};
+	unmap_rest();
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
+		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO)
+			continue;
+		check_zone(&mapping[i]);
+		map(&mapping[i],
+		    mapping[i].kind == SNAPIMG_MAPPING_FILE ? descriptor_for(&file, &mapping[i]) : -1);
+		if (mapping[i].name != 0 && mapping[i].kind == SNAPIMG_MAPPING_ANONYMOUS)
+			name_mapping(&mapping[i]);
+		if (mapping[i].advice != 0)
+			advise(&mapping[i]);
+	}
+	close_file(&file);
+}
+
+void mappings_protect(void)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
+		uint64_t size = mapping[i].end - mapping[i].start;
+		long result = 0;
+		if (mapping[i].run_count > 0 && (mapping[i].protection & PROT_WRITE) == 0)
+			result = sys(__NR_mprotect, mapping[i].start, size, mapping[i].protection);
+		if (result < 0)
+			die(EXIT_REFUSED, mapping_name(&mapping[i]), ": cannot protect the memory at ",
+			    hex(mapping[i].start), ": ", error_text(result));
+		if ((mapping[i].advice & SNAPIMG_ADVICE_LOCKED) != 0)
+			result = sys(__NR_mlock, mapping[i].start, size);
+		if (result < 0)
+			die(EXIT_REFUSED, mapping_name(&mapping[i]), ": cannot lock the memory at ",
+			    hex(mapping[i].start), ": ", error_text(result), ": raise ulimit -l");
+	}
+}

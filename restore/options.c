@@ -1,0 +1,131 @@
+/* The command line: options, IMAGE, and the program's arguments. */
+#include "loader.h"
+#include "memory.h"
+#include "message.h"
+#include "syscall_x86_64.h"
+
+static const char help[] = "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
+                           "Becomes the program that snaptrace froze in IMAGE.\n"
+                           "\n"
+                           "  IMAGE              keep the recorded arguments\n"
+                           "  IMAGE ARG...       these instead of all behind argv[0]\n"
+                           "  IMAGE -- [ARG...]  exactly what follows, nothing for none\n"
+                           "\n"
+                           "      --on-mismatch=fail|warn|ignore\n"
+                           "                     when a file that the image maps has changed (fail)\n"
+                           "      --fallback     start the original program if the image can't be used\n"
+                           "  -q, --quiet        no warnings\n"
+                           "  -v, --verbose      say what was done\n"
+                           "      --help         this text\n"
+                           "      --version      the version\n"
+                           "\n"
+                           "The exit status is the program's; 125: the image is damaged or refused;\n"
+                           "126, 127: it cannot be read, is not there.\n";
+
+static void option_on_mismatch(const char *value)
+{
+	static const char *const words[] = {
+	        [MISMATCH_FAIL] = "fail",
+	        [MISMATCH_WARN] = "warn",
+	        [MISMATCH_IGNORE] = "ignore",
+	};
+	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (text_equal(value, words[i])) {
+			loader.options.on_mismatch = (enum on_mismatch)i;
+			return;
+		}
+	die(EXIT_REFUSED, "--on-mismatch: ", value, ": use fail, warn or ignore");
+}
+
+static void option_fallback(const char *value)
+{
+	(void)value;
+	loader.options.fallback = true;
+}
+
+static void option_quiet(const char *value)
+{
+	(void)value;
+	loader.options.quiet = true;
+}
+
+static void option_verbose(const char *value)
+{
+	(void)value;
+	loader.options.verbose = true;
+}
+
+static void option_help(const char *value)
+{
+	(void)value;
+	print(1, help);
+	sys(__NR_exit_group, 0);
+}
+
+static void option_version(const char *value)
+{
+	(void)value;
+	print(1, "snaprun " SNAP_VERSION "\n");
+	sys(__NR_exit_group, 0);
+}
+
+static const struct {
+	const char *name; /* with its value: ends in '=' or is followed by the next word */
+	void (*take)(const char *value);
+	bool has_value;
+} option_table[] = {
+        {"--on-mismatch", option_on_mismatch, true},
+        {"--fallback", option_fallback, false},
+        {"--quiet", option_quiet, false},
+        {"-q", option_quiet, false},
+        {"--verbose", option_verbose, false},
+        {"-v", option_verbose, false},
+        {"--help", option_help, false},
+        {"--version", option_version, false},
+};
+
+/* Takes the option at *ret_at, and its value, and moves *ret_at behind them. */
+static void take_option(char ***ret_at)
+{
+	const char *word = *(*ret_at)++;
+	for (unsigned i = 0; i < sizeof option_table / sizeof option_table[0]; i++) {
+		const char *rest = text_after(word, option_table[i].name);
+		if (rest == NULL || (*rest != '\0' && !(*rest == '=' && option_table[i].has_value)))
+			continue;
+		const char *value = NULL;
+		if (option_table[i].has_value) {
+			value = *rest == '=' ? rest + 1 : **ret_at;
+			if (value == NULL)
+				die(EXIT_REFUSED, word, ": needs a value: see snaprun --help");
+			if (*rest != '=')
+				(*ret_at)++;
+		}
+		option_table[i].take(value);
+		return;
+	}
+	die(EXIT_REFUSED, word, ": unknown option: see snaprun --help");
+}
+
+void options_parse(void)
+{
+	char **at = loader.stack.argv;
+	if (*at != NULL)
+		at++;
+	while (*at != NULL && **at == '-' && (*at)[1] != '\0') {
+		if (text_equal(*at, "--")) {
+			at++;
+			break;
+		}
+		take_option(&at);
+	}
+	if (*at == NULL)
+		die(EXIT_REFUSED, "no image: what to start: see snaprun --help");
+	loader.options.image = *at++;
+	loader.options.arguments_given = *at != NULL;
+	if (*at != NULL && text_equal(*at, "--"))
+		at++;
+	loader.options.arguments = at;
+	while (*at != NULL)
+		at++;
+	loader.options.argument_count = (uint64_t)(at - loader.options.arguments);
+}

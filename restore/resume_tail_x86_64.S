@@ -1,0 +1,47 @@
+#include <asm/unistd_64.h>
+
+/*
+ * The code that stays: it takes the loader away and becomes the program.
+ * Position-independent, for it runs from a copy in the resume area.
+ *   rdi, rsi: the zone's start and size; rdx: the ucontext, which is what
+ *   rt_sigreturn finds at the stack pointer (arch/x86/kernel/signal_64.c).
+ */
+	.section .rodata
+	.globl resume_tail, resume_tail_end
+resume_tail:
+	mov %rdx, %rsp
+	mov $__NR_munmap, %eax
+	syscall
+	mov $__NR_rt_sigreturn, %eax
+	syscall
+	ud2
+resume_tail_end:
+
+	.text
+	.globl resume_jump
+	.type resume_jump, @function
+resume_jump:
+	mov %rdi, %rax
+	mov %rsi, %rdi
+	mov %rdx, %rsi
+	mov %rcx, %rdx
+	jmp *%rax
+	.size resume_jump, . - resume_jump
+
+/* void resume_call(function, argument, stack_top) */
+	.globl resume_call
+	.type resume_call, @function
+resume_call:
+	push %rbp
+	mov %rsp, %rbp
+	mov %rdx, %rsp
+	and $-16, %rsp
+	mov %rdi, %rax
+	mov %rsi, %rdi
+	call *%rax
+	mov %rbp, %rsp
+	pop %rbp
+	ret
+	.size resume_call, . - resume_call
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,153 @@
+/* Restores what belongs to the thread and jumps into the program. */
+#include "resume_x86_64.h"
+
+#include <asm/prctl.h>
+#include <linux/mman.h>
+
+#include "loader.h"
+#include "memory.h"
+#include "message.h"
+#include "preload/contract.h"
+#include "signals_x86_64.h"
+#include "syscall_x86_64.h"
+#include "zone.h"
+
+enum {
+	RED_ZONE = 128,
+	RSEQ_CS_OFFSET = 8, /* struct rseq (include/uapi/linux/rseq.h) */
+	XSTATE_ALIGNMENT = 64,
+};
+
+static uint64_t align_xstate(uint64_t size)
+{
+	return (size + XSTATE_ALIGNMENT - 1) & ~(uint64_t)(XSTATE_ALIGNMENT - 1);
+}
+
+/* The ucontext, then the XSAVE area with its closing magic. */
+uint64_t resume_frame_size(void)
+{
+	uint64_t xstate = snapimg_get_machine(&loader.image)->xstate_size;
+	return align_xstate(sizeof(struct kernel_ucontext)) + align_xstate(xstate + sizeof(uint32_t));
+}
+
+static void write_xstate(uint8_t *to, const struct snapimg_machine *machine, uint64_t offset)
+{
+	const uint8_t *from = loader.image.section[SNAPIMG_SECTION_XSTATE].bytes;
+	memcpy(to, from + offset, machine->xstate_size);
+	struct kernel_xstate_software *software = (void *)(to + XSTATE_SOFTWARE_OFFSET);
+	*software = (struct kernel_xstate_software){
+	        .magic1 = XSTATE_MAGIC1,
+	        .extended_size = machine->xstate_size + (uint32_t)sizeof(uint32_t),
+	        .xfeatures = machine->xfeatures,
+	        .xstate_size = machine->xstate_size,
+	};
+	*(uint32_t *)(to + machine->xstate_size) = XSTATE_MAGIC2;
+}
+
+static void write_registers(struct kernel_sigcontext *to, const struct snapimg_registers *from)
+{
+	*to = (struct kernel_sigcontext){
+	        .r8 = from->r8,
+	        .r9 = from->r9,
+	        .r10 = from->r10,
+	        .r11 = from->r11,
+	        .r12 = from->r12,
+	        .r13 = from->r13,
+	        .r14 = from->r14,
+	        .r15 = from->r15,
+	        .rdi = from->rdi,
+	        .rsi = from->rsi,
+	        .rbp = from->rbp,
+	        .rbx = from->rbx,
+	        .rdx = from->rdx,
+	        .rax = from->rax,
+	        .rcx = from->rcx,
+	        .rsp = from->rsp,
+	        .rip = from->rip,
+	        .eflags = from->eflags,
+	        .cs = (uint16_t)from->cs,
+	        .ss = (uint16_t)from->ss,
+	};
+	if ((snapimg_get_process(&loader.image)->flags & SNAPIMG_PROCESS_RESUME_MAIN) != 0) {
+		to->rdi = loader.area.argc;
+		to->rsi = loader.area.start + loader.area.argv;
+		to->rdx = loader.area.start + loader.area.envp;
+	}
+}
+
+/* Returns the address of the ucontext. */
+static uint64_t write_frame(const struct snapimg_thread *thread)
+{
+	const struct snapimg_machine *machine = snapimg_get_machine(&loader.image);
+	struct kernel_ucontext *context = (void *)(loader.area.start + loader.area.frame);
+	uint8_t *xstate = (uint8_t *)context + align_xstate(sizeof *context);
+	*context = (struct kernel_ucontext){
+	        .flags = UCONTEXT_FP_XSTATE | UCONTEXT_SS | UCONTEXT_STRICT_SS,
+	        .stack_address = thread->altstack_address,
+	        .stack_flags = thread->altstack_flags,
+	        .stack_size = thread->altstack_size,
+	        .mask = thread->signal_mask,
+	};
+	write_registers(&context->registers, &thread->registers);
+	write_xstate(xstate, machine, thread->xstate_offset);
+	context->registers.fpstate = (uint64_t)xstate;
+	return (uint64_t)context;
+}
+
+static void restore_rseq(const struct snapimg_thread *thread)
+{
+	if (thread->rseq_address == 0)
+		return;
+	/* A critical section does not outlive a system call or a breakpoint; the kernel only clears its mark
+	 * late. */
+	if (!process_can_write(thread->rseq_address, thread->rseq_size))
+		die(EXIT_REFUSED, loader.options.image,
+		    ": the rseq area lies in no writable memory: freeze the program again");
+	*(uint64_t *)(thread->rseq_address + RSEQ_CS_OFFSET) = 0;
+	long result = sys(__NR_rseq, thread->rseq_address, thread->rseq_size, 0, thread->rseq_signature);
+	if (result < 0)
+		die(EXIT_REFUSED, "restartable sequences: cannot be registered: ", error_text(result));
+}
+
+static void restore_thread(const struct snapimg_thread *thread)
+{
+	sys(__NR_set_tid_address, thread->tid_address);
+	if (thread->robust_list != 0)
+		sys(__NR_set_robust_list, thread->robust_list, thread->robust_list_size);
+	restore_rseq(thread);
+	/* The alternate stack before callbacks may run; sigreturn sets it once more. */
+	sys(__NR_arch_prctl, ARCH_SET_FS, thread->registers.fs_base);
+	if (thread->registers.gs_base != 0)
+		sys(__NR_arch_prctl, ARCH_SET_GS, thread->registers.gs_base);
+}
+
+/* The program's own callbacks (snap_on_restore), on its stack, below what it may have in use. */
+static void call_callbacks(const struct snapimg_thread *thread)
+{
+	const struct snapimg_fixup *fixup = snapimg_get_fixup(&loader.image);
+	uint64_t stack_top = (thread->registers.rsp - RED_ZONE) & ~(uint64_t)15;
+	for (uint32_t i = 0; i < snapimg_fixup_count(&loader.image); i++) {
+		if (fixup[i].kind != SNAPIMG_FIXUP_RESUME)
+			continue;
+		struct snap_resume *block = (void *)fixup[i].address;
+		for (; (uint64_t)block < fixup[i].address + fixup[i].argument; block++)
+			for (struct snap_callback *call = block->callbacks; call != NULL; call = call->next)
+				resume_call(call->function, call->argument, stack_top);
+	}
+}
+
+_Noreturn void resume(void)
+{
+	const struct snapimg_thread *thread = snapimg_get_thread(&loader.image);
+	uint64_t all_signals = ~(uint64_t)0;
+	memcpy((void *)loader.area.start, resume_tail, (size_t)(resume_tail_end - resume_tail));
+	long result = sys(__NR_mprotect, loader.area.start, SNAPIMG_PAGE_SIZE, PROT_READ | PROT_EXEC);
+	if (result < 0)
+		die(EXIT_REFUSED, "cannot make the resume code executable: ", error_text(result));
+	uint64_t context = write_frame(thread);
+	/* From here on a signal would find the program's handlers, but not yet its stack. */
+	sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all_signals, 0, SIGNAL_SET_SIZE);
+	restore_thread(thread);
+	call_callbacks(thread);
+	resume_jump(loader.area.start, ZONE_START, ZONE_END - ZONE_START, context);
+}

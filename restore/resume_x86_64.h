@@ -1,0 +1,19 @@
+/* The last step: the program's registers. */
+#ifndef RESTORE_RESUME_X86_64_H
+#define RESTORE_RESUME_X86_64_H
+
+#include <stdint.h>
+
+/* Bytes that the register frame takes in the resume area. */
+uint64_t resume_frame_size(void);
+
+/* resume_tail_x86_64.S: copied to the resume area's first page. */
+extern const uint8_t resume_tail[], resume_tail_end[];
+
+/* Leaves the loader's stack for good: unmaps [zone, zone + size) and makes rt_sigreturn with the frame at
+ * `context`, by the code at `tail`. */
+_Noreturn void resume_jump(uint64_t tail, uint64_t zone, uint64_t size, uint64_t context);
+/* Calls function(argument) on the stack that ends at stack_top. */
+void resume_call(void (*function)(void *), void *argument, uint64_t stack_top);
+
+#endif

@@ -1,0 +1,12 @@
+/* A second thread for the loader, by clone(2). */
+#ifndef RESTORE_THREAD_X86_64_H
+#define RESTORE_THREAD_X86_64_H
+
+#include <stdint.h>
+
+/* Starts function(argument) on the stack that ends at stack_top (16-aligned); the thread ends when it
+ * returns. *tid is the thread's id until it has left its memory; then the kernel makes it 0 and wakes its
+ * futex. Returns the id or -errno. */
+long thread_start(uint64_t stack_top, volatile uint32_t *tid, void (*function)(void *), void *argument);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * The address range of the loader. Everything the loader owns lies in one
+ * zone where neither the kernel nor a compiler puts anything (programs start
+ * at 4 MiB or 0x55.., libraries and stacks lie at 0x7f..), so that building
+ * the program's mappings is free to use every other address, and taking the
+ * loader away is one munmap. The tracer refuses a program that uses the zone.
+ */
+#ifndef RESTORE_ZONE_H
+#define RESTORE_ZONE_H
+
+/* ZONE_START is also the link address: see CMakeLists.txt. */
+#define ZONE_START 0x600000000000ull
+#define ZONE_END   0x610000000000ull
+
+#define ZONE_VDSO      0x601000000000ull /* the kernel's vvar and vdso, parked */
+#define ZONE_ARGUMENTS 0x602000000000ull /* the resume area until it moves to its last place */
+#define ZONE_WORKERS   0x603000000000ull /* decoder workspaces and stacks */
+#define ZONE_IMAGE     0x604000000000ull /* the image file; up to the end of the zone: 768 GiB */
+
+#define USER_START 0x10000ull
+#define USER_END   0x7ffffffff000ull /* TASK_SIZE with four-level page tables */
+
+#endif
