@@ -1,0 +1,147 @@
+"""What the tests share: run a program, freeze it, start it from its image, and compare with a direct run.
+
+A test file has a table of rows and ends in main(ROWS). A row is a name and a function that asserts; it passes by
+returning, fails by raising, and skips by calling skip(reason).
+"""
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+
+BUILD = os.environ.get("SNAP_BUILD", os.path.join(os.path.dirname(__file__), "../build/release"))
+SOURCE = os.environ.get("SNAP_SOURCE", os.path.join(os.path.dirname(__file__), ".."))
+BIN = os.environ.get("SNAP_BIN", os.path.join(BUILD, "bin"))
+PROGRAMS = os.path.join(BUILD, "tests/programs")
+CC = os.environ.get("SNAP_CC", "cc")
+SNAPTRACE, SNAPRUN, SNAPIMG = (os.path.join(BIN, tool) for tool in ("snaptrace", "snaprun", "snapimg"))
+# What a test gives a program unless it says otherwise: little, so that it says what matters.
+PLAIN_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/games:/sbin", "LC_ALL": "C", "HOME": "/nonexistent"}
+IS_ROOT = os.geteuid() == 0
+
+
+class Failure(Exception):
+    pass
+
+
+class Skipped(Exception):
+    pass
+
+
+def skip(reason):
+    raise Skipped(reason)
+
+
+def check(condition, *what):
+    if not condition:
+        raise Failure(" ".join(str(part) for part in what))
+
+
+class Result:
+    """How a process ended: status (negative: minus the signal's number), out, err."""
+
+    def __init__(self, status, out, err):
+        self.status, self.out, self.err = status, out, err
+
+    def __eq__(self, other):
+        return (self.status, self.out, self.err) == (other.status, other.out, other.err)
+
+    def __repr__(self):
+        return f"status {self.status}\n--- stdout\n{clip(self.out)}\n--- stderr\n{clip(self.err)}\n---"
+
+
+def clip(text, limit=3000):
+    text = text.decode(errors="backslashreplace")
+    return text if len(text) <= limit else text[:limit] + f"\n... ({len(text)} characters)"
+
+
+def run(argv, env=None, stdin=b"", cwd=None, timeout=100, **options):
+    """Runs argv to its end. stdin: bytes, or a file."""
+    given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+    ended = subprocess.run([os.fspath(word) for word in argv], env=PLAIN_ENV if env is None else env, cwd=cwd,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, **given, **options)
+    return Result(ended.returncode, ended.stdout, ended.stderr)
+
+
+def freeze(image, argv, at="main", env=None, options=(), status=0, **more):
+    """Freezes argv at a point into image."""
+    result = run([SNAPTRACE, "-q", "-o", image, "--at", at, *options, "--", *argv], env=env, **more)
+    check(result.status == status, "snaptrace", "--at", at, argv[0], "ended with", result)
+    check(os.path.exists(image) == (status == 0), "image", image, "there:", os.path.exists(image))
+    return result
+
+
+def restore(image, arguments=None, env=None, options=(), **more):
+    """Starts an image. arguments: None keeps the recorded ones, [] gives none."""
+    if arguments is None:
+        words = []
+    else:
+        words = arguments if arguments and arguments[0] != "--" else ["--", *arguments]
+    return run([SNAPRUN, *options, image, *words], env=env, **more)
+
+
+def same(got, wanted):
+    check(got == wanted, "restored:", repr(got), "\ndirect run:", repr(wanted))
+
+
+def one_line(result, status, *words, tool=None):
+    """A refusal: the exit status, exactly one line on stderr that has these words, nothing on stdout."""
+    check(result.status == status, "wanted exit status", status, "got", result)
+    lines = result.err.decode(errors="backslashreplace").splitlines()
+    check(len(lines) == 1, "wanted one line on stderr, got", result)
+    check(lines[0].startswith((tool or "snap")), "wanted the line to name the tool, got", result)
+    for word in words:
+        check(word.lower() in lines[0].lower(), "wanted the word", repr(word), "got", result)
+    check(result.out == b"", "wanted nothing on stdout, got", result)
+
+
+@contextlib.contextmanager
+def scratch():
+    """A directory of the test's own, which is the working directory meanwhile."""
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory(prefix="snaptest-") as directory:
+        os.chdir(directory)
+        try:
+            yield directory
+        finally:
+            os.chdir(before)
+
+
+def program(name):
+    path = os.path.join(PROGRAMS, name)
+    if not os.path.exists(path):
+        skip(f"{name} was not built (musl-tools missing?)")
+    return path
+
+
+def run_row(name, function):
+    try:
+        with scratch():
+            function()
+    except Skipped as reason:
+        print(f"{name}: skipped: {reason}")
+        return 77
+    except (Failure, subprocess.TimeoutExpired) as failure:
+        print(f"{name}: failed: {failure}")
+        return 1
+    except Exception:
+        traceback.print_exc(file=sys.stdout)
+        return 1
+    return 0
+
+
+def main(rows):
+    """rows: {name: function}. Arguments: --list, or the names to run (all of them without)."""
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(rows))
+        return
+    # A test may be called with signals ignored (nohup); what it runs shall start as from a shell.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.umask(0o022)
+    results = {name: run_row(name, rows[name]) for name in sys.argv[1:] or rows}
+    failed = [name for name, result in results.items() if result == 1]
+    if len(results) > 1:
+        print(f"{len(results) - len(failed)} passed, {len(failed)} failed", *failed)
+    sys.exit(1 if failed else max(results.values()))
