@@ -60,6 +60,7 @@ _Noreturn void loader_main(uint64_t *stack)
 	arguments_stage();
 	machine_park_vdso();
 	mappings_build();
+	machine_place_vdso();
 	fill_pages();
 
 	arguments_settle();
@@ -67,7 +68,6 @@ _Noreturn void loader_main(uint64_t *stack)
 	image_guard_end();
 	process_restore();
 	mappings_protect();
-	machine_place_vdso();
 
 	resume();
 }

@@ -1,0 +1,178 @@
+/*
+ * edit_image IN OUT EDIT: writes a copy of an image with one thing changed and
+ * all checksums right again, so that the loader's own checks of the machine
+ * are what refuses it. See edits[] for the names.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/checksum.h"
+#include "format/cpu.h"
+#include "format/layout.h"
+
+static uint8_t *image;
+static struct snapimg_header *header;
+static struct snapimg_section *table;
+
+static void *section(uint32_t type)
+{
+	for (uint32_t i = 0; i < header->section_count; i++)
+		if (table[i].type == type)
+			return image + table[i].offset;
+	fprintf(stderr, "edit_image: no section %u\n", type);
+	exit(2);
+}
+
+static struct snapimg_machine *machine(void)
+{
+	return section(SNAPIMG_SECTION_MACHINE);
+}
+
+/* Asks for the first feature of the table that this machine lacks, and prints its name. */
+static void edit_cpu(void)
+{
+	uint32_t have[SNAPIMG_CPU_WORDS];
+	snapimg_cpu_read(have);
+	for (uint32_t i = 0; i < snapimg_cpu_feature_count; i++) {
+		const struct snapimg_cpu_feature *feature = &snapimg_cpu_features[i];
+		if ((have[feature->word] & 1u << feature->bit) != 0)
+			continue;
+		machine()->cpu_features[feature->word] |= 1u << feature->bit;
+		puts(feature->name);
+		return;
+	}
+}
+
+static void edit_vdso(void)
+{
+	machine()->vdso_checksum ^= 1;
+}
+
+static void edit_xfeatures(void)
+{
+	machine()->xfeatures |= (uint64_t)1 << 62;
+}
+
+static void edit_xstate_size(void)
+{
+	machine()->xstate_size -= 8;
+}
+
+static void edit_zone(void)
+{
+	struct snapimg_mapping *mapping = section(SNAPIMG_SECTION_MAPPINGS);
+	while (mapping->end < 0x600000000000ull || mapping->run_count != 0)
+		mapping++;
+	uint64_t size = mapping->end - mapping->start;
+	mapping->start = 0x600000000000ull;
+	mapping->end = mapping->start + size;
+}
+
+static void edit_fixup(void)
+{
+	/* A fix-up into memory that the program cannot write. */
+	struct snapimg_fixup *fixup = section(SNAPIMG_SECTION_FIXUPS);
+	struct snapimg_mapping *mapping = section(SNAPIMG_SECTION_MAPPINGS);
+	while ((mapping->protection & SNAPIMG_PROT_WRITE) != 0)
+		mapping++;
+	fixup->address = mapping->start;
+}
+
+static void edit_cwd(void)
+{
+	struct snapimg_process *process = section(SNAPIMG_SECTION_PROCESS);
+	process->cwd = process->executable; /* not a directory */
+}
+
+static void edit_architecture(void)
+{
+	header->architecture = 183; /* EM_AARCH64 */
+}
+
+static void edit_page_size(void)
+{
+	header->page_size = 16384;
+}
+
+static void edit_major(void)
+{
+	header->major++;
+}
+
+static void edit_feature(void)
+{
+	header->required_features |= (uint64_t)1 << 63;
+}
+
+static const struct {
+	const char *name;
+	void (*apply)(void);
+} edits[] = {
+        {"cpu", edit_cpu},
+        {"vdso", edit_vdso},
+        {"xfeatures", edit_xfeatures},
+        {"xstate_size", edit_xstate_size},
+        {"zone", edit_zone},
+        {"fixup", edit_fixup},
+        {"cwd", edit_cwd},
+        {"architecture", edit_architecture},
+        {"page_size", edit_page_size},
+        {"major", edit_major},
+        {"feature", edit_feature},
+};
+
+/* The sections' checksums and the digest, as FORMAT.md says. */
+static void repair(void)
+{
+	for (uint32_t i = 0; i < header->section_count; i++) {
+		if (table[i].type == SNAPIMG_SECTION_DATA)
+			continue;
+		uint64_t padded =
+		        (table[i].size + SNAPIMG_ALIGNMENT - 1) & ~(uint64_t)(SNAPIMG_ALIGNMENT - 1);
+		table[i].checksum = snapimg_checksum(image + table[i].offset, padded);
+	}
+	size_t table_size = header->section_count * sizeof *table;
+	uint8_t *digested = malloc(SNAPIMG_HEADER_AREA + table_size);
+	if (digested == NULL)
+		exit(2);
+	memset(header->digest, 0, sizeof header->digest);
+	memcpy(digested, image, SNAPIMG_HEADER_AREA);
+	memcpy(digested + SNAPIMG_HEADER_AREA, table, table_size);
+	XXH128_canonicalFromHash((XXH128_canonical_t *)header->digest,
+	                         XXH3_128bits(digested, SNAPIMG_HEADER_AREA + table_size));
+	free(digested);
+}
+
+static size_t load(const char *path)
+{
+	FILE *file = fopen(path, "rb");
+	if (file == NULL || fseek(file, 0, SEEK_END) != 0)
+		exit(2);
+	long size = ftell(file);
+	rewind(file);
+	image = malloc((size_t)size);
+	if (image == NULL || fread(image, 1, (size_t)size, file) != (size_t)size)
+		exit(2);
+	fclose(file);
+	header = (struct snapimg_header *)image;
+	table = (struct snapimg_section *)(image + header->section_table_offset);
+	return (size_t)size;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 4)
+		return 2;
+	size_t size = load(argv[1]);
+	for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
+		if (strcmp(edits[i].name, argv[3]) != 0)
+			continue;
+		edits[i].apply();
+		repair();
+		FILE *file = fopen(argv[2], "wb");
+		return file != NULL && fwrite(image, 1, size, file) == size && fclose(file) == 0 ? 0 : 2;
+	}
+	fprintf(stderr, "edit_image: %s: no such edit\n", argv[3]);
+	return 2;
+}

@@ -1,0 +1,58 @@
+"""Images that are whole, but not for this machine or not possible: each is refused by name before anything runs."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+EDIT = os.path.join(t.BUILD, "tests/restore/edit_image")
+
+# edit: words of the message
+REFUSED = {
+    "vdso": ("another vdso", "kernel"),
+    "xfeatures": ("register state", "0x4000000000000000"),
+    "xstate_size": ("register state", "laid out otherwise"),
+    "zone": ("loader", "0x600000000000"),
+    "fixup": ("fix-up", "writable"),
+    "cwd": ("directory",),
+    "architecture": ("another processor architecture",),
+    "page_size": ("another page size",),
+    "major": ("newer version",),
+    "feature": ("feature",),
+}
+
+
+def edited(edit):
+    t.freeze("image.snap", [t.program("args-pie"), "x"], at="main")
+    result = t.run([EDIT, "image.snap", "edited.snap", edit])
+    t.check(result.status == 0, "edit_image", edit, result)
+    return result.out.decode().split()
+
+
+def refused(edit, words):
+    edited(edit)
+    t.one_line(t.restore("edited.snap"), 125, "edited.snap" if edit != "cwd" else "args", *words, tool="snaprun")
+
+
+def missing_cpu_feature():
+    names = edited("cpu")
+    if not names:
+        t.skip("this processor has every feature of the table")
+    t.one_line(t.restore("edited.snap"), 125, "edited.snap", "lacks", names[0], tool="snaprun")
+
+
+def falls_back(edit):
+    """--fallback starts the program itself, with the same arguments, wherever the restore failed."""
+    edited(edit)
+    direct = t.run([t.program("args-pie"), "a", "b c"])
+    restored = t.restore("edited.snap", ["a", "b c"], options=("--fallback", "-q"))
+    t.same(restored, direct)
+
+
+ROWS = {f"refused_{edit}": (lambda e=edit, w=words: refused(e, w)) for edit, words in REFUSED.items()}
+ROWS["refused_cpu_feature"] = missing_cpu_feature
+for _edit in ("vdso", "zone", "fixup"):  # at three depths: before, while and after the mappings are built
+    ROWS[f"fallback_{_edit}"] = lambda e=_edit: falls_back(e)
+
+if __name__ == "__main__":
+    t.main(ROWS)
