@@ -1,0 +1,144 @@
+"""The installed tree works wherever it is put, and the house keeps its own rules."""
+import os
+import re
+import shutil
+import struct
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+SOURCES = os.path.abspath(t.SOURCE)
+# What a folder's files may include with quotes: its own, and these.
+ARROWS = {
+    "format": (),
+    "preload": (),
+    "tracer": ("format/", "preload/contract.h"),
+    "restore": ("format/", "preload/contract.h"),
+}
+
+
+def installed():
+    """Installs into a prefix and moves it: nothing may remember where it was built or put first."""
+    done = t.run(["cmake", "--install", t.BUILD, "--prefix", os.path.abspath("first")])
+    t.check(done.status == 0, done)
+    os.rename("first", "moved")
+    return os.path.abspath("moved")
+
+
+def relocated():
+    prefix = installed()
+    snaptrace, snaprun, snapimg = (os.path.join(prefix, "bin", tool) for tool in ("snaptrace", "snaprun", "snapimg"))
+    t.check(os.path.exists(os.path.join(prefix, "lib/snaptrace/libsnappreload.so")), "the shim is in lib/snaptrace")
+    frozen = t.run([snaptrace, "-q", "-o", "image.snap", "--at", "main", "/usr/bin/python3", "-c", "pass"])
+    t.check(frozen.status == 0, frozen)
+    t.check(t.run([snapimg, "verify", "image.snap"]).status == 0, "verify")
+    t.same(t.run([snaprun, "image.snap", "-c", "print('moved')"]), t.Result(0, b"moved\n", b""))
+    t.same(t.run(["snaprun", "image.snap", "-c", "print('by PATH')"], env={"PATH": os.path.join(prefix, "bin")}),
+           t.Result(0, b"by PATH\n", b""))
+    t.check(t.run(["snaptrace", "-q", "-o", "image.snap", "/bin/true"], env={"PATH": os.path.join(prefix, "bin")}).status
+            == 0, "snaptrace by PATH")
+
+
+def pkg_config():
+    """A program is built against the moved prefix with what pkg-config says, in C and in C++, and frozen at `here`."""
+    prefix = installed()
+    found = [os.path.dirname(os.path.join(directory, name)) for directory, _, names in os.walk(prefix)
+             for name in names if name == "snaptrace.pc"]
+    t.check(len(found) == 1, "one snaptrace.pc:", found)
+    said = t.run(["pkg-config", "--cflags", "snaptrace"], env={**t.PLAIN_ENV, "PKG_CONFIG_PATH": found[0]})
+    t.check(said.status == 0 and os.path.join(prefix, "include").encode() in said.out, said)
+    version = t.run(["pkg-config", "--modversion", "snaptrace"], env={**t.PLAIN_ENV, "PKG_CONFIG_PATH": found[0]})
+    own = t.run([os.path.join(prefix, "bin/snaptrace"), "--version"])
+    t.check(version.out.strip() in own.out, version, own)
+    source = os.path.join(SOURCES, "tests/programs/here.c")
+    for compiler, language in (("gcc", ["-std=c99"]), ("gcc", ["-std=c17"]), ("g++", ["-x", "c++", "-std=c++11"])):
+        if not shutil.which(compiler):
+            continue
+        made = t.run([compiler, "-Wall", "-Wextra", "-Werror", *language, "-D_GNU_SOURCE", *said.out.decode().split(),
+                      "-I", os.path.dirname(source), source, "-o", "program"])
+        t.check(made.status == 0, compiler, language, made)
+        frozen = t.run([os.path.join(prefix, "bin/snaptrace"), "-q", "-o", "image.snap", "--at", "here", "./program"])
+        t.check(frozen.status == 0, frozen)
+        restored = t.run([os.path.join(prefix, "bin/snaprun"), "image.snap", "x"], env={})
+        t.check(restored.status == 0 and restored.out.startswith(b"snap_here 1\nargc 2\n"), restored)
+
+
+def tools_speak():
+    for tool in (t.SNAPTRACE, t.SNAPRUN, t.SNAPIMG):
+        for option in ("--help", "--version"):
+            said = t.run([tool, option])
+            t.check(said.status == 0 and said.out and not said.err, tool, option, said)
+        t.check(b"0.1.0" in t.run([tool, "--version"]).out, "version")
+        full = t.run(["sh", "-c", '"$1" --help >/dev/full', "sh", tool])
+        t.check(full.status != 0, tool, "--help to a full device reports it:", full)
+
+
+def includes(path):
+    with open(path, encoding="utf-8") as file:
+        return re.findall(r'^\s*#\s*include\s*"([^"]+)"', file.read(), re.MULTILINE)
+
+
+def arrows():
+    """tracer -> format <- restore; preload knows only its contract; the tracer and the loader never each other."""
+    wrong, seen = [], 0
+    for folder, allowed in ARROWS.items():
+        for directory, _, names in os.walk(os.path.join(SOURCES, folder)):
+            for name in (name for name in names if name.endswith((".c", ".h", ".S"))):
+                path = os.path.join(directory, name)
+                for include in includes(path):
+                    seen += 1
+                    target = os.path.relpath(os.path.join(directory, include), SOURCES)
+                    if not os.path.exists(os.path.join(SOURCES, target)):
+                        target = include  # from the top
+                    # snap.h finds the contract where it is installed.
+                    own = target.startswith(folder + "/") or (folder == "preload" and include == "snaptrace/contract.h")
+                    if not own and not any(target.startswith(start) for start in allowed):
+                        wrong.append(f"{os.path.relpath(path, SOURCES)} includes {include}")
+    t.check(seen > 20 and not wrong, wrong)
+
+
+def loader_alone():
+    """The loader is static without an interpreter or a dynamic section, and nothing in it is left undefined."""
+    with open(t.SNAPRUN, "rb") as file:
+        header = file.read(64)
+        file.seek(struct.unpack_from("<Q", header, 32)[0])
+        size, count = struct.unpack_from("<HH", header, 54)
+        kinds = [struct.unpack_from("<I", file.read(size))[0] for _ in range(count)]
+    t.check(2 not in kinds and 3 not in kinds, "PT_DYNAMIC or PT_INTERP in", kinds)
+    undefined = t.run(["nm", "-u", t.SNAPRUN])
+    t.check(undefined.status == 0 and not undefined.out.strip(), undefined)
+
+
+def loader_objects():
+    """What the loader's object files need is in themselves or in zstd's decoder: no symbol of a C library."""
+    objects = [os.path.join(directory, name)
+               for directory, _, names in os.walk(os.path.join(t.BUILD, "restore/CMakeFiles/snaprun.dir"))
+               for name in names if name.endswith((".o", ".obj"))]
+    t.check(len(objects) > 5, "objects:", objects)
+    defined, needed = set(), set()
+    for path in objects:
+        for line in t.run(["nm", "-g", path]).out.decode().splitlines():
+            *_, kind, name = line.split()
+            (needed if kind in "Uw" else defined).add(name)
+    foreign = {name for name in needed - defined if not name.startswith(("ZSTD_", "__start_", "__stop_"))}
+    # The linker's own marks.
+    t.check(not foreign - {"_GLOBAL_OFFSET_TABLE_", "_end", "__bss_start", "_edata", "_etext", "__executable_start"}, foreign)
+
+
+def shim_alone():
+    """The shim needs no library, so that it loads beside glibc and musl alike, and exports only what it means to."""
+    prefix = installed()
+    shim = os.path.join(prefix, "lib/snaptrace/libsnappreload.so")
+    dynamic = t.run(["readelf", "-dW", shim]).out.decode()
+    needed = re.findall(r"NEEDED.*\[(.*)\]", dynamic)
+    t.check(set(needed) <= {"libdl.so.2"}, needed)
+    exported = {line.split()[-1].split("@")[0] for line in
+                t.run(["nm", "-D", "--defined-only", shim]).out.decode().splitlines()}
+    meant = {"__libc_start_main", "brk", "sbrk", "__morecore", "snap_here", "snap_restored", "snap_argc", "snap_argv",
+             "snap_envp", "snap_on_restore"}
+    t.check(exported and exported <= meant, exported - meant)
+
+
+t.main({"relocated": relocated, "pkg-config": pkg_config, "tools-speak": tools_speak, "arrows": arrows,
+        "loader-alone": loader_alone, "loader-objects": loader_objects, "shim-alone": shim_alone})
