@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #define XXH_INLINE_ALL
-#define XXH_NO_STDLIB
 #include <xxhash.h>
 
 static inline uint64_t snapimg_checksum(const void *bytes, size_t size)

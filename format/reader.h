@@ -23,7 +23,7 @@ struct snapimg {
 	struct snapimg_view {
 		const void *bytes;
 		uint64_t size;
-		uint32_t count; /* records; for byte sections the size */
+		uint32_t count; /* records; for byte sections the size, for DATA 0 */
 	} section[SNAPIMG_SECTION_LIMIT];
 	/* Where the check failed, for the message: */
 	uint32_t failed_section; /* a section type, or 0 */
@@ -31,14 +31,16 @@ struct snapimg {
 };
 
 /* Checks [base, base + size), which must be 64-byte aligned, and fills *image, which borrows the
- * memory. On an error *image holds failed_section and failed_index only. Reads all bytes but DATA. */
+ * memory. On an error *image holds failed_section and failed_index only. Reads all bytes but those of
+ * DATA. */
 enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg *image)
 	__attribute__((warn_unused_result));
 
 /* The string at an offset the reader has checked. */
 const char *snapimg_string(const struct snapimg *image, uint32_t offset);
 
-/* Compares one extent's stored bytes with its checksum. */
+/* Compares the stored bytes of one of the image's extents with its checksum, and sees that the gap before it (RAW begins
+ * at a page) is zero. */
 enum snapimg_error snapimg_check_extent(const struct snapimg *image, const struct snapimg_extent *extent)
 	__attribute__((warn_unused_result));
 

@@ -27,7 +27,7 @@ void snapimg_writer_free(struct snapimg_writer *writer);
 
 /* Appends an extent: its runs (borrowed, copied) and its stored bytes. kind, raw_size, stored_size
  * and checksum of *extent are the caller's (so that workers can compute them in parallel); offset,
- * run_first and run_count are set by the writer. RAW is placed page-aligned. */
+ * run_first and run_count, and the checksum of ZERO, are set by the writer. RAW is placed page-aligned. */
 enum snapimg_error snapimg_writer_put_extent(struct snapimg_writer *writer, struct snapimg_extent *extent,
                                              const struct snapimg_run *runs, uint32_t run_count,
                                              const void *stored) __attribute__((warn_unused_result));
@@ -41,10 +41,14 @@ enum snapimg_error snapimg_writer_string(struct snapimg_writer *writer, const ch
 enum snapimg_error snapimg_writer_add(struct snapimg_writer *writer, enum snapimg_section_type type,
                                       const void *bytes, size_t size) __attribute__((warn_unused_result));
 
-/* Writes sections, table and header; the required features are found from what was put.
+/* Applies the reader's rules to all records, then writes sections, table and header; the required features are found
+ * from what was put.
  * *ret_size is the image's size, digest the 16 bytes that name it; both may be NULL. */
 enum snapimg_error snapimg_writer_finish(struct snapimg_writer *writer, uint64_t *ret_size,
                                          uint8_t digest[SNAPIMG_DIGEST_SIZE])
 	__attribute__((warn_unused_result));
+
+/* After _finish refused a record: its section's type (0: none) and its index, for the message. */
+void snapimg_writer_failure(const struct snapimg_writer *writer, uint32_t *ret_section, uint64_t *ret_index);
 
 #endif

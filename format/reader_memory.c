@@ -1,0 +1,197 @@
+/* The rules of mappings, page runs, extents and fix-ups. */
+#include "check.h"
+
+enum {
+	PROTECTION_ALL = SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE | SNAPIMG_PROT_EXEC,
+	MAP_FLAGS_ALL = SNAPIMG_MAP_SHARED | SNAPIMG_MAP_NORESERVE,
+	ADVICE_ALL = 0
+#define X(name, bit, letters, advice) | SNAPIMG_ADVICE_##name
+	SNAPIMG_ADVICE(X)
+#undef X
+};
+
+static uint64_t run_end(const struct snapimg_run *run)
+{
+	return run->address + (uint64_t)run->pages * SNAPIMG_PAGE_SIZE;
+}
+
+enum snapimg_error snapimg_rule_run(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_run *run = snapimg_get_run(image) + index;
+	uint64_t task_size = snapimg_get_machine(image)->task_size;
+
+	if (run->address % SNAPIMG_PAGE_SIZE != 0 || run->address >= task_size || run->pages == 0 ||
+	    run->pages > (task_size - run->address) / SNAPIMG_PAGE_SIZE ||
+	    (run->kind != SNAPIMG_RUN_DATA && run->kind != SNAPIMG_RUN_ZERO) ||
+	    (index > 0 && run->address < run_end(run - 1)))
+		return SNAPIMG_ERR_RUN;
+	return SNAPIMG_OK;
+}
+
+static bool mapping_range_is_valid(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(image) + index;
+
+	return mapping->start % SNAPIMG_PAGE_SIZE == 0 && mapping->end % SNAPIMG_PAGE_SIZE == 0 &&
+	       mapping->offset % SNAPIMG_PAGE_SIZE == 0 && mapping->start < mapping->end &&
+	       mapping->end <= snapimg_get_machine(image)->task_size &&
+	       mapping->offset <= INT64_MAX - (mapping->end - mapping->start) &&
+	       (index == 0 || mapping[-1].end <= mapping->start);
+}
+
+static bool mapping_kind_is_valid(const struct snapimg *image, const struct snapimg_mapping *mapping)
+{
+	bool is_shared = mapping->flags & SNAPIMG_MAP_SHARED;
+
+	switch (mapping->kind) {
+	case SNAPIMG_MAPPING_ANONYMOUS:
+		return mapping->file == 0;
+	case SNAPIMG_MAPPING_STACK:
+		return mapping->file == 0 && !is_shared;
+	case SNAPIMG_MAPPING_FILE:
+		return mapping->file >= 1 && mapping->file <= snapimg_file_count(image) &&
+		       image->header->required_features & SNAPIMG_FEATURE_FILE_MAPPINGS &&
+		       (!is_shared || mapping->run_count == 0);
+	case SNAPIMG_MAPPING_VVAR:
+	case SNAPIMG_MAPPING_VDSO:
+		return mapping->file == 0 && !is_shared && mapping->run_count == 0;
+	default:
+		return false;
+	}
+}
+
+/* Runs are sorted and disjoint by their own rule, so the first and the last tell about all. */
+static bool mapping_runs_are_valid(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(image) + index;
+	const struct snapimg_run *run = snapimg_get_run(image);
+	uint32_t total = snapimg_run_count(image);
+	uint32_t before = index == 0 ? 0 : mapping[-1].run_first + mapping[-1].run_count;
+	uint32_t end;
+
+	if (mapping->run_first != before || mapping->run_count > total - before)
+		return false;
+	end = before + mapping->run_count;
+	if (index + 1 == snapimg_mapping_count(image) && end != total)
+		return false;
+	return mapping->run_count == 0 ||
+	       (run[before].address >= mapping->start && run_end(&run[end - 1]) <= mapping->end);
+}
+
+enum snapimg_error snapimg_rule_mapping(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(image) + index;
+
+	if (mapping->name >= image->section[SNAPIMG_SECTION_STRINGS].size)
+		return SNAPIMG_ERR_STRING;
+	if (!mapping_range_is_valid(image, index) || (mapping->protection & ~(uint32_t)PROTECTION_ALL) != 0 ||
+	    (mapping->flags & ~(uint32_t)MAP_FLAGS_ALL) != 0 ||
+	    (mapping->advice & ~(uint32_t)ADVICE_ALL) != 0 || mapping->reserved_zero != 0 ||
+	    !mapping_kind_is_valid(image, mapping) || !mapping_runs_are_valid(image, index))
+		return SNAPIMG_ERR_MAPPING;
+	return SNAPIMG_OK;
+}
+
+/* In the file: behind the extent before, RAW at the next page, and the last one ends DATA. */
+static bool extent_is_placed(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_extent *extent = snapimg_get_extent(image) + index;
+	uint64_t data_end = SNAPIMG_HEADER_AREA + image->section[SNAPIMG_SECTION_DATA].size;
+	uint64_t expected = index == 0 ? SNAPIMG_HEADER_AREA : extent[-1].offset + extent[-1].stored_size;
+
+	if (extent->kind == SNAPIMG_EXTENT_RAW)
+		expected = snapimg_align(expected, SNAPIMG_PAGE_SIZE);
+	if (extent->offset != expected || expected > data_end || extent->stored_size > data_end - expected)
+		return false;
+	return index + 1 < snapimg_extent_count(image) || expected + extent->stored_size == data_end;
+}
+
+/* Its runs follow those of the extent before, and their DATA pages are raw_size. */
+static bool extent_runs_are_valid(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_extent *extent = snapimg_get_extent(image) + index;
+	const struct snapimg_run *run = snapimg_get_run(image);
+	uint32_t total = snapimg_run_count(image);
+	uint32_t before = index == 0 ? 0 : extent[-1].run_first + extent[-1].run_count;
+	uint64_t pages = 0;
+	uint32_t i;
+
+	if (extent->run_first != before || extent->run_count == 0 || extent->run_count > total - before)
+		return false;
+	for (i = before; i < before + extent->run_count; i++)
+		pages += run[i].kind == SNAPIMG_RUN_DATA ? run[i].pages : 0;
+	return pages * SNAPIMG_PAGE_SIZE == extent->raw_size && extent->raw_size <= SNAPIMG_EXTENT_MAX &&
+	       (index + 1 < snapimg_extent_count(image) || before + extent->run_count == total);
+}
+
+static bool extent_kind_is_valid(const struct snapimg *image, const struct snapimg_extent *extent)
+{
+	switch (extent->kind) {
+	case SNAPIMG_EXTENT_ZERO:
+		return extent->stored_size == 0 && extent->raw_size == 0;
+	case SNAPIMG_EXTENT_RAW:
+		return extent->raw_size > 0 && extent->stored_size == extent->raw_size;
+	case SNAPIMG_EXTENT_ZSTD:
+		return extent->raw_size > 0 && extent->stored_size > 0 &&
+		       image->header->required_features & SNAPIMG_FEATURE_ZSTD;
+	default:
+		return false;
+	}
+}
+
+enum snapimg_error snapimg_rule_extent(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_extent *extent = snapimg_get_extent(image) + index;
+
+	if (extent->reserved_zero != 0 || !extent_kind_is_valid(image, extent) ||
+	    !extent_is_placed(image, index) || !extent_runs_are_valid(image, index))
+		return SNAPIMG_ERR_EXTENT;
+	return SNAPIMG_OK;
+}
+
+/* The loader writes there: the program's own private memory, in one mapping. */
+static bool can_be_fixed(const struct snapimg *image, uint64_t address, uint64_t size)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
+	uint32_t low = 0, high = snapimg_mapping_count(image);
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (mapping[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == snapimg_mapping_count(image) || address < mapping[low].start ||
+	    size > mapping[low].end - address)
+		return false;
+	mapping += low;
+	return mapping->kind == SNAPIMG_MAPPING_ANONYMOUS || mapping->kind == SNAPIMG_MAPPING_STACK ||
+	       (mapping->kind == SNAPIMG_MAPPING_FILE && !(mapping->flags & SNAPIMG_MAP_SHARED));
+}
+
+enum snapimg_error snapimg_rule_fixup(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_fixup *fixup = snapimg_get_fixup(image) + index;
+	bool argument_is_valid = true;
+	uint64_t size;
+
+	switch (fixup->kind) {
+	case SNAPIMG_FIXUP_TID:
+		size = sizeof(uint32_t);
+		argument_is_valid = fixup->argument < snapimg_thread_count(image);
+		break;
+	case SNAPIMG_FIXUP_ENVIRON:
+		size = sizeof(uint64_t);
+		break;
+	case SNAPIMG_FIXUP_RESUME:
+		size = fixup->argument;
+		argument_is_valid = size > 0 && size % SNAPIMG_RESUME_SIZE == 0;
+		break;
+	default:
+		return SNAPIMG_ERR_FIXUP;
+	}
+	return argument_is_valid && can_be_fixed(image, fixup->address, size) ? SNAPIMG_OK
+	                                                                      : SNAPIMG_ERR_FIXUP;
+}
