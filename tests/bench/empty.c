@@ -1,0 +1,5 @@
+/* A static program that does nothing. */
+int main(void)
+{
+	return 0;
+}
