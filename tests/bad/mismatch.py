@@ -95,5 +95,10 @@ def damaged_fallback():
     t.one_line(mismatch(None, "--fallback"), 125, "image.snap", tool="snaprun: ")
 
 
-t.main({"rebuilt": rebuilt, "touched": touched, "missing": missing, "missing-fallback": missing_fallback,
-        "damaged-fallback": damaged_fallback})
+t.main({
+    "mismatch.rebuilt": rebuilt,
+    "mismatch.touched": touched,
+    "mismatch.missing": missing,
+    "mismatch.missing-fallback": missing_fallback,
+    "mismatch.damaged-fallback": damaged_fallback,
+})
