@@ -4,6 +4,7 @@ A row: name: (program, point, frozen arguments, kinds of executable). `checked` 
 finds itself well (exit 0); `compared` rows are started with other arguments and another environment than they were
 frozen with, and must print and end as a direct run does.
 """
+import json
 import os
 import sys
 
@@ -154,6 +155,23 @@ def at_variable():
     t.check(t.restore("stages-pie.snap").out.count(b"stage") == 4, "from main")
 
 
+def inspected():
+    """snapimg tells of a real image what is known of it, to a person and as JSON."""
+    path = t.program("ends-pie")
+    t.freeze("image.snap", [path, "0", "two words"])
+    said = {}
+    for command in ("info", "maps", "verify"):
+        plain = t.run([t.SNAPIMG, command, "image.snap"])
+        t.check(plain.status == 0 and plain.out and not plain.err, command, plain)
+        as_json = t.run([t.SNAPIMG, command, "--json", "image.snap"])
+        t.check(as_json.status == 0 and not as_json.err, command, as_json)
+        said[command] = plain.out.decode(), json.loads(as_json.out)
+    for word in (path, "two words", "main"):
+        t.check(word in said["info"][0] and word in json.dumps(said["info"][1]), word, said["info"])
+    for word in (path, "libc.so.6", "[stack]", "[vdso]", " r-xp "):
+        t.check(word in said["maps"][0], word, said["maps"][0])
+
+
 def row(function, *arguments):
     return lambda: function(*arguments)
 
@@ -184,6 +202,7 @@ ROWS.update({
     "address": address,
     "gone-environment": gone_environment,
     "at-variable": at_variable,
+    "inspected": inspected,
 })
 
 t.main(ROWS)
