@@ -57,7 +57,8 @@ struct snap_resume {
 };
 static_assert(sizeof(struct snap_resume) == 56, "resume block layout");
 
-/* "SNAP_SHIM=<version>:<flags>:<hex address of the string that LD_PRELOAD was, or 0>" */
+/* "SNAP_SHIM=<version>:<flags>", the last variable; before it "LD_PRELOAD=<shim>[:<what it was>]". What
+ * LD_PRELOAD was stays in its own place. */
 #define SNAP_SHIM_VARIABLE "SNAP_SHIM"
 enum { SNAP_SHIM_MARK_MAIN = 1 };
 

@@ -1,0 +1,57 @@
+#include "interrupt.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tracee.h"
+
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD};
+enum { CAUGHT = sizeof(caught) / sizeof(*caught) };
+static struct sigaction before[CAUGHT];
+static volatile sig_atomic_t image_written;
+
+/* A handler and no flag, since a dump can be long and waits in many places; everything it calls is
+ * async-signal-safe. An image in the making has no name yet. */
+static void end(int number)
+{
+	static const char nothing[] = ": ended by a signal: no image was written\n";
+	static const char rest[] = ": ended by a signal: the image was written before\n";
+	const char *text = image_written ? rest : nothing;
+	ssize_t ignored;
+
+	tracees_end_all();
+	ignored = write(STDERR_FILENO, "snaptrace", strlen("snaptrace"));
+	ignored = write(STDERR_FILENO, text, strlen(text));
+	(void)ignored;
+	signal(number, SIG_DFL);
+	raise(number); /* comes when the handler returns */
+}
+
+void interrupt_catch(void)
+{
+	struct sigaction action = {.sa_handler = end, .sa_flags = SA_RESTART};
+
+	sigfillset(&action.sa_mask);
+	for (size_t i = 0; i < CAUGHT; i++) {
+		struct sigaction wanted = action;
+
+		if (caught[i] == SIGCHLD) /* one that is ignored would end children unseen, wait(2) */
+			wanted = (struct sigaction){.sa_handler = SIG_DFL};
+		sigaction(caught[i], NULL, &before[i]);
+		if (caught[i] == SIGCHLD || before[i].sa_handler != SIG_IGN)
+			sigaction(caught[i], &wanted, NULL);
+	}
+}
+
+void interrupt_image_written(void)
+{
+	image_written = 1;
+}
+
+void interrupt_forget(void)
+{
+	for (size_t i = 0; i < CAUGHT; i++)
+		sigaction(caught[i], &before[i], NULL);
+}

@@ -1,0 +1,15 @@
+/* Starts PROG under the tracer. */
+#ifndef TRACER_LAUNCH_H
+#define TRACER_LAUNCH_H
+
+#include "run.h"
+
+/* Forks, attaches, and lets the child become PROG (path: where that was found). Fills run->root and
+ * run->launch_report, and takes the child up as the first tracee. */
+enum status launch(struct run *run, const char *path) __attribute__((warn_unused_result));
+
+/* Hears what the child reported. Once PROG runs, STATUS_OK; if the child ended before: prints why and
+ * returns STATUS_CANNOT_RUN, STATUS_NOT_FOUND or STATUS_FAILED. */
+enum status launch_hear(struct run *run) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,29 @@
+/* What the caller asked for. */
+#ifndef TRACER_OPTIONS_H
+#define TRACER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "message.h"
+
+struct options {
+	const char *output; /* as given; NULL: PROG's base name and ".snap" */
+	const char *point;  /* --at, or else SNAP_AT, or else "main" */
+	const char *in;     /* --in: base name of the executable; NULL: any */
+	enum verbosity verbosity;
+	int level;
+	bool compress;
+	bool done;      /* --help or --version was answered: nothing to run */
+	char **program; /* PROG, its arguments, NULL */
+};
+
+/* Reads the command line and SNAP_AT into *ret_options, which borrows their strings. Prints a line and
+ * returns STATUS_FAILED for a command line it can't take. Answers --help and --version itself. */
+enum status options_read(int argc, char **argv, struct options *ret_options)
+        __attribute__((warn_unused_result));
+
+/* The last part of a path; the whole string if it has no slash. */
+const char *base_name(const char *path);
+
+#endif

@@ -1,0 +1,67 @@
+#include "tracee_memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { PAGE = 4096 };
+
+int tracee_read(pid_t pid, uint64_t address, void *buffer, size_t size)
+{
+	struct iovec local = {buffer, size};
+	struct iovec remote = {(void *)(uintptr_t)address, size};
+	ssize_t count = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+
+	if (count < 0)
+		return -1;
+	if ((size_t)count != size) {
+		errno = EFAULT;
+		return -1;
+	}
+	return 0;
+}
+
+/* Page by page: what follows the string may not be mapped. */
+ssize_t tracee_read_string(pid_t pid, uint64_t address, char *buffer, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		size_t part = PAGE - (address + done) % PAGE;
+		const char *end;
+
+		if (part > size - done)
+			part = size - done;
+		if (tracee_read(pid, address + done, buffer + done, part) < 0)
+			return -1;
+		if ((end = memchr(buffer + done, '\0', part)))
+			return end - buffer;
+		done += part;
+	}
+	errno = ENAMETOOLONG;
+	return -1;
+}
+
+/* Through /proc/PID/mem: unlike process_vm_writev it writes read-only pages of a tracee and grows a stack
+ * (mm/memory.c, __access_remote_vm). */
+int tracee_write(pid_t pid, uint64_t address, const void *bytes, size_t size)
+{
+	char path[64];
+	ssize_t count;
+	int memory;
+	int error;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	if ((memory = open(path, O_WRONLY | O_CLOEXEC)) < 0)
+		return -1;
+	count = pwrite(memory, bytes, size, (off_t)address);
+	error = count < 0 ? errno : EFAULT;
+	close(memory);
+	if (count >= 0 && (size_t)count == size)
+		return 0;
+	errno = error;
+	return -1;
+}
