@@ -124,7 +124,8 @@ static uint32_t count_processors(void)
 	long bytes = sys(__NR_sched_getaffinity, 0, sizeof set, set);
 	uint32_t count = 0;
 	for (long i = 0; i < bytes / 8; i++)
-		count += (uint32_t)__builtin_popcountll(set[i]);
+		for (uint64_t left = set[i]; left != 0; left &= left - 1)
+			count++;
 	return count > 0 ? count : 1;
 }
 
