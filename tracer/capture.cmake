@@ -1,3 +1,22 @@
 # The capture side of the tracer: all that is behind snapshot.h, and the injection of system calls.
 set(CAPTURE_SOURCES
-  inject.c)
+  caller.c
+  compressor.c
+  descriptors.c
+  files.c
+  helper.c
+  inject.c
+  mappings.c
+  maps.c
+  page_reader.c
+  pages.c
+  pipeline.c
+  plan.c
+  proc.c
+  process_state.c
+  progress.c
+  publish.c
+  refuse.c
+  resume_blocks.c
+  snapshot.c
+  thread_state_x86_64.c)

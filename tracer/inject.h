@@ -20,7 +20,7 @@ enum status inject_find_gate(pid_t pid, uint64_t *ret_gate) __attribute__((warn_
  * (PTRACE_SETSIGMASK around the call). Needs PTRACE_O_TRACESYSGOOD. seccomp stops of the
  * tracer's own filter are passed over.
  */
-enum status inject_syscall(pid_t tid, uint64_t gate, long number, const uint64_t arguments[6], int64_t *ret_result)
-	__attribute__((warn_unused_result));
+enum status inject_syscall(pid_t tid, uint64_t gate, long number, const uint64_t arguments[6],
+                           int64_t *ret_result) __attribute__((warn_unused_result));
 
 #endif

@@ -11,22 +11,23 @@
 #include "message.h"
 
 struct snapshot_output {
-	const char *path;   /* the image; replaced in one step when the new one is complete */
-	bool compress;      /* zstd frames, else raw extents */
-	int level;          /* of zstd */
-	bool progress;      /* a progress bar is wanted if the dump lasts (stderr is a terminal, no -q) */
+	const char *path; /* the image; replaced in one step when the new one is complete */
+	bool compress;    /* zstd frames, else raw extents */
+	int level;        /* of zstd */
+	bool progress;    /* a progress bar is wanted if the dump lasts (stderr is a terminal, no -q) */
 };
 
 struct snapshot_request {
-	pid_t pid;          /* the process; its only thread is in a clean ptrace-stop, its registers are
-	                       already those it shall be resumed with */
-	uint64_t gate;      /* see inject.h */
-	const char *point;   /* as given: for ORIGIN */
-	const char *trigger; /* what was met, in words */
-	bool resume_main;       /* SNAPIMG_PROCESS_RESUME_MAIN */
-	uint64_t environ_cell;  /* address of C's environ, or 0 */
-	uint64_t guard_start, guard_end; /* the page that keeps brk from growing: not part of the image; 0, 0: none */
-	bool no_new_privs;      /* the program itself set it */
+	pid_t pid;             /* the process; its only thread is in a clean ptrace-stop, its registers are
+	                          already those it shall be resumed with */
+	uint64_t gate;         /* see inject.h */
+	const char *point;     /* as given: for ORIGIN */
+	const char *trigger;   /* what was met, in words */
+	bool resume_main;      /* SNAPIMG_PROCESS_RESUME_MAIN */
+	uint64_t environ_cell; /* address of C's environ, or 0 */
+	uint64_t guard_start,
+	        guard_end; /* the page that keeps brk from growing: not part of the image; 0, 0: none */
+	bool no_new_privs; /* the program itself set it */
 	uint32_t seccomp_filters; /* how many of the process's filters are the tracer's own */
 	struct snapshot_output output;
 };
@@ -49,6 +50,6 @@ enum status snapshot_check_output(const char *path) __attribute__((warn_unused_r
 
 /* Refuses (by name, in one line) or writes the image. The process is still stopped afterwards. */
 enum status snapshot_take(const struct snapshot_request *request, struct snapshot_result *ret_result)
-	__attribute__((warn_unused_result));
+        __attribute__((warn_unused_result));
 
 #endif

@@ -1,0 +1,76 @@
+#include "caller.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "snapshot.h"
+
+struct caller the_caller;
+
+static int by_number(const void *left, const void *right)
+{
+	const struct caller_descriptor *a = left, *b = right;
+
+	return (a->number > b->number) - (a->number < b->number);
+}
+
+static enum status remember_descriptor(int number)
+{
+	char link[4096];
+	struct proc_path name;
+	enum status status;
+	struct caller_descriptor *grown;
+
+	snprintf(name.text, sizeof(name.text), "fd/%d", number);
+	if ((status = proc_read_link(getpid(), name.text, link, sizeof(link))) != STATUS_OK)
+		return status;
+	grown = realloc(the_caller.descriptor, (the_caller.descriptor_count + 1) * sizeof(*grown));
+	if (!grown)
+		return fail(STATUS_FAILED, "out of memory");
+	the_caller.descriptor = grown;
+	grown += the_caller.descriptor_count;
+	*grown = (struct caller_descriptor){.number = number, .link = strdup(link)};
+	if (!grown->link)
+		return fail(STATUS_FAILED, "out of memory");
+	the_caller.descriptor_count++;
+	return STATUS_OK;
+}
+
+static enum status remember_descriptors(void)
+{
+	enum status status = STATUS_OK;
+	struct dirent *entry;
+	DIR *directory = opendir("/proc/self/fd");
+
+	if (!directory)
+		return fail(STATUS_FAILED, "can't read /proc/self/fd: %s: mount /proc", strerror(errno));
+	while (status == STATUS_OK && (entry = readdir(directory))) {
+		if (entry->d_name[0] == '.' || atoi(entry->d_name) == dirfd(directory))
+			continue;
+		status = remember_descriptor(atoi(entry->d_name));
+	}
+	closedir(directory);
+	if (status == STATUS_OK && the_caller.descriptor_count)
+		qsort(the_caller.descriptor, the_caller.descriptor_count, sizeof(*the_caller.descriptor),
+		      by_number);
+	return status;
+}
+
+enum status snapshot_remember_caller(void)
+{
+	enum status status;
+
+	if ((status = remember_descriptors()) != STATUS_OK ||
+	    (status = proc_read(getpid(), "status", &the_caller.status)) != STATUS_OK)
+		return status;
+	the_caller.ignored_signals = proc_number(&the_caller.status, "SigIgn", 16);
+	the_caller.timer_slack_ns = (uint64_t)prctl(PR_GET_TIMERSLACK);
+	if (prctl(PR_GET_CHILD_SUBREAPER, &the_caller.subreaper) < 0)
+		the_caller.subreaper = 0;
+	return STATUS_OK;
+}

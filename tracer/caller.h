@@ -1,0 +1,27 @@
+/*
+ * What snaptrace inherited from whoever called it. The target began with the
+ * same, so a difference seen later is the target's own doing.
+ */
+#ifndef TRACER_CALLER_H
+#define TRACER_CALLER_H
+
+#include "proc.h"
+
+struct caller_descriptor {
+	int number;
+	char *link; /* as readlink(2) of /proc/self/fd/N */
+};
+
+struct caller {
+	struct text status; /* /proc/self/status at the start */
+	uint64_t ignored_signals;
+	uint64_t timer_slack_ns;
+	int subreaper;
+	struct caller_descriptor *descriptor; /* sorted by number */
+	size_t descriptor_count;
+};
+
+/* Filled by snapshot_remember_caller(), read-only afterwards; lives as long as snaptrace. */
+extern struct caller the_caller;
+
+#endif

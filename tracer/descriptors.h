@@ -1,0 +1,16 @@
+/* The target's open descriptors: inherited from the caller, opened again at restore, or refused by name. */
+#ifndef TRACER_DESCRIPTORS_H
+#define TRACER_DESCRIPTORS_H
+
+#include "files.h"
+
+struct descriptors {
+	struct snapimg_descriptor *record; /* sorted by number */
+	size_t count;
+};
+
+enum status descriptors_read(pid_t pid, struct files *files, struct descriptors *ret_descriptors)
+        __attribute__((warn_unused_result));
+void descriptors_free(struct descriptors *descriptors);
+
+#endif

@@ -1,0 +1,248 @@
+#include "mappings.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "refuse.h"
+
+/* Where the loader lives while it restores (restore/): nothing of the program may lie there. */
+#define LOADER_START 0x600000000000ull
+#define LOADER_END   0x610000000000ull
+#define USER_END     0x7ffffffff000ull /* TASK_SIZE_MAX with four-level page tables */
+
+static enum status refuse_mapping(const struct vma *vma, const char *what, const char *advice)
+{
+	return refuse(what, advice, "mapping %" PRIx64 "-%" PRIx64 "%s%s", vma->start, vma->end,
+	              *vma->name ? " " : "", vma->name);
+}
+
+/* By VmFlags (proc(5); show_smap_vma_flags() in fs/proc/task_mmu.c): X(letters, what, advice) */
+#define REFUSED_FLAGS(X)                                                                                     \
+	X("ht", "huge pages (MAP_HUGETLB)", "use ordinary or transparent huge pages")                        \
+	X("um", "memory watched by userfaultfd", "choose a point before it is registered")                   \
+	X("uw", "memory watched by userfaultfd", "choose a point before it is registered")                   \
+	X("ui", "memory watched by userfaultfd", "choose a point before it is registered")                   \
+	X("ss", "a shadow stack", "start the program without it (GLIBC_TUNABLES=glibc.cpu.x86_shstk=off)")   \
+	X("io", "memory of a device", "choose a point before it is mapped")                                  \
+	X("pf", "memory of a device", "choose a point before it is mapped")
+
+/* Shared mappings of something that is no file any more or never was: X(beginning of the name, what) */
+#define REFUSED_SHARED(X)                                                                                    \
+	X("/dev/zero", "shared anonymous memory")                                                            \
+	X("[anon_shmem:", "shared anonymous memory")                                                         \
+	X("/memfd:", "shared memory of a memfd")                                                             \
+	X("/SYSV", "System V shared memory")                                                                 \
+	X("/[aio]", "an asynchronous I/O context (io_setup)")                                                \
+	X("anon_inode:[io_uring]", "an io_uring")                                                            \
+	X("anon_inode:[perf_event]", "a perf event buffer")                                                  \
+	X("socket:", "a packet socket's buffer")                                                             \
+	X("/dmabuf:", "a graphics buffer")                                                                   \
+	X("", "shared memory without a regular file")
+
+static enum status refuse_by_flags(const struct vma *vma)
+{
+#define X(letters, what, advice)                                                                             \
+	if (vma_has(vma, letters))                                                                           \
+		return refuse_mapping(vma, what, advice);
+	REFUSED_FLAGS(X)
+#undef X
+	if (vma->protection_key != 0)
+		return refuse_mapping(vma, "memory with a protection key (pkey_mprotect)",
+		                      "choose a point before it is set");
+	if (vma->start < LOADER_END && vma->end > LOADER_START)
+		return refuse_mapping(vma, "memory at an address the loader needs", "map it elsewhere");
+	if (vma->end > USER_END)
+		return refuse_mapping(vma, "memory above the 47-bit addresses", "map it lower");
+	return STATUS_OK;
+}
+
+static enum status refuse_shared(const struct vma *vma)
+{
+#define X(prefix, what)                                                                                      \
+	if (strncmp(vma->name, prefix, sizeof(prefix) - 1) == 0)                                             \
+		return refuse_mapping(vma, what, "choose a point before it is mapped");
+	REFUSED_SHARED(X)
+#undef X
+	return STATUS_OK; /* not reached: the last row fits everything */
+}
+
+static void set_advice(const struct vma *vma, struct snapimg_mapping *record)
+{
+#define X(name, bit, letters, number)                                                                        \
+	if (vma_has(vma, letters))                                                                           \
+		record->advice |= SNAPIMG_ADVICE_##name;
+	SNAPIMG_ADVICE(X)
+#undef X
+	if (vma_has(vma, "nr"))
+		record->flags |= SNAPIMG_MAP_NORESERVE;
+}
+
+/* X(name of the kernel's own mappings, or its beginning, kind) */
+#define KERNEL_NAMES(X)                                                                                      \
+	X("[vdso]", VDSO)                                                                                    \
+	X("[vvar", VVAR)                                                                                     \
+	X("[heap]", ANONYMOUS)                                                                               \
+	X("[stack", ANONYMOUS)                                                                               \
+	X("[anon:", ANONYMOUS)
+
+static enum status classify_kernel_name(const struct vma *vma, struct snapimg_mapping *record)
+{
+#define X(prefix, which)                                                                                     \
+	if (strncmp(vma->name, prefix, sizeof(prefix) - 1) == 0) {                                           \
+		record->kind = SNAPIMG_MAPPING_##which;                                                      \
+		return STATUS_OK;                                                                            \
+	}
+	KERNEL_NAMES(X)
+#undef X
+	return refuse_mapping(vma, "an unknown mapping of the kernel's",
+	                      "report it with the kernel's version");
+}
+
+static enum status classify_file(const struct vma *vma, struct files *files, struct mapping *mapping)
+{
+	struct stat identity;
+	bool present = files_leads_to(vma, &identity);
+	size_t index;
+	enum status status;
+
+	if (!vma->shared && strncmp(vma->name, "/dev/zero", 9) == 0) {
+		mapping->record.kind =
+		        SNAPIMG_MAPPING_ANONYMOUS; /* which is what it is (drivers/char/mem.c) */
+		return STATUS_OK;
+	}
+	if (vma->shared && !(present && S_ISREG(identity.st_mode)))
+		return refuse_shared(vma);
+	if (present && !S_ISREG(identity.st_mode))
+		return refuse_mapping(vma, "memory of a device", "choose a point before it is mapped");
+	if (!present) {
+		explain("%s was deleted or replaced: its mapping is kept by content", vma->name);
+		mapping->record.kind = SNAPIMG_MAPPING_ANONYMOUS;
+		mapping->by_content = true;
+		return STATUS_OK;
+	}
+	bool written = vma->shared && (vma->protection & SNAPIMG_PROT_WRITE);
+	status = files_add(files, vma->name, &identity, written ? SNAPIMG_CHECK_EXISTS : SNAPIMG_CHECK_STAMP,
+	                   &index);
+	if (status != STATUS_OK)
+		return status;
+	mapping->record.kind = SNAPIMG_MAPPING_FILE;
+	mapping->record.file = (uint32_t)index + 1;
+	mapping->record.offset = vma->offset;
+	mapping->record.flags = vma->shared ? SNAPIMG_MAP_SHARED : 0;
+	return STATUS_OK;
+}
+
+static enum status classify(const struct vma *vma, struct files *files, struct mapping *mapping)
+{
+	struct snapimg_mapping *record = &mapping->record;
+	enum status status;
+
+	*mapping = (struct mapping){
+	        .vma = vma,
+	        .record = {.start = vma->start, .end = vma->end, .protection = vma->protection},
+	};
+	if (vma->name[0] == '[' && !vma->shared) {
+		if ((status = classify_kernel_name(vma, record)) != STATUS_OK)
+			return status;
+		if (record->kind !=
+		    SNAPIMG_MAPPING_ANONYMOUS) /* vvar has io and pf, and none may be advised */
+			return STATUS_OK;
+	}
+	if ((status = refuse_by_flags(vma)) != STATUS_OK)
+		return status;
+	if (vma->inode != 0 || vma->name[0] == '/') {
+		if ((status = classify_file(vma, files, mapping)) != STATUS_OK)
+			return status;
+	} else if (vma->shared) {
+		return refuse_shared(vma);
+	} else {
+		record->kind = vma_has(vma, "gd") ? SNAPIMG_MAPPING_STACK : SNAPIMG_MAPPING_ANONYMOUS;
+	}
+	set_advice(vma, record);
+	mapping->not_stored = vma_has(vma, "wf") || vma_has(vma, "dp");
+	if (vma_has(vma, "sl"))
+		tell("the seal (mseal) of the mapping %" PRIx64 "-%" PRIx64 " is not kept", vma->start,
+		     vma->end);
+	return STATUS_OK;
+}
+
+/* The page that keeps the break from growing was put there by the tracer. It may have merged with another
+ * inaccessible mapping; only the page itself is left out. */
+static void cut_guard(const struct snapshot_request *request, struct mappings *mappings)
+{
+	struct mapping *last = &mappings->mapping[mappings->count - 1];
+	uint64_t start = request->guard_start, end = request->guard_end;
+
+	if (start == end || last->record.kind != SNAPIMG_MAPPING_ANONYMOUS || last->vma->protection != 0 ||
+	    start < last->record.start || end > last->record.end)
+		return;
+	struct mapping rest = *last;
+	mappings->count--;
+	last->record.end = start;
+	rest.record.start = end;
+	if (last->record.start < last->record.end)
+		mappings->mapping[mappings->count++] = *last;
+	if (rest.record.start < rest.record.end)
+		mappings->mapping[mappings->count++] = rest;
+}
+
+enum status mappings_read(const struct snapshot_request *request, const struct maps *maps,
+                          struct files *files, struct mappings *ret_mappings)
+{
+	struct mappings result = {.mapping = calloc(maps->count + 1, sizeof(*result.mapping))};
+
+	if (!result.mapping)
+		return fail(STATUS_FAILED, "out of memory");
+	for (size_t i = 0; i < maps->count; i++) {
+		struct mapping *mapping = &result.mapping[result.count++];
+		enum status status = classify(&maps->vma[i], files, mapping);
+		if (status != STATUS_OK) {
+			mappings_free(&result);
+			return status;
+		}
+		if (mapping->record.kind == SNAPIMG_MAPPING_VDSO)
+			result.vdso = mapping->vma;
+		if (mapping->record.kind == SNAPIMG_MAPPING_FILE)
+			result.file_bytes += maps->vma[i].rss - maps->vma[i].anonymous;
+		cut_guard(request, &result);
+	}
+	*ret_mappings = result;
+	return STATUS_OK;
+}
+
+enum status mappings_find_resume_blocks(const struct mappings *mappings, pid_t pid, const struct files *files,
+                                        struct fixups *fixups)
+{
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < mappings->count && status == STATUS_OK; i++) {
+		const struct snapimg_mapping *record = &mappings->mapping[i].record;
+		if (record->kind != SNAPIMG_MAPPING_FILE || record->offset != 0 ||
+		    (record->flags & SNAPIMG_MAP_SHARED))
+			continue;
+		struct loaded_file loaded = {.file = &files->file[record->file - 1], .start = record->start};
+		status = fixups_add_resume_blocks(fixups, pid, &loaded);
+	}
+	return status;
+}
+
+enum snapimg_error mappings_write(const struct mappings *mappings, struct snapimg_writer *writer)
+{
+	enum snapimg_error error = SNAPIMG_OK;
+
+	for (size_t i = 0; i < mappings->count && error == SNAPIMG_OK; i++) {
+		struct snapimg_mapping record = mappings->mapping[i].record;
+		error = snapimg_writer_string(writer, mappings->mapping[i].vma->name, &record.name);
+		if (error == SNAPIMG_OK)
+			error = snapimg_writer_add(writer, SNAPIMG_SECTION_MAPPINGS, &record, sizeof(record));
+	}
+	return error;
+}
+
+void mappings_free(struct mappings *mappings)
+{
+	free(mappings->mapping);
+	*mappings = (struct mappings){0};
+}

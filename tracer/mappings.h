@@ -1,0 +1,34 @@
+/* From the kernel's mappings to those of an image: what each is, and which can't be carried. */
+#ifndef TRACER_MAPPINGS_H
+#define TRACER_MAPPINGS_H
+
+#include "files.h"
+#include "resume_blocks.h"
+#include "snapshot.h"
+
+/* A mapping as the image has it, and where it came from. */
+struct mapping {
+	struct snapimg_mapping record; /* file is set; name when it's written */
+	const struct vma *vma;
+	bool by_content; /* of a file that is gone: every page is kept */
+	bool not_stored; /* comes back zero: wipe-on-fork, droppable */
+};
+
+struct mappings {
+	struct mapping *mapping;
+	size_t count;
+	uint64_t file_bytes;    /* present, and left to their files */
+	const struct vma *vdso; /* NULL: none */
+};
+
+/* Refuses by name what can't be carried. The result borrows maps. */
+enum status mappings_read(const struct snapshot_request *request, const struct maps *maps,
+                          struct files *files, struct mappings *ret_mappings)
+        __attribute__((warn_unused_result));
+enum status mappings_find_resume_blocks(const struct mappings *mappings, pid_t pid, const struct files *files,
+                                        struct fixups *fixups) __attribute__((warn_unused_result));
+enum snapimg_error mappings_write(const struct mappings *mappings, struct snapimg_writer *writer)
+        __attribute__((warn_unused_result));
+void mappings_free(struct mappings *mappings);
+
+#endif

@@ -1,0 +1,300 @@
+#include "pipeline.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "compressor.h"
+#include "format/checksum.h"
+#include "page_reader.h"
+#include "progress.h"
+#include "refuse.h"
+
+enum {
+	JOB_BYTES = JOB_PAGES * SNAPIMG_PAGE_SIZE,
+	SLOTS_PER_WORKER = 3, /* one in work, one done, one being written */
+	WORKERS_MAX = 256,
+};
+
+/* A job under way. Between taken and done it's a worker's, then the writer's. */
+struct slot {
+	bool done;
+	struct job_pages pages;
+	uint8_t *packed; /* the frame; unused without compression */
+	const uint8_t *stored;
+	struct snapimg_extent extent;
+};
+
+struct pipeline {
+	const struct plan *plan;
+	const struct snapshot_output *output;
+	struct page_reader reader;
+	pthread_mutex_t lock; /* over all below but what a slot's owner does with it */
+	pthread_cond_t job_done, slot_free;
+	size_t next;    /* job to be taken */
+	size_t written; /* jobs below are through: job n uses slot n % slot_count */
+	bool stop;
+	struct slot *slot;
+	size_t slot_count;
+	uint8_t *buffers;
+	size_t buffers_size;
+};
+
+struct worker {
+	pthread_t thread;
+	struct pipeline *pipeline;
+	struct compressor compressor;
+};
+
+static void pack(struct worker *worker, struct slot *slot)
+{
+	struct snapimg_extent *extent = &slot->extent;
+	uint32_t raw_size = slot->pages.stored_pages * SNAPIMG_PAGE_SIZE;
+
+	*extent = (struct snapimg_extent){.kind = SNAPIMG_EXTENT_ZERO, .raw_size = raw_size};
+	slot->stored = slot->pages.bytes;
+	if (slot->pages.error || raw_size == 0)
+		return;
+	extent->kind = SNAPIMG_EXTENT_RAW;
+	extent->stored_size = raw_size;
+	if (worker->pipeline->output->compress) {
+		size_t size = compressor_run(&worker->compressor, slot->packed, compressor_bound(JOB_BYTES),
+		                             slot->pages.bytes, raw_size);
+		if (size == 0)
+			slot->pages.error = ENOMEM;
+		extent->kind = SNAPIMG_EXTENT_ZSTD;
+		extent->stored_size = (uint32_t)size;
+		slot->stored = slot->packed;
+	}
+	extent->checksum = snapimg_checksum(slot->stored, extent->stored_size);
+}
+
+/* The next job, whose slot is free; plan->job_count when there's no more. */
+static size_t take_job(struct pipeline *pipeline)
+{
+	size_t job;
+
+	pthread_mutex_lock(&pipeline->lock);
+	while (!pipeline->stop && pipeline->next < pipeline->plan->job_count &&
+	       pipeline->next >= pipeline->written + pipeline->slot_count)
+		pthread_cond_wait(&pipeline->slot_free, &pipeline->lock);
+	job = pipeline->stop ? pipeline->plan->job_count : pipeline->next;
+	if (job < pipeline->plan->job_count)
+		pipeline->next++;
+	pthread_mutex_unlock(&pipeline->lock);
+	return job;
+}
+
+static void *work(void *argument)
+{
+	struct worker *worker = argument;
+	struct pipeline *pipeline = worker->pipeline;
+	size_t job;
+
+	while ((job = take_job(pipeline)) < pipeline->plan->job_count) {
+		struct slot *slot = &pipeline->slot[job % pipeline->slot_count];
+		page_reader_read(&pipeline->reader, &pipeline->plan->job[job], &slot->pages);
+		pack(worker, slot);
+		pthread_mutex_lock(&pipeline->lock);
+		slot->done = true;
+		pthread_cond_signal(&pipeline->job_done);
+		pthread_mutex_unlock(&pipeline->lock);
+	}
+	return NULL;
+}
+
+static struct slot *wait_for(struct pipeline *pipeline, size_t job)
+{
+	struct slot *slot = &pipeline->slot[job % pipeline->slot_count];
+
+	pthread_mutex_lock(&pipeline->lock);
+	while (!slot->done)
+		pthread_cond_wait(&pipeline->job_done, &pipeline->lock);
+	pthread_mutex_unlock(&pipeline->lock);
+	return slot;
+}
+
+static void release(struct pipeline *pipeline, struct slot *slot)
+{
+	pthread_mutex_lock(&pipeline->lock);
+	slot->done = false;
+	pipeline->written++;
+	pthread_cond_signal(&pipeline->slot_free);
+	pthread_mutex_unlock(&pipeline->lock);
+}
+
+static void stop(struct pipeline *pipeline)
+{
+	pthread_mutex_lock(&pipeline->lock);
+	pipeline->stop = true;
+	pthread_cond_broadcast(&pipeline->slot_free);
+	pthread_mutex_unlock(&pipeline->lock);
+}
+
+static enum status unreadable(const struct page_reader *reader, const struct job_pages *pages)
+{
+	if (pages->error == ENOMEM)
+		return fail(STATUS_FAILED, "out of memory");
+	return refuse("an unreadable page (MADV_GUARD_INSTALL, hardware error)",
+	              "choose a point before it is made", "0x%" PRIx64 " of process %d: %s",
+	              pages->error_address, reader->pid, strerror(pages->error));
+}
+
+static enum status write_in_order(struct pipeline *pipeline, struct snapimg_writer *writer,
+                                  struct pipeline_totals *totals, enum snapimg_error *ret_error)
+{
+	const struct plan *plan = pipeline->plan;
+	struct progress progress = progress_begin(pipeline->output->progress, plan->pages);
+	enum snapimg_error error = SNAPIMG_OK;
+	enum status status = STATUS_OK;
+	uint64_t done = 0;
+
+	for (size_t job = 0; job < plan->job_count && status == STATUS_OK && error == SNAPIMG_OK; job++) {
+		struct slot *slot = wait_for(pipeline, job);
+		const struct job_pages *pages = &slot->pages;
+		if (pages->error) {
+			progress_end(&progress);
+			status = unreadable(&pipeline->reader, pages);
+		} else if (pages->run_count) {
+			error = snapimg_writer_put_extent(writer, &slot->extent, pages->run, pages->run_count,
+			                                  slot->stored);
+		}
+		totals->stored_pages += pages->stored_pages;
+		totals->zero_pages += pages->zero_pages;
+		totals->file_pages += pages->file_pages;
+		done += plan->job[job].pages;
+		progress_update(&progress, done);
+		release(pipeline, slot);
+	}
+	progress_end(&progress);
+	*ret_error = error;
+	return status;
+}
+
+static unsigned int count_workers(const struct plan *plan)
+{
+	cpu_set_t set;
+	unsigned int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned int)CPU_COUNT(&set) : 1;
+
+	if (count > WORKERS_MAX)
+		count = WORKERS_MAX;
+	return count < plan->job_count ? count : (unsigned int)plan->job_count;
+}
+
+static enum status make_slots(struct pipeline *pipeline, unsigned int workers)
+{
+	size_t packed = pipeline->output->compress ? compressor_bound(JOB_BYTES) : 0;
+	size_t each = (size_t)JOB_BYTES * 2 +
+	              (packed + SNAPIMG_PAGE_SIZE - 1) / SNAPIMG_PAGE_SIZE * SNAPIMG_PAGE_SIZE;
+
+	pipeline->slot_count = (size_t)workers * SLOTS_PER_WORKER;
+	if (pipeline->slot_count > pipeline->plan->job_count)
+		pipeline->slot_count = pipeline->plan->job_count;
+	pipeline->buffers_size = each * pipeline->slot_count;
+	pipeline->slot = calloc(pipeline->slot_count, sizeof(*pipeline->slot));
+	pipeline->buffers = populated_memory(pipeline->buffers_size);
+	if (!pipeline->slot || !pipeline->buffers)
+		return fail(STATUS_FAILED, "out of memory");
+	for (size_t i = 0; i < pipeline->slot_count; i++) {
+		uint8_t *buffer = pipeline->buffers + i * each;
+		pipeline->slot[i].pages.bytes = buffer;
+		pipeline->slot[i].pages.file_bytes = buffer + JOB_BYTES;
+		pipeline->slot[i].packed = buffer + (size_t)JOB_BYTES * 2;
+	}
+	return STATUS_OK;
+}
+
+static void free_slots(struct pipeline *pipeline)
+{
+	if (pipeline->buffers)
+		munmap(pipeline->buffers, pipeline->buffers_size);
+	free(pipeline->slot);
+}
+
+/* Signals stay with the tracer's thread, which waits for its tracees. */
+static int start_thread(struct worker *worker)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&worker->thread, NULL, work, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+static enum status start_workers(struct pipeline *pipeline, struct worker *workers, unsigned int count,
+                                 unsigned int *ret_started)
+{
+	enum status status = STATUS_OK;
+
+	for (*ret_started = 0; *ret_started < count; ++*ret_started) {
+		struct worker *worker = &workers[*ret_started];
+		*worker = (struct worker){.pipeline = pipeline};
+		if (pipeline->output->compress &&
+		    (status = compressor_open(pipeline->output->level, JOB_BYTES, &worker->compressor)) !=
+		            STATUS_OK)
+			return status;
+		int error = start_thread(worker);
+		if (error) {
+			compressor_close(&worker->compressor);
+			if (*ret_started > 0) /* fewer will do */
+				return STATUS_OK;
+			return fail(STATUS_FAILED, "can't start a thread: %s: raise the limit of processes",
+			            strerror(error));
+		}
+	}
+	return status;
+}
+
+static enum status run(struct pipeline *pipeline, struct snapimg_writer *writer,
+                       struct pipeline_totals *totals, enum snapimg_error *ret_error)
+{
+	unsigned int count = count_workers(pipeline->plan), started = 0;
+	struct worker *workers = calloc(count, sizeof(*workers));
+	enum status status;
+
+	if (!workers)
+		return fail(STATUS_FAILED, "out of memory");
+	if ((status = make_slots(pipeline, count)) == STATUS_OK &&
+	    (status = start_workers(pipeline, workers, count, &started)) == STATUS_OK)
+		status = write_in_order(pipeline, writer, totals, ret_error);
+	stop(pipeline);
+	for (unsigned int i = 0; i < started; i++) {
+		pthread_join(workers[i].thread, NULL);
+		compressor_close(&workers[i].compressor);
+	}
+	free_slots(pipeline);
+	free(workers);
+	return status;
+}
+
+enum status pipeline_run(pid_t pid, const struct plan *plan, const struct snapshot_output *output,
+                         struct snapimg_writer *writer, struct pipeline_totals *ret_totals,
+                         enum snapimg_error *ret_error)
+{
+	struct pipeline pipeline = {
+	        .plan = plan,
+	        .output = output,
+	        .lock = PTHREAD_MUTEX_INITIALIZER,
+	        .job_done = PTHREAD_COND_INITIALIZER,
+	        .slot_free = PTHREAD_COND_INITIALIZER,
+	};
+	enum status status;
+
+	*ret_totals = (struct pipeline_totals){0};
+	*ret_error = SNAPIMG_OK;
+	if (plan->job_count == 0)
+		return STATUS_OK;
+	if ((status = page_reader_open(pid, plan, &pipeline.reader)) != STATUS_OK)
+		return status;
+	status = run(&pipeline, writer, ret_totals, ret_error);
+	page_reader_close(&pipeline.reader);
+	return status;
+}

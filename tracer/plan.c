@@ -1,0 +1,115 @@
+#include "plan.h"
+
+#include <stdlib.h>
+
+#include "pages.h"
+
+struct making {
+	struct plan *plan;
+	const struct mapping *mapping;
+	int file;
+};
+
+/* Makes room for one more; false when out of memory. */
+static bool grow(void **array, size_t count, size_t *room, size_t size)
+{
+	if (count < *room)
+		return true;
+	size_t more = *room ? *room * 2 : 256;
+	void *grown = reallocarray(*array, more, size);
+	if (!grown)
+		return false;
+	*array = grown;
+	*room = more;
+	return true;
+}
+
+static struct job *open_job(struct plan *plan)
+{
+	if (plan->job_count && plan->job[plan->job_count - 1].pages < JOB_PAGES)
+		return &plan->job[plan->job_count - 1];
+	void *array = plan->job;
+	if (!grow(&array, plan->job_count, &plan->job_room, sizeof(*plan->job)))
+		return NULL;
+	plan->job = array;
+	plan->job[plan->job_count] = (struct job){.range_first = plan->range_count};
+	return &plan->job[plan->job_count++];
+}
+
+static enum status add_run(void *context, uint64_t start, uint64_t end)
+{
+	const struct making *making = context;
+	const struct mapping *mapping = making->mapping;
+	struct plan *plan = making->plan;
+
+	while (start < end) {
+		struct job *job = open_job(plan);
+		void *array = plan->range;
+		if (!job || !grow(&array, plan->range_count, &plan->range_room, sizeof(*plan->range)))
+			return fail(STATUS_FAILED, "out of memory");
+		plan->range = array;
+		uint64_t pages = (end - start) / SNAPIMG_PAGE_SIZE;
+		if (pages > JOB_PAGES - job->pages)
+			pages = JOB_PAGES - job->pages;
+		plan->range[plan->range_count++] = (struct page_range){
+		        .address = start,
+		        .pages = (uint32_t)pages,
+		        .unreadable = !(mapping->vma->protection & SNAPIMG_PROT_READ),
+		        .may_be_missing = mapping->by_content,
+		        .file = making->file,
+		        .file_offset = mapping->vma->offset + (start - mapping->vma->start),
+		        .zero_must_be_kept = mapping->record.kind == SNAPIMG_MAPPING_FILE,
+		};
+		job->range_count++;
+		job->pages += (uint32_t)pages;
+		plan->pages += pages;
+		start += pages * SNAPIMG_PAGE_SIZE;
+	}
+	return STATUS_OK;
+}
+
+static enum status add_mapping(const struct pages *pages, const struct mapping *mapping,
+                               const struct files *files, struct plan *plan)
+{
+	const struct snapimg_mapping *record = &mapping->record;
+	bool of_file = record->kind == SNAPIMG_MAPPING_FILE;
+	struct making making = {.plan = plan, .mapping = mapping, .file = -1};
+	struct vma part = *mapping->vma; /* without what was cut off */
+
+	if (record->kind == SNAPIMG_MAPPING_VVAR || record->kind == SNAPIMG_MAPPING_VDSO ||
+	    (record->flags & SNAPIMG_MAP_SHARED) || mapping->not_stored)
+		return STATUS_OK;
+	if (mapping->by_content)
+		return add_run(&making, record->start, record->end);
+	if (of_file)
+		making.file = files->file[record->file - 1].fd;
+	part.start = record->start;
+	part.end = record->end;
+	return pages_walk(pages, &part, of_file, add_run, &making);
+}
+
+enum status plan_make(pid_t pid, const struct mappings *mappings, const struct files *files,
+                      struct plan *ret_plan)
+{
+	struct plan plan = {0};
+	struct pages pages;
+	enum status status;
+
+	if ((status = pages_open(pid, true, &pages)) != STATUS_OK)
+		return status;
+	for (size_t i = 0; i < mappings->count && status == STATUS_OK; i++)
+		status = add_mapping(&pages, &mappings->mapping[i], files, &plan);
+	pages_close(&pages);
+	if (status == STATUS_OK)
+		*ret_plan = plan;
+	else
+		plan_free(&plan);
+	return status;
+}
+
+void plan_free(struct plan *plan)
+{
+	free(plan->range);
+	free(plan->job);
+	*plan = (struct plan){0};
+}

@@ -1,0 +1,39 @@
+/* Which pages an image will hold, in jobs of the size of an extent. */
+#ifndef TRACER_PLAN_H
+#define TRACER_PLAN_H
+
+#include "mappings.h"
+
+enum { JOB_PAGES = 64 }; /* an extent of 256 KiB: large enough to compress well, small enough to spread */
+static_assert(JOB_PAGES * SNAPIMG_PAGE_SIZE <= SNAPIMG_EXTENT_MAX, "a job is one extent");
+
+/* Pages that follow each other within one mapping. */
+struct page_range {
+	uint64_t address;
+	uint32_t pages;
+	bool unreadable;     /* for the program itself: read through /proc/PID/mem */
+	bool may_be_missing; /* past the end of a file that is gone: zero */
+	int file;            /* open descriptor of the file that a page equal to it is left to, or -1 */
+	uint64_t file_offset;
+	bool zero_must_be_kept; /* in a file's mapping: a page of zeros is a change */
+};
+
+struct job {
+	size_t range_first;
+	uint32_t range_count;
+	uint32_t pages;
+};
+
+struct plan {
+	struct page_range *range;
+	size_t range_count, range_room;
+	struct job *job;
+	size_t job_count, job_room;
+	uint64_t pages;
+};
+
+enum status plan_make(pid_t pid, const struct mappings *mappings, const struct files *files,
+                      struct plan *ret_plan) __attribute__((warn_unused_result));
+void plan_free(struct plan *plan);
+
+#endif

@@ -1,0 +1,273 @@
+#include "publish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	BUFFER = 1 << 20,
+	MODE = 0600, /* an image holds all the program's memory */
+	LINKS_MAX = 40,
+};
+
+/* X(errno, what to do) */
+#define ADVICE(X)                                                                                            \
+	X(ENOSPC, "make room or choose another place with -o")                                               \
+	X(EDQUOT, "make room or choose another place with -o")                                               \
+	X(EFBIG, "raise the file size limit (ulimit -f) or choose another place with -o")                    \
+	X(EACCES, "choose a place you may write to with -o")                                                 \
+	X(EPERM, "choose a place you may write to with -o")                                                  \
+	X(EROFS, "choose a place that can be written with -o")                                               \
+	X(ENOENT, "make the directory or choose another place with -o")                                      \
+	X(ENOTDIR, "choose another place with -o")                                                           \
+	X(EISDIR, "name a file with -o")                                                                     \
+	X(ENAMETOOLONG, "choose a shorter name with -o")
+
+enum status publish_failed(const struct publication *publication, int error)
+{
+	const char *advice = "choose another place with -o";
+
+#define X(number, text)                                                                                      \
+	if (error == (number))                                                                               \
+		advice = text;
+	ADVICE(X)
+#undef X
+	return fail(STATUS_FAILED, "can't write the image: %s: %s: %s", publication->path, strerror(error),
+	            advice);
+}
+
+static char *copy_until(const char *path, size_t length)
+{
+	return length ? strndup(path, length) : strdup(".");
+}
+
+/* What a symbolic link leads to is replaced, not the link. Returns the path to write, to be freed; NULL with
+ * errno. */
+static char *follow(const char *path)
+{
+	char target[PATH_MAX];
+	char *current = strdup(path);
+
+	for (int i = 0; current && i < LINKS_MAX; i++) {
+		ssize_t length = readlink(current, target, sizeof(target) - 1);
+		if (length < 0)
+			return current; /* no link, or nothing there yet */
+		target[length] = '\0';
+		const char *slash = strrchr(current, '/');
+		char *next = NULL;
+		if (target[0] == '/' || !slash)
+			next = strdup(target);
+		else if (asprintf(&next, "%.*s%s", (int)(slash + 1 - current), current, target) < 0)
+			next = NULL;
+		free(current);
+		current = next;
+	}
+	if (current)
+		errno = ELOOP;
+	free(current);
+	return NULL;
+}
+
+static int check_existing(const struct publication *publication)
+{
+	struct stat found;
+
+	if (fstatat(publication->directory, publication->name, &found, 0) < 0)
+		return errno == ENOENT ? 0 : errno;
+	if (S_ISDIR(found.st_mode))
+		return EISDIR;
+	return S_ISREG(found.st_mode) ? 0 : EEXIST;
+}
+
+/* Finds directory and name. Returns 0 or an errno. */
+static int find_place(struct publication *publication)
+{
+	char *path = follow(publication->path);
+	int error = 0;
+
+	if (!path)
+		return errno;
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	if (*name == '\0')
+		error = *path ? EISDIR : ENOENT;
+	else if (strlen(name) >= sizeof(publication->name))
+		error = ENAMETOOLONG;
+	if (!error) {
+		size_t length = slash ? (size_t)(slash - path) : 0;
+		char *directory = slash == path ? strdup("/") : copy_until(path, length);
+		strcpy(publication->name, name);
+		publication->directory = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+		/* A directory may be writable but not readable; then it can't be synced. */
+		if (publication->directory < 0 && errno == EACCES)
+			publication->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (publication->directory < 0)
+			error = errno;
+		free(directory);
+	}
+	free(path);
+	return error ? error : check_existing(publication);
+}
+
+static void make_hidden_name(struct publication *publication)
+{
+	uint64_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
+		random = (uint64_t)getpid();
+	snprintf(publication->hidden, sizeof(publication->hidden), ".%.200s.%016llx", publication->name,
+	         (unsigned long long)random);
+}
+
+/* Returns 0 or an errno. EOPNOTSUPP, EISDIR, ENOENT, EINVAL: open(2) of kernels and filesystems without
+ * O_TMPFILE. */
+static int open_file(struct publication *publication)
+{
+	publication->fd = openat(publication->directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, MODE);
+	if (publication->fd < 0 &&
+	    (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL)) {
+		make_hidden_name(publication);
+		publication->fd = openat(publication->directory, publication->hidden,
+		                         O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, MODE);
+		if (publication->fd < 0)
+			publication->hidden[0] = '\0';
+	}
+	return publication->fd < 0 ? errno : 0;
+}
+
+enum status publish_begin(const char *path, struct publication *ret_publication)
+{
+	struct publication publication = {.path = path, .fd = -1, .directory = -1, .buffer = malloc(BUFFER)};
+	int error = publication.buffer ? 0 : ENOMEM;
+
+	signal(SIGXFSZ, SIG_IGN); /* beyond RLIMIT_FSIZE: EFBIG instead of death (write(2)) */
+	if (!error)
+		error = find_place(&publication);
+	if (error == EEXIST) {
+		publish_end(&publication);
+		return fail(STATUS_FAILED,
+		            "can't write the image: %s is not a regular file: name another with -o", path);
+	}
+	if (!error)
+		error = open_file(&publication);
+	if (error) {
+		enum status status = publish_failed(&publication, error);
+		publish_end(&publication);
+		return status;
+	}
+	fchmod(publication.fd, MODE); /* whatever the umask; a failure leaves less, not more */
+	*ret_publication = publication;
+	return STATUS_OK;
+}
+
+enum status publish_check(const char *path)
+{
+	struct publication publication;
+	enum status status = publish_begin(path, &publication);
+
+	if (status == STATUS_OK)
+		publish_end(&publication);
+	return status;
+}
+
+static int write_all(struct publication *publication, uint64_t offset, const uint8_t *bytes, size_t size)
+{
+	while (size > 0 && !publication->error) {
+		ssize_t done = pwrite(publication->fd, bytes, size, (off_t)offset);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0) {
+			publication->error = done < 0 ? errno : EIO;
+			break;
+		}
+		bytes += done;
+		offset += (uint64_t)done;
+		size -= (size_t)done;
+	}
+	return publication->error ? -1 : 0;
+}
+
+static int flush(struct publication *publication)
+{
+	size_t size = publication->buffered;
+
+	publication->buffered = 0;
+	return write_all(publication, publication->buffer_offset, publication->buffer, size);
+}
+
+int publish_sink(void *context, uint64_t offset, const void *bytes, size_t size)
+{
+	struct publication *publication = context;
+	bool follows = publication->buffered && publication->buffer_offset + publication->buffered == offset;
+
+	if ((!follows || publication->buffered + size > BUFFER) && flush(publication) < 0)
+		return -1;
+	if (size >= BUFFER / 8)
+		return flush(publication) < 0 ? -1 : write_all(publication, offset, bytes, size);
+	if (publication->buffered == 0)
+		publication->buffer_offset = offset;
+	memcpy(publication->buffer + publication->buffered, bytes, size);
+	publication->buffered += size;
+	return 0;
+}
+
+/* Gives the file its name. linkat(2) doesn't replace, rename(2) does, so an older image needs both. */
+static int put_in_place(struct publication *publication)
+{
+	char own[64];
+
+	snprintf(own, sizeof(own), "/proc/self/fd/%d", publication->fd);
+	if (!publication->hidden[0]) {
+		if (linkat(AT_FDCWD, own, publication->directory, publication->name, AT_SYMLINK_FOLLOW) == 0)
+			return 0;
+		if (errno != EEXIST)
+			return errno;
+		make_hidden_name(publication);
+		if (linkat(AT_FDCWD, own, publication->directory, publication->hidden, AT_SYMLINK_FOLLOW) <
+		    0) {
+			publication->hidden[0] = '\0';
+			return errno;
+		}
+	}
+	if (renameat(publication->directory, publication->hidden, publication->directory, publication->name) <
+	    0)
+		return errno;
+	publication->hidden[0] = '\0';
+	return 0;
+}
+
+enum status publish_finish(struct publication *publication)
+{
+	int error;
+
+	if (flush(publication) < 0)
+		return publish_failed(publication, publication->error);
+	if (fsync(publication->fd) < 0)
+		return publish_failed(publication, errno);
+	error = check_existing(publication); /* it may have become something else meanwhile */
+	if (!error)
+		error = put_in_place(publication);
+	if (error)
+		return publish_failed(publication, error);
+	fsync(publication->directory); /* the image is complete either way: at worst its name is lost with the
+	                                  power */
+	return STATUS_OK;
+}
+
+void publish_end(struct publication *publication)
+{
+	if (publication->hidden[0])
+		unlinkat(publication->directory, publication->hidden, 0);
+	if (publication->fd >= 0)
+		close(publication->fd);
+	if (publication->directory >= 0)
+		close(publication->directory);
+	free(publication->buffer);
+	*publication = (struct publication){.fd = -1, .directory = -1};
+}

@@ -1,0 +1,41 @@
+/*
+ * An output file that doesn't exist before it is complete: it's written
+ * without a name (O_TMPFILE), synced, and then put in its place in one step.
+ * Where the filesystem knows no nameless files it has a hidden name until then.
+ */
+#ifndef TRACER_PUBLISH_H
+#define TRACER_PUBLISH_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "message.h"
+
+struct publication {
+	const char *path; /* as given, for messages; borrowed */
+	int fd, directory;
+	char name[NAME_MAX + 1];   /* in the directory */
+	char hidden[NAME_MAX + 1]; /* the name it has until it's complete; "": none */
+	uint8_t *buffer;           /* small writes are gathered */
+	size_t buffered;
+	uint64_t buffer_offset;
+	int error; /* of the first write that failed */
+};
+
+/* Whether the file could be made; nothing is left of the attempt. */
+enum status publish_check(const char *path) __attribute__((warn_unused_result));
+
+enum status publish_begin(const char *path, struct publication *ret_publication)
+        __attribute__((warn_unused_result));
+/* A snapimg_sink over a struct publication. Keeps the error for publish_failed(). */
+int publish_sink(void *publication, uint64_t offset, const void *bytes, size_t size);
+/* Prints why a write failed. */
+enum status publish_failed(const struct publication *publication, int error) __attribute__((cold));
+/* Makes it the file of that name, replacing an older one. On failure nothing has changed. */
+enum status publish_finish(struct publication *publication) __attribute__((warn_unused_result));
+/* Gives everything back; what was not finished is gone. */
+void publish_end(struct publication *publication);
+
+#endif

@@ -1,0 +1,266 @@
+#include "refuse.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <linux/kcmp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "caller.h"
+
+enum status refuse(const char *what, const char *advice, const char *where, ...)
+{
+	char place[PATH_MAX + 128];
+	va_list arguments;
+
+	va_start(arguments, where);
+	vsnprintf(place, sizeof(place), where, arguments);
+	va_end(arguments);
+	return fail(STATUS_FAILED, "%s can't be carried: %s: %s", what, place, advice);
+}
+
+static enum status check_threads(const struct subject *subject)
+{
+	uint64_t threads = proc_number(&subject->status, "Threads", 10);
+
+	if (threads == 1)
+		return STATUS_OK;
+	return refuse("more than one thread", "choose a point before threads are started",
+	              "process %d has %lu threads", subject->pid, threads);
+}
+
+/* The children of a process without CONFIG_PROC_CHILDREN: whoever names it as parent. */
+static pid_t find_child(pid_t parent)
+{
+	struct dirent *entry;
+	pid_t found = 0;
+	DIR *directory = opendir("/proc");
+
+	while (directory && !found && (entry = readdir(directory))) {
+		struct text text CLEANUP(text_free) = {0};
+		pid_t pid = atoi(entry->d_name);
+		struct proc_path path = proc_path(pid, "status");
+
+		if (pid > 0 && proc_try_read(path.text, &text) == 0 &&
+		    proc_number(&text, "PPid", 10) == (uint64_t)parent)
+			found = pid;
+	}
+	if (directory)
+		closedir(directory);
+	return found;
+}
+
+static enum status check_children(const struct subject *subject)
+{
+	struct text children CLEANUP(text_free) = {0};
+	struct proc_path path;
+	pid_t child;
+
+	snprintf(path.text, sizeof(path.text), "/proc/%d/task/%d/children", subject->pid, subject->pid);
+	if (proc_try_read(path.text, &children) == 0)
+		child = atoi(children.bytes);
+	else
+		child = find_child(subject->pid);
+	if (child == 0)
+		return STATUS_OK;
+	return refuse("a child process", "choose a point before it is started or after it was waited for",
+	              "process %d is a child of process %d", child, subject->pid);
+}
+
+static enum status check_shared_memory_space(const struct subject *subject)
+{
+	pid_t parent = (pid_t)subject->stat.field[STAT_PPID];
+
+	if (parent <= 0 || parent == getpid() || syscall(SYS_kcmp, subject->pid, parent, KCMP_VM, 0, 0) != 0)
+		return STATUS_OK;
+	return refuse("memory shared with the parent (vfork)", "choose a point after the exec",
+	              "process %d and process %d", subject->pid, parent);
+}
+
+/* Signals whose default is to be ignored (signal(7)); traced, even they queue. */
+#define BIT(signal) (1ull << ((signal)-1))
+static uint64_t without_effect(const struct subject *subject)
+{
+	uint64_t caught = proc_number(&subject->status, "SigCgt", 16);
+	uint64_t ignored = proc_number(&subject->status, "SigIgn", 16);
+	uint64_t blocked = proc_number(&subject->status, "SigBlk", 16);
+	uint64_t harmless = BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT);
+
+	return (ignored | (harmless & ~caught)) & ~blocked;
+}
+
+static enum status check_pending(const struct subject *subject)
+{
+	uint64_t pending =
+	        proc_number(&subject->status, "SigPnd", 16) | proc_number(&subject->status, "ShdPnd", 16);
+
+	pending &= ~without_effect(subject);
+	if (pending == 0)
+		return STATUS_OK;
+	int number = __builtin_ctzll(pending) + 1;
+	const char *name = sigabbrev_np(number);
+	return refuse("a pending signal", "choose a point where none is blocked",
+	              "signal %d%s%s of process %d", number, name ? ", SIG" : "", name ? name : "",
+	              subject->pid);
+}
+
+static enum status check_timers(const struct subject *subject)
+{
+	struct text timers CLEANUP(text_free) = {0};
+	struct proc_path path = proc_path(subject->pid, "timers");
+
+	/* No such file: no POSIX timers in this kernel. */
+	if (proc_try_read(path.text, &timers) < 0 || timers.size == 0)
+		return STATUS_OK;
+	return refuse("a POSIX timer (timer_create)", "choose a point before it is made",
+	              "timer %d of process %d", atoi(timers.bytes + strcspn(timers.bytes, "0123456789")),
+	              subject->pid);
+}
+
+/* Of /proc/PID/status: what the program can change about what it may do. X(key, what) */
+#define CREDENTIALS(X)                                                                                       \
+	X("Uid", "a changed user")                                                                           \
+	X("Gid", "a changed group")                                                                          \
+	X("Groups", "changed supplementary groups")                                                          \
+	X("CapInh", "changed inheritable capabilities")                                                      \
+	X("CapPrm", "changed permitted capabilities")                                                        \
+	X("CapEff", "changed effective capabilities")                                                        \
+	X("CapBnd", "a changed capability bounding set")                                                     \
+	X("CapAmb", "changed ambient capabilities")
+
+static enum status check_credential(const struct subject *subject, const char *key, const char *what)
+{
+	const char *own = proc_value(&the_caller.status, key);
+	const char *its = proc_value(&subject->status, key);
+	size_t length = proc_value_length(own);
+
+	if (proc_value_length(its) == length && strncmp(own, its, length) == 0)
+		return STATUS_OK;
+	return refuse(what, "choose a point before the change, or start snaptrace as that user",
+	              "process %d has %s %.*s, not %.*s", subject->pid, key, (int)proc_value_length(its), its,
+	              (int)length, own);
+}
+
+static enum status check_credentials(const struct subject *subject)
+{
+	enum status status;
+
+#define X(key, what)                                                                                         \
+	if ((status = check_credential(subject, key, what)) != STATUS_OK)                                    \
+		return status;
+	CREDENTIALS(X)
+#undef X
+	return STATUS_OK;
+}
+
+static enum status check_seccomp(const struct subject *subject)
+{
+	uint64_t mode = proc_number(&subject->status, "Seccomp", 10);
+	uint64_t filters = proc_number(&subject->status, "Seccomp_filters", 10);
+	uint64_t expected =
+	        proc_number(&the_caller.status, "Seccomp_filters", 10) + subject->request->seccomp_filters;
+
+	if (mode != 1 && filters <= expected)
+		return STATUS_OK;
+	return refuse(mode == 1 ? "seccomp strict mode" : "a seccomp filter of the program",
+	              "choose a point before it is installed", "process %d", subject->pid);
+}
+
+static enum status check_namespaces(const struct subject *subject)
+{
+	static const char *const names[] = {"cgroup",           "ipc",  "mnt",  "net", "pid",
+	                                    "pid_for_children", "time", "user", "uts"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		char own[64], its[64];
+		struct proc_path path;
+		snprintf(path.text, sizeof(path.text), "/proc/self/ns/%s", names[i]);
+		ssize_t length = readlink(path.text, own, sizeof(own));
+		snprintf(path.text, sizeof(path.text), "/proc/%d/ns/%s", subject->pid, names[i]);
+		if (length < 0 || (readlink(path.text, its, sizeof(its)) == length &&
+		                   memcmp(own, its, (size_t)length) == 0))
+			continue;
+		return refuse("a namespace of the program's own", "start snaptrace inside the namespace",
+		              "%s namespace of process %d", names[i], subject->pid);
+	}
+	return STATUS_OK;
+}
+
+static enum status check_root(const struct subject *subject)
+{
+	struct proc_path path = proc_path(subject->pid, "root");
+	struct stat own, its;
+
+	if (stat("/", &own) == 0 && stat(path.text, &its) == 0 && own.st_dev == its.st_dev &&
+	    own.st_ino == its.st_ino)
+		return STATUS_OK;
+	return refuse("a changed root directory (chroot)", "start snaptrace inside it", "process %d",
+	              subject->pid);
+}
+
+static enum status check_session(const struct subject *subject)
+{
+	if ((pid_t)subject->stat.field[STAT_SESSION] != getsid(0))
+		return refuse("a session of the program's own (setsid)", "choose a point before it is made",
+		              "process %d", subject->pid);
+	if ((pid_t)subject->stat.field[STAT_PGRP] != getpgrp())
+		return refuse("a process group of the program's own (setpgid)",
+		              "choose a point before it is made, or turn job control off", "process %d",
+		              subject->pid);
+	return STATUS_OK;
+}
+
+/* Not refused, as a program runs with either: the restored one has what its caller gives it. */
+static enum status check_what_the_caller_gives(const struct subject *subject)
+{
+	const char *own = proc_value(&the_caller.status, "Cpus_allowed");
+	const char *its = proc_value(&subject->status, "Cpus_allowed");
+
+	if ((int)subject->stat.field[STAT_NICE] != getpriority(PRIO_PROCESS, 0))
+		tell("the program's nice value %d is not kept: it will run with its caller's",
+		     (int)subject->stat.field[STAT_NICE]);
+	if (subject->stat.field[STAT_POLICY] != (uint64_t)sched_getscheduler(0))
+		tell("the program's scheduling policy is not kept: it will run with its caller's");
+	if (proc_value_length(own) != proc_value_length(its) ||
+	    strncmp(own, its, proc_value_length(own)) != 0)
+		tell("the program's processor affinity is not kept: it will run with its caller's");
+	for (unsigned int i = 0; i < RLIM_NLIMITS; i++) {
+		struct rlimit mine, theirs;
+		if (getrlimit(i, &mine) == 0 && prlimit(subject->pid, i, NULL, &theirs) == 0 &&
+		    (mine.rlim_cur != theirs.rlim_cur || mine.rlim_max != theirs.rlim_max))
+			tell("the program's change of resource limit %u is not kept: "
+			     "it will run with its caller's limits",
+			     i);
+	}
+	return STATUS_OK;
+}
+
+enum status refuse_process(const struct subject *subject)
+{
+	static enum status (*const checks[])(const struct subject *) = {
+	        check_threads,
+	        check_children,
+	        check_shared_memory_space,
+	        check_pending,
+	        check_timers,
+	        check_credentials,
+	        check_seccomp,
+	        check_namespaces,
+	        check_root,
+	        check_session,
+	        check_what_the_caller_gives,
+	};
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < sizeof(checks) / sizeof(*checks) && status == STATUS_OK; i++)
+		status = checks[i](subject);
+	return status;
+}

@@ -1,0 +1,24 @@
+/* States of a process that an image can't hold are refused by name when the image is made. */
+#ifndef TRACER_REFUSE_H
+#define TRACER_REFUSE_H
+
+#include "proc.h"
+#include "snapshot.h"
+
+/* Prints "snaptrace: WHAT can't be carried: WHERE: ADVICE"; returns STATUS_FAILED. */
+enum status refuse(const char *what, const char *advice, const char *where, ...)
+        __attribute__((format(printf, 3, 4), cold));
+
+/* What is known of the process without its help; the checks look at nothing else. */
+struct subject {
+	const struct snapshot_request *request;
+	pid_t pid;
+	struct text status; /* /proc/PID/status */
+	struct proc_stat stat;
+};
+
+/* Every check of the process as a whole: threads, children, signals under way, credentials, …
+ * Returns at the first that refuses. */
+enum status refuse_process(const struct subject *subject) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,29 @@
+/* The places in memory that the loader writes: resume blocks, cached thread ids, C's environ. */
+#ifndef TRACER_RESUME_BLOCKS_H
+#define TRACER_RESUME_BLOCKS_H
+
+#include "files.h"
+
+/* A loaded ELF file: the mapping of its first byte. */
+struct loaded_file {
+	const struct file *file;
+	uint64_t start;
+};
+
+struct fixups {
+	struct snapimg_fixup *record;
+	size_t count;
+};
+
+/* The struct snap_resume blocks of one file, found by its section headers. A file that can't be read or has
+ * none adds nothing; blocks of another protocol version are refused. */
+enum status fixups_add_resume_blocks(struct fixups *fixups, pid_t pid, const struct loaded_file *loaded)
+        __attribute__((warn_unused_result));
+/* Where the C library keeps the thread's id. */
+enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct snapimg_thread *thread)
+        __attribute__((warn_unused_result));
+enum status fixups_add(struct fixups *fixups, struct snapimg_fixup record)
+        __attribute__((warn_unused_result));
+void fixups_free(struct fixups *fixups);
+
+#endif

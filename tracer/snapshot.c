@@ -1,0 +1,289 @@
+#include "snapshot.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "descriptors.h"
+#include "format/checksum.h"
+#include "mappings.h"
+#include "pipeline.h"
+#include "process_state.h"
+#include "progress.h"
+#include "publish.h"
+#include "tracee_memory.h"
+
+/* All that is gathered about the target before a byte is written. */
+struct capture {
+	const struct snapshot_request *request;
+	struct subject subject;
+	struct helper helper;
+	struct maps maps;
+	struct files files;
+	struct mappings mappings;
+	struct descriptors descriptors;
+	struct fixups fixups;
+	struct process_state state;
+	struct plan plan;
+	struct pipeline_totals totals;
+};
+
+static void capture_free(struct capture *capture)
+{
+	plan_free(&capture->plan);
+	process_state_free(&capture->state);
+	fixups_free(&capture->fixups);
+	descriptors_free(&capture->descriptors);
+	mappings_free(&capture->mappings);
+	files_free(&capture->files);
+	maps_free(&capture->maps);
+	text_free(&capture->subject.status);
+	free(capture);
+}
+
+enum status snapshot_check_output(const char *path)
+{
+	return publish_check(path);
+}
+
+/* Each mapped file is kept open until its pages were compared. */
+static void allow_many_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static enum status read_vdso(struct capture *capture)
+{
+	const struct vma *vdso = capture->mappings.vdso;
+	uint8_t bytes[16 * SNAPIMG_PAGE_SIZE];
+
+	if (!vdso)
+		return STATUS_OK;
+	size_t size = vdso->end - vdso->start;
+	if (size > sizeof(bytes) || tracee_read(capture->request->pid, vdso->start, bytes, size) < 0)
+		return fail(STATUS_FAILED, "can't read the vdso of process %d: %s", capture->request->pid,
+		            strerror(errno));
+	capture->state.machine.vdso_size = (uint32_t)size;
+	capture->state.machine.vdso_checksum = snapimg_checksum(bytes, size);
+	return STATUS_OK;
+}
+
+static enum status read_fixups(struct capture *capture)
+{
+	const struct snapshot_request *request = capture->request;
+	enum status status;
+
+	if ((status = mappings_find_resume_blocks(&capture->mappings, request->pid, &capture->files,
+	                                          &capture->fixups)) != STATUS_OK ||
+	    (status = fixups_add_thread_id(&capture->fixups, request->pid, &capture->state.thread)) !=
+	            STATUS_OK)
+		return status;
+	if (!request->environ_cell)
+		return STATUS_OK;
+	return fixups_add(&capture->fixups, (struct snapimg_fixup){.address = request->environ_cell,
+	                                                           .kind = SNAPIMG_FIXUP_ENVIRON});
+}
+
+/* First what needs nothing of the target, so that most refusals leave it untouched. */
+static enum status examine(struct capture *capture)
+{
+	pid_t pid = capture->request->pid;
+	enum status status;
+
+	if ((status = process_state_read_thread(&capture->subject, &capture->state)) != STATUS_OK ||
+	    (status = helper_enter(pid, capture->request->gate, &capture->helper)) != STATUS_OK ||
+	    (status = proc_read(pid, "status", &capture->subject.status)) != STATUS_OK ||
+	    (status = proc_read_stat(pid, &capture->subject.stat)) != STATUS_OK)
+		return status;
+	return refuse_process(&capture->subject);
+}
+
+static enum status gather(struct capture *capture)
+{
+	pid_t pid = capture->request->pid;
+	enum status status;
+
+	if ((status = maps_read(pid, &capture->maps)) != STATUS_OK ||
+	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
+	            STATUS_OK ||
+	    (status = descriptors_read(pid, &capture->files, &capture->descriptors)) != STATUS_OK ||
+	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
+	    (status = process_state_read(&capture->subject, &capture->helper, &capture->state)) !=
+	            STATUS_OK ||
+	    (status = read_vdso(capture)) != STATUS_OK || (status = read_fixups(capture)) != STATUS_OK)
+		return status;
+	return plan_make(pid, &capture->mappings, &capture->files, &capture->plan);
+}
+
+/* CPUID's brand string; /proc/cpuinfo of a large machine takes long to read. */
+static void read_cpu_model(char model[49])
+{
+	unsigned int words[12] = {0};
+
+	for (unsigned int i = 0; i < 3; i++)
+		__get_cpuid(0x80000002 + i, &words[i * 4], &words[i * 4 + 1], &words[i * 4 + 2],
+		            &words[i * 4 + 3]);
+	memcpy(model, words, 48);
+	model[48] = '\0';
+}
+
+/* The time of the snapshot, or the one that a reproducible build asks for (reproducible-builds.org). */
+static int64_t creation_time(void)
+{
+	const char *given = getenv("SOURCE_DATE_EPOCH");
+
+	return given && *given ? strtoll(given, NULL, 10) : (int64_t)time(NULL);
+}
+
+static enum snapimg_error write_origin(const struct capture *capture, struct snapimg_writer *writer)
+{
+	const struct snapshot_request *request = capture->request;
+	const struct pipeline_totals *totals = &capture->totals;
+	struct snapimg_origin origin = {.created_seconds = creation_time()};
+	char codec[32] = "none", model[49];
+	struct utsname system;
+	enum snapimg_error error = SNAPIMG_OK;
+
+	if (request->output.compress)
+		snprintf(codec, sizeof(codec), "zstd -%d", request->output.level);
+	read_cpu_model(model);
+	uname(&system);
+	origin.zero_bytes = totals->zero_pages * SNAPIMG_PAGE_SIZE;
+	origin.file_bytes = totals->file_pages * SNAPIMG_PAGE_SIZE + capture->mappings.file_bytes;
+	origin.raw_bytes = totals->stored_pages * SNAPIMG_PAGE_SIZE + origin.zero_bytes + origin.file_bytes;
+	const struct {
+		const char *text;
+		uint32_t *offset;
+	} strings[] = {
+	        {"snaptrace " SNAP_VERSION, &origin.tool},
+	        {request->point, &origin.point},
+	        {request->trigger, &origin.trigger},
+	        {system.release, &origin.kernel},
+	        {model, &origin.cpu_model},
+	        {codec, &origin.codec},
+	};
+	for (size_t i = 0; i < sizeof(strings) / sizeof(*strings) && error == SNAPIMG_OK; i++)
+		error = snapimg_writer_string(writer, strings[i].text ? strings[i].text : "",
+		                              strings[i].offset);
+	return error ? error : snapimg_writer_add(writer, SNAPIMG_SECTION_ORIGIN, &origin, sizeof(origin));
+}
+
+static enum snapimg_error write_records(const struct capture *capture, struct snapimg_writer *writer)
+{
+	const struct descriptors *descriptors = &capture->descriptors;
+	const struct fixups *fixups = &capture->fixups;
+	enum snapimg_error error;
+
+	if ((error = write_origin(capture, writer)) ||
+	    (error = process_state_write(&capture->state, writer)) ||
+	    (error = files_write(&capture->files, writer)) ||
+	    (error = mappings_write(&capture->mappings, writer)))
+		return error;
+	if (descriptors->count &&
+	    (error = snapimg_writer_add(writer, SNAPIMG_SECTION_DESCRIPTORS, descriptors->record,
+	                                descriptors->count * sizeof(*descriptors->record))))
+		return error;
+	if (fixups->count && (error = snapimg_writer_add(writer, SNAPIMG_SECTION_FIXUPS, fixups->record,
+	                                                 fixups->count * sizeof(*fixups->record))))
+		return error;
+	return SNAPIMG_OK;
+}
+
+/* Why the writer gave up: the file's own reason, or a state that the format has no place for. */
+static enum status writer_failed(const struct snapimg_writer *writer, const struct publication *publication,
+                                 enum snapimg_error error)
+{
+	uint32_t section;
+	uint64_t index;
+
+	if (error == SNAPIMG_ERR_SINK)
+		return publish_failed(publication, publication->error);
+	snapimg_writer_failure(writer, &section, &index);
+	if (section)
+		return fail(STATUS_FAILED, "can't make the image: %s: record %llu: choose another point",
+		            snapimg_strerror(error), (unsigned long long)index);
+	return fail(STATUS_FAILED, "can't make the image: %s", snapimg_strerror(error));
+}
+
+static enum status write_image(struct capture *capture, struct snapimg_writer *writer,
+                               struct publication *publication, struct snapshot_result *result)
+{
+	enum snapimg_error error;
+	enum status status;
+
+	status = pipeline_run(capture->request->pid, &capture->plan, &capture->request->output, writer,
+	                      &capture->totals, &error);
+	if (status != STATUS_OK)
+		return status;
+	if (error == SNAPIMG_OK)
+		error = write_records(capture, writer);
+	if (error == SNAPIMG_OK)
+		error = snapimg_writer_finish(writer, &result->image_size, result->digest);
+	if (error != SNAPIMG_OK)
+		return writer_failed(writer, publication, error);
+	return publish_finish(publication);
+}
+
+static enum status publish(struct capture *capture, struct snapshot_result *result)
+{
+	struct publication publication;
+	enum status status;
+
+	if ((status = publish_begin(capture->request->output.path, &publication)) != STATUS_OK)
+		return status;
+	struct snapimg_writer *writer = snapimg_writer_new(publish_sink, &publication);
+	if (writer)
+		status = write_image(capture, writer, &publication, result);
+	else
+		status = fail(STATUS_FAILED, "out of memory");
+	snapimg_writer_free(writer);
+	publish_end(&publication);
+	return status;
+}
+
+static enum status leave(struct capture *capture, enum status status)
+{
+	/* A target that can't be reached any more has had its line already. */
+	if (!capture->helper.scratch && !capture->helper.dumpable_forced)
+		return status;
+	enum status left = helper_leave(&capture->helper);
+	return status == STATUS_OK ? left : status;
+}
+
+enum status snapshot_take(const struct snapshot_request *request, struct snapshot_result *ret_result)
+{
+	double start = monotonic_seconds();
+	struct snapshot_result result = {.threads = 1};
+	struct capture *capture = calloc(1, sizeof(*capture));
+	enum status status;
+
+	if (!capture)
+		return fail(STATUS_FAILED, "out of memory");
+	capture->request = request;
+	capture->subject = (struct subject){.request = request, .pid = request->pid};
+	status = examine(capture);
+	allow_many_files(); /* not before limits were compared */
+	if (status == STATUS_OK)
+		status = gather(capture);
+	if (status == STATUS_OK)
+		status = publish(capture, &result);
+	status = leave(capture, status);
+	result.stored_pages = capture->totals.stored_pages;
+	result.zero_pages = capture->totals.zero_pages;
+	result.file_pages = capture->totals.file_pages + capture->mappings.file_bytes / SNAPIMG_PAGE_SIZE;
+	result.seconds = monotonic_seconds() - start;
+	capture_free(capture);
+	if (status == STATUS_OK)
+		*ret_result = result;
+	return status;
+}
