@@ -215,6 +215,7 @@ enum status mappings_read(const struct snapshot_request *request, const struct m
 enum status mappings_find_resume_blocks(const struct mappings *mappings, pid_t pid, const struct files *files,
                                         struct fixups *fixups)
 {
+	struct loaded_file loaded = {0};
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < mappings->count && status == STATUS_OK; i++) {
@@ -222,7 +223,10 @@ enum status mappings_find_resume_blocks(const struct mappings *mappings, pid_t p
 		if (record->kind != SNAPIMG_MAPPING_FILE || record->offset != 0 ||
 		    (record->flags & SNAPIMG_MAP_SHARED))
 			continue;
-		struct loaded_file loaded = {.file = &files->file[record->file - 1], .start = record->start};
+		const struct file *file = &files->file[record->file - 1];
+		if (file == loaded.file && record->start < loaded.end)
+			continue;
+		loaded = (struct loaded_file){.file = file, .start = record->start};
 		status = fixups_add_resume_blocks(fixups, pid, &loaded);
 	}
 	return status;
