@@ -56,19 +56,25 @@ static bool is_elf(const Elf64_Ehdr *header)
 	       (header->e_type == ET_EXEC || header->e_type == ET_DYN);
 }
 
-/* What the file's addresses are shifted by: its first byte lies in the PT_LOAD of offset 0. */
-static bool find_bias(int fd, const Elf64_Ehdr *header, uint64_t start, uint64_t *ret_bias)
+/* What the file's addresses are shifted by: its first byte lies in the first PT_LOAD. */
+static bool find_bias(int fd, const Elf64_Ehdr *header, struct loaded_file *loaded, uint64_t *ret_bias)
 {
 	size_t count = header->e_phnum < PROGRAM_HEADERS_MAX ? header->e_phnum : PROGRAM_HEADERS_MAX;
 	Elf64_Phdr *segment CLEANUP(free_pointer) = load(fd, header->e_phoff, count * sizeof(*segment));
+	bool found = false;
 
 	for (size_t i = 0; segment && i < count; i++) {
-		if (segment[i].p_type == PT_LOAD && segment[i].p_offset < SNAPIMG_PAGE_SIZE) {
-			*ret_bias = start + segment[i].p_offset - segment[i].p_vaddr;
-			return true;
-		}
+		if (segment[i].p_type != PT_LOAD)
+			continue;
+		if (!found && segment[i].p_offset >= SNAPIMG_PAGE_SIZE)
+			return false;
+		if (!found)
+			*ret_bias = loaded->start + segment[i].p_offset - segment[i].p_vaddr;
+		found = true;
+		loaded->end =
+		        *ret_bias + segment[i].p_vaddr + segment[i].p_memsz; /* they are sorted (gABI) */
 	}
-	return false;
+	return found;
 }
 
 static bool find_section(int fd, const Elf64_Ehdr *header, const char *wanted, Elf64_Shdr *ret_section)
@@ -115,17 +121,17 @@ static enum status check_blocks(pid_t pid, const struct loaded_file *loaded, uin
 	return STATUS_OK;
 }
 
-enum status fixups_add_resume_blocks(struct fixups *fixups, pid_t pid, const struct loaded_file *loaded)
+enum status fixups_add_resume_blocks(struct fixups *fixups, pid_t pid, struct loaded_file *loaded)
 {
 	int fd = loaded->file->fd;
 	Elf64_Ehdr header;
 	Elf64_Shdr section;
-	uint64_t bias;
+	uint64_t bias = 0;
 	enum status status;
 
 	if (fd < 0 || pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) || !is_elf(&header) ||
-	    !find_section(fd, &header, SNAP_RESUME_SECTION, &section) ||
-	    !find_bias(fd, &header, loaded->start, &bias))
+	    !find_bias(fd, &header, loaded, &bias) ||
+	    !find_section(fd, &header, SNAP_RESUME_SECTION, &section))
 		return STATUS_OK;
 	uint64_t address = bias + section.sh_addr;
 	if ((status = check_blocks(pid, loaded, address, section.sh_size)) != STATUS_OK)

@@ -4,10 +4,11 @@
 
 #include "files.h"
 
-/* A loaded ELF file: the mapping of its first byte. */
+/* A loaded ELF file: the mapping of its first byte, and where the last of its segments ends. A small file
+ * may have that first page mapped once more, for a later segment. */
 struct loaded_file {
 	const struct file *file;
-	uint64_t start;
+	uint64_t start, end;
 };
 
 struct fixups {
@@ -15,9 +16,9 @@ struct fixups {
 	size_t count;
 };
 
-/* The struct snap_resume blocks of one file, found by its section headers. A file that can't be read or has
- * none adds nothing; blocks of another protocol version are refused. */
-enum status fixups_add_resume_blocks(struct fixups *fixups, pid_t pid, const struct loaded_file *loaded)
+/* The struct snap_resume blocks of one file, found by its section headers. Sets loaded->end. A file that
+ * can't be read or has none adds nothing; blocks of another protocol version are refused. */
+enum status fixups_add_resume_blocks(struct fixups *fixups, pid_t pid, struct loaded_file *loaded)
         __attribute__((warn_unused_result));
 /* Where the C library keeps the thread's id. */
 enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct snapimg_thread *thread)

@@ -134,7 +134,10 @@ static void read_cpu_model(char model[49])
 		__get_cpuid(0x80000002 + i, &words[i * 4], &words[i * 4 + 1], &words[i * 4 + 2],
 		            &words[i * 4 + 3]);
 	memcpy(model, words, 48);
-	model[48] = '\0';
+	size_t length = 48; /* it may be padded with blanks or NULs */
+	while (length > 0 && (model[length - 1] == ' ' || model[length - 1] == '\0'))
+		length--;
+	model[length] = '\0';
 }
 
 /* The time of the snapshot, or the one that a reproducible build asks for (reproducible-builds.org). */
