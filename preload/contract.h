@@ -57,8 +57,9 @@ struct snap_resume {
 };
 static_assert(sizeof(struct snap_resume) == 56, "resume block layout");
 
-/* "SNAP_SHIM=<version>:<flags>", the last variable; before it "LD_PRELOAD=<shim>[:<what it was>]". What
- * LD_PRELOAD was stays in its own place. */
+/* "SNAP_SHIM=<version>:<flags>:<hex address of the string that LD_PRELOAD was, or 0>" is the last variable,
+ * behind an added "LD_PRELOAD=<shim>[:<what it was>]". Where LD_PRELOAD was given already, its first place
+ * points to that too: of several, glibc takes the last one, musl the first. */
 #define SNAP_SHIM_VARIABLE "SNAP_SHIM"
 enum { SNAP_SHIM_MARK_MAIN = 1 };
 

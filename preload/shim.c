@@ -39,7 +39,7 @@ const uint64_t snap_contract_version = SNAP_CONTRACT_VERSION;
 void *snap_real_main;
 
 static bool cleaned;
-static unsigned long flags;
+static uint64_t flags;
 
 static bool begins(const char *text, const char *prefix)
 {
@@ -49,13 +49,37 @@ static bool begins(const char *text, const char *prefix)
 	return true;
 }
 
-static unsigned long read_number(const char **text)
+static int digit(char character)
 {
-	unsigned long number = 0;
+	if (character >= '0' && character <= '9')
+		return character - '0';
+	return character >= 'a' && character <= 'f' ? character - 'a' + 10 : 16;
+}
 
-	while (**text >= '0' && **text <= '9')
-		number = number * 10 + (unsigned long)(*(*text)++ - '0');
+/* Up to what is no digit; *text then stands behind that, too, or on the NUL. */
+static uint64_t read_number(const char **text, unsigned base)
+{
+	uint64_t number = 0;
+
+	for (; (unsigned)digit(**text) < base; (*text)++)
+		number = number * base + (unsigned)digit(**text);
+	if (**text)
+		(*text)++;
 	return number;
+}
+
+/* The last two variables, and the first LD_PRELOAD if it isn't one of them, are as the tracer made them. */
+static void read_order(const char *order, char **envp, size_t preload)
+{
+	uint64_t version = read_number(&order, 10), given = read_number(&order, 10),
+	         before = read_number(&order, 16);
+
+	if (version != SNAP_CONTRACT_VERSION)
+		return;
+	flags = given;
+	for (size_t i = 0; before && i < preload; i++)
+		if (envp[i] == envp[preload])
+			envp[i] = (char *)before;
 }
 
 /*
@@ -65,7 +89,6 @@ static unsigned long read_number(const char **text)
  */
 static void clean(char **envp)
 {
-	const char *order;
 	size_t count = 0;
 
 	cleaned = true;
@@ -73,11 +96,7 @@ static void clean(char **envp)
 		count++;
 	if (count < 2 || !begins(envp[count - 1], shim_name) || !begins(envp[count - 2], preload_name))
 		return;
-	order = envp[count - 1] + sizeof(shim_name) - 1;
-	if (read_number(&order) == SNAP_CONTRACT_VERSION && *order == ':') {
-		order++;
-		flags = read_number(&order);
-	}
+	read_order(envp[count - 1] + sizeof(shim_name) - 1, envp, count - 2);
 	envp[count - 2] = NULL;
 	((uint64_t *)(void *)envp)[count - 1] = AT_IGNORE;
 	envp[count] = NULL;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -28,7 +29,12 @@ static enum status put_byte(const struct process *process, uint64_t address, uin
 enum status breakpoint_plant(struct process *process, enum breakpoint_use use, uint64_t address)
 {
 	struct breakpoint *free_slot = breakpoint_at(process, address);
+	char path[PATH_MAX];
+	bool executable = false;
 
+	if (tracee_mapping(process->pid, address, &executable, path, sizeof(path)) < 0 || !executable)
+		return fail(STATUS_FAILED, "breakpoint at 0x%" PRIx64 ": process %d has no code there",
+		            address, process->pid);
 	if (free_slot && free_slot->use != BREAKPOINT_SPENT)
 		return fail(STATUS_FAILED, "breakpoint at 0x%" PRIx64 ": there is one already", address);
 	for (size_t i = 0; !free_slot && i < BREAKPOINTS_MAX; i++)

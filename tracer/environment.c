@@ -1,6 +1,7 @@
 #include "environment.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ struct first_stack {
 	size_t count;       /* of words, with the AT_NULL entry */
 	size_t environment; /* index of envp[0] */
 	size_t variables;
+	size_t preload; /* index of the first LD_PRELOAD, or 0 */
 };
 
 static enum status failed(const struct tracee *tracee, const char *what)
@@ -79,35 +81,43 @@ static enum status read_stack(const struct tracee *tracee, uint64_t stack_top, s
 	return failed(tracee, "read");
 }
 
-/* The last LD_PRELOAD's value, for the caller to free; "" when there is none; NULL with errno. */
-static char *read_preload(const struct tracee *tracee, const struct first_stack *stack)
+static const char preload_name[] = "LD_PRELOAD=";
+enum { PRELOAD_LENGTH = sizeof(preload_name) - 1, STRING_MAX = 128 * 1024 /* MAX_ARG_STRLEN, binfmts.h */ };
+
+/* Whether a string of the target begins with preload_name. It may be the last before an unmapped page. */
+static bool is_preload(const struct tracee *tracee, uint64_t address)
 {
-	static const char name[] = "LD_PRELOAD=";
-	enum { SIZE = 128 * 1024 + 1 }; /* MAX_ARG_STRLEN (include/uapi/linux/binfmts.h) */
-	char head[sizeof(name)];
+	char head[PRELOAD_LENGTH];
+
+	return tracee_read_string(tracee->tid, address, head, sizeof(head)) < 0 && errno == ENAMETOOLONG &&
+	       memcmp(head, preload_name, sizeof(head)) == 0;
+}
+
+/* The last LD_PRELOAD's value, for the caller to free; "" when there is none; NULL with errno. */
+static char *read_preload(const struct tracee *tracee, struct first_stack *stack)
+{
+	uint64_t address = 0;
 	char *text;
 
-	for (size_t i = stack->variables; i-- > 0;) {
-		uint64_t address = stack->words[stack->environment + i];
-
-		if (tracee_read_string(tracee->tid, address, head, sizeof(name) - 1) < 0 &&
-		    errno != ENAMETOOLONG)
-			return NULL;
-		if (strncmp(head, name, sizeof(name) - 1) != 0)
-			continue;
-		if ((text = malloc(SIZE)) &&
-		    tracee_read_string(tracee->tid, address + sizeof(name) - 1, text, SIZE) < 0) {
-			free(text);
-			return NULL;
+	for (size_t i = stack->environment + stack->variables; i-- > stack->environment;)
+		if (is_preload(tracee, stack->words[i])) {
+			stack->preload = i;
+			if (!address)
+				address = stack->words[i];
 		}
-		return text;
+	if (!address)
+		return calloc(1, 1);
+	if ((text = malloc(STRING_MAX)) &&
+	    tracee_read_string(tracee->tid, address + PRELOAD_LENGTH, text, STRING_MAX) < 0) {
+		free(text);
+		return NULL;
 	}
-	return calloc(1, 1);
+	return text;
 }
 
 /* "LD_PRELOAD=...", NUL, "SNAP_SHIM=...", NUL. Returns the size, or -1. *ret_second is the second's offset.
  */
-static int build_strings(const struct tracee *tracee, const struct first_stack *stack, const char *shim,
+static int build_strings(const struct tracee *tracee, struct first_stack *stack, const char *shim,
                          unsigned flags, char **ret_strings, size_t *ret_second)
 {
 	char *before = read_preload(tracee, stack);
@@ -115,8 +125,9 @@ static int build_strings(const struct tracee *tracee, const struct first_stack *
 
 	if (!before)
 		return -1;
-	size = asprintf(ret_strings, "LD_PRELOAD=%s%s%s%c%s=%d:%u", shim, *before ? ":" : "", before, '\0',
-	                SNAP_SHIM_VARIABLE, SNAP_CONTRACT_VERSION, flags);
+	size = asprintf(ret_strings, "%s%s%s%s%c%s=%d:%u:%" PRIx64, preload_name, shim, *before ? ":" : "",
+	                before, '\0', SNAP_SHIM_VARIABLE, SNAP_CONTRACT_VERSION, flags,
+	                stack->preload ? stack->words[stack->preload] : 0);
 	free(before);
 	if (size < 0)
 		return -1;
@@ -143,6 +154,8 @@ static enum status write_stack(const struct tracee *tracee, const struct first_s
 
 	if (block) {
 		memcpy(words, stack->words, head * sizeof(uint64_t));
+		if (stack->preload)
+			words[stack->preload] = text;
 		words[head] = text;
 		words[head + 1] = text + second;
 		memcpy(words + head + 2, stack->words + head, (stack->count - head) * sizeof(uint64_t));

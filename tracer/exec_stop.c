@@ -153,6 +153,7 @@ enum status exec_stop_prepare(struct run *run, struct tracee *tracee)
 	process->selected = !run->options->in || is_named(process->pid, &auxiliary, run->options->in);
 	if (!process->selected)
 		return STATUS_OK;
+	run->selected = true;
 	if (auxiliary.secure)
 		return not_for_us(run, process, "a program that gains privilege (AT_SECURE)");
 	snprintf(path, sizeof(path), "/proc/%d/exe", process->pid);

@@ -47,28 +47,11 @@ static bool read_debug(const struct process *process, struct r_debug *ret_debug)
 static const char *file_at(pid_t pid, uint64_t address, char *path, size_t size)
 {
 	size_t prefix = (size_t)snprintf(path, size, "/proc/%d/root", pid);
-	char maps_path[64];
-	char *line = NULL;
-	size_t capacity = 0;
-	bool found = false;
-	FILE *maps;
+	bool executable;
 
-	snprintf(maps_path, sizeof(maps_path), "/proc/%d/maps", pid);
-	if (!(maps = fopen(maps_path, "re")))
+	if (tracee_mapping(pid, address, &executable, path + prefix, size - prefix) < 0 || !path[prefix])
 		return NULL;
-	while (!found && getline(&line, &capacity, maps) > 0) {
-		uint64_t start, end;
-		const char *name = strchr(line, '/');
-
-		line[strcspn(line, "\n")] = '\0';
-		if (!name || sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2 || address < start ||
-		    address >= end)
-			continue;
-		found = (size_t)snprintf(path + prefix, size - prefix, "%s", name) < size - prefix;
-	}
-	free(line);
-	fclose(maps);
-	return found ? path + prefix : NULL;
+	return path + prefix;
 }
 
 static bool visit_file(const struct process *process, const struct link_map *map, library_visitor *visit,

@@ -323,7 +323,9 @@ static bool dispatch_event(struct run *run, struct event event, enum status *sta
 
 static enum status tell_end(const struct run *run)
 {
-	const char *name = run->options->program[0], *point = run->point.text, *hint = run->point.kind->hint;
+	const char *name = run->options->program[0], *point = run->point.text;
+	const char *hint =
+	        run->selected ? run->point.kind->hint : "--in admitted none of the programs it ran";
 
 	if (run->root_ended && WIFSIGNALED(run->root_end))
 		return fail(STATUS_ENDED, "%s was ended by signal %d (%s) before %s was reached: %s", name,

@@ -19,7 +19,7 @@ static const char help[] =
         "                             entry            at the program's entry, after the dynamic linker\n"
         "                             here             where the program calls snap_here() of snap.h\n"
         "                             [FILE:]SYMBOL[+OFFSET], 0xADDRESS\n"
-        "                                              at this code, before it runs\n"
+        "                                              before this instruction\n"
         "                             path:PATH        at the first system call that names PATH\n"
         "                             syscall:NAME[#N] at the Nth system call NAME\n"
         "      --in NAME            only in a process whose executable or script has this base name\n"

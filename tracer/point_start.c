@@ -98,5 +98,5 @@ const struct point_kind point_entry = {
         .word = "entry",
         .arm = arm_entry,
         .hit = hit_entry,
-        .hint = "no process that --in admits was started",
+        .hint = "that can't be: report it",
 };

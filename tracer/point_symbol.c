@@ -185,5 +185,5 @@ const struct point_kind point_symbol = {
         .parse = parse_symbol,
         .arm = arm,
         .hit = hit,
-        .hint = "that code did not run",
+        .hint = "that code did not run, or its file was never loaded",
 };

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -64,4 +66,32 @@ int tracee_write(pid_t pid, uint64_t address, const void *bytes, size_t size)
 		return 0;
 	errno = error;
 	return -1;
+}
+
+int tracee_mapping(pid_t pid, uint64_t address, bool *ret_executable, char *path, size_t size)
+{
+	char maps_path[64], permissions[5];
+	uint64_t start, end = 0;
+	size_t capacity = 0;
+	char *line = NULL;
+	bool found = false;
+	FILE *maps;
+
+	snprintf(maps_path, sizeof(maps_path), "/proc/%d/maps", pid);
+	if (!(maps = fopen(maps_path, "re")))
+		return -1;
+	while (end <= address && !found && getline(&line, &capacity, maps) > 0)
+		found = sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &start, &end, permissions) == 3 &&
+		        address >= start && address < end;
+	if (found) {
+		const char *name = strchr(line, '/');
+
+		line[strcspn(line, "\n")] = '\0';
+		snprintf(path, size, "%s", name ? name : "");
+		*ret_executable = permissions[2] == 'x';
+	}
+	free(line);
+	fclose(maps);
+	errno = EFAULT;
+	return found ? 0 : -1;
 }

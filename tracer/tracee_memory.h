@@ -2,6 +2,7 @@
 #ifndef TRACER_TRACEE_MEMORY_H
 #define TRACER_TRACEE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,6 +17,11 @@ ssize_t tracee_read_string(pid_t pid, uint64_t address, char *buffer, size_t siz
 /* Writes exactly size bytes, whatever the protection, growing the stack where needed; the process must
  * be in a ptrace-stop of ours. Returns 0, or -1 with errno. */
 int tracee_write(pid_t pid, uint64_t address, const void *bytes, size_t size)
+        __attribute__((warn_unused_result));
+
+/* The mapping that holds an address: whether it is code, and the path of its file as /proc/PID/maps has it
+ * ("" for none). Returns 0, or -1 with errno (EFAULT: nothing is mapped there). */
+int tracee_mapping(pid_t pid, uint64_t address, bool *ret_executable, char *path, size_t size)
         __attribute__((warn_unused_result));
 
 #endif
