@@ -46,7 +46,7 @@ def missing():
     refused(127, "no-such-program", argv=trace("no-such-program"))
     refused(127, "/no/such/program", argv=trace("/no/such/program"))
     executable("script", b"#!/no/such/interpreter\n")
-    refused(127, "script", argv=trace("./script"))
+    refused(126, "script", "/no/such/interpreter", argv=trace("./script"))
 
 
 def not_executable():
@@ -74,7 +74,7 @@ def never_reached():
     ends = t.program("ends-pie")
     refused(1, "ends-pie", "3", argv=trace("--at", "path:/never/named", ends, "3"))
     refused(1, "ends-pie", argv=trace("--at", "path:/never/named", ends, "0"))
-    refused(1, "ends-pie", "SIGTERM", argv=trace("--at", "here", ends, "-15"))
+    refused(1, "ends-pie", "signal 15", argv=trace("--at", "here", ends, "-15"))
     refused(1, argv=trace("--in", "another", "--at", "main", ends, "0"))
 
 
@@ -89,7 +89,7 @@ def unknown_symbol():
     for kind in ("pie", "static", "musl"):
         refused(125, "no_such_function", argv=trace("--at", "no_such_function", t.program(f"stages-{kind}")))
     refused(125, "no_such_function", argv=trace("--at", "libc.so.6:no_such_function", t.program("stages-pie")))
-    refused(125, argv=trace("--at", "0x10", t.program("stages-pie")))
+    refused(125, "0x7f0000000000", argv=trace("--at", "0x7f0000000000", t.program("stages-nopie")))
 
 
 def unknown_option():
