@@ -27,16 +27,18 @@ static_assert(SNAPIMG_CPU_WORDS_USED <= (int)SNAPIMG_CPU_WORDS, "cpu words");
 struct snapimg_cpu_feature {
 	uint8_t word; /* enum snapimg_cpu_word */
 	uint8_t bit;
-	char name[22]; /* as /proc/cpuinfo has it, where it does; inline, so that the table needs no relocation */
+	char name[22]; /* as /proc/cpuinfo has it, where it does; inline, so that the table needs no
+	                  relocation */
 };
 extern const struct snapimg_cpu_feature snapimg_cpu_features[];
 extern const uint32_t snapimg_cpu_feature_count;
 
-/* Reads this machine's words, cut to the table's bits (six CPUID leaves, about 7 us each under virtualisation). */
+/* Reads this machine's words, cut to the table's bits (six CPUID leaves, about 7 us each under
+ * virtualisation). */
 void snapimg_cpu_read(uint32_t words[SNAPIMG_CPU_WORDS]);
 
-/* The first feature at or after table row `from` whose bit is in `words`, or NULL. Bits without a row are not found:
- * compare them too. */
+/* The first feature at or after table row `from` whose bit is in `words`, or NULL. Bits without a row are not
+ * found: compare them too. */
 const struct snapimg_cpu_feature *snapimg_cpu_next(const uint32_t words[SNAPIMG_CPU_WORDS], uint32_t from);
 
 #endif

@@ -3,40 +3,40 @@
 #define SNAPIMG_ERROR_H
 
 /* X(NAME, what a person reads) */
-#define SNAPIMG_ERRORS(X)                                                                          \
-	X(OK, "no error")                                                                              \
-	X(EMPTY, "the file is empty")                                                                  \
-	X(NOT_AN_IMAGE, "not a snapshot image")                                                        \
-	X(TEXT_DAMAGE, "damaged by a text-mode transfer")                                              \
-	X(TRUNCATED, "the image is cut off")                                                           \
-	X(TRAILING, "bytes behind the image's end")                                                    \
-	X(NEWER_MAJOR, "made by a newer version of snaptrace")                                         \
-	X(ARCHITECTURE, "made for another processor architecture")                                     \
-	X(PAGE_SIZE, "made for another page size")                                                     \
-	X(FEATURE, "needs a feature this version does not know")                                       \
-	X(HEADER, "the header is damaged")                                                             \
-	X(DIGEST, "the header or section table is damaged (digest)")                                   \
-	X(SECTION_TABLE, "the section table is damaged")                                               \
-	X(SECTION_UNKNOWN, "has a required section this version does not know")                        \
-	X(SECTION_MISSING, "a required section is missing")                                            \
-	X(SECTION_CHECKSUM, "a section is damaged (checksum)")                                         \
-	X(PADDING, "bytes that must be zero are not")                                                  \
-	X(STRING, "a string reference is out of range")                                                \
-	X(PROCESS, "the process record is not valid")                                                  \
-	X(MACHINE, "the machine record is not valid")                                                  \
-	X(THREAD, "a thread record is not valid")                                                      \
-	X(FILE, "a file record is not valid")                                                          \
-	X(MAPPING, "a mapping record is not valid")                                                    \
-	X(RUN, "a page-run record is not valid")                                                       \
-	X(EXTENT, "an extent record is not valid")                                                     \
-	X(EXTENT_CHECKSUM, "page data is damaged (checksum)")                                          \
-	X(EXTENT_FRAME, "page data is damaged (zstd frame)")                                           \
-	X(DESCRIPTOR, "a descriptor record is not valid")                                              \
-	X(SIGNAL, "a signal action is not valid")                                                      \
-	X(FIXUP, "a fix-up record is not valid")                                                       \
-	X(ARGUMENTS, "the arguments or the environment are not valid")                                 \
-	X(SINK, "the image could not be written")                                                      \
-	X(MEMORY, "out of memory")                                                                     \
+#define SNAPIMG_ERRORS(X)                                                                                    \
+	X(OK, "no error")                                                                                    \
+	X(EMPTY, "the file is empty")                                                                        \
+	X(NOT_AN_IMAGE, "not a snapshot image")                                                              \
+	X(TEXT_DAMAGE, "damaged by a text-mode transfer")                                                    \
+	X(TRUNCATED, "the image is cut off")                                                                 \
+	X(TRAILING, "bytes behind the image's end")                                                          \
+	X(NEWER_MAJOR, "made by a newer version of snaptrace")                                               \
+	X(ARCHITECTURE, "made for another processor architecture")                                           \
+	X(PAGE_SIZE, "made for another page size")                                                           \
+	X(FEATURE, "needs a feature this version does not know")                                             \
+	X(HEADER, "the header is damaged")                                                                   \
+	X(DIGEST, "the header or section table is damaged (digest)")                                         \
+	X(SECTION_TABLE, "the section table is damaged")                                                     \
+	X(SECTION_UNKNOWN, "has a required section this version does not know")                              \
+	X(SECTION_MISSING, "a required section is missing")                                                  \
+	X(SECTION_CHECKSUM, "a section is damaged (checksum)")                                               \
+	X(PADDING, "bytes that must be zero are not")                                                        \
+	X(STRING, "a string reference is out of range")                                                      \
+	X(PROCESS, "the process record is not valid")                                                        \
+	X(MACHINE, "the machine record is not valid")                                                        \
+	X(THREAD, "a thread record is not valid")                                                            \
+	X(FILE, "a file record is not valid")                                                                \
+	X(MAPPING, "a mapping record is not valid")                                                          \
+	X(RUN, "a page-run record is not valid")                                                             \
+	X(EXTENT, "an extent record is not valid")                                                           \
+	X(EXTENT_CHECKSUM, "page data is damaged (checksum)")                                                \
+	X(EXTENT_FRAME, "page data is damaged (zstd frame)")                                                 \
+	X(DESCRIPTOR, "a descriptor record is not valid")                                                    \
+	X(SIGNAL, "a signal action is not valid")                                                            \
+	X(FIXUP, "a fix-up record is not valid")                                                             \
+	X(ARGUMENTS, "the arguments or the environment are not valid")                                       \
+	X(SINK, "the image could not be written")                                                            \
+	X(MEMORY, "out of memory")                                                                           \
 	X(LIMIT, "too large for the format")
 
 enum snapimg_error {

@@ -24,12 +24,12 @@ enum { SNAPIMG_MAJOR = 1, SNAPIMG_MINOR = 0 };
 
 enum {
 	SNAPIMG_PAGE_SIZE = 4096,
-	SNAPIMG_HEADER_AREA = 4096,       /* the header and the zeros behind it; the digest covers it all */
-	SNAPIMG_ALIGNMENT = 64,           /* of every section but DATA, and of the section table */
-	SNAPIMG_EXTENT_MAX = 1 << 20,     /* bytes of pages in one extent */
+	SNAPIMG_HEADER_AREA = 4096,   /* the header and the zeros behind it; the digest covers it all */
+	SNAPIMG_ALIGNMENT = 64,       /* of every section but DATA, and of the section table */
+	SNAPIMG_EXTENT_MAX = 1 << 20, /* bytes of pages in one extent */
 	SNAPIMG_MAX_SECTIONS = 64,
 	SNAPIMG_BUILD_ID_MAX = 32,
-	SNAPIMG_COMM_SIZE = 16,           /* TASK_COMM_LEN of the kernel */
+	SNAPIMG_COMM_SIZE = 16, /* TASK_COMM_LEN of the kernel */
 	SNAPIMG_DIGEST_SIZE = 16,
 	SNAPIMG_AUXV_MAX = 64,            /* entries; the kernel's own saved_auxv is smaller */
 	SNAPIMG_DESCRIPTOR_MAX = 1 << 20, /* numbers are below it */
@@ -43,8 +43,8 @@ enum {
 enum { SNAPIMG_ARCH_X86_64 = 62 };
 
 /* Required features: a reader that does not know a set bit refuses the image by the bit's name. */
-#define SNAPIMG_FEATURES(X)                                                                        \
-	X(ZSTD, 0, "zstd")          /* has ZSTD extents */                                             \
+#define SNAPIMG_FEATURES(X)                                                                                  \
+	X(ZSTD, 0, "zstd")           /* has ZSTD extents */                                                  \
 	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
@@ -59,12 +59,12 @@ struct snapimg_header {
 	uint16_t architecture;
 	uint16_t section_count;
 	uint32_t page_size;
-	uint32_t reserved_zero;        /* must be zero */
+	uint32_t reserved_zero; /* must be zero */
 	uint64_t required_features;
-	uint64_t optional_features;    /* may be ignored */
-	uint64_t image_size;           /* of the whole file */
-	uint64_t metadata_offset;      /* all sections but DATA lie in [metadata_offset, image_size) */
-	uint64_t section_table_offset; /* the table ends the file */
+	uint64_t optional_features;          /* may be ignored */
+	uint64_t image_size;                 /* of the whole file */
+	uint64_t metadata_offset;            /* all sections but DATA lie in [metadata_offset, image_size) */
+	uint64_t section_table_offset;       /* the table ends the file */
 	uint8_t digest[SNAPIMG_DIGEST_SIZE]; /* XXH3-128, canonical (big-endian) form, of the header area
 	                                        with this field zero, followed by the section table */
 };
@@ -76,29 +76,29 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 
 /* X(NAME, number, record size, how many records: '1' exactly one, '+' at least one, '*' any, text).
  * A section without bytes is not written. */
-#define SNAPIMG_SECTIONS(X)                                                                        \
-	X(DATA, 1, 1, '*', "page data")                                                                \
-	X(STRINGS, 2, 1, '+', "strings")                                                               \
-	X(ORIGIN, 3, sizeof(struct snapimg_origin), '1', "origin")                                     \
-	X(MACHINE, 4, sizeof(struct snapimg_machine), '1', "machine")                                  \
-	X(PROCESS, 5, sizeof(struct snapimg_process), '1', "process")                                  \
-	X(THREADS, 6, sizeof(struct snapimg_thread), '+', "threads")                                   \
-	X(XSTATE, 7, 1, '+', "extended register state")                                                \
-	X(FILES, 8, sizeof(struct snapimg_file), '*', "files")                                         \
-	X(MAPPINGS, 9, sizeof(struct snapimg_mapping), '+', "mappings")                                \
-	X(EXTENTS, 10, sizeof(struct snapimg_extent), '*', "extents")                                  \
-	X(RUNS, 11, sizeof(struct snapimg_run), '*', "page runs")                                      \
-	X(DESCRIPTORS, 12, sizeof(struct snapimg_descriptor), '*', "descriptors")                      \
-	X(SIGNALS, 13, sizeof(struct snapimg_sigaction), '*', "signal actions")                        \
-	X(ARGUMENTS, 14, 1, '+', "arguments")       /* argv, each NUL-terminated */                    \
-	X(ENVIRONMENT, 15, 1, '*', "environment")   /* envp, each NUL-terminated */                    \
-	X(AUXV, 16, sizeof(struct snapimg_auxv), '*', "auxiliary vector") /* without the AT_NULL */    \
+#define SNAPIMG_SECTIONS(X)                                                                                  \
+	X(DATA, 1, 1, '*', "page data")                                                                      \
+	X(STRINGS, 2, 1, '+', "strings")                                                                     \
+	X(ORIGIN, 3, sizeof(struct snapimg_origin), '1', "origin")                                           \
+	X(MACHINE, 4, sizeof(struct snapimg_machine), '1', "machine")                                        \
+	X(PROCESS, 5, sizeof(struct snapimg_process), '1', "process")                                        \
+	X(THREADS, 6, sizeof(struct snapimg_thread), '+', "threads")                                         \
+	X(XSTATE, 7, 1, '+', "extended register state")                                                      \
+	X(FILES, 8, sizeof(struct snapimg_file), '*', "files")                                               \
+	X(MAPPINGS, 9, sizeof(struct snapimg_mapping), '+', "mappings")                                      \
+	X(EXTENTS, 10, sizeof(struct snapimg_extent), '*', "extents")                                        \
+	X(RUNS, 11, sizeof(struct snapimg_run), '*', "page runs")                                            \
+	X(DESCRIPTORS, 12, sizeof(struct snapimg_descriptor), '*', "descriptors")                            \
+	X(SIGNALS, 13, sizeof(struct snapimg_sigaction), '*', "signal actions")                              \
+	X(ARGUMENTS, 14, 1, '+', "arguments")                             /* argv, each NUL-terminated */    \
+	X(ENVIRONMENT, 15, 1, '*', "environment")                         /* envp, each NUL-terminated */    \
+	X(AUXV, 16, sizeof(struct snapimg_auxv), '*', "auxiliary vector") /* without the AT_NULL */          \
 	X(FIXUPS, 17, sizeof(struct snapimg_fixup), '*', "fix-ups")
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
 #undef X
-	SNAPIMG_SECTION_LIMIT = 18,
+	        SNAPIMG_SECTION_LIMIT = 18,
 };
 
 struct snapimg_section {
@@ -108,7 +108,7 @@ struct snapimg_section {
 	uint64_t size;        /* bytes, without the zero padding up to the next SNAPIMG_ALIGNMENT */
 	uint32_t record_size; /* 1 for bytes */
 	uint32_t reserved_zero;
-	uint64_t checksum;    /* XXH3-64 of the bytes and their padding; DATA: 0, its extents have their own */
+	uint64_t checksum; /* XXH3-64 of the bytes and their padding; DATA: 0, its extents have their own */
 };
 static_assert(sizeof(struct snapimg_section) == 40, "section layout");
 
@@ -132,34 +132,35 @@ enum { SNAPIMG_CPU_WORDS = 12 };
 
 struct snapimg_machine {
 	uint32_t cpu_features[SNAPIMG_CPU_WORDS]; /* needed bits; word numbers are those of cpu.h */
-	uint64_t xfeatures;     /* XCR0 bits the recorded state uses the layout of */
-	uint32_t xstate_size;   /* bytes of one thread's extended state */
-	uint32_t vdso_size;     /* bytes; 0: no vdso */
-	uint64_t vdso_checksum; /* XXH3-64 of the vdso's bytes */
-	uint64_t task_size;     /* first address past the user's */
+	uint64_t xfeatures;                       /* XCR0 bits the recorded state uses the layout of */
+	uint32_t xstate_size;                     /* bytes of one thread's extended state */
+	uint32_t vdso_size;                       /* bytes; 0: no vdso */
+	uint64_t vdso_checksum;                   /* XXH3-64 of the vdso's bytes */
+	uint64_t task_size;                       /* first address past the user's */
 };
 static_assert(sizeof(struct snapimg_machine) == 80, "machine layout");
 
 enum snapimg_process_flag {
-	SNAPIMG_PROCESS_RESUME_MAIN = 1,   /* resumed as main(argc, argv, envp): the loader sets the three registers */
-	SNAPIMG_PROCESS_NOT_DUMPABLE = 2,  /* prctl(PR_SET_DUMPABLE, 0) */
-	SNAPIMG_PROCESS_NO_NEW_PRIVS = 4,  /* the program itself set it */
+	SNAPIMG_PROCESS_RESUME_MAIN =
+	        1, /* resumed as main(argc, argv, envp): the loader sets the three registers */
+	SNAPIMG_PROCESS_NOT_DUMPABLE = 2, /* prctl(PR_SET_DUMPABLE, 0) */
+	SNAPIMG_PROCESS_NO_NEW_PRIVS = 4, /* the program itself set it */
 	SNAPIMG_PROCESS_SUBREAPER = 8,
-	SNAPIMG_PROCESS_NO_THP = 16,       /* prctl(PR_SET_THP_DISABLE) */
+	SNAPIMG_PROCESS_NO_THP = 16, /* prctl(PR_SET_THP_DISABLE) */
 };
 
 struct snapimg_process {
 	uint32_t pid; /* as it was */
 	uint32_t flags;
 	uint32_t executable; /* string: absolute path */
-	uint32_t cwd;        /* string: absolute path the program went to; "": the caller's, as it was inherited */
-	uint32_t umask;      /* SNAPIMG_UMASK_INHERITED: the caller's */
+	uint32_t cwd;   /* string: absolute path the program went to; "": the caller's, as it was inherited */
+	uint32_t umask; /* SNAPIMG_UMASK_INHERITED: the caller's */
 	uint32_t personality;
 	uint32_t parent_death_signal; /* 0: none */
 	uint32_t thread_count;
 	/* struct prctl_mm_map of the kernel, in its order (include/uapi/linux/prctl.h) */
 	uint64_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack;
-	uint64_t timer_slack_ns; /* 0: leave the caller's */
+	uint64_t timer_slack_ns;  /* 0: leave the caller's */
 	uint32_t fixed_arguments; /* how many leading arguments new ones don't replace: 1 (argv[0]), or up to
 	                             the script's name where the kernel put an interpreter before it (#!) */
 	uint32_t reserved_zero;
@@ -168,9 +169,10 @@ static_assert(sizeof(struct snapimg_process) == 104, "process layout");
 #define SNAPIMG_UMASK_INHERITED 0xffffffffu
 
 /* General registers in the order of the kernel's struct user_regs_struct (x86-64), ready to be resumed. */
-#define SNAPIMG_REGISTERS(X)                                                                       \
-	X(r15) X(r14) X(r13) X(r12) X(rbp) X(rbx) X(r11) X(r10) X(r9) X(r8) X(rax) X(rcx) X(rdx)       \
-	X(rsi) X(rdi) X(orig_rax) X(rip) X(cs) X(eflags) X(rsp) X(ss) X(fs_base) X(gs_base)
+#define SNAPIMG_REGISTERS(X)                                                                                 \
+	X(r15)                                                                                               \
+	X(r14) X(r13) X(r12) X(rbp) X(rbx) X(r11) X(r10) X(r9) X(r8) X(rax) X(rcx) X(rdx) X(rsi) X(rdi)      \
+	        X(orig_rax) X(rip) X(cs) X(eflags) X(rsp) X(ss) X(fs_base) X(gs_base)
 struct snapimg_registers {
 #define X(name) uint64_t name;
 	SNAPIMG_REGISTERS(X)
@@ -183,15 +185,15 @@ struct snapimg_thread {
 	uint64_t signal_mask;
 	uint64_t altstack_address;
 	uint64_t altstack_size;
-	uint64_t robust_list;      /* 0: none */
+	uint64_t robust_list; /* 0: none */
 	uint64_t robust_list_size;
-	uint64_t tid_address;      /* set_tid_address; 0: none */
-	uint64_t rseq_address;     /* 0: not registered */
+	uint64_t tid_address;  /* set_tid_address; 0: none */
+	uint64_t rseq_address; /* 0: not registered */
 	uint32_t rseq_size;
 	uint32_t rseq_signature;
 	uint32_t altstack_flags;
-	uint32_t tid;              /* as it was */
-	uint64_t xstate_offset;    /* in XSTATE, a multiple of 64: XSAVE standard format */
+	uint32_t tid;           /* as it was */
+	uint64_t xstate_offset; /* in XSTATE, a multiple of 64: XSAVE standard format */
 	uint64_t reserved_zero;
 	char comm[SNAPIMG_COMM_SIZE];
 };
@@ -200,8 +202,9 @@ static_assert(sizeof(struct snapimg_thread) == 288, "thread layout");
 
 /* How a file of the image is recognised where it is restored. */
 enum snapimg_file_check {
-	SNAPIMG_CHECK_STAMP = 1,    /* size, mtime and inode as recorded, or else its build-id, if it has one */
-	SNAPIMG_CHECK_EXISTS = 2,   /* exists with the recorded type: files the program itself writes, devices */
+	SNAPIMG_CHECK_STAMP = 1, /* size, mtime and inode as recorded, or else its build-id, if it has one */
+	SNAPIMG_CHECK_EXISTS =
+	        2, /* exists with the recorded type: files the program itself writes, devices */
 };
 
 struct snapimg_file {
@@ -212,7 +215,7 @@ struct snapimg_file {
 	uint64_t size;
 	int64_t mtime_seconds;
 	uint32_t mtime_nanoseconds;
-	uint32_t mode; /* st_mode */
+	uint32_t mode;          /* st_mode */
 	uint32_t build_id_size; /* 0: no build-id */
 	uint32_t reserved_zero;
 	uint8_t build_id[SNAPIMG_BUILD_ID_MAX];
@@ -230,16 +233,17 @@ enum snapimg_mapping_kind {
 enum { SNAPIMG_PROT_READ = 1, SNAPIMG_PROT_WRITE = 2, SNAPIMG_PROT_EXEC = 4 };
 enum snapimg_mapping_flag { SNAPIMG_MAP_SHARED = 1, SNAPIMG_MAP_NORESERVE = 2 };
 
-/* Advice and locks a mapping was given: X(NAME, bit, letters in smaps' VmFlags, madvise number; 0 = not madvise) */
-#define SNAPIMG_ADVICE(X)                                                                          \
-	X(RANDOM, 0, "rr", 1)                                                                          \
-	X(SEQUENTIAL, 1, "sr", 2)                                                                      \
-	X(DONTFORK, 2, "dc", 10)                                                                       \
-	X(MERGEABLE, 3, "mg", 12)                                                                      \
-	X(HUGEPAGE, 4, "hg", 14)                                                                       \
-	X(NOHUGEPAGE, 5, "nh", 15)                                                                     \
-	X(DONTDUMP, 6, "dd", 16)                                                                       \
-	X(WIPEONFORK, 7, "wf", 18)                                                                     \
+/* Advice and locks a mapping was given: X(NAME, bit, letters in smaps' VmFlags, madvise number; 0 = not
+ * madvise) */
+#define SNAPIMG_ADVICE(X)                                                                                    \
+	X(RANDOM, 0, "rr", 1)                                                                                \
+	X(SEQUENTIAL, 1, "sr", 2)                                                                            \
+	X(DONTFORK, 2, "dc", 10)                                                                             \
+	X(MERGEABLE, 3, "mg", 12)                                                                            \
+	X(HUGEPAGE, 4, "hg", 14)                                                                             \
+	X(NOHUGEPAGE, 5, "nh", 15)                                                                           \
+	X(DONTDUMP, 6, "dd", 16)                                                                             \
+	X(WIPEONFORK, 7, "wf", 18)                                                                           \
 	X(LOCKED, 8, "lo", 0)
 enum snapimg_advice {
 #define X(name, bit, letters, advice) SNAPIMG_ADVICE_##name = 1 << (bit),
@@ -256,8 +260,8 @@ struct snapimg_mapping {
 	uint32_t protection;
 	uint32_t flags;
 	uint32_t advice;
-	uint32_t file; /* index + 1 in FILES */
-	uint32_t name; /* string: as /proc/PID/maps showed it */
+	uint32_t file;      /* index + 1 in FILES */
+	uint32_t name;      /* string: as /proc/PID/maps showed it */
 	uint32_t run_first; /* its page runs: [run_first, run_first + run_count) */
 	uint32_t run_count;
 	uint64_t reserved_zero;
@@ -266,7 +270,8 @@ static_assert(sizeof(struct snapimg_mapping) == 64, "mapping layout");
 
 enum snapimg_run_kind {
 	SNAPIMG_RUN_DATA = 1, /* its pages follow each other in its extent */
-	SNAPIMG_RUN_ZERO = 2, /* pages to be zeroed (a private file page that was cleared); no bytes in the extent */
+	SNAPIMG_RUN_ZERO =
+	        2, /* pages to be zeroed (a private file page that was cleared); no bytes in the extent */
 };
 
 /* Sorted by address; a run lies within one mapping and one extent. */
@@ -298,13 +303,14 @@ struct snapimg_extent {
 static_assert(sizeof(struct snapimg_extent) == 40, "extent layout");
 
 enum snapimg_descriptor_kind {
-	SNAPIMG_DESCRIPTOR_INHERIT = 1,   /* the caller's descriptor number `source` */
-	SNAPIMG_DESCRIPTOR_FILE = 2,      /* open `file` with `flags`, seek to `position` */
-	SNAPIMG_DESCRIPTOR_DUPLICATE = 3, /* the same open file description as descriptor `source`, an earlier record */
-	SNAPIMG_DESCRIPTOR_CLOSED = 4,    /* one of 0, 1, 2 that the program closed */
+	SNAPIMG_DESCRIPTOR_INHERIT = 1, /* the caller's descriptor number `source` */
+	SNAPIMG_DESCRIPTOR_FILE = 2,    /* open `file` with `flags`, seek to `position` */
+	SNAPIMG_DESCRIPTOR_DUPLICATE =
+	        3, /* the same open file description as descriptor `source`, an earlier record */
+	SNAPIMG_DESCRIPTOR_CLOSED = 4, /* one of 0, 1, 2 that the program closed */
 };
-/* Access mode, NOCTTY, APPEND, NONBLOCK, DSYNC, ASYNC, DIRECT, LARGEFILE, DIRECTORY, NOFOLLOW, NOATIME, SYNC and
- * PATH (include/uapi/asm-generic/fcntl.h): nothing that creates, truncates, or closes on exec. */
+/* Access mode, NOCTTY, APPEND, NONBLOCK, DSYNC, ASYNC, DIRECT, LARGEFILE, DIRECTORY, NOFOLLOW, NOATIME, SYNC
+ * and PATH (include/uapi/asm-generic/fcntl.h): nothing that creates, truncates, or closes on exec. */
 enum { SNAPIMG_OPEN_FLAGS = 015776403 };
 struct snapimg_descriptor {
 	uint64_t position;
@@ -337,7 +343,8 @@ static_assert(sizeof(struct snapimg_auxv) == 16, "auxv layout");
 enum snapimg_fixup_kind {
 	SNAPIMG_FIXUP_TID = 1,     /* u32 at address: the new thread id of thread `argument` */
 	SNAPIMG_FIXUP_ENVIRON = 2, /* u64 at address: the new envp (C's environ) */
-	SNAPIMG_FIXUP_RESUME = 3,  /* `argument` bytes at address: struct snap_resume blocks of preload/contract.h */
+	SNAPIMG_FIXUP_RESUME =
+	        3, /* `argument` bytes at address: struct snap_resume blocks of preload/contract.h */
 };
 struct snapimg_fixup {
 	uint64_t address;

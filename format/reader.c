@@ -143,18 +143,16 @@ static enum snapimg_error check_digest(struct snapimg *image)
 	return SNAPIMG_OK;
 }
 
-/* DATA lies right behind the header area; its end decides where the metadata begin. */
-static bool data_is_placed(const struct snapimg *image, const struct snapimg_section *section)
+/* DATA lies right behind the header area, and its end decides where the metadata begin; all others follow
+ * each other in the order of the table. */
+static bool is_placed(const struct snapimg *image, const struct snapimg_section *section, uint64_t position)
 {
-	return section->offset == SNAPIMG_HEADER_AREA && section->checksum == 0 &&
-	       section->size <= image->header->metadata_offset - SNAPIMG_HEADER_AREA;
-}
+	const struct snapimg_header *header = image->header;
 
-/* All others follow each other in the order of the table. */
-static bool section_is_placed(const struct snapimg *image, const struct snapimg_section *section,
-                              uint64_t position)
-{
-	return section->offset == position && section->size <= image->header->section_table_offset - position;
+	if (section->type == SNAPIMG_SECTION_DATA)
+		return section->offset == SNAPIMG_HEADER_AREA && section->checksum == 0 &&
+		       section->size <= header->metadata_offset - SNAPIMG_HEADER_AREA;
+	return section->offset == position && section->size <= header->section_table_offset - position;
 }
 
 static enum snapimg_error check_section_bytes(const struct snapimg *image,
@@ -170,7 +168,7 @@ static enum snapimg_error check_section_bytes(const struct snapimg *image,
 	return SNAPIMG_OK;
 }
 
-/* Notes a section of known type; `data` as others, but its bytes are the extents' matter. */
+/* A section of known type becomes a view. */
 static enum snapimg_error note_section(struct snapimg *image, const struct snapimg_section *section)
 {
 	const struct snapimg_section_rule *rule = &snapimg_section_rules[section->type];
@@ -199,12 +197,12 @@ static enum snapimg_error check_section(struct snapimg *image, const struct snap
 		return SNAPIMG_ERR_SECTION_TABLE;
 	if (!is_known && section->flags & SNAPIMG_SECTION_REQUIRED)
 		return SNAPIMG_ERR_SECTION_UNKNOWN;
+	if (!is_placed(image, section, *position))
+		return SNAPIMG_ERR_SECTION_TABLE;
 	if (is_known && (error = note_section(image, section)) != SNAPIMG_OK)
 		return error;
 	if (section->type == SNAPIMG_SECTION_DATA)
-		return data_is_placed(image, section) ? SNAPIMG_OK : SNAPIMG_ERR_SECTION_TABLE;
-	if (!section_is_placed(image, section, *position))
-		return SNAPIMG_ERR_SECTION_TABLE;
+		return SNAPIMG_OK;
 	*position += snapimg_align(section->size, SNAPIMG_ALIGNMENT);
 	return check_section_bytes(image, section);
 }

@@ -34,32 +34,33 @@ struct snapimg {
  * memory. On an error *image holds failed_section and failed_index only. Reads all bytes but those of
  * DATA. */
 enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg *image)
-	__attribute__((warn_unused_result));
+        __attribute__((warn_unused_result));
 
 /* The string at an offset the reader has checked. */
 const char *snapimg_string(const struct snapimg *image, uint32_t offset);
 
-/* Compares the stored bytes of one of the image's extents with its checksum, and sees that the gap before it (RAW begins
- * at a page) is zero. */
+/* Compares the stored bytes of one of the image's extents with its checksum, and sees that the gap before it
+ * (RAW begins at a page) is zero. */
 enum snapimg_error snapimg_check_extent(const struct snapimg *image, const struct snapimg_extent *extent)
-	__attribute__((warn_unused_result));
+        __attribute__((warn_unused_result));
 
 /* A section's text for messages ("mappings"); "?" for an unknown type. */
 const char *snapimg_section_name(uint32_t type);
 
 /* snapimg_mappings(image) and so on: the first of image->section[...].count records. */
-#define SNAPIMG_RECORDS(X)                                                                         \
-	X(origin, ORIGIN) X(machine, MACHINE) X(process, PROCESS) X(thread, THREADS) X(file, FILES)    \
-	X(mapping, MAPPINGS) X(extent, EXTENTS) X(run, RUNS) X(descriptor, DESCRIPTORS)                \
-	X(sigaction, SIGNALS) X(auxv, AUXV) X(fixup, FIXUPS)
-#define X(record, SECTION)                                                                         \
-	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image) \
-	{                                                                                              \
-		return (const struct snapimg_##record *)image->section[SNAPIMG_SECTION_##SECTION].bytes;   \
-	}                                                                                              \
-	static inline uint32_t snapimg_##record##_count(const struct snapimg *image)                   \
-	{                                                                                              \
-		return image->section[SNAPIMG_SECTION_##SECTION].count;                                    \
+#define SNAPIMG_RECORDS(X)                                                                                   \
+	X(origin, ORIGIN)                                                                                    \
+	X(machine, MACHINE) X(process, PROCESS) X(thread, THREADS) X(file, FILES) X(mapping, MAPPINGS)       \
+	        X(extent, EXTENTS) X(run, RUNS) X(descriptor, DESCRIPTORS) X(sigaction, SIGNALS)             \
+	                X(auxv, AUXV) X(fixup, FIXUPS)
+#define X(record, SECTION)                                                                                   \
+	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \
+	{                                                                                                    \
+		return (const struct snapimg_##record *)image->section[SNAPIMG_SECTION_##SECTION].bytes;     \
+	}                                                                                                    \
+	static inline uint32_t snapimg_##record##_count(const struct snapimg *image)                         \
+	{                                                                                                    \
+		return image->section[SNAPIMG_SECTION_##SECTION].count;                                      \
 	}
 SNAPIMG_RECORDS(X)
 #undef X

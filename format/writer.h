@@ -33,20 +33,20 @@ enum snapimg_error snapimg_writer_put_extent(struct snapimg_writer *writer, stru
                                              const void *stored) __attribute__((warn_unused_result));
 
 /* Interns a string and gives its offset; "" is 0. */
-enum snapimg_error snapimg_writer_string(struct snapimg_writer *writer, const char *text, uint32_t *ret_offset)
-	__attribute__((warn_unused_result));
+enum snapimg_error snapimg_writer_string(struct snapimg_writer *writer, const char *text,
+                                         uint32_t *ret_offset) __attribute__((warn_unused_result));
 
 /* Appends one record (or, for byte sections, any bytes) to the section of that type. The size must
  * be a multiple of the type's record size. run_first and run_count of mappings are set at _finish. */
 enum snapimg_error snapimg_writer_add(struct snapimg_writer *writer, enum snapimg_section_type type,
                                       const void *bytes, size_t size) __attribute__((warn_unused_result));
 
-/* Applies the reader's rules to all records, then writes sections, table and header; the required features are found
- * from what was put.
- * *ret_size is the image's size, digest the 16 bytes that name it; both may be NULL. */
+/* Applies the reader's rules to all records, then writes sections, table and header; the required features
+ * are found from what was put. *ret_size is the image's size, digest the 16 bytes that name it; both may be
+ * NULL. */
 enum snapimg_error snapimg_writer_finish(struct snapimg_writer *writer, uint64_t *ret_size,
                                          uint8_t digest[SNAPIMG_DIGEST_SIZE])
-	__attribute__((warn_unused_result));
+        __attribute__((warn_unused_result));
 
 /* After _finish refused a record: its section's type (0: none) and its index, for the message. */
 void snapimg_writer_failure(const struct snapimg_writer *writer, uint32_t *ret_section, uint64_t *ret_index);

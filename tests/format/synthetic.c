@@ -55,6 +55,7 @@ static void put_extents(struct snapimg_writer *writer)
 	        {0x20000000, 1, SNAPIMG_RUN_DATA},
 	        {0x31000000, 2, SNAPIMG_RUN_ZERO},
 	        {SYNTHETIC_TASK_SIZE - 0x2000, 1, SNAPIMG_RUN_DATA},
+	        {SYNTHETIC_TASK_SIZE - 0x1000, 1, SNAPIMG_RUN_ZERO},
 	};
 	static uint8_t pages[2 * SNAPIMG_PAGE_SIZE];
 	struct snapimg_extent raw = {
@@ -68,7 +69,7 @@ static void put_extents(struct snapimg_writer *writer)
 	put_zstd(writer, runs, 3, 3, 0x5a);
 	(void)!snapimg_writer_put_extent(writer, &raw, runs + 3, 2, pages);
 	(void)!snapimg_writer_put_extent(writer, &zero, runs + 5, 1, NULL);
-	put_zstd(writer, runs + 6, 1, 1, 0x01);
+	put_zstd(writer, runs + 6, 2, 1, 0x01);
 }
 
 static void put_files(struct snapimg_writer *writer)

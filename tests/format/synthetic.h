@@ -26,7 +26,7 @@ enum snapimg_error synthetic_image(struct memory_image *ret_image, uint8_t diges
 enum {
 	SYNTHETIC_FILES = 3,
 	SYNTHETIC_MAPPINGS = 10,
-	SYNTHETIC_RUNS = 7,
+	SYNTHETIC_RUNS = 8,
 	SYNTHETIC_EXTENTS = 4,
 	SYNTHETIC_THREADS = 2,
 	SYNTHETIC_DESCRIPTORS = 6,

@@ -24,7 +24,7 @@ static void check_records(const struct snapimg *image)
 	const struct snapimg_file *file = snapimg_get_file(image);
 
 	CHECK(mapping[0].run_count == 0 && mapping[1].run_first == 0 && mapping[1].run_count == 2);
-	CHECK(mapping[2].run_first == 2 && mapping[2].run_count == 2 && mapping[9].run_count == 1);
+	CHECK(mapping[2].run_first == 2 && mapping[2].run_count == 2 && mapping[9].run_count == 2);
 	CHECK(mapping[0].name == mapping[1].name && mapping[0].name == file[0].path);
 	CHECK(strcmp(snapimg_string(image, mapping[9].name), "[stack]") == 0);
 	CHECK(strcmp(snapimg_string(image, mapping[2].name), "") == 0);
