@@ -1,0 +1,57 @@
+/* test_golden FILE: the reader accepts the golden image with what it is known to hold, and the writer still
+ * gives the same bytes. When it fails, the format has changed: see CONTRIBUTING.md. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "synthetic.h"
+
+/* What names this image for good. */
+static const uint8_t golden_digest[SNAPIMG_DIGEST_SIZE] = {0x4e, 0xf7, 0xbf, 0xcf, 0x82, 0x07, 0xbd, 0x71,
+                                                           0x1d, 0x48, 0xa6, 0x04, 0xf3, 0x51, 0xeb, 0xdf};
+enum { GOLDEN_SIZE = 21736 };
+
+static struct memory_image read_file(const char *path)
+{
+	struct memory_image image = {0};
+	FILE *file = fopen(path, "rb");
+	char bytes[4096];
+	size_t got;
+
+	if (file == NULL) {
+		perror(path);
+		exit(1);
+	}
+	while ((got = fread(bytes, 1, sizeof(bytes), file)) > 0)
+		CHECK(memory_sink(&image, image.size, bytes, got) == 0);
+	CHECK(fclose(file) == 0);
+	return image;
+}
+
+int main(int argc, char **argv)
+{
+	struct memory_image golden, written = {0};
+	struct snapimg image;
+	uint32_t i;
+
+	if (argc != 2)
+		return 1;
+	golden = read_file(argv[1]);
+	CHECK(golden.size == GOLDEN_SIZE);
+	if (snapimg_open(golden.bytes, golden.size, &image) == SNAPIMG_OK) {
+		CHECK(image.header->major == 1 && image.header->minor == 0);
+		CHECK(memcmp(image.header->digest, golden_digest, sizeof(golden_digest)) == 0);
+		CHECK(snapimg_get_thread(&image)->registers.rip == 0x401000);
+		CHECK(strcmp(snapimg_string(&image, snapimg_get_process(&image)->executable),
+		             "/usr/bin/prog") == 0);
+		for (i = 0; i < snapimg_extent_count(&image); i++)
+			CHECK(snapimg_check_extent(&image, snapimg_get_extent(&image) + i) == SNAPIMG_OK);
+	} else {
+		CHECK(!"the reader accepts the golden image");
+	}
+	CHECK(synthetic_image(&written, NULL) == SNAPIMG_OK);
+	CHECK(written.size == golden.size && memcmp(written.bytes, golden.bytes, golden.size) == 0);
+	memory_free(&golden);
+	memory_free(&written);
+	return check_result();
+}
