@@ -245,18 +245,11 @@ static enum status check_what_the_caller_gives(const struct subject *subject)
 
 enum status refuse_process(const struct subject *subject)
 {
+	/* Namespaces first: a new user namespace shows as other credentials, too. */
 	static enum status (*const checks[])(const struct subject *) = {
-	        check_threads,
-	        check_children,
-	        check_shared_memory_space,
-	        check_pending,
-	        check_timers,
-	        check_credentials,
-	        check_seccomp,
-	        check_namespaces,
-	        check_root,
-	        check_session,
-	        check_what_the_caller_gives,
+	        check_threads, check_children,   check_shared_memory_space,   check_pending,
+	        check_timers,  check_namespaces, check_credentials,           check_seccomp,
+	        check_root,    check_session,    check_what_the_caller_gives,
 	};
 	enum status status = STATUS_OK;
 

@@ -1,0 +1,77 @@
+"""Each state that no image can hold is refused by name when the image is made: one line, status 125, no image."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+REFUSED = os.path.join(t.BUILD, "tests/capture/refused")
+
+# The program's mode, and the words its refusal has beside "can't be carried".
+STATES = {
+    "thread": ("more than one thread", "2 threads"),
+    "child": ("child process",),
+    "zombie": ("child process",),
+    "pending": ("pending signal", "SIGUSR1"),
+    "posix_timer": ("POSIX timer", "timer 0"),
+    "alarm_clock": ("running timer", "alarm"),
+    "profiling_timer": ("running timer", "ITIMER_PROF"),
+    "own_filter": ("seccomp filter",),
+    "other_user": ("changed user", "65534"),
+    "other_root": ("root directory",),
+    "user_namespace": ("namespace", "user"),
+    "session": ("session",),
+    "group": ("process group",),
+    "shared_anonymous": ("shared anonymous memory", "mapping"),
+    "memfd_mapping": ("memfd", "mapping", "thing"),
+    "sysv_memory": ("System V shared memory", "mapping"),
+    "shared_deleted": ("shared memory", "gone (deleted)"),
+    "huge_pages": ("huge pages", "mapping"),
+    "watched": ("userfaultfd",),
+    "key": ("protection key", "mapping"),
+    "guard": ("guard", "0x"),
+    "guard_only": ("guard", "0x"),
+    "loaders_place": ("address the loader needs", "600000100000"),
+    "aio": ("io_setup", "mapping"),
+    "uring": ("io_uring",),
+    "a_pipe": ("a pipe", "descriptor"),
+    "fifo": ("a FIFO", "descriptor"),
+    "listener": ("a listening TCP socket", "descriptor"),
+    "connected": ("a connected TCP socket", "descriptor"),
+    "unix_socket": ("a Unix socket", "descriptor"),
+    "epoll": ("epoll", "descriptor"),
+    "event": ("eventfd", "descriptor"),
+    "timer_descriptor": ("timerfd", "descriptor"),
+    "signal_descriptor": ("signalfd", "descriptor"),
+    "inotify": ("inotify", "descriptor"),
+    "memfd": ("memfd", "descriptor"),
+    "pidfd": ("pidfd", "descriptor"),
+    "path_only": ("O_PATH", "descriptor"),
+    "deleted": ("deleted or replaced file", "gone"),
+    "replaced": ("deleted or replaced file", "file"),
+    "terminal": ("terminal", "descriptor"),
+    "locked": ("locked file", "file"),
+    "record_locked": ("locked file", "file"),
+    "own_proc": ("/proc", "descriptor"),
+    "namespace_descriptor": ("namespace", "descriptor"),
+    "removed_cwd": ("working directory",),
+    "tiles": ("AMX",),
+    "vfork_memory": ("memory", "vfork"),
+}
+SHARED_MEMORY_BY_THE_CONTROL = {"vfork_memory"}  # refused before the capture, in its own words
+
+
+def refused(mode):
+    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", REFUSED, mode])
+    if result.status == 1 and b"77" in result.err:
+        t.skip(result.err.decode(errors="replace").splitlines()[0])
+    words = STATES[mode] if mode in SHARED_MEMORY_BY_THE_CONTROL else ("can't be carried", *STATES[mode])
+    t.one_line(result, 125, *words, tool="snaptrace: ")
+    t.check(not os.path.exists("image.snap"), "an image was written")
+    t.check(not [name for name in os.listdir(".") if "image" in name], "left behind:", os.listdir("."))
+
+
+ROWS = {f"refused_{mode}": (lambda m=mode: refused(m)) for mode in STATES}
+
+if __name__ == "__main__":
+    t.main(ROWS)

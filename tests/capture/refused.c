@@ -1,0 +1,408 @@
+/* Gets into a state that no image can hold, named by its argument, and then to the marker. Ends with 77 where
+ * this machine does not let it get there. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/filter.h>
+#include <linux/io_uring.h>
+#include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PAGE = 4096 };
+
+static void *sleeper(void *unused)
+{
+	pause();
+	return unused;
+}
+
+static bool mapped(void *memory)
+{
+	if (memory == MAP_FAILED)
+		return false;
+	*(volatile char *)memory = 1;
+	return true;
+}
+
+static bool thread(void)
+{
+	pthread_t id;
+	return pthread_create(&id, NULL, sleeper, NULL) == 0;
+}
+
+static bool child(void)
+{
+	pid_t parent = getpid(), pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() == parent)
+			pause();
+		_exit(0);
+	}
+	return pid > 0;
+}
+
+static bool zombie(void)
+{
+	siginfo_t info;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0;
+}
+
+static bool pending(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	return sigprocmask(SIG_BLOCK, &set, NULL) == 0 && raise(SIGUSR1) == 0;
+}
+
+static bool posix_timer(void)
+{
+	timer_t timer;
+	struct sigevent event = {.sigev_notify = SIGEV_NONE};
+	return timer_create(CLOCK_MONOTONIC, &event, &timer) == 0;
+}
+
+static bool alarm_clock(void)
+{
+	alarm(10000);
+	return true;
+}
+
+static bool profiling_timer(void)
+{
+	struct itimerval value = {.it_value = {.tv_sec = 10000}};
+	return setitimer(ITIMER_PROF, &value, NULL) == 0;
+}
+
+static bool own_filter(void)
+{
+	struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	struct sock_fprog program = {.len = 1, .filter = code};
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static bool other_user(void)
+{
+	return geteuid() == 0 && setresuid(65534, 65534, 65534) == 0;
+}
+
+static bool other_root(void)
+{
+	return chroot(".") == 0;
+}
+
+static bool user_namespace(void)
+{
+	return unshare(CLONE_NEWUSER) == 0;
+}
+
+static bool session(void)
+{
+	return setsid() >= 0;
+}
+
+static bool group(void)
+{
+	return setpgid(0, 0) == 0;
+}
+
+static bool shared_anonymous(void)
+{
+	return mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+}
+
+static bool memfd_mapping(void)
+{
+	int fd = memfd_create("thing", 0);
+	if (fd < 0 || ftruncate(fd, PAGE) < 0 ||
+	    !mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)))
+		return false;
+	return close(fd) == 0;
+}
+
+static bool sysv_memory(void)
+{
+	int id = shmget(IPC_PRIVATE, PAGE, 0600);
+	void *memory = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
+	shmctl(id, IPC_RMID, NULL);
+	return memory != (void *)-1;
+}
+
+static bool shared_deleted(void)
+{
+	int fd = open("gone", O_RDWR | O_CREAT, 0600);
+	if (fd < 0 || ftruncate(fd, PAGE) < 0 ||
+	    !mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)))
+		return false;
+	return close(fd) == 0 && unlink("gone") == 0;
+}
+
+static bool huge_pages(void)
+{
+	return mapped(mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB,
+	                   -1, 0));
+}
+
+static bool watched(void)
+{
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	struct uffdio_api api = {.api = UFFD_API};
+	void *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_register range = {
+	        .range = {.start = (unsigned long)memory, .len = PAGE},
+	        .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	return fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0 && ioctl(fd, UFFDIO_REGISTER, &range) == 0;
+}
+
+static bool key(void)
+{
+	void *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int number = pkey_alloc(0, 0);
+	return number >= 0 && pkey_mprotect(memory, PAGE, PROT_READ | PROT_WRITE, number) == 0;
+}
+
+static bool guard(void)
+{
+	char *memory = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return mapped(memory) && madvise(memory + PAGE, PAGE, 102 /* MADV_GUARD_INSTALL, Linux 6.13 */) == 0;
+}
+
+static bool guard_only(void)
+{
+	char *memory = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return memory != MAP_FAILED && madvise(memory, 4 * PAGE, 102) == 0;
+}
+
+static bool loaders_place(void)
+{
+	return mapped(mmap((void *)0x600000100000, PAGE, PROT_READ | PROT_WRITE,
+	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+}
+
+static bool aio(void)
+{
+	aio_context_t context = 0;
+	return syscall(SYS_io_setup, 8, &context) == 0;
+}
+
+static bool uring(void)
+{
+	struct io_uring_params parameters = {0};
+	return syscall(SYS_io_uring_setup, 4, &parameters) >= 0;
+}
+
+static bool a_pipe(void)
+{
+	int fds[2];
+	return pipe(fds) == 0;
+}
+
+static bool fifo(void)
+{
+	return mkfifo("fifo", 0600) == 0 && open("fifo", O_RDWR) >= 0;
+}
+
+static int tcp_listener(struct sockaddr_in *address)
+{
+	socklen_t length = sizeof(*address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	*address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	if (bind(fd, (struct sockaddr *)address, sizeof(*address)) < 0 || listen(fd, 1) < 0 ||
+	    getsockname(fd, (struct sockaddr *)address, &length) < 0)
+		return -1;
+	return fd;
+}
+
+static bool listener(void)
+{
+	struct sockaddr_in address;
+	return tcp_listener(&address) >= 0;
+}
+
+static bool connected(void)
+{
+	struct sockaddr_in address;
+	int server = tcp_listener(&address), fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (server < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return false;
+	return accept(server, NULL, NULL) >= 0 && close(server) == 0;
+}
+
+static bool unix_socket(void)
+{
+	int fds[2];
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0;
+}
+
+static bool epoll(void)
+{
+	return epoll_create1(0) >= 0;
+}
+
+static bool event(void)
+{
+	return eventfd(0, 0) >= 0;
+}
+
+static bool timer_descriptor(void)
+{
+	return timerfd_create(CLOCK_MONOTONIC, 0) >= 0;
+}
+
+static bool signal_descriptor(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	return signalfd(-1, &set, 0) >= 0;
+}
+
+static bool inotify(void)
+{
+	return inotify_init1(0) >= 0;
+}
+
+static bool memfd(void)
+{
+	return memfd_create("thing", 0) >= 0;
+}
+
+static bool pidfd(void)
+{
+	return syscall(SYS_pidfd_open, getpid(), 0) >= 0;
+}
+
+static bool path_only(void)
+{
+	return open("/", O_PATH) >= 0;
+}
+
+static bool deleted(void)
+{
+	return open("gone", O_RDWR | O_CREAT, 0600) >= 0 && unlink("gone") == 0;
+}
+
+static bool replaced(void)
+{
+	return open("file", O_RDWR | O_CREAT, 0600) >= 0 && unlink("file") == 0 && creat("file", 0600) >= 0;
+}
+
+static bool terminal(void)
+{
+	return posix_openpt(O_RDWR | O_NOCTTY) >= 0;
+}
+
+static bool locked(void)
+{
+	int fd = open("file", O_RDWR | O_CREAT, 0600);
+	return fd >= 0 && flock(fd, LOCK_EX) == 0;
+}
+
+static bool record_locked(void)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = open("file", O_RDWR | O_CREAT, 0600);
+	return fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0;
+}
+
+static bool own_proc(void)
+{
+	return open("/proc/self/status", O_RDONLY) >= 0;
+}
+
+static bool namespace_descriptor(void)
+{
+	return open("/proc/self/ns/net", O_RDONLY) >= 0;
+}
+
+static bool removed_cwd(void)
+{
+	return mkdir("here", 0700) == 0 && chdir("here") == 0 && rmdir("../here") == 0;
+}
+
+static bool tiles(void)
+{
+	enum { ARCH_REQ_XCOMP_PERM = 0x1023, TILE_DATA = 18 };
+	static const unsigned char configuration[64] = {1, [16] = 64, [48] = 16};
+	if (syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) != 0)
+		return false;
+	__asm__ volatile(".byte 0xc4, 0xe2, 0x78, 0x49, 0x00"
+	                 :
+	                 : "a"(configuration)
+	                 : "memory"); /* ldtilecfg (%rax) */
+	return true;
+}
+
+static bool vfork_memory(void)
+{
+	return vfork() == 0; /* the child goes on to the marker */
+}
+
+#define MODES(X)                                                                                             \
+	X(thread)                                                                                            \
+	X(child)                                                                                             \
+	X(zombie) X(pending) X(posix_timer) X(alarm_clock) X(profiling_timer) X(own_filter) X(other_user)    \
+	        X(other_root) X(user_namespace) X(session) X(group) X(shared_anonymous) X(memfd_mapping)     \
+	                X(sysv_memory) X(shared_deleted) X(huge_pages) X(watched) X(key) X(guard)            \
+	                        X(guard_only) X(loaders_place) X(aio) X(uring) X(a_pipe) X(fifo) X(listener) \
+	                                X(connected) X(unix_socket) X(epoll) X(event) X(timer_descriptor)    \
+	                                        X(signal_descriptor) X(inotify) X(memfd) X(pidfd)            \
+	                                                X(path_only) X(deleted) X(replaced) X(terminal)      \
+	                                                        X(locked) X(record_locked) X(own_proc)       \
+	                                                                X(namespace_descriptor)              \
+	                                                                        X(removed_cwd) X(tiles)      \
+	                                                                                X(vfork_memory)
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		bool (*enter)(void);
+	} modes[] = {
+#define X(name) {#name, name},
+	        MODES(X)
+#undef X
+	};
+
+	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++) {
+		if (strcmp(argv[1], modes[i].name) != 0)
+			continue;
+		if (!modes[i].enter()) {
+			perror(argv[1]);
+			_exit(77);
+		}
+		access("/snap/here", F_OK);
+		_exit(0);
+	}
+	return 2;
+}
