@@ -47,27 +47,49 @@ static void give_thread_block(void)
 	sys(__NR_arch_prctl, ARCH_SET_FS, block);
 }
 
+/* -v: how long each phase took. */
+static void tell_phase(const char *phase)
+{
+	static uint64_t before;
+	struct {
+		int64_t seconds, nanoseconds;
+	} now;
+	if (!loader.options.verbose)
+		return;
+	sys(__NR_clock_gettime, 1 /* CLOCK_MONOTONIC */, &now);
+	uint64_t microseconds = (uint64_t)now.seconds * 1000000 + (uint64_t)now.nanoseconds / 1000;
+	if (phase != NULL)
+		warn(phase, ": ", dec(microseconds - before), " us");
+	before = microseconds;
+}
+
 _Noreturn void loader_main(uint64_t *stack)
 {
 	read_kernel_stack(stack);
 	give_thread_block();
 	loader.tid = (uint32_t)sys(__NR_gettid);
 	options_parse();
+	tell_phase(NULL);
 
 	image_open();
 	machine_check();
+	tell_phase("image and machine checked");
 
 	arguments_stage();
 	machine_park_vdso();
 	mappings_build();
 	machine_place_vdso();
+	tell_phase("mappings built");
+
 	fill_pages();
+	tell_phase("pages filled");
 
 	arguments_settle();
 	descriptors_restore();
 	image_guard_end();
 	process_restore();
 	mappings_protect();
+	tell_phase("process restored");
 
 	resume();
 }
