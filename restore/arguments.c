@@ -81,7 +81,8 @@ void arguments_stage(void)
 	area->argc = fixed.count + given.count;
 	area->envc = environment.count;
 	area->frame = 4096;
-	area->argv = area->frame + frame_size;
+	area->marks = area->frame + frame_size;
+	area->argv = area->marks + sizeof(struct memory_marks);
 	area->envp = area->argv + (area->argc + 1) * sizeof(char *);
 	area->argument_strings = area->envp + (area->envc + 1) * sizeof(char *);
 	area->environment_strings = area->argument_strings + fixed.size + given.size;

@@ -5,6 +5,7 @@
 #ifndef RESTORE_LOADER_H
 #define RESTORE_LOADER_H
 
+#include <linux/prctl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,8 +39,16 @@ struct resume_area {
 	uint64_t argc;
 	uint64_t envc;
 	uint64_t frame;      /* offsets from start: the signal frame's ucontext, 64-aligned */
+	uint64_t marks;      /* struct memory_marks */
 	uint64_t argv, envp; /* the pointer vectors */
 	uint64_t argument_strings, environment_strings, strings_end;
+};
+
+/* What PR_SET_MM_MAP takes; the kernel wants the auxiliary vector with its AT_NULL. */
+enum { AUXV_MAX = 64 };
+struct memory_marks {
+	struct prctl_mm_map map;
+	struct snapimg_auxv auxv[AUXV_MAX + 1];
 };
 
 struct loader {

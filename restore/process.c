@@ -69,7 +69,12 @@ static void restore_attributes(const struct snapimg_process *process)
 static void restore_memory_marks(const struct snapimg_process *process)
 {
 	const struct resume_area *area = &loader.area;
-	struct prctl_mm_map map = {
+	struct memory_marks *marks = (void *)(area->start + area->marks);
+	uint32_t count = snapimg_auxv_count(&loader.image);
+	count = count < AUXV_MAX ? count : AUXV_MAX;
+	memcpy(marks->auxv, snapimg_get_auxv(&loader.image), count * sizeof marks->auxv[0]);
+	marks->auxv[count] = (struct snapimg_auxv){AT_NULL, 0};
+	marks->map = (struct prctl_mm_map){
 	        .start_code = process->start_code,
 	        .end_code = process->end_code,
 	        .start_data = process->start_data,
@@ -81,18 +86,11 @@ static void restore_memory_marks(const struct snapimg_process *process)
 	        .arg_end = area->start + area->environment_strings,
 	        .env_start = area->start + area->environment_strings,
 	        .env_end = area->start + area->strings_end,
+	        .auxv = (void *)marks->auxv,
+	        .auxv_size = (uint32_t)((count + 1) * sizeof marks->auxv[0]),
 	        .exe_fd = (uint32_t)-1,
 	};
-	/* The kernel wants the vector with its AT_NULL, and copies it. */
-	enum { AUXV_MAX = 64 };
-	struct snapimg_auxv auxv[AUXV_MAX + 1];
-	uint32_t count = snapimg_auxv_count(&loader.image);
-	count = count < AUXV_MAX ? count : AUXV_MAX;
-	memcpy(auxv, snapimg_get_auxv(&loader.image), count * sizeof auxv[0]);
-	auxv[count] = (struct snapimg_auxv){AT_NULL, 0};
-	map.auxv = (void *)auxv;
-	map.auxv_size = (uint32_t)((count + 1) * sizeof auxv[0]);
-	long result = sys(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
+	long result = sys(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, &marks->map, sizeof marks->map, 0);
 	if (result < 0 && loader.options.verbose)
 		warn("this kernel does not let ", loader.options.image,
 		     " have its own marks (PR_SET_MM_MAP): ", error_text(result), ": ps shows snaprun");

@@ -2,6 +2,8 @@
 #include "resume_x86_64.h"
 
 #include <asm/prctl.h>
+#include <linux/capability.h>
+#include <linux/fcntl.h>
 #include <linux/mman.h>
 
 #include "loader.h"
@@ -11,6 +13,8 @@
 #include "signals_x86_64.h"
 #include "syscall_x86_64.h"
 #include "zone.h"
+
+static_assert(sizeof(struct prctl_mm_map) == 104, "MM_MAP_SIZE in resume_tail_x86_64.S");
 
 enum {
 	RED_ZONE = 128,
@@ -136,6 +140,25 @@ static void call_callbacks(const struct snapimg_thread *thread)
 	}
 }
 
+/* The kernel lets only those with CAP_SYS_ADMIN or (5.9) CAP_CHECKPOINT_RESTORE change /proc/self/exe; for
+ * others it stays snaprun. */
+static bool may_set_executable(void)
+{
+	enum { SYS_ADMIN = 21, CHECKPOINT_RESTORE = 40 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+	if (sys(__NR_capget, &header, data) < 0)
+		return false;
+	uint64_t effective = (uint64_t)data[1].effective << 32 | data[0].effective;
+	return (effective & ((uint64_t)1 << SYS_ADMIN | (uint64_t)1 << CHECKPOINT_RESTORE)) != 0;
+}
+
+static int open_executable(void)
+{
+	const char *path = snapimg_string(&loader.image, snapimg_get_process(&loader.image)->executable);
+	return (int)sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+}
+
 _Noreturn void resume(void)
 {
 	const struct snapimg_thread *thread = snapimg_get_thread(&loader.image);
@@ -149,5 +172,9 @@ _Noreturn void resume(void)
 	sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all_signals, 0, SIGNAL_SET_SIZE);
 	restore_thread(thread);
 	call_callbacks(thread);
-	resume_jump(loader.area.start, ZONE_START, ZONE_END - ZONE_START, context);
+	struct memory_marks *marks = (void *)(loader.area.start + loader.area.marks);
+	int executable = may_set_executable() ? open_executable() : -1;
+	marks->map.exe_fd = (uint32_t)executable;
+	resume_jump(loader.area.start, ZONE_START, ZONE_END - ZONE_START, context, executable,
+	            (uint64_t)marks);
 }

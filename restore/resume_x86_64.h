@@ -11,8 +11,10 @@ uint64_t resume_frame_size(void);
 extern const uint8_t resume_tail[], resume_tail_end[];
 
 /* Leaves the loader's stack for good: unmaps [zone, zone + size) and makes rt_sigreturn with the frame at
- * `context`, by the code at `tail`. */
-_Noreturn void resume_jump(uint64_t tail, uint64_t zone, uint64_t size, uint64_t context);
+ * `context`, by the code at `tail`. executable: a descriptor for /proc/self/exe, which `marks`, a struct
+ * prctl_mm_map, has too; or negative. */
+_Noreturn void resume_jump(uint64_t tail, uint64_t zone, uint64_t size, uint64_t context, int executable,
+                           uint64_t marks);
 /* Calls function(argument) on the stack that ends at stack_top. */
 void resume_call(void (*function)(void *), void *argument, uint64_t stack_top);
 
