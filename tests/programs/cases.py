@@ -6,6 +6,8 @@ frozen with, and must print and end as a direct run does.
 """
 import json
 import os
+import resource
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -143,6 +145,25 @@ def gone_environment():
     t.same(restored, t.run([path, "5"], env={}))
 
 
+def inherits(program):
+    """All that a process inherits is the caller's, also where it is not what the maker had; nothing of the tool's is left."""
+    path = t.program(program)
+    os.mkdir("elsewhere")
+    image = os.path.abspath("image.snap")
+
+    def other_caller():
+        os.umask(0o027)
+        os.nice(3)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512))
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+    for point in ("main", HERE):
+        t.freeze(image, [path], at=point)
+        for how in ({}, {"cwd": "elsewhere", "preexec_fn": other_caller}):
+            t.same(t.restore(image, **how), t.run([path], **how))
+
+
 def at_variable():
     """SNAP_AT says the point, --at wins, the default output is PROG's name in the working directory, mode 0600."""
     path = t.program("stages-pie")
@@ -192,6 +213,8 @@ for _kind in ALL:
     ROWS[f"random.{_kind}"] = row(fresh_random, f"random-{_kind}")
     ROWS[f"here.{_kind}"] = row(here, f"here-{_kind}")
     ROWS[f"streams.{_kind}"] = row(streams, f"streams-{_kind}")
+for _kind in ("pie", "static"):
+    ROWS[f"inherits.{_kind}"] = row(inherits, f"inherits-{_kind}")
 ROWS.update({
     "recorded-arguments": recorded_arguments,
     "ends": ends,

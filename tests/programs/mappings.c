@@ -36,33 +36,38 @@ static char *map(int pages, int protection, int flags, int fd)
 	return address;
 }
 
+static char *map_file(const char *name, int flags)
+{
+	int fd = open(name, O_CREAT | O_TRUNC | O_RDWR, 0600);
+	CHECK(fd >= 0 && ftruncate(fd, 8 * PAGE) == 0);
+	CHECK(pwrite(fd, "on disk", 7, 0) == 7 && pwrite(fd, "on disk too", 11, 7 * PAGE) == 11);
+	char *address = map(8, PROT_READ | PROT_WRITE, flags, fd);
+	CHECK(close(fd) == 0);
+	return address;
+}
+
 int main(void)
 {
-	int fd = open("mapped", O_CREAT | O_TRUNC | O_RDWR, 0600);
-	CHECK(fd >= 0 && ftruncate(fd, 8 * PAGE) == 0 && pwrite(fd, "on disk", 7, 0) == 7);
-	char *shared = map(8, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
-	char *private = map(8, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd);
+	char *shared = map_file("shared", MAP_SHARED);
+	char *private = map_file("private", MAP_PRIVATE);
 	char *hidden = map(2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	char *sealed = map(3, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	char *holes = map(1024, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	char *big = map(1 << 18, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	strcpy(private + PAGE, "private change");
-	strcpy(private + 7 * PAGE, "to be cleared");
 	memset(private + 7 * PAGE, 0, PAGE);
-	CHECK(pwrite(fd, "behind the cleared page", 23, 6 * PAGE) == 23);
 	strcpy(hidden, "behind PROT_NONE");
 	strcpy(sealed, "read-only now");
 	for (int i = 0; i < 1024; i += 7)
 		holes[i * PAGE] = (char)(i | 1);
 	strcpy(big + ((size_t)1 << 29), "in the middle of 1 GiB");
 	CHECK(mprotect(hidden, 2 * PAGE, PROT_NONE) == 0 && mprotect(sealed, 3 * PAGE, PROT_READ) == 0);
-	CHECK(close(fd) == 0);
 
 	snapshot_point();
 
 	CHECK(memcmp(shared, "on disk", 7) == 0);
 	strcpy(shared + 2 * PAGE, "shared change");
-	fd = open("mapped", O_RDONLY);
+	int fd = open("shared", O_RDONLY);
 	char buffer[16];
 	CHECK(pread(fd, buffer, 14, 2 * PAGE) == 14 && memcmp(buffer, "shared change", 14) == 0);
 	CHECK(pread(fd, buffer, 1, PAGE) == 1 && buffer[0] == 0);
