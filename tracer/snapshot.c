@@ -221,6 +221,7 @@ static enum status writer_failed(const struct snapimg_writer *writer, const stru
 static enum status write_image(struct capture *capture, struct snapimg_writer *writer,
                                struct publication *publication, struct snapshot_result *result)
 {
+	double start = monotonic_seconds(), piped, written;
 	enum snapimg_error error;
 	enum status status;
 
@@ -228,13 +229,18 @@ static enum status write_image(struct capture *capture, struct snapimg_writer *w
 	                      &capture->totals, &error);
 	if (status != STATUS_OK)
 		return status;
+	piped = monotonic_seconds();
 	if (error == SNAPIMG_OK)
 		error = write_records(capture, writer);
 	if (error == SNAPIMG_OK)
 		error = snapimg_writer_finish(writer, &result->image_size, result->digest);
 	if (error != SNAPIMG_OK)
 		return writer_failed(writer, publication, error);
-	return publish_finish(publication);
+	written = monotonic_seconds();
+	status = publish_finish(publication);
+	explain("pages in %.1f ms, records in %.1f ms, synced in %.1f ms", (piped - start) * 1e3,
+	        (written - piped) * 1e3, (monotonic_seconds() - written) * 1e3);
+	return status;
 }
 
 static enum status publish(struct capture *capture, struct snapshot_result *result)
@@ -278,6 +284,8 @@ enum status snapshot_take(const struct snapshot_request *request, struct snapsho
 	allow_many_files(); /* not before limits were compared */
 	if (status == STATUS_OK)
 		status = gather(capture);
+	explain("looked at in %.1f ms: %zu mappings, %zu jobs", (monotonic_seconds() - start) * 1e3,
+	        capture->mappings.count, capture->plan.job_count);
 	if (status == STATUS_OK)
 		status = publish(capture, &result);
 	status = leave(capture, status);
