@@ -4,6 +4,7 @@ A test file has a table of rows and ends in main(ROWS). A row is a name and a fu
 returning, fails by raising, and skips by calling skip(reason).
 """
 import contextlib
+import difflib
 import os
 import signal
 import subprocess
@@ -83,7 +84,11 @@ def restore(image, arguments=None, env=None, options=(), **more):
 
 
 def same(got, wanted):
-    check(got == wanted, "restored:", repr(got), "\ndirect run:", repr(wanted))
+    """Fails with the lines that differ: - of the direct run, + of the restored program."""
+    if got != wanted:
+        lines = difflib.unified_diff(repr(wanted).splitlines(), repr(got).splitlines(), "direct run", "restored",
+                                     lineterm="", n=1)
+        raise Failure("\n".join(lines) or f"differs behind what is shown:\n{got}")
 
 
 def one_line(result, status, *words, tool=None):
