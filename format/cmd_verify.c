@@ -83,8 +83,9 @@ enum exit_status command_verify(const struct command_options *options)
 		put_result(options, &file.image, error, digest);
 	else if (status == EXIT_FINE) {
 		text_print(stdout, options->path);
-		printf(": ok: %u sections, %u extents, digest %s\n", file.image.header->section_count,
-		       snapimg_extent_count(&file.image), digest);
+		printf(": ok: %u sections, %u %s, digest %s\n", file.image.header->section_count,
+		       snapimg_extent_count(&file.image),
+		       snapimg_extent_count(&file.image) == 1 ? "extent" : "extents", digest);
 	}
 	image_file_close(&file);
 	return status;

@@ -92,8 +92,9 @@ static void print_memory(const struct snapimg *image)
 	print_label("present");
 	printf("%s when it was frozen\n", text_size(pages, origin->raw_bytes));
 	print_label("stored");
-	printf("%s as %s in %u extents (ratio %.2f, ", text_size(pages, summary.pages),
-	       text_size(stored, summary.stored), snapimg_extent_count(image), summary.ratio);
+	printf("%s as %s in %u %s (ratio %.2f, ", text_size(pages, summary.pages),
+	       text_size(stored, summary.stored), snapimg_extent_count(image),
+	       snapimg_extent_count(image) == 1 ? "extent" : "extents", summary.ratio);
 	text_print(stdout, snapimg_string(image, origin->codec));
 	(void)fputs(")\n", stdout);
 	print_label("zero");

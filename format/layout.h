@@ -141,8 +141,7 @@ struct snapimg_machine {
 static_assert(sizeof(struct snapimg_machine) == 80, "machine layout");
 
 enum snapimg_process_flag {
-	SNAPIMG_PROCESS_RESUME_MAIN =
-	        1, /* resumed as main(argc, argv, envp): the loader sets the three registers */
+	SNAPIMG_PROCESS_RESUME_MAIN = 1,  /* as main(argc, argv, envp): the loader sets the three registers */
 	SNAPIMG_PROCESS_NOT_DUMPABLE = 2, /* prctl(PR_SET_DUMPABLE, 0) */
 	SNAPIMG_PROCESS_NO_NEW_PRIVS = 4, /* the program itself set it */
 	SNAPIMG_PROCESS_SUBREAPER = 8,
@@ -169,10 +168,11 @@ static_assert(sizeof(struct snapimg_process) == 104, "process layout");
 #define SNAPIMG_UMASK_INHERITED 0xffffffffu
 
 /* General registers in the order of the kernel's struct user_regs_struct (x86-64), ready to be resumed. */
+/* clang-format off */
 #define SNAPIMG_REGISTERS(X)                                                                                 \
-	X(r15)                                                                                               \
-	X(r14) X(r13) X(r12) X(rbp) X(rbx) X(r11) X(r10) X(r9) X(r8) X(rax) X(rcx) X(rdx) X(rsi) X(rdi)      \
-	        X(orig_rax) X(rip) X(cs) X(eflags) X(rsp) X(ss) X(fs_base) X(gs_base)
+	X(r15) X(r14) X(r13) X(r12) X(rbp) X(rbx) X(r11) X(r10) X(r9) X(r8) X(rax) X(rcx) X(rdx)             \
+	X(rsi) X(rdi) X(orig_rax) X(rip) X(cs) X(eflags) X(rsp) X(ss) X(fs_base) X(gs_base)
+/* clang-format on */
 struct snapimg_registers {
 #define X(name) uint64_t name;
 	SNAPIMG_REGISTERS(X)
@@ -202,9 +202,8 @@ static_assert(sizeof(struct snapimg_thread) == 288, "thread layout");
 
 /* How a file of the image is recognised where it is restored. */
 enum snapimg_file_check {
-	SNAPIMG_CHECK_STAMP = 1, /* size, mtime and inode as recorded, or else its build-id, if it has one */
-	SNAPIMG_CHECK_EXISTS =
-	        2, /* exists with the recorded type: files the program itself writes, devices */
+	SNAPIMG_CHECK_STAMP = 1,  /* size, mtime and inode as recorded, or else its build-id, if it has one */
+	SNAPIMG_CHECK_EXISTS = 2, /* of the recorded type: files the program itself writes, devices */
 };
 
 struct snapimg_file {
@@ -270,8 +269,7 @@ static_assert(sizeof(struct snapimg_mapping) == 64, "mapping layout");
 
 enum snapimg_run_kind {
 	SNAPIMG_RUN_DATA = 1, /* its pages follow each other in its extent */
-	SNAPIMG_RUN_ZERO =
-	        2, /* pages to be zeroed (a private file page that was cleared); no bytes in the extent */
+	SNAPIMG_RUN_ZERO = 2, /* pages to be zeroed (of a private file); no bytes in the extent */
 };
 
 /* Sorted by address; a run lies within one mapping and one extent. */
@@ -305,8 +303,8 @@ static_assert(sizeof(struct snapimg_extent) == 40, "extent layout");
 enum snapimg_descriptor_kind {
 	SNAPIMG_DESCRIPTOR_INHERIT = 1, /* the caller's descriptor number `source` */
 	SNAPIMG_DESCRIPTOR_FILE = 2,    /* open `file` with `flags`, seek to `position` */
-	SNAPIMG_DESCRIPTOR_DUPLICATE =
-	        3, /* the same open file description as descriptor `source`, an earlier record */
+	/* the same open file description as descriptor `source`, an earlier record that is not CLOSED */
+	SNAPIMG_DESCRIPTOR_DUPLICATE = 3,
 	SNAPIMG_DESCRIPTOR_CLOSED = 4, /* one of 0, 1, 2 that the program closed */
 };
 /* Access mode, NOCTTY, APPEND, NONBLOCK, DSYNC, ASYNC, DIRECT, LARGEFILE, DIRECTORY, NOFOLLOW, NOATIME, SYNC

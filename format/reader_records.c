@@ -193,7 +193,8 @@ static bool descriptor_kind_is_valid(const struct snapimg *image, uint32_t index
 		return descriptor->source >= 0 && descriptor->source < SNAPIMG_DESCRIPTOR_MAX &&
 		       descriptor->file == 0;
 	case SNAPIMG_DESCRIPTOR_FILE:
-		return descriptor->file >= 1 && descriptor->file <= snapimg_file_count(image);
+		return descriptor->file >= 1 && descriptor->file <= snapimg_file_count(image) &&
+		       descriptor->position <= INT64_MAX;
 	case SNAPIMG_DESCRIPTOR_DUPLICATE:
 		return is_open_before(image, index, descriptor->source) && descriptor->file == 0;
 	case SNAPIMG_DESCRIPTOR_CLOSED:
@@ -210,7 +211,7 @@ enum snapimg_error snapimg_rule_descriptor(const struct snapimg *image, uint32_t
 
 	if (descriptor->number <= previous || descriptor->number >= SNAPIMG_DESCRIPTOR_MAX ||
 	    (descriptor->flags & ~(uint32_t)SNAPIMG_OPEN_FLAGS) != 0 || descriptor->close_on_exec > 1 ||
-	    descriptor->position > INT64_MAX || !descriptor_kind_is_valid(image, index))
+	    !descriptor_kind_is_valid(image, index))
 		return SNAPIMG_ERR_DESCRIPTOR;
 	return SNAPIMG_OK;
 }
