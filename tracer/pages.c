@@ -34,7 +34,7 @@ enum {
 #define ENTRY_EXCLUSIVE (1ull << 56)
 #define ENTRY_GUARD     (1ull << 58) /* Linux 6.15 */
 
-enum { REGIONS = 1024, ENTRIES = 1 << 16 };
+enum { REGIONS = 512, ENTRIES = 1 << 16 };
 
 static bool scan_works(int pagemap)
 {
@@ -88,14 +88,17 @@ static enum status walk_by_scan(const struct pages *pages, const struct vma *vma
 	};
 	enum status status = STATUS_OK;
 
-	while (status == STATUS_OK && arguments.start < vma->end) {
-		int found = ioctl(pages->pagemap, SCAN_IOCTL, &arguments);
+	/* walk_end is not used: where there are more regions than the kernel's own buffer of 512 holds, it
+	 * may be left from an earlier round (pagemap_scan in fs/proc/task_mmu.c, seen on Linux 6.18). */
+	for (int found = REGIONS; status == STATUS_OK && found == REGIONS;) {
+		found = ioctl(pages->pagemap, SCAN_IOCTL, &arguments);
 		if (found < 0)
 			return fail(STATUS_FAILED, "can't read the program's pages: PAGEMAP_SCAN: %s",
 			            strerror(errno));
 		for (int i = 0; i < found && status == STATUS_OK; i++)
 			status = visit(context, region[i].start, region[i].end);
-		arguments.start = arguments.walk_end;
+		if (found > 0)
+			arguments.start = region[found - 1].end;
 	}
 	return status;
 }

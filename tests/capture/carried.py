@@ -1,0 +1,46 @@
+"""States that an image must hold: a program gets into one, is frozen, and checks itself when it is started again."""
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+CARRIED = os.path.join(t.BUILD, "tests/capture/carried")
+STATES = ("deleted_file", "replaced_file", "file_pages", "file_read_only_again", "name_with_newline", "shared_file",
+          "no_access", "patchwork", "reservation", "wiped", "descriptors", "signals", "attributes",
+          "undumpable", "directory")
+
+
+def carried(mode, *options):
+    def quit_ignored():
+        signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+    at = "syscall:getppid" if mode == "undumpable" else "path:/snap/here"
+    direct = t.run([CARRIED, mode], preexec_fn=quit_ignored)
+    if direct.status == 77:
+        t.skip(direct.err.decode(errors="replace").strip())
+    t.check(direct.status == 0, "the direct run:", direct)
+    os.system("rm -rf below")
+    result = t.run([t.SNAPTRACE, "-q", "-o", "image.snap", "--at", at, *options, "--", CARRIED, mode],
+                   preexec_fn=quit_ignored)
+    t.check(result.status == 0 and result.err == b"", "snaptrace:", result)
+    verified = t.run([t.SNAPIMG, "verify", "image.snap"])
+    t.check(verified.status == 0, "verify:", verified)
+    t.check(os.stat("image.snap").st_mode & 0o7777 == 0o600, "the image's mode")
+    for _ in range(2):
+        again = t.run([t.SNAPRUN, "image.snap"], preexec_fn=quit_ignored)
+        t.check(again.status == 0 and again.err == b"", "restored:", again)
+
+
+def uncompressed(mode):
+    carried(mode, "--compress=none")
+
+
+ROWS = {f"carried_{mode}": (lambda m=mode: carried(m)) for mode in STATES}
+ROWS.update({f"raw_{mode}": (lambda m=mode: uncompressed(m)) for mode in ("file_pages", "patchwork", "reservation")})
+ROWS.update({f"level_{n}": (lambda n=n: carried("patchwork", "--level", str(n))) for n in (1, 9, 16, 19)})
+
+if __name__ == "__main__":
+    t.main(ROWS)
