@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "caller.h"
 #include "format/cpu.h"
@@ -106,6 +107,19 @@ static enum status read_altstack(const struct helper *helper, struct snapimg_thr
 	thread->altstack_size = stack.ss_size;
 	/* Whether the thread runs on it now follows from rsp: only what sigaltstack() takes is kept. */
 	thread->altstack_flags = (uint32_t)stack.ss_flags & ~(uint32_t)SS_ONSTACK;
+	return STATUS_OK;
+}
+
+static enum status read_robust_list(pid_t pid, struct snapimg_thread *thread)
+{
+	void *head;
+	size_t length;
+
+	if (syscall(SYS_get_robust_list, pid, &head, &length) < 0)
+		return fail(STATUS_FAILED, "can't read the program's state: robust list of process %d: %s",
+		            pid, strerror(errno));
+	thread->robust_list = (uint64_t)(uintptr_t)head;
+	thread->robust_list_size = head ? length : 0;
 	return STATUS_OK;
 }
 
@@ -276,7 +290,8 @@ enum status process_state_read(const struct subject *subject, const struct helpe
 	read_numbers(subject, &state->process);
 	if ((status = read_paths(subject, state)) || (status = read_texts(subject, state)) ||
 	    (status = check_interval_timers(helper)) || (status = read_signals(subject, helper, state)) ||
-	    (status = read_altstack(helper, &state->thread)) || (status = read_prctl(helper, state)))
+	    (status = read_altstack(helper, &state->thread)) ||
+	    (status = read_robust_list(subject->pid, &state->thread)) || (status = read_prctl(helper, state)))
 		return status;
 	snapimg_cpu_read(state->machine.cpu_features);
 	state->machine.task_size = TASK_SIZE_4_LEVEL;

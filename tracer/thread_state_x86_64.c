@@ -5,10 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
-#include <unistd.h>
 
 #include "process_state.h"
 
@@ -123,8 +121,6 @@ enum status process_state_read_thread(const struct subject *subject, struct proc
 {
 	pid_t pid = subject->pid;
 	enum status status;
-	void *head;
-	size_t length;
 
 	if ((status = read_registers(pid, &state->thread.registers)) != STATUS_OK ||
 	    (status = read_xstate(pid, state)) != STATUS_OK ||
@@ -132,10 +128,6 @@ enum status process_state_read_thread(const struct subject *subject, struct proc
 		return status;
 	if (ptrace(PTRACE_GETSIGMASK, pid, sizeof(state->thread.signal_mask), &state->thread.signal_mask) < 0)
 		return ptrace_failed("signal mask", pid);
-	if (syscall(SYS_get_robust_list, pid, &head, &length) < 0)
-		return ptrace_failed("robust list", pid);
-	state->thread.robust_list = (uint64_t)(uintptr_t)head;
-	state->thread.robust_list_size = head ? length : 0;
 	state->thread.tid = (uint32_t)pid;
 	return STATUS_OK;
 }
