@@ -48,11 +48,12 @@ enum snapimg_error snapimg_check_extent(const struct snapimg *image, const struc
 const char *snapimg_section_name(uint32_t type);
 
 /* snapimg_mappings(image) and so on: the first of image->section[...].count records. */
+/* clang-format off */
 #define SNAPIMG_RECORDS(X)                                                                                   \
-	X(origin, ORIGIN)                                                                                    \
-	X(machine, MACHINE)                                                                                  \
-	X(process, PROCESS) X(thread, THREADS) X(file, FILES) X(mapping, MAPPINGS) X(extent, EXTENTS)        \
-	        X(run, RUNS) X(descriptor, DESCRIPTORS) X(sigaction, SIGNALS) X(auxv, AUXV) X(fixup, FIXUPS)
+	X(origin, ORIGIN) X(machine, MACHINE) X(process, PROCESS) X(thread, THREADS) X(file, FILES)          \
+	X(mapping, MAPPINGS) X(extent, EXTENTS) X(run, RUNS) X(descriptor, DESCRIPTORS)                      \
+	X(sigaction, SIGNALS) X(auxv, AUXV) X(fixup, FIXUPS)
+/* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \
 	{                                                                                                    \
