@@ -47,7 +47,8 @@ enum snapimg_error snapimg_check_extent(const struct snapimg *image, const struc
 /* A section's text for messages ("mappings"); "?" for an unknown type. */
 const char *snapimg_section_name(uint32_t type);
 
-/* snapimg_mappings(image) and so on: the first of image->section[...].count records. */
+/* snapimg_get_mapping(image) and so on: the first of snapimg_mapping_count(image) records; NULL when there
+ * are none. */
 /* clang-format off */
 #define SNAPIMG_RECORDS(X)                                                                                   \
 	X(origin, ORIGIN) X(machine, MACHINE) X(process, PROCESS) X(thread, THREADS) X(file, FILES)          \
