@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "snapshot.h"
 #include "tracee.h"
 
 static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD};
@@ -22,6 +23,7 @@ static void end(int number)
 	ssize_t ignored;
 
 	tracees_end_all();
+	snapshot_abandon();
 	ignored = write(STDERR_FILENO, "snaptrace", strlen("snaptrace"));
 	ignored = write(STDERR_FILENO, text, strlen(text));
 	(void)ignored;

@@ -16,6 +16,9 @@ enum {
 	LINKS_MAX = 40,
 };
 
+/* For publish_abandon(), which may come at any moment. */
+static struct publication *volatile under_way;
+
 /* X(errno, what to do) */
 #define ADVICE(X)                                                                                            \
 	X(ENOSPC, "make room or choose another place with -o")                                               \
@@ -127,9 +130,14 @@ static void make_hidden_name(struct publication *publication)
 
 /* Returns 0 or an errno. EOPNOTSUPP, EISDIR, ENOENT, EINVAL: open(2) of kernels and filesystems without
  * O_TMPFILE. */
-static int open_file(struct publication *publication)
+static int open_file(struct publication *publication, bool allow_nameless)
 {
-	publication->fd = openat(publication->directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, MODE);
+	if (allow_nameless) {
+		publication->fd = openat(publication->directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, MODE);
+	} else {
+		publication->fd = -1;
+		errno = EOPNOTSUPP;
+	}
 	if (publication->fd < 0 &&
 	    (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL)) {
 		make_hidden_name(publication);
@@ -141,7 +149,21 @@ static int open_file(struct publication *publication)
 	return publication->fd < 0 ? errno : 0;
 }
 
-enum status publish_begin(const char *path, struct publication *ret_publication)
+static enum status begin_failed(struct publication *publication, int error)
+{
+	enum status status;
+
+	if (error == EEXIST)
+		status = fail(STATUS_FAILED,
+		              "can't write the image: %s is not a regular file: name another with -o",
+		              publication->path);
+	else
+		status = publish_failed(publication, error);
+	publish_end(publication);
+	return status;
+}
+
+enum status publish_begin(const char *path, bool allow_nameless, struct publication *ret_publication)
 {
 	struct publication publication = {.path = path, .fd = -1, .directory = -1, .buffer = malloc(BUFFER)};
 	int error = publication.buffer ? 0 : ENOMEM;
@@ -149,27 +171,20 @@ enum status publish_begin(const char *path, struct publication *ret_publication)
 	signal(SIGXFSZ, SIG_IGN); /* beyond RLIMIT_FSIZE: EFBIG instead of death (write(2)) */
 	if (!error)
 		error = find_place(&publication);
-	if (error == EEXIST) {
-		publish_end(&publication);
-		return fail(STATUS_FAILED,
-		            "can't write the image: %s is not a regular file: name another with -o", path);
-	}
 	if (!error)
-		error = open_file(&publication);
-	if (error) {
-		enum status status = publish_failed(&publication, error);
-		publish_end(&publication);
-		return status;
-	}
+		error = open_file(&publication, allow_nameless);
+	if (error)
+		return begin_failed(&publication, error);
 	fchmod(publication.fd, MODE); /* whatever the umask; a failure leaves less, not more */
 	*ret_publication = publication;
+	under_way = ret_publication;
 	return STATUS_OK;
 }
 
 enum status publish_check(const char *path)
 {
 	struct publication publication;
-	enum status status = publish_begin(path, &publication);
+	enum status status = publish_begin(path, true, &publication);
 
 	if (status == STATUS_OK)
 		publish_end(&publication);
@@ -260,8 +275,17 @@ enum status publish_finish(struct publication *publication)
 	return STATUS_OK;
 }
 
+void publish_abandon(void)
+{
+	struct publication *publication = under_way;
+
+	if (publication && publication->hidden[0])
+		unlinkat(publication->directory, publication->hidden, 0);
+}
+
 void publish_end(struct publication *publication)
 {
+	under_way = NULL;
 	if (publication->hidden[0])
 		unlinkat(publication->directory, publication->hidden, 0);
 	if (publication->fd >= 0)

@@ -27,7 +27,9 @@ struct publication {
 /* Whether the file could be made; nothing is left of the attempt. */
 enum status publish_check(const char *path) __attribute__((warn_unused_result));
 
-enum status publish_begin(const char *path, struct publication *ret_publication)
+/* allow_nameless false: as on a filesystem without O_TMPFILE (for tests). *ret_publication must stay where it
+ * is until publish_end(). */
+enum status publish_begin(const char *path, bool allow_nameless, struct publication *ret_publication)
         __attribute__((warn_unused_result));
 /* A snapimg_sink over a struct publication. Keeps the error for publish_failed(). */
 int publish_sink(void *publication, uint64_t offset, const void *bytes, size_t size);
@@ -37,5 +39,8 @@ enum status publish_failed(const struct publication *publication, int error) __a
 enum status publish_finish(struct publication *publication) __attribute__((warn_unused_result));
 /* Gives everything back; what was not finished is gone. */
 void publish_end(struct publication *publication);
+
+/* Async-signal-safe, for one who is about to die: takes the hidden name of a publication under way away. */
+void publish_abandon(void);
 
 #endif

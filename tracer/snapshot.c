@@ -51,6 +51,11 @@ enum status snapshot_check_output(const char *path)
 	return publish_check(path);
 }
 
+void snapshot_abandon(void)
+{
+	publish_abandon();
+}
+
 /* Each mapped file is kept open until its pages were compared. */
 static void allow_many_files(void)
 {
@@ -248,7 +253,7 @@ static enum status publish(struct capture *capture, struct snapshot_result *resu
 	struct publication publication;
 	enum status status;
 
-	if ((status = publish_begin(capture->request->output.path, &publication)) != STATUS_OK)
+	if ((status = publish_begin(capture->request->output.path, true, &publication)) != STATUS_OK)
 		return status;
 	struct snapimg_writer *writer = snapimg_writer_new(publish_sink, &publication);
 	if (writer)

@@ -52,4 +52,8 @@ enum status snapshot_check_output(const char *path) __attribute__((warn_unused_r
 enum status snapshot_take(const struct snapshot_request *request, struct snapshot_result *ret_result)
         __attribute__((warn_unused_result));
 
+/* Async-signal-safe, for a handler that ends snaptrace: a dump under way leaves nothing behind. (Where the
+ * filesystem has nameless files nothing is there anyway.) */
+void snapshot_abandon(void);
+
 #endif

@@ -1,0 +1,138 @@
+/* pages_walk() by PAGEMAP_SCAN and by pagemap entries finds the same pages, which are those that were
+ * written. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "tracer/pages.h"
+
+enum { PAGE = 4096, PAGES = 6000 };
+
+/* What a walk found: one byte a page, from start. */
+struct found {
+	uint64_t start;
+	unsigned char seen[PAGES];
+	uint64_t last_end, pages;
+};
+
+static enum status see(void *context, uint64_t start, uint64_t end)
+{
+	struct found *found = context;
+
+	CHECK(start < end && start >= found->last_end); /* in order, none twice */
+	found->last_end = end;
+	found->pages += (end - start) / PAGE;
+	for (uint64_t at = start;
+	     at < end && found->start <= at && at < found->start + (uint64_t)PAGES * PAGE; at += PAGE)
+		found->seen[(at - found->start) / PAGE] = 1;
+	return STATUS_OK;
+}
+
+static void walk(const void *memory, bool of_file, bool by_scan, struct found *found)
+{
+	struct pages pages;
+	struct maps maps;
+
+	memset(found, 0, sizeof(*found));
+	found->start = (uint64_t)memory;
+	if (maps_read(getpid(), &maps) != STATUS_OK || pages_open(getpid(), by_scan, &pages) != STATUS_OK) {
+		CHECK(false);
+		return;
+	}
+	const struct vma *vma = maps_find(&maps, (uint64_t)memory);
+	CHECK(vma && pages_walk(&pages, vma, of_file, see, found) == STATUS_OK);
+	pages_close(&pages);
+	maps_free(&maps);
+}
+
+static unsigned char *map(size_t size, int flags, int fd)
+{
+	/* A neighbour of another protection keeps the mapping one by itself. */
+	unsigned char *memory =
+	        mmap(NULL, size + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return mmap(memory + PAGE, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | flags, fd, 0);
+}
+
+static bool is_written(size_t page)
+{
+	return page % 3 == 0 || page % 211 < 100;
+}
+
+static void test_anonymous(bool by_scan)
+{
+	static struct found found;
+	unsigned char *memory = map((size_t)PAGES * PAGE, MAP_ANONYMOUS, -1);
+	volatile unsigned char read_only = 0;
+
+	for (size_t i = 0; i < PAGES; i++) {
+		if (is_written(i))
+			memory[i * PAGE] = 1;
+		else if (i % 3 == 1)
+			read_only = memory[i * PAGE]; /* the zero page */
+	}
+	CHECK(read_only == 0);
+	walk(memory, false, by_scan, &found);
+	for (size_t i = 0; i < PAGES; i++) {
+		if (is_written(i))
+			CHECK(found.seen[i]);
+		else if (i % 3 == 2)
+			CHECK(!found.seen[i]);
+	}
+	munmap(memory, (size_t)PAGES * PAGE);
+}
+
+static void test_file(bool by_scan)
+{
+	static struct found found;
+	char name[] = "/tmp/test_pages.XXXXXX";
+	int fd = mkstemp(name);
+	volatile unsigned char read_only = 0;
+
+	unlink(name);
+	CHECK(ftruncate(fd, (off_t)PAGES * PAGE) == 0);
+	unsigned char *memory = map((size_t)PAGES * PAGE, 0, fd);
+	for (size_t i = 0; i < 1000; i++) {
+		read_only = memory[i * PAGE];
+		if (i % 10 == 0)
+			memory[i * PAGE] = 1;
+	}
+	CHECK(read_only == 0);
+	walk(memory, true, by_scan, &found);
+	CHECK(found.pages == 100);
+	for (size_t i = 0; i < 1000; i += 10)
+		CHECK(found.seen[i]);
+	munmap(memory, (size_t)PAGES * PAGE);
+	close(fd);
+}
+
+/* Takes no time, or this test would not end. */
+static void test_reservation(bool by_scan)
+{
+	static struct found found;
+	size_t size = (size_t)16 << 40;
+	unsigned char *memory = map(size, MAP_ANONYMOUS | MAP_NORESERVE, -1);
+
+	if (memory == MAP_FAILED)
+		return;
+	walk(memory, false, by_scan, &found);
+	CHECK(found.pages == 0);
+	memory[5 * PAGE] = 1;
+	if (by_scan)
+		memory[size - 1] = 1;
+	walk(memory, false, by_scan, &found);
+	CHECK(found.seen[5] && found.pages == (by_scan ? 2 : 1));
+	munmap(memory, size);
+}
+
+int main(void)
+{
+	for (int by_scan = 0; by_scan <= 1; by_scan++) {
+		test_anonymous(by_scan);
+		test_file(by_scan);
+		test_reservation(by_scan);
+	}
+	return check_result();
+}
