@@ -20,15 +20,19 @@
 
 static void check_features(const struct snapimg_machine *needed)
 {
-	uint32_t have[SNAPIMG_CPU_WORDS];
+	uint32_t have[SNAPIMG_CPU_WORDS], missing[SNAPIMG_CPU_WORDS];
+	bool complete = true;
 	snapimg_cpu_read(have);
-	for (uint32_t i = 0; i < snapimg_cpu_feature_count; i++) {
-		const struct snapimg_cpu_feature *feature = &snapimg_cpu_features[i];
-		uint32_t bit = (uint32_t)1 << feature->bit;
-		if ((needed->cpu_features[feature->word] & bit) != 0 && (have[feature->word] & bit) == 0)
-			die(EXIT_REFUSED, loader.options.image, ": this processor lacks ", feature->name,
-			    ", which the image needs: freeze the program on a machine like this one");
+	for (uint32_t i = 0; i < SNAPIMG_CPU_WORDS; i++) {
+		missing[i] = needed->cpu_features[i] & ~have[i];
+		complete = complete && missing[i] == 0;
 	}
+	if (complete)
+		return;
+	const struct snapimg_cpu_feature *feature = snapimg_cpu_next(missing, 0);
+	die(EXIT_REFUSED, loader.options.image, ": this processor lacks ",
+	    feature != NULL ? feature->name : "a feature that this version has no name for",
+	    ", which the image needs: freeze the program on a machine like this one");
 }
 
 /* The register frame has the recorded layout, which sigreturn takes as this machine's. */

@@ -4,6 +4,8 @@
 
 #include "pages.h"
 
+enum { OWN_JOB_PAGES = 16 };
+
 struct making {
 	struct plan *plan;
 	const struct mapping *mapping;
@@ -24,10 +26,13 @@ static bool grow(void **array, size_t count, size_t *room, size_t size)
 	return true;
 }
 
-static struct job *open_job(struct plan *plan)
+/* The job that takes the next `pages` pages in a row. Few of them share a frame with others, which compresses
+ * better; many have their own, which the loader decodes straight into place. */
+static struct job *open_job(struct plan *plan, uint64_t pages)
 {
-	if (plan->job_count && plan->job[plan->job_count - 1].pages < JOB_PAGES)
-		return &plan->job[plan->job_count - 1];
+	struct job *last = plan->job_count ? &plan->job[plan->job_count - 1] : NULL;
+	if (last && last->pages < JOB_PAGES && !(pages >= OWN_JOB_PAGES && last->pages))
+		return last;
 	void *array = plan->job;
 	if (!grow(&array, plan->job_count, &plan->job_room, sizeof(*plan->job)))
 		return NULL;
@@ -43,12 +48,12 @@ static enum status add_run(void *context, uint64_t start, uint64_t end)
 	struct plan *plan = making->plan;
 
 	while (start < end) {
-		struct job *job = open_job(plan);
+		uint64_t pages = (end - start) / SNAPIMG_PAGE_SIZE;
+		struct job *job = open_job(plan, pages);
 		void *array = plan->range;
 		if (!job || !grow(&array, plan->range_count, &plan->range_room, sizeof(*plan->range)))
 			return fail(STATUS_FAILED, "out of memory");
 		plan->range = array;
-		uint64_t pages = (end - start) / SNAPIMG_PAGE_SIZE;
 		if (pages > JOB_PAGES - job->pages)
 			pages = JOB_PAGES - job->pages;
 		plan->range[plan->range_count++] = (struct page_range){
