@@ -129,9 +129,12 @@ static bool is_inherited(const struct survey *survey, const struct open_descript
 	int same = same_open_file(survey->pid, it->number, getpid(), of->number);
 	if (same >= 0)
 		return same;
-	struct survey own CLEANUP(survey_free) = {.pid = getpid(), .open = calloc(1, sizeof(*own.open))};
-	return own.open && it->number == of->number && look_at(&own, of->number) == STATUS_OK &&
-	       look_alike(it, own.open);
+	struct open_descriptor single = {0};
+	struct survey own = {.pid = getpid(), .open = &single};
+	bool alike =
+	        it->number == of->number && look_at(&own, of->number) == STATUS_OK && look_alike(it, &single);
+	free(single.link);
+	return alike;
 }
 
 /* The caller's descriptor it is, or -1. The same number first, as 1 and 2 are often one open file. */
@@ -374,35 +377,44 @@ static bool caller_had(int number)
 	return false;
 }
 
+static enum status record_all(const struct survey *survey, struct files *files, struct descriptors *result)
+{
+	enum status status = STATUS_OK;
+	size_t i = 0;
+
+	for (int standard = 0; (standard < 3 || i < survey->count) && status == STATUS_OK; standard++) {
+		struct snapimg_descriptor *record = &result->record[result->count];
+		if (standard >= 3 || (i < survey->count && survey->open[i].number == standard)) {
+			status = record_one(survey, &survey->open[i++], files, record);
+			result->count++;
+		} else if (caller_had(standard)) {
+			*record = (struct snapimg_descriptor){
+			        .number = standard,
+			        .kind = SNAPIMG_DESCRIPTOR_CLOSED,
+			};
+			result->count++;
+		}
+	}
+	return status;
+}
+
 enum status descriptors_read(pid_t pid, struct files *files, struct descriptors *ret_descriptors)
 {
-	struct survey survey CLEANUP(survey_free) = {.pid = pid};
+	struct survey survey = {.pid = pid};
 	struct descriptors result = {0};
 	enum status status;
 
-	if ((status = survey_read(&survey)) != STATUS_OK)
-		return status;
-	result.record = calloc(survey.count + 3, sizeof(*result.record));
-	if (!result.record)
-		return fail(STATUS_FAILED, "out of memory");
-	size_t i = 0;
-	for (int standard = 0; standard < 3 || i < survey.count; standard++) {
-		if (standard < 3 && (i == survey.count || survey.open[i].number != standard)) {
-			if (caller_had(standard))
-				result.record[result.count++] = (struct snapimg_descriptor){
-				        .number = standard,
-				        .kind = SNAPIMG_DESCRIPTOR_CLOSED,
-				};
-			continue;
-		}
-		status = record_one(&survey, &survey.open[i++], files, &result.record[result.count++]);
-		if (status != STATUS_OK) {
-			descriptors_free(&result);
-			return status;
-		}
+	if ((status = survey_read(&survey)) == STATUS_OK) {
+		result.record = calloc(survey.count + 3, sizeof(*result.record));
+		status = result.record ? record_all(&survey, files, &result)
+		                       : fail(STATUS_FAILED, "out of memory");
 	}
-	*ret_descriptors = result;
-	return STATUS_OK;
+	survey_free(&survey);
+	if (status == STATUS_OK)
+		*ret_descriptors = result;
+	else
+		descriptors_free(&result);
+	return status;
 }
 
 void descriptors_free(struct descriptors *descriptors)

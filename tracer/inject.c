@@ -47,7 +47,7 @@ static enum status find_vdso(pid_t pid, uint64_t *ret_start, uint64_t *ret_end)
 enum status inject_find_gate(pid_t pid, uint64_t *ret_gate)
 {
 	uint8_t code[4 * 4096];
-	uint64_t start, end;
+	uint64_t start = 0, end = 0;
 	enum status status;
 
 	if ((status = find_vdso(pid, &start, &end)) != STATUS_OK)

@@ -48,10 +48,9 @@ static bool read_by_file(const struct page_reader *reader, const struct page_ran
 /* How many whole pages of the job process_vm_readv() reads in one call from this page on; it stops at the
  * first that the program may not read itself. */
 static uint32_t read_at_once(const struct page_reader *reader, const struct page_range *range, uint32_t count,
-                             uint32_t first_page, uint8_t *to)
+                             uint32_t first_page, struct iovec local)
 {
 	struct iovec remote[JOB_PAGES];
-	struct iovec local = {.iov_base = to};
 	uint32_t used = 0;
 
 	for (; used < count && !range[used].unreadable; used++) {
@@ -74,7 +73,8 @@ static bool read_all(const struct page_reader *reader, const struct job *job, st
 	uint8_t *to = pages->bytes;
 
 	while (index < job->range_count) {
-		uint32_t got = read_at_once(reader, &range[index], job->range_count - index, page, to);
+		uint32_t got = read_at_once(reader, &range[index], job->range_count - index, page,
+		                            (struct iovec){.iov_base = to});
 		if (got == 0) {
 			if (!read_by_file(reader, &range[index], page, pages, to))
 				return false;

@@ -116,7 +116,7 @@ enum status proc_read_stat(pid_t pid, struct proc_stat *ret_stat)
 	if ((status = proc_read(pid, "stat", &text)) != STATUS_OK)
 		return status;
 	/* The name in field 2 may hold anything, also blanks and ')'. Field 3 is a letter. */
-	const char *at = strrchr(text.bytes, ')');
+	const char *at = text.bytes ? strrchr(text.bytes, ')') : NULL;
 	if (!at || strlen(at) < 4)
 		return fail(STATUS_FAILED, "can't read the program's state: /proc/%d/stat: unknown form",
 		            pid);

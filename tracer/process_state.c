@@ -54,7 +54,7 @@ static enum status read_signals(const struct subject *subject, const struct help
 	enum status status;
 
 	for (uint32_t signal = 1; signal <= 64; signal++) {
-		struct kernel_sigaction action;
+		struct kernel_sigaction action = {0};
 		if (!(changed >> (signal - 1) & 1) || signal == SIGKILL || signal == SIGSTOP)
 			continue;
 		if ((status = fetch(helper, "signal action", &action, sizeof(action), SYS_rt_sigaction,
@@ -84,7 +84,7 @@ static enum status check_interval_timers(const struct helper *helper)
 	enum status status;
 
 	for (size_t i = 0; i < sizeof(timers) / sizeof(*timers); i++) {
-		struct itimerval value;
+		struct itimerval value = {0};
 		if ((status = fetch(helper, "interval timer", &value, sizeof(value), SYS_getitimer,
 		                    timers[i].which, helper->scratch, 0, 0)) != STATUS_OK)
 			return status;
@@ -97,7 +97,7 @@ static enum status check_interval_timers(const struct helper *helper)
 
 static enum status read_altstack(const struct helper *helper, struct snapimg_thread *thread)
 {
-	stack_t stack;
+	stack_t stack = {0};
 	enum status status;
 
 	if ((status = fetch(helper, "alternate signal stack", &stack, sizeof(stack), SYS_sigaltstack, 0,
@@ -127,8 +127,8 @@ static enum status read_prctl(const struct helper *helper, struct process_state 
 {
 	struct snapimg_process *process = &state->process;
 	uint64_t scratch = helper->scratch;
-	uint32_t death_signal, subreaper;
-	int64_t slack, no_thp, brk;
+	uint32_t death_signal = 0, subreaper = 0;
+	int64_t slack = 0, no_thp = 0, brk = 0;
 	enum status status;
 
 	/* The kernel has it with CONFIG_CHECKPOINT_RESTORE, as the kernels of all distributions do. */

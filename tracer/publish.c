@@ -88,32 +88,43 @@ static int check_existing(const struct publication *publication)
 	return S_ISREG(found.st_mode) ? 0 : EEXIST;
 }
 
+/* Returns 0 or an errno. */
+static int open_directory(struct publication *publication, const char *path, size_t length)
+{
+	char *directory = copy_until(path, length);
+	int error = 0;
+
+	if (!directory)
+		return ENOMEM;
+	publication->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* A directory may be writable but not readable; then it can't be synced. */
+	if (publication->directory < 0 && errno == EACCES)
+		publication->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (publication->directory < 0)
+		error = errno;
+	free(directory);
+	return error;
+}
+
 /* Finds directory and name. Returns 0 or an errno. */
 static int find_place(struct publication *publication)
 {
 	char *path = follow(publication->path);
-	int error = 0;
+	int error;
 
 	if (!path)
 		return errno;
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
-	if (*name == '\0')
+	size_t length = strlen(name);
+	if (length == 0)
 		error = *path ? EISDIR : ENOENT;
-	else if (strlen(name) >= sizeof(publication->name))
+	else if (length >= sizeof(publication->name))
 		error = ENAMETOOLONG;
-	if (!error) {
-		size_t length = slash ? (size_t)(slash - path) : 0;
-		char *directory = slash == path ? strdup("/") : copy_until(path, length);
-		strcpy(publication->name, name);
-		publication->directory = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-		/* A directory may be writable but not readable; then it can't be synced. */
-		if (publication->directory < 0 && errno == EACCES)
-			publication->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (publication->directory < 0)
-			error = errno;
-		free(directory);
-	}
+	else /* with its slash, which the root is nothing without */
+		error = open_directory(publication, path, (size_t)(name - path));
+	if (!error)
+		memcpy(publication->name, name, length + 1);
 	free(path);
 	return error ? error : check_existing(publication);
 }
@@ -183,7 +194,7 @@ enum status publish_begin(const char *path, bool allow_nameless, struct publicat
 
 enum status publish_check(const char *path)
 {
-	struct publication publication;
+	struct publication publication = {0};
 	enum status status = publish_begin(path, true, &publication);
 
 	if (status == STATUS_OK)

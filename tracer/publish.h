@@ -31,8 +31,8 @@ enum status publish_check(const char *path) __attribute__((warn_unused_result));
  * is until publish_end(). */
 enum status publish_begin(const char *path, bool allow_nameless, struct publication *ret_publication)
         __attribute__((warn_unused_result));
-/* A snapimg_sink over a struct publication. Keeps the error for publish_failed(). */
-int publish_sink(void *publication, uint64_t offset, const void *bytes, size_t size);
+/* A snapimg_sink whose context is a struct publication. Keeps the error for publish_failed(). */
+int publish_sink(void *context, uint64_t offset, const void *bytes, size_t size);
 /* Prints why a write failed. */
 enum status publish_failed(const struct publication *publication, int error) __attribute__((cold));
 /* Makes it the file of that name, replacing an older one. On failure nothing has changed. */

@@ -250,7 +250,7 @@ static enum status write_image(struct capture *capture, struct snapimg_writer *w
 
 static enum status publish(struct capture *capture, struct snapshot_result *result)
 {
-	struct publication publication;
+	struct publication publication = {0};
 	enum status status;
 
 	if ((status = publish_begin(capture->request->output.path, true, &publication)) != STATUS_OK)
