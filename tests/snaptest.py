@@ -116,8 +116,9 @@ def scratch():
 
 def program(name):
     path = os.path.join(PROGRAMS, name)
-    if not os.path.exists(path):
-        skip(f"{name} was not built (musl-tools missing?)")
+    if "-musl" in name and not os.path.exists(path):
+        skip(f"{name} was not built: musl-tools is not installed")
+    check(os.path.exists(path), path, "was not built")
     return path
 
 
