@@ -5,8 +5,7 @@
  *   - stops the program in front of main, if it was told to (contract.h),
  *   - makes the functions of snap.h for programs that can't include it.
  * It needs no library, so that it can be loaded into programs of any C library:
- * what it uses of one is weak. The break needs no help from here: the tracer's
- * guard page refuses it to every caller (tracer/exec_stop.c).
+ * what it uses of one is weak. brk.c keeps the heap off the break.
  */
 #include <dlfcn.h>
 #include <elf.h>
@@ -37,6 +36,8 @@ static const char preload_name[] = "LD_PRELOAD=";
 const uint64_t snap_main_magic = SNAP_MAIN_MAGIC;
 const uint64_t snap_contract_version = SNAP_CONTRACT_VERSION;
 void *snap_real_main;
+
+bool snap_armed;
 
 static bool cleaned;
 static uint64_t flags;
@@ -77,6 +78,8 @@ static void read_order(const char *order, char **envp, size_t preload)
 	if (version != SNAP_CONTRACT_VERSION)
 		return;
 	flags = given;
+	snap_armed = true;
+	snap_refuse_brk();
 	for (size_t i = 0; before && i < preload; i++)
 		if (envp[i] == envp[preload])
 			envp[i] = (char *)before;

@@ -7,7 +7,20 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import snaptest as t  # noqa: E402
 
 SHIM = os.path.join(t.BUILD, "preload/libsnappreload.so")
-EXPORTS = {"__libc_start_main", "snap_here", "snap_restored", "snap_argc", "snap_argv", "snap_envp", "snap_on_restore"}
+EXPORTS = {"__libc_start_main", "brk", "sbrk", "snap_here", "snap_restored", "snap_argc", "snap_argv", "snap_envp", "snap_on_restore"}
+BREAK = """
+#define _DEFAULT_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(void)
+{
+	char *end = sbrk(0);
+	int grown = sbrk(4096) == (void *)-1 ? errno : 0, moved = brk(end + 4096) == 0 ? 0 : errno;
+	printf("%d %d %d\\n", grown == ENOMEM, moved == ENOMEM, sbrk(0) == end);
+	return 0;
+}
+"""
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow", "-pedantic")
 PROGRAM = """
 #include <snap.h>
@@ -58,6 +71,16 @@ def harmless():
             t.check(t.run([path, "3", "a"], env=env).status == 3, name)
 
 
+def refuses_brk():
+    """brk() and sbrk() themselves, without the tracer's guard page: its orders alone, as the last variables."""
+    with open("break.c", "w") as file:
+        file.write(BREAK)
+    t.check(t.run([t.CC, "-o", "break", "break.c"]).status == 0, "break.c")
+    t.same(t.run(["./break"]), t.Result(0, b"0 0 0\n", b""))
+    ordered = {**t.PLAIN_ENV, "LD_PRELOAD": SHIM, "SNAP_SHIM": "1:0:0"}
+    t.same(t.run(["./break"], env=ordered), t.Result(0, b"1 1 1\n", b""))
+
+
 def header(compiler, *flags, env=None, suffix="c"):
     if not shutil.which(compiler):
         t.skip(f"no {compiler}")
@@ -80,6 +103,7 @@ ROWS = {
     "exports": exports,
     "needs-nothing": needs_nothing,
     "harmless": harmless,
+    "refuses-brk": refuses_brk,
     "header.c11": lambda: header(t.CC, "-std=c11", "-O2"),
     "header.c11-O0": lambda: header(t.CC, "-std=c11", "-O0"),
     "header.c17-lto": lambda: header("gcc", "-std=c17", "-O2", "-flto", "-fdata-sections", "-Wl,--gc-sections"),
