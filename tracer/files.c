@@ -77,8 +77,28 @@ enum snapimg_error files_write(const struct files *files, struct snapimg_writer 
 	return error;
 }
 
+void files_set_shim(struct files *files, const char *path)
+{
+	struct file shim = {.fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1};
+
+	if (shim.fd >= 0)
+		shim.path = strdup(path);
+	files->shim = shim;
+}
+
+bool files_is_shim(const struct files *files, const struct stat *identity)
+{
+	struct stat shim;
+
+	return files->shim.path && fstat(files->shim.fd, &shim) == 0 && shim.st_dev == identity->st_dev &&
+	       shim.st_ino == identity->st_ino;
+}
+
 void files_free(struct files *files)
 {
+	free(files->shim.path);
+	if (files->shim.path)
+		close(files->shim.fd);
 	for (size_t i = 0; i < files->count; i++) {
 		free(files->file[i].path);
 		if (files->file[i].fd >= 0)

@@ -17,7 +17,12 @@ struct file {
 struct files {
 	struct file *file;
 	size_t count;
+	struct file shim; /* not of the list: its mappings go into the image, which must not need it */
 };
+
+/* Remembers the shim by its path; NULL: none. Where it can't be opened it is a file like others. */
+void files_set_shim(struct files *files, const char *path);
+bool files_is_shim(const struct files *files, const struct stat *identity);
 
 /* Finds or adds the file of that path, identity and check. *ret_index counts from 0. */
 enum status files_add(struct files *files, const char *path, const struct stat *identity,

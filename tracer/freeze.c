@@ -111,6 +111,7 @@ enum status freeze(struct run *run, struct tracee *tracee, bool resume_main, uin
 	        .environ_cell = environ_cell,
 	        .guard_start = process->guard_start,
 	        .guard_end = process->guard_end,
+	        .shim = run->shim,
 	        .no_new_privs = program_set_no_new_privs(run, process),
 	        .seccomp_filters = run->point.kind->watch ? 1 : 0,
 	        .output = {.path = run->output,

@@ -116,6 +116,11 @@ static enum status classify_file(const struct vma *vma, struct files *files, str
 		return refuse_shared(vma);
 	if (present && !S_ISREG(identity.st_mode))
 		return refuse_mapping(vma, "memory of a device", "choose a point before it is mapped");
+	if (present && !vma->shared && files_is_shim(files, &identity)) {
+		mapping->record.kind = SNAPIMG_MAPPING_ANONYMOUS;
+		mapping->by_content = mapping->of_shim = true;
+		return STATUS_OK;
+	}
 	if (!present) {
 		explain("%s was deleted or replaced: its mapping is kept by content", vma->name);
 		mapping->record.kind = SNAPIMG_MAPPING_ANONYMOUS;
@@ -219,11 +224,12 @@ enum status mappings_find_resume_blocks(const struct mappings *mappings, pid_t p
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < mappings->count && status == STATUS_OK; i++) {
-		const struct snapimg_mapping *record = &mappings->mapping[i].record;
-		if (record->kind != SNAPIMG_MAPPING_FILE || record->offset != 0 ||
-		    (record->flags & SNAPIMG_MAP_SHARED))
+		const struct mapping *mapping = &mappings->mapping[i];
+		const struct snapimg_mapping *record = &mapping->record;
+		bool of_file = record->kind == SNAPIMG_MAPPING_FILE && !(record->flags & SNAPIMG_MAP_SHARED);
+		if (!(of_file || mapping->of_shim) || mapping->vma->offset != 0)
 			continue;
-		const struct file *file = &files->file[record->file - 1];
+		const struct file *file = mapping->of_shim ? &files->shim : &files->file[record->file - 1];
 		if (file == loaded.file && record->start < loaded.end)
 			continue;
 		loaded = (struct loaded_file){.file = file, .start = record->start};

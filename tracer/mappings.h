@@ -10,7 +10,8 @@
 struct mapping {
 	struct snapimg_mapping record; /* file is set; name when it's written */
 	const struct vma *vma;
-	bool by_content; /* of a file that is gone: every page is kept */
+	bool by_content; /* of a file that is gone, or of the shim: every page is kept */
+	bool of_shim;
 	bool not_stored; /* comes back zero: wipe-on-fork, droppable */
 };
 

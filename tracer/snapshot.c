@@ -118,6 +118,7 @@ static enum status gather(struct capture *capture)
 	pid_t pid = capture->request->pid;
 	enum status status;
 
+	files_set_shim(&capture->files, capture->request->shim);
 	if ((status = maps_read(pid, &capture->maps)) != STATUS_OK ||
 	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||

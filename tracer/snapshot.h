@@ -27,6 +27,7 @@ struct snapshot_request {
 	uint64_t environ_cell; /* address of C's environ, or 0 */
 	uint64_t guard_start,
 	        guard_end; /* the page that keeps brk from growing: not part of the image; 0, 0: none */
+	const char *shim;  /* the shim's file, which the image shall not need; NULL: none */
 	bool no_new_privs; /* the program itself set it */
 	uint32_t seccomp_filters; /* how many of the process's filters are the tracer's own */
 	struct snapshot_output output;
