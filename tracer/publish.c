@@ -179,7 +179,9 @@ enum status publish_begin(const char *path, bool allow_nameless, struct publicat
 	struct publication publication = {.path = path, .fd = -1, .directory = -1, .buffer = malloc(BUFFER)};
 	int error = publication.buffer ? 0 : ENOMEM;
 
-	signal(SIGXFSZ, SIG_IGN); /* beyond RLIMIT_FSIZE: EFBIG instead of death (write(2)) */
+	/* Beyond RLIMIT_FSIZE: EFBIG instead of death (write(2)). Not for longer than needed, as a program
+	 * that is started inherits it. */
+	publication.limit_action = signal(SIGXFSZ, SIG_IGN);
 	if (!error)
 		error = find_place(&publication);
 	if (!error)
@@ -297,6 +299,8 @@ void publish_abandon(void)
 void publish_end(struct publication *publication)
 {
 	under_way = NULL;
+	if (publication->limit_action != SIG_ERR)
+		signal(SIGXFSZ, publication->limit_action);
 	if (publication->hidden[0])
 		unlinkat(publication->directory, publication->hidden, 0);
 	if (publication->fd >= 0)
@@ -304,5 +308,5 @@ void publish_end(struct publication *publication)
 	if (publication->directory >= 0)
 		close(publication->directory);
 	free(publication->buffer);
-	*publication = (struct publication){.fd = -1, .directory = -1};
+	*publication = (struct publication){.fd = -1, .directory = -1, .limit_action = SIG_ERR};
 }

@@ -21,7 +21,8 @@ struct publication {
 	uint8_t *buffer;           /* small writes are gathered */
 	size_t buffered;
 	uint64_t buffer_offset;
-	int error; /* of the first write that failed */
+	int error;                 /* of the first write that failed */
+	void (*limit_action)(int); /* what SIGXFSZ did before */
 };
 
 /* Whether the file could be made; nothing is left of the attempt. */
