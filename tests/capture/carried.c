@@ -299,8 +299,12 @@ static void directory(void)
 	X(deleted_file)                                                                                      \
 	X(replaced_file)                                                                                     \
 	X(file_pages)                                                                                        \
-	X(file_read_only_again) X(name_with_newline) X(shared_file) X(no_access) X(patchwork) X(reservation) \
-	        X(wiped) X(descriptors) X(signals) X(attributes) X(undumpable) X(directory)
+	X(file_read_only_again)                                                                              \
+	X(name_with_newline)                                                                                 \
+	X(shared_file)                                                                                       \
+	X(no_access)                                                                                         \
+	X(patchwork) X(reservation) X(wiped) X(descriptors) X(signals) X(attributes) X(undumpable)           \
+	        X(directory)
 
 int main(int argc, char **argv)
 {

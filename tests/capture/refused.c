@@ -371,17 +371,19 @@ static bool vfork_memory(void)
 #define MODES(X)                                                                                             \
 	X(thread)                                                                                            \
 	X(child)                                                                                             \
-	X(zombie) X(pending) X(posix_timer) X(alarm_clock) X(profiling_timer) X(own_filter) X(other_user)    \
-	        X(other_root) X(user_namespace) X(session) X(group) X(shared_anonymous) X(memfd_mapping)     \
-	                X(sysv_memory) X(shared_deleted) X(huge_pages) X(watched) X(key) X(guard)            \
-	                        X(guard_only) X(loaders_place) X(aio) X(uring) X(a_pipe) X(fifo) X(listener) \
-	                                X(connected) X(unix_socket) X(epoll) X(event) X(timer_descriptor)    \
-	                                        X(signal_descriptor) X(inotify) X(memfd) X(pidfd)            \
-	                                                X(path_only) X(deleted) X(replaced) X(terminal)      \
-	                                                        X(locked) X(record_locked) X(own_proc)       \
-	                                                                X(namespace_descriptor)              \
-	                                                                        X(removed_cwd) X(tiles)      \
-	                                                                                X(vfork_memory)
+	X(zombie)                                                                                            \
+	X(pending)                                                                                           \
+	X(posix_timer)                                                                                       \
+	X(alarm_clock)                                                                                       \
+	X(profiling_timer) X(own_filter) X(other_user) X(other_root) X(user_namespace) X(session) X(group)   \
+	        X(shared_anonymous) X(memfd_mapping) X(sysv_memory) X(shared_deleted) X(huge_pages)          \
+	                X(watched) X(key) X(guard) X(guard_only) X(loaders_place) X(aio) X(uring) X(a_pipe)  \
+	                        X(fifo) X(listener) X(connected) X(unix_socket) X(epoll) X(event)            \
+	                                X(timer_descriptor) X(signal_descriptor) X(inotify) X(memfd)         \
+	                                        X(pidfd) X(path_only) X(deleted) X(replaced) X(terminal)     \
+	                                                X(locked) X(record_locked) X(own_proc)               \
+	                                                        X(namespace_descriptor) X(removed_cwd)       \
+	                                                                X(tiles) X(vfork_memory)
 
 int main(int argc, char **argv)
 {
