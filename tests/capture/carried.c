@@ -295,16 +295,10 @@ static void directory(void)
 	EXPECT(getcwd(name, sizeof(name)) && strcmp(strrchr(name, '/'), "/below") == 0);
 }
 
-#define MODES(X)                                                                                             \
-	X(deleted_file)                                                                                      \
-	X(replaced_file)                                                                                     \
-	X(file_pages)                                                                                        \
-	X(file_read_only_again)                                                                              \
-	X(name_with_newline)                                                                                 \
-	X(shared_file)                                                                                       \
-	X(no_access)                                                                                         \
-	X(patchwork) X(reservation) X(wiped) X(descriptors) X(signals) X(attributes) X(undumpable)           \
-	        X(directory)
+#define MODE(name)                                                                                           \
+	{                                                                                                    \
+#name, name                                                                                  \
+	}
 
 int main(int argc, char **argv)
 {
@@ -312,9 +306,10 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} modes[] = {
-#define X(name) {#name, name},
-	        MODES(X)
-#undef X
+	        MODE(deleted_file),      MODE(replaced_file), MODE(file_pages),  MODE(file_read_only_again),
+	        MODE(name_with_newline), MODE(shared_file),   MODE(no_access),   MODE(patchwork),
+	        MODE(reservation),       MODE(wiped),         MODE(descriptors), MODE(signals),
+	        MODE(attributes),        MODE(undumpable),    MODE(directory),
 	};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++) {

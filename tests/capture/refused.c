@@ -368,22 +368,10 @@ static bool vfork_memory(void)
 	return vfork() == 0; /* the child goes on to the marker */
 }
 
-#define MODES(X)                                                                                             \
-	X(thread)                                                                                            \
-	X(child)                                                                                             \
-	X(zombie)                                                                                            \
-	X(pending)                                                                                           \
-	X(posix_timer)                                                                                       \
-	X(alarm_clock)                                                                                       \
-	X(profiling_timer) X(own_filter) X(other_user) X(other_root) X(user_namespace) X(session) X(group)   \
-	        X(shared_anonymous) X(memfd_mapping) X(sysv_memory) X(shared_deleted) X(huge_pages)          \
-	                X(watched) X(key) X(guard) X(guard_only) X(loaders_place) X(aio) X(uring) X(a_pipe)  \
-	                        X(fifo) X(listener) X(connected) X(unix_socket) X(epoll) X(event)            \
-	                                X(timer_descriptor) X(signal_descriptor) X(inotify) X(memfd)         \
-	                                        X(pidfd) X(path_only) X(deleted) X(replaced) X(terminal)     \
-	                                                X(locked) X(record_locked) X(own_proc)               \
-	                                                        X(namespace_descriptor) X(removed_cwd)       \
-	                                                                X(tiles) X(vfork_memory)
+#define MODE(name)                                                                                           \
+	{                                                                                                    \
+#name, name                                                                                  \
+	}
 
 int main(int argc, char **argv)
 {
@@ -391,9 +379,54 @@ int main(int argc, char **argv)
 		const char *name;
 		bool (*enter)(void);
 	} modes[] = {
-#define X(name) {#name, name},
-	        MODES(X)
-#undef X
+	        MODE(thread),
+	        MODE(child),
+	        MODE(zombie),
+	        MODE(pending),
+	        MODE(posix_timer),
+	        MODE(alarm_clock),
+	        MODE(profiling_timer),
+	        MODE(own_filter),
+	        MODE(other_user),
+	        MODE(other_root),
+	        MODE(user_namespace),
+	        MODE(session),
+	        MODE(group),
+	        MODE(shared_anonymous),
+	        MODE(memfd_mapping),
+	        MODE(sysv_memory),
+	        MODE(shared_deleted),
+	        MODE(huge_pages),
+	        MODE(watched),
+	        MODE(key),
+	        MODE(guard),
+	        MODE(guard_only),
+	        MODE(loaders_place),
+	        MODE(aio),
+	        MODE(uring),
+	        MODE(a_pipe),
+	        MODE(fifo),
+	        MODE(listener),
+	        MODE(connected),
+	        MODE(unix_socket),
+	        MODE(epoll),
+	        MODE(event),
+	        MODE(timer_descriptor),
+	        MODE(signal_descriptor),
+	        MODE(inotify),
+	        MODE(memfd),
+	        MODE(pidfd),
+	        MODE(path_only),
+	        MODE(deleted),
+	        MODE(replaced),
+	        MODE(terminal),
+	        MODE(locked),
+	        MODE(record_locked),
+	        MODE(own_proc),
+	        MODE(namespace_descriptor),
+	        MODE(removed_cwd),
+	        MODE(tiles),
+	        MODE(vfork_memory),
 	};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++) {
