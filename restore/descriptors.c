@@ -54,9 +54,19 @@ static void restore_inherited(const struct snapimg_descriptor *record, int32_t c
 		place(record, copy);
 }
 
+/* ext4 keeps a directory's entries with the descriptor from the first read on; a place set before that is not
+ * one that it can be set back from (fs/ext4/dir.c, seen on Linux 6.18). */
+static void begin_directory(int descriptor)
+{
+	uint8_t entries[512];
+	sys(__NR_getdents64, descriptor, entries, sizeof entries);
+}
+
 static void restore_file(const struct snapimg_descriptor *record)
 {
 	int descriptor = file_open(record->file - 1, record->flags);
+	if ((record->flags & O_DIRECTORY) != 0)
+		begin_directory(descriptor);
 	/* Devices have no place to seek to. */
 	if (record->position != 0) {
 		long result = sys(__NR_lseek, descriptor, record->position, 0);

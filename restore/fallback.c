@@ -6,8 +6,6 @@
 
 void fallback_start(void)
 {
-	if (!loader.image_valid)
-		return; /* a damaged image names no program that could be trusted */
 	loader.options.fallback = false;
 	if (loader.area.start == 0)
 		arguments_stage();

@@ -2,7 +2,7 @@
 #ifndef RESTORE_FALLBACK_H
 #define RESTORE_FALLBACK_H
 
-/* Returns only when the program is not known (no valid image) or cannot be executed. */
+/* The image must be valid. Returns only when the program cannot be executed. */
 void fallback_start(void);
 
 #endif

@@ -80,7 +80,7 @@ const char *error_text(long result)
 	return at;
 }
 
-void print_parts(int descriptor, const char *const *parts)
+bool print_parts(int descriptor, const char *const *parts)
 {
 	enum { LINE = 2048 };
 	char line[LINE]; /* one write, so that lines of many restores at once stay whole */
@@ -95,9 +95,10 @@ void print_parts(int descriptor, const char *const *parts)
 	for (size_t done = 0; done < used;) {
 		long written = sys(__NR_write, descriptor, line + done, used - done);
 		if (written <= 0)
-			return;
+			return false;
 		done += (size_t)written;
 	}
+	return true;
 }
 
 /* "snaprun: " and the parts and a newline, cut to what a line can hold. */
@@ -121,7 +122,7 @@ void warn_parts(const char *const *parts)
 
 _Noreturn void die_parts(int status, const char *const *parts)
 {
-	if (loader.options.fallback) {
+	if (loader.options.fallback && loader.image_valid) { /* a damaged image names no program */
 		warn_parts(parts);
 		fallback_start(); /* returns only if it can't */
 		warn("--fallback: the program cannot be started either");

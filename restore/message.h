@@ -7,6 +7,7 @@
 #ifndef RESTORE_MESSAGE_H
 #define RESTORE_MESSAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { EXIT_REFUSED = 125, EXIT_UNREADABLE = 126, EXIT_NOT_FOUND = 127 };
@@ -20,7 +21,8 @@ const char *error_text(long result);
 
 _Noreturn void die_parts(int status, const char *const *parts);
 void warn_parts(const char *const *parts);
-void print_parts(int descriptor, const char *const *parts);
+/* False when not all could be written. */
+bool print_parts(int descriptor, const char *const *parts);
 
 /* die(EXIT_REFUSED, image, ": cut off at byte ", dec(n)): prints "snaprun: ..." and ends. */
 #define die(status, ...)       die_parts(status, (const char *const[]){__VA_ARGS__, (const char *)0})

@@ -55,18 +55,21 @@ static void option_verbose(const char *value)
 	loader.options.verbose = true;
 }
 
+static void finish(bool printed)
+{
+	sys(__NR_exit_group, printed ? 0 : EXIT_REFUSED);
+}
+
 static void option_help(const char *value)
 {
 	(void)value;
-	print(1, help);
-	sys(__NR_exit_group, 0);
+	finish(print(1, help));
 }
 
 static void option_version(const char *value)
 {
 	(void)value;
-	print(1, "snaprun " SNAP_VERSION "\n");
-	sys(__NR_exit_group, 0);
+	finish(print(1, "snaprun " SNAP_VERSION "\n"));
 }
 
 static const struct {

@@ -62,11 +62,9 @@ static void edit_xstate_size(void)
 static void edit_zone(void)
 {
 	struct snapimg_mapping *mapping = section(SNAPIMG_SECTION_MAPPINGS);
-	while (mapping->end < 0x600000000000ull || mapping->run_count != 0)
+	while (mapping->end < 0x600000000000ull)
 		mapping++;
-	uint64_t size = mapping->end - mapping->start;
 	mapping->start = 0x600000000000ull;
-	mapping->end = mapping->start + size;
 }
 
 static void edit_fixup(void)
