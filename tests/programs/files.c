@@ -57,7 +57,9 @@ int main(void)
 	CHECK(write(appending, "end", 3) == 3 &&
 	      (fcntl(appending, F_GETFL) & (O_APPEND | O_ACCMODE)) == (O_APPEND | O_WRONLY));
 	int check = open("appending", O_RDONLY);
-	CHECK(read(check, buffer, sizeof(buffer)) == 9 && memcmp(buffer, "start end", 9) == 0);
+	ssize_t length = read(check, buffer, sizeof(buffer)); /* "end" once more with each restore */
+	CHECK(length >= 9 && length % 3 == 0 && memcmp(buffer, "start end", 9) == 0);
+	CHECK(memcmp(buffer + length - 3, "end", 3) == 0);
 	CHECK(read(both, buffer, 1) == 1 && buffer[0] == 'd' && write(both, "X", 1) == 1);
 	CHECK(fcntl(both, F_GETFD) == FD_CLOEXEC && fcntl(reading, F_GETFD) == 0 &&
 	      fcntl(shared, F_GETFD) == 0);
