@@ -275,7 +275,12 @@ enum snapimg_error snapimg_check_extent(const struct snapimg *image, const struc
 		before = extent[-1].offset + extent[-1].stored_size;
 	if (!snapimg_is_zero(image->base + before, extent->offset - before))
 		return SNAPIMG_ERR_PADDING;
-	if (snapimg_checksum(image->base + extent->offset, extent->stored_size) != extent->checksum)
+	return snapimg_check_stored(extent, image->base + extent->offset);
+}
+
+enum snapimg_error snapimg_check_stored(const struct snapimg_extent *extent, const void *stored)
+{
+	if (snapimg_checksum(stored, extent->stored_size) != extent->checksum)
 		return SNAPIMG_ERR_EXTENT_CHECKSUM;
 	return SNAPIMG_OK;
 }

@@ -44,6 +44,10 @@ const char *snapimg_string(const struct snapimg *image, uint32_t offset);
 enum snapimg_error snapimg_check_extent(const struct snapimg *image, const struct snapimg_extent *extent)
         __attribute__((warn_unused_result));
 
+/* The same for stored bytes that the caller has read for itself. */
+enum snapimg_error snapimg_check_stored(const struct snapimg_extent *extent, const void *stored)
+        __attribute__((warn_unused_result));
+
 /* A section's text for messages ("mappings"); "?" for an unknown type. */
 const char *snapimg_section_name(uint32_t type);
 

@@ -1,4 +1,5 @@
-/* Maps the image file and has the reader check it. */
+/* Maps the image file and has the reader check it. Only the records are read through the mapping; the page
+ * data are read in larger pieces (fill.c). */
 #include <asm/errno.h>
 #include <asm/stat.h>
 #include <linux/fcntl.h>
@@ -31,8 +32,9 @@ static void image_guard_begin(void)
 	sys(__NR_rt_sigaction, SIGNAL_BUS, &action, &caller_bus_action, SIGNAL_SET_SIZE);
 }
 
-void image_guard_end(void)
+void image_close(void)
 {
+	sys(__NR_close, loader.image_descriptor);
 	sys(__NR_rt_sigaction, SIGNAL_BUS, &caller_bus_action, 0, SIGNAL_SET_SIZE);
 }
 
@@ -59,7 +61,7 @@ static const uint8_t *map_file(const char *path, uint64_t *ret_size)
 	             descriptor, 0);
 	if (result != (long)ZONE_IMAGE)
 		die(EXIT_UNREADABLE, path, ": cannot map the image: ", error_text(result));
-	sys(__NR_close, descriptor);
+	loader.image_descriptor = (int)descriptor;
 	return (const uint8_t *)ZONE_IMAGE;
 }
 

@@ -59,12 +59,13 @@ struct loader {
 	uint8_t random[16]; /* fresh from the kernel: AT_RANDOM */
 	uint32_t tid;
 	bool image_valid;
+	int image_descriptor; /* open until the pages are filled */
 };
 extern struct loader loader;
 
 void options_parse(void);       /* options.c: fills loader.options or ends */
 void image_open(void);          /* image.c: maps and checks the file */
-void image_guard_end(void);     /* image.c: puts SIGBUS back */
+void image_close(void);         /* image.c: when no page data are to be read any more */
 void machine_check(void);       /* machine.c: processor and vdso */
 void machine_park_vdso(void);   /* machine.c: out of the way of the program's mappings */
 void machine_place_vdso(void);  /* machine.c: to where the image had it */

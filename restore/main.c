@@ -82,11 +82,11 @@ _Noreturn void loader_main(uint64_t *stack)
 	tell_phase("mappings built");
 
 	fill_pages();
+	image_close();
 	tell_phase("pages filled");
 
 	arguments_settle();
 	descriptors_restore();
-	image_guard_end();
 	process_restore();
 	mappings_protect();
 	tell_phase("process restored");
