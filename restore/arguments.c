@@ -1,12 +1,13 @@
 /*
  * The resume area: what stays of a restore. Its first page is the code that
  * takes the loader away; behind it lie the register frame and the arguments
- * and environment as execve(2) would lay them out. It is built in the zone,
- * before the kernel's first stack (which holds the caller's strings) goes, and
- * moved to an address the kernel chooses once the program's mappings are in place.
+ * and environment as execve(2) would lay them out. It is built before the
+ * kernel's first stack, which holds the caller's strings, goes; at an address
+ * that the image leaves free, somewhere in the TiB above the loader's zone.
  */
 #include <linux/mman.h>
 
+#include "format/checksum.h"
 #include "loader.h"
 #include "memory.h"
 #include "message.h"
@@ -67,7 +68,21 @@ static struct strings fixed_arguments(const struct strings *recorded)
 	return fixed;
 }
 
-void arguments_stage(void)
+/* A free place, by chance, as the kernel chooses a stack's. AT_RANDOM is the program's, so only its checksum
+ * is used. */
+static uint64_t choose_place(uint64_t size)
+{
+	const uint64_t pages = (1ull << 40) / SNAPIMG_PAGE_SIZE;
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	uint64_t chance = snapimg_checksum(loader.random, sizeof loader.random) % pages;
+	uint64_t place = ZONE_END + chance * SNAPIMG_PAGE_SIZE;
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
+		if (mapping[i].start < place + size && mapping[i].end > place)
+			place = mapping[i].end;
+	return place;
+}
+
+void arguments_keep(void)
 {
 	struct strings recorded = from_section(SNAPIMG_SECTION_ARGUMENTS);
 	struct strings fixed = loader.options.arguments_given ? fixed_arguments(&recorded) : recorded;
@@ -89,7 +104,7 @@ void arguments_stage(void)
 	area->strings_end = area->environment_strings + environment.size;
 	uint64_t image_name_size = strlen(loader.options.image) + 1;
 	area->size = page_ceil(area->strings_end + image_name_size);
-	area->start = ZONE_ARGUMENTS;
+	area->start = choose_place(area->size);
 	long result = sys(__NR_mmap, area->start, area->size, PROT_READ | PROT_WRITE,
 	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1, 0);
 	if (result != (long)area->start)
@@ -105,29 +120,4 @@ void arguments_stage(void)
 	/* What later messages need of the kernel's stack. */
 	memcpy(at, loader.options.image, image_name_size);
 	loader.options.image = at;
-}
-
-static void rebase(uint64_t vector, uint64_t count, uint64_t distance)
-{
-	uint64_t *slot = (uint64_t *)vector;
-	for (uint64_t i = 0; i < count; i++)
-		slot[i] += distance;
-}
-
-void arguments_settle(void)
-{
-	struct resume_area *area = &loader.area;
-	long place =
-	        sys(__NR_mmap, 0, area->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (place < 0)
-		die(EXIT_REFUSED, "no address space for the arguments: ", error_text(place));
-	long result =
-	        sys(__NR_mremap, area->start, area->size, area->size, MREMAP_MAYMOVE | MREMAP_FIXED, place);
-	if (result != place)
-		die(EXIT_REFUSED, "cannot place the arguments: ", error_text(result));
-	uint64_t distance = (uint64_t)place - area->start;
-	area->start = (uint64_t)place;
-	loader.options.image += distance;
-	rebase(area->start + area->argv, area->argc, distance);
-	rebase(area->start + area->envp, area->envc, distance);
 }

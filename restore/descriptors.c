@@ -5,18 +5,41 @@
  */
 #include <asm/errno.h>
 #include <linux/fcntl.h>
+#include <linux/mman.h>
 
 #include "loader.h"
 #include "message.h"
 #include "syscall_x86_64.h"
+#include "zone.h"
 
-enum { DESCRIPTORS_MAX = 65536, NOT_SAVED = -1, SOURCE_CLOSED = -2 };
+enum { NOT_SAVED = -1, SOURCE_CLOSED = -2 };
 
-static int32_t saved[DESCRIPTORS_MAX]; /* by record: where an inherited descriptor waits for its turn */
+/* By record: where an inherited descriptor waits for its turn. NULL when none has to. */
+static int32_t *saved;
 
 static _Noreturn void die_descriptor(const struct snapimg_descriptor *record, const char *what, long result)
 {
 	die(EXIT_REFUSED, "descriptor ", dec((uint64_t)record->number), ": ", what, ": ", error_text(result));
+}
+
+static bool changes_number(const struct snapimg_descriptor *record)
+{
+	return record->kind == SNAPIMG_DESCRIPTOR_INHERIT && record->source != record->number;
+}
+
+/* Memory for `saved`, if any record needs it: it lies in the zone and goes with it. */
+static void make_room(const struct snapimg_descriptor *record, uint32_t count)
+{
+	bool needed = false;
+	for (uint32_t i = 0; i < count; i++)
+		needed = needed || changes_number(&record[i]);
+	if (!needed)
+		return;
+	long result = sys(__NR_mmap, ZONE_DESCRIPTORS, count * sizeof *saved, PROT_READ | PROT_WRITE,
+	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	if (result != (long)ZONE_DESCRIPTORS)
+		die(EXIT_REFUSED, "no memory for the descriptors: ", error_text(result));
+	saved = (int32_t *)ZONE_DESCRIPTORS;
 }
 
 /* Inherited descriptors that change their number step aside first, or another record might take the place of
@@ -24,9 +47,10 @@ static _Noreturn void die_descriptor(const struct snapimg_descriptor *record, co
 static void save_inherited(const struct snapimg_descriptor *record, uint32_t count)
 {
 	uint64_t above = (uint64_t)record[count - 1].number + 1;
-	for (uint32_t i = 0; i < count; i++) {
+	make_room(record, count);
+	for (uint32_t i = 0; saved != NULL && i < count; i++) {
 		saved[i] = NOT_SAVED;
-		if (record[i].kind != SNAPIMG_DESCRIPTOR_INHERIT || record[i].source == record[i].number)
+		if (!changes_number(&record[i]))
 			continue;
 		long copy = sys(__NR_fcntl, record[i].source, F_DUPFD_CLOEXEC, above);
 		if (copy < 0 && copy != -EBADF)
@@ -95,6 +119,9 @@ static void restore_one(const struct snapimg_descriptor *record, int32_t copy)
 	}
 	if (result < 0)
 		die_descriptor(record, "cannot duplicate", result);
+	/* What came through exec is not closed by it. */
+	if (record->kind == SNAPIMG_DESCRIPTOR_INHERIT && copy == NOT_SAVED && record->close_on_exec == 0)
+		return;
 	sys(__NR_fcntl, record->number, F_SETFD, record->close_on_exec != 0 ? FD_CLOEXEC : 0);
 }
 
@@ -104,9 +131,7 @@ void descriptors_restore(void)
 	uint32_t count = snapimg_descriptor_count(&loader.image);
 	if (count == 0)
 		return;
-	if (count > DESCRIPTORS_MAX)
-		die(EXIT_REFUSED, loader.options.image, ": more than 65536 open files");
 	save_inherited(record, count);
 	for (uint32_t i = 0; i < count; i++)
-		restore_one(&record[i], saved[i]);
+		restore_one(&record[i], saved != NULL ? saved[i] : NOT_SAVED);
 }

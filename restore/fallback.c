@@ -8,7 +8,7 @@ void fallback_start(void)
 {
 	loader.options.fallback = false;
 	if (loader.area.start == 0)
-		arguments_stage();
+		arguments_keep();
 	const struct snapimg_process *process = snapimg_get_process(&loader.image);
 	const char *path = snapimg_string(&loader.image, process->executable);
 	long result = sys(__NR_execve, path, loader.area.start + loader.area.argv,

@@ -10,7 +10,7 @@
 
 enum { FILES_MAX = 65536, TYPE_MASK = 0170000 };
 
-static uint8_t checked[FILES_MAX]; /* once a file, however many mappings it has */
+static uint8_t checked[FILES_MAX / 8]; /* once a file, however many mappings it has */
 
 /* Size, modification time and inode: as good as the content for a file that stayed where it was. */
 static bool same_stamp(const struct snapimg_file *file, const struct stat *status)
@@ -60,10 +60,11 @@ int file_open(uint32_t index, uint32_t flags)
 	if (descriptor < 0)
 		die(EXIT_REFUSED, path, ": cannot open a file that the image needs: ", error_text(descriptor),
 		    ": put it back, or freeze the program again");
-	if (index >= FILES_MAX || !checked[index]) {
+	uint8_t bit = (uint8_t)(1u << index % 8);
+	if (index >= FILES_MAX || (checked[index / 8] & bit) == 0) {
 		check_identity(file, path, (int)descriptor);
 		if (index < FILES_MAX)
-			checked[index] = 1;
+			checked[index / 8] |= bit;
 	}
 	return (int)descriptor;
 }

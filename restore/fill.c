@@ -63,22 +63,6 @@ static void populate(const struct snapimg_run *run)
 		    error_text(result));
 }
 
-static void read_stored(uint8_t *to, const struct snapimg_extent *extent)
-{
-	for (uint64_t done = 0; done < extent->stored_size;) {
-		long got = sys(__NR_pread64, loader.image_descriptor, to + done, extent->stored_size - done,
-		               extent->offset + done);
-		if (got == -EINTR)
-			continue;
-		if (got < 0)
-			die(EXIT_UNREADABLE, loader.options.image,
-			    ": cannot read the image: ", error_text(got));
-		if (got == 0)
-			damaged(extent, SNAPIMG_ERR_TRUNCATED);
-		done += (uint64_t)got;
-	}
-}
-
 /* The slow way, through the mapping: zeros, and where the kernel does not make the copy (a seccomp filter of
  * the caller's, or no memory, which populate() tells). */
 static void copy_runs(const struct snapimg_extent *extent, const struct snapimg_run *run,
@@ -118,7 +102,8 @@ static void scatter(const struct snapimg_extent *extent, const struct snapimg_ru
 static void fill_extent(struct worker *worker, const struct snapimg_extent *extent)
 {
 	const uint8_t *bytes = worker->stored;
-	read_stored(worker->stored, extent);
+	if (!image_read(worker->stored, extent->stored_size, extent->offset))
+		damaged(extent, SNAPIMG_ERR_TRUNCATED);
 	enum snapimg_error error = snapimg_check_stored(extent, worker->stored);
 	if (error != SNAPIMG_OK)
 		damaged(extent, error);
@@ -254,5 +239,4 @@ void fill_pages(void)
 	for (uint32_t i = 1; i < fill.worker_count; i++)
 		if (tid[i] != 0)
 			join(&fill.worker[i], tid[i]);
-	sys(__NR_munmap, ZONE_WORKERS, fill.worker_count * each);
 }

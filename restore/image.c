@@ -1,5 +1,10 @@
-/* Maps the image file and has the reader check it. Only the records are read through the mapping; the page
- * data are read in larger pieces (fill.c). */
+/*
+ * Reads the image's records and has the reader check them. The image gets the
+ * address space of the whole file, but only the header and the records are read
+ * into it; the page data are read extent by extent (fill.c). Nothing is mapped
+ * from the file, so what happens to it meanwhile changes nothing that was
+ * checked.
+ */
 #include <asm/errno.h>
 #include <asm/stat.h>
 #include <linux/fcntl.h>
@@ -8,38 +13,10 @@
 #include "loader.h"
 #include "memory.h"
 #include "message.h"
-#include "signals_x86_64.h"
 #include "syscall_x86_64.h"
 #include "zone.h"
 
-static struct kernel_sigaction caller_bus_action;
-
-/* The file is mapped, so a file that somebody cuts short meanwhile shows as SIGBUS. */
-static void on_bus_error(void)
-{
-	loader.options.fallback = false; /* not from inside a handler */
-	die(EXIT_REFUSED, loader.options.image, ": a file became shorter while it was read: try again");
-}
-
-static void image_guard_begin(void)
-{
-	/* The handler ends the process, so it needs no restorer to come back through. */
-	struct kernel_sigaction action = {
-	        .handler = (uint64_t)on_bus_error,
-	        .flags = SIGNAL_FLAG_RESTORER,
-	        .restorer = (uint64_t)on_bus_error,
-	};
-	sys(__NR_rt_sigaction, SIGNAL_BUS, &action, &caller_bus_action, SIGNAL_SET_SIZE);
-}
-
-void image_close(void)
-{
-	sys(__NR_close, loader.image_descriptor);
-	sys(__NR_rt_sigaction, SIGNAL_BUS, &caller_bus_action, 0, SIGNAL_SET_SIZE);
-}
-
-/* Opens and maps the file; *ret_size is its length. */
-static const uint8_t *map_file(const char *path, uint64_t *ret_size)
+static uint64_t open_file(const char *path)
 {
 	long descriptor = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (descriptor < 0)
@@ -51,30 +28,58 @@ static const uint8_t *map_file(const char *path, uint64_t *ret_size)
 		die(EXIT_UNREADABLE, path, ": cannot look at the image: ", error_text(result));
 	if ((status.st_mode & 0170000u) != 0100000u)
 		die(EXIT_UNREADABLE, path, ": not a regular file: an image is one");
-	*ret_size = (uint64_t)status.st_size;
-	if (*ret_size == 0)
+	if (status.st_size == 0)
 		die(EXIT_REFUSED, path, ": ", snapimg_strerror(SNAPIMG_ERR_EMPTY),
 		    ": freeze the program again");
-	if (*ret_size > ZONE_END - ZONE_IMAGE)
+	if ((uint64_t)status.st_size > ZONE_END - ZONE_IMAGE)
 		die(EXIT_REFUSED, path, ": the image is larger than the loader can map");
-	result = sys(__NR_mmap, ZONE_IMAGE, *ret_size, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE,
-	             descriptor, 0);
-	if (result != (long)ZONE_IMAGE)
-		die(EXIT_UNREADABLE, path, ": cannot map the image: ", error_text(result));
 	loader.image_descriptor = (int)descriptor;
-	return (const uint8_t *)ZONE_IMAGE;
+	return (uint64_t)status.st_size;
 }
 
-/* Brings the header and the records into memory in two calls instead of a fault a page. Only advice:
- * everything in the header is still unchecked here. */
-static void populate_metadata(const uint8_t *base, uint64_t size)
+bool image_read(void *to, uint64_t size, uint64_t offset)
 {
-	if (size < SNAPIMG_HEADER_AREA)
-		return;
-	const struct snapimg_header *header = (const void *)base;
-	uint64_t start = page_floor(header->metadata_offset);
-	if (start < size)
-		sys(__NR_madvise, base + start, size - start, MADV_POPULATE_READ);
+	for (uint64_t done = 0; done < size;) {
+		long got = sys(__NR_pread64, loader.image_descriptor, (uint8_t *)to + done, size - done,
+		               offset + done);
+		if (got == -EINTR)
+			continue;
+		if (got < 0)
+			die(EXIT_UNREADABLE, loader.options.image,
+			    ": cannot read the image: ", error_text(got));
+		if (got == 0)
+			return false;
+		done += (uint64_t)got;
+	}
+	return true;
+}
+
+void image_close(void)
+{
+	sys(__NR_close, loader.image_descriptor);
+}
+
+static void read_part(uint64_t start, uint64_t end)
+{
+	uint64_t first = page_floor(ZONE_IMAGE + start);
+	sys(__NR_madvise, first, ZONE_IMAGE + end - first, MADV_POPULATE_WRITE);
+	if (!image_read((void *)(ZONE_IMAGE + start), end - start, start))
+		die(EXIT_REFUSED, loader.options.image, ": ", snapimg_strerror(SNAPIMG_ERR_TRUNCATED),
+		    ": it became shorter while it was read: try again");
+}
+
+/* The header and what it says are the records; all numbers are still unchecked, and the rest stays zero. */
+static const uint8_t *read_records(uint64_t size)
+{
+	long result = sys(__NR_mmap, ZONE_IMAGE, size, PROT_READ | PROT_WRITE,
+	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	if (result != (long)ZONE_IMAGE)
+		die(EXIT_REFUSED, loader.options.image, ": no memory for the image: ", error_text(result));
+	const struct snapimg_header *header = (const void *)ZONE_IMAGE;
+	read_part(0, size < SNAPIMG_HEADER_AREA ? size : SNAPIMG_HEADER_AREA);
+	if (header->metadata_offset >= SNAPIMG_HEADER_AREA && header->metadata_offset < size)
+		read_part(header->metadata_offset, size);
+	return (const uint8_t *)ZONE_IMAGE;
 }
 
 static const char *advice_for(enum snapimg_error error)
@@ -97,11 +102,8 @@ static const char *advice_for(enum snapimg_error error)
 void image_open(void)
 {
 	const char *path = loader.options.image;
-	uint64_t size;
-	image_guard_begin();
-	const uint8_t *base = map_file(path, &size);
-	populate_metadata(base, size);
-	enum snapimg_error error = snapimg_open(base, size, &loader.image);
+	uint64_t size = open_file(path);
+	enum snapimg_error error = snapimg_open(read_records(size), size, &loader.image);
 	if (error != SNAPIMG_OK) {
 		const char *where = loader.image.failed_section == 0 ? "" : " in section ";
 		const char *name = loader.image.failed_section == 0

@@ -33,9 +33,9 @@ struct kernel_stack {
 };
 
 /* What stays when the loader has gone: the code that takes it away, the register frame, and the
- * arguments and environment. Built in the zone, moved to a free address at the end. */
+ * arguments and environment. */
 struct resume_area {
-	uint64_t start, size; /* where it is now; whole pages */
+	uint64_t start, size; /* whole pages */
 	uint64_t argc;
 	uint64_t envc;
 	uint64_t frame;      /* offsets from start: the signal frame's ucontext, 64-aligned */
@@ -67,10 +67,8 @@ void options_parse(void);       /* options.c: fills loader.options or ends */
 void image_open(void);          /* image.c: maps and checks the file */
 void image_close(void);         /* image.c: when no page data are to be read any more */
 void machine_check(void);       /* machine.c: processor and vdso */
-void machine_park_vdso(void);   /* machine.c: out of the way of the program's mappings */
 void machine_place_vdso(void);  /* machine.c: to where the image had it */
-void arguments_stage(void);     /* arguments.c: the resume area, in the zone */
-void arguments_settle(void);    /* arguments.c: moves it to its last address */
+void arguments_keep(void);      /* arguments.c: the resume area */
 void mappings_build(void);      /* mappings.c */
 void mappings_protect(void);    /* mappings.c: final protections and advice */
 void fill_pages(void);          /* fill.c: decodes on all processors */
@@ -80,6 +78,13 @@ void process_restore(void);     /* process.c: cwd, umask, signal actions, mm, na
 bool process_can_write(uint64_t address, uint64_t size);
 _Noreturn void resume(void); /* resume_x86_64.c: thread state, callbacks, jump */
 
+/* image.c: false when the file ends before all was read. */
+bool image_read(void *to, uint64_t size, uint64_t offset);
+/* machine.c: where the image has the kernel's pages; empty if it has none. */
+struct range {
+	uint64_t start, end;
+};
+struct range machine_kernel_pages(void);
 /* files.c: opens a file of the image for reading or as `flags` say and, the first time, checks that
  * it is the recorded one. Returns the descriptor. */
 int file_open(uint32_t index, uint32_t flags);

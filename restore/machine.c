@@ -126,19 +126,30 @@ static void move_kernel_pages(uint64_t from_vdso, uint64_t to_vdso, struct kerne
 	}
 }
 
+struct range machine_kernel_pages(void)
+{
+	struct kernel_pages pages = find_kernel_pages();
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image) + pages.first;
+	if (pages.vdso_start == 0)
+		return (struct range){0};
+	return (struct range){mapping[0].start, mapping[pages.count - 1].end};
+}
+
 /* Far enough inside its part of the zone for the vvar pages before it. */
 #define PARKED_VDSO (ZONE_VDSO + 0x10000000ull)
 
-void machine_park_vdso(void)
-{
-	struct kernel_pages pages = find_kernel_pages();
-	if (pages.vdso_start != 0)
-		move_kernel_pages(loader.stack.vdso, PARKED_VDSO, pages);
-}
-
+/* Straight to its place, unless that overlaps where it is now. */
 void machine_place_vdso(void)
 {
 	struct kernel_pages pages = find_kernel_pages();
-	if (pages.vdso_start != 0)
-		move_kernel_pages(PARKED_VDSO, pages.vdso_start, pages);
+	struct range wanted = machine_kernel_pages();
+	uint64_t from = loader.stack.vdso;
+	uint64_t distance = from > pages.vdso_start ? from - pages.vdso_start : pages.vdso_start - from;
+	if (pages.vdso_start == 0 || distance == 0)
+		return;
+	if (distance < wanted.end - wanted.start) {
+		move_kernel_pages(from, PARKED_VDSO, pages);
+		from = PARKED_VDSO;
+	}
+	move_kernel_pages(from, pages.vdso_start, pages);
 }

@@ -1,11 +1,11 @@
 /*
  * snaprun becomes the program that an image holds. In order:
  *
- *   1. look     map the image and have the reader check it; check the machine
- *   2. clear    keep what the caller gave (arguments, environment), park the
- *               vdso, unmap everything else
+ *   1. look     read the image's records and have them checked; check the machine
+ *   2. clear    keep what the caller gave (arguments, environment), put the
+ *               vdso in its place, unmap everything else
  *   3. build    the mappings, then their pages, decoded on all processors
- *   4. finish   protections, vdso, open files, what belongs to the process
+ *   4. finish   open files, what belongs to the process, protections
  *   5. become   the thread's kernel state, the program's callbacks, registers
  *
  * Nothing of the program has run before the last line of 5; every failure up
@@ -13,6 +13,7 @@
  */
 #include <asm/prctl.h>
 #include <linux/auxvec.h>
+#include <linux/mman.h>
 
 #include "loader.h"
 #include "memory.h"
@@ -47,6 +48,16 @@ static void give_thread_block(void)
 	sys(__NR_arch_prctl, ARCH_SET_FS, block);
 }
 
+extern const uint8_t __executable_start[], __bss_start[], _end[]; /* of the linker */
+
+/* The loader's own code and data, in two calls instead of a fault each few pages. */
+static void populate_self(void)
+{
+	uint64_t code = page_floor((uint64_t)__executable_start), data = page_floor((uint64_t)__bss_start);
+	sys(__NR_madvise, code, data - code, MADV_POPULATE_READ);
+	sys(__NR_madvise, data, page_ceil((uint64_t)_end) - data, MADV_POPULATE_WRITE);
+}
+
 /* -v: how long each phase took. */
 static void tell_phase(const char *phase)
 {
@@ -65,6 +76,7 @@ static void tell_phase(const char *phase)
 
 _Noreturn void loader_main(uint64_t *stack)
 {
+	populate_self();
 	read_kernel_stack(stack);
 	give_thread_block();
 	loader.tid = (uint32_t)sys(__NR_gettid);
@@ -75,17 +87,15 @@ _Noreturn void loader_main(uint64_t *stack)
 	machine_check();
 	tell_phase("image and machine checked");
 
-	arguments_stage();
-	machine_park_vdso();
-	mappings_build();
+	arguments_keep();
 	machine_place_vdso();
+	mappings_build();
 	tell_phase("mappings built");
 
 	fill_pages();
 	image_close();
 	tell_phase("pages filled");
 
-	arguments_settle();
 	descriptors_restore();
 	process_restore();
 	mappings_protect();

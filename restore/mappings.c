@@ -111,11 +111,30 @@ static void check_zone(const struct snapimg_mapping *mapping)
 		    ", where the kernel allows none (vm.mmap_min_addr)");
 }
 
-/* Every mapping this process still has outside the zone: the kernel's first stack, mostly. */
+/* Every mapping that this process still has: the kernel's first stack, mostly. What is kept lies in three
+ * ranges. */
 static void unmap_rest(void)
 {
-	sys(__NR_munmap, USER_START, ZONE_START - USER_START);
-	sys(__NR_munmap, ZONE_END, USER_END - ZONE_END);
+	struct range kept[] = {
+	        {ZONE_START, ZONE_END},
+	        {loader.area.start, loader.area.start + loader.area.size},
+	        machine_kernel_pages(),
+	};
+	enum { KEPT = sizeof kept / sizeof kept[0] };
+	uint64_t from = USER_START;
+	for (unsigned done = 0; done < KEPT; done++) {
+		struct range *lowest = &kept[done];
+		for (unsigned i = done + 1; i < KEPT; i++)
+			if (kept[i].start < lowest->start)
+				lowest = &kept[i];
+		struct range next = *lowest;
+		*lowest = kept[done];
+		if (next.start > from)
+			sys(__NR_munmap, from, next.start - from);
+		if (next.end > from)
+			from = next.end;
+	}
+	sys(__NR_munmap, from, USER_END - from);
 }
 
 void mappings_build(void)

@@ -12,10 +12,10 @@
 #define ZONE_START 0x600000000000ull
 #define ZONE_END   0x610000000000ull
 
-#define ZONE_VDSO      0x601000000000ull /* the kernel's vvar and vdso, parked */
-#define ZONE_ARGUMENTS 0x602000000000ull /* the resume area until it moves to its last place */
-#define ZONE_WORKERS   0x603000000000ull /* decoder workspaces and stacks */
-#define ZONE_IMAGE     0x604000000000ull /* the image file; up to the end of the zone: 768 GiB */
+#define ZONE_VDSO        0x601000000000ull /* the kernel's vvar and vdso, where they must step aside */
+#define ZONE_DESCRIPTORS 0x602000000000ull /* see descriptors.c */
+#define ZONE_WORKERS     0x603000000000ull /* decoder workspaces and stacks */
+#define ZONE_IMAGE       0x604000000000ull /* the image's bytes; up to the end of the zone: 768 GiB */
 
 #define USER_START 0x10000ull
 #define USER_END   0x7ffffffff000ull /* TASK_SIZE with four-level page tables */
