@@ -17,7 +17,7 @@ struct run {
 	pid_t root;        /* the process that PROG was started in */
 	int launch_report; /* what its child has to say before it is PROG; see launch.h */
 	bool filter_set_no_new_privs;
-	bool selected;      /* a process that the point applies to was seen: see --in */
+	bool selected; /* a process that the point applies to was seen: see --in */
 	bool root_ended;
 	int root_end; /* wait status */
 	bool reached; /* the image is written */
