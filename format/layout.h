@@ -31,6 +31,7 @@ enum {
 	SNAPIMG_BUILD_ID_MAX = 32,
 	SNAPIMG_COMM_SIZE = 16, /* TASK_COMM_LEN of the kernel */
 	SNAPIMG_DIGEST_SIZE = 16,
+	SNAPIMG_BOOT_ID_SIZE = 16,        /* a UUID */
 	SNAPIMG_AUXV_MAX = 64,            /* entries; the kernel's own saved_auxv is smaller */
 	SNAPIMG_DESCRIPTOR_MAX = 1 << 20, /* numbers are below it */
 	SNAPIMG_XSTATE_MIN = 576,         /* XSAVE: the legacy area and the XSTATE header */
@@ -137,8 +138,10 @@ struct snapimg_machine {
 	uint32_t vdso_size;                       /* bytes; 0: no vdso */
 	uint64_t vdso_checksum;                   /* XXH3-64 of the vdso's bytes */
 	uint64_t task_size;                       /* first address past the user's */
+	uint8_t boot_id[SNAPIMG_BOOT_ID_SIZE]; /* the text of the kernel's boot id as bytes; zeros: unknown.
+	                                          In the same boot all of the above is the same too */
 };
-static_assert(sizeof(struct snapimg_machine) == 80, "machine layout");
+static_assert(sizeof(struct snapimg_machine) == 96, "machine layout");
 
 enum snapimg_process_flag {
 	SNAPIMG_PROCESS_RESUME_MAIN = 1,  /* as main(argc, argv, envp): the loader sets the three registers */

@@ -3,11 +3,10 @@
  * takes the loader away; behind it lie the register frame and the arguments
  * and environment as execve(2) would lay them out. It is built before the
  * kernel's first stack, which holds the caller's strings, goes; at an address
- * that the image leaves free, somewhere in the TiB above the loader's zone.
+ * that the image leaves free.
  */
 #include <linux/mman.h>
 
-#include "format/checksum.h"
 #include "loader.h"
 #include "memory.h"
 #include "message.h"
@@ -68,18 +67,37 @@ static struct strings fixed_arguments(const struct strings *recorded)
 	return fixed;
 }
 
-/* A free place, by chance, as the kernel chooses a stack's. AT_RANDOM is the program's, so only its checksum
- * is used. */
-static uint64_t choose_place(uint64_t size)
+/* The first free place above the program's stack: page tables that the stack has anyway, so nothing more to
+ * touch. 0: none. */
+static uint64_t place_above_stack(uint64_t size)
 {
-	const uint64_t pages = (1ull << 40) / SNAPIMG_PAGE_SIZE;
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
-	uint64_t chance = snapimg_checksum(loader.random, sizeof loader.random) % pages;
-	uint64_t place = ZONE_END + chance * SNAPIMG_PAGE_SIZE;
+	uint64_t place = 0;
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
+		if (mapping[i].kind == SNAPIMG_MAPPING_STACK)
+			place = mapping[i].end;
+		else if (place != 0 && mapping[i].start < place + size)
+			place = mapping[i].end;
+	}
+	return place != 0 && place + size <= USER_END ? place : 0;
+}
+
+/* Where nothing lies above the zone: for images without a stack there, and when this process's own stack,
+ * which is still needed, lies in the first place. */
+static uint64_t place_above_zone(uint64_t size)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	uint64_t place = ZONE_END;
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
 		if (mapping[i].start < place + size && mapping[i].end > place)
 			place = mapping[i].end;
 	return place;
+}
+
+static long map_area(uint64_t place, uint64_t size)
+{
+	return sys(__NR_mmap, place, size, PROT_READ | PROT_WRITE,
+	           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1, 0);
 }
 
 void arguments_keep(void)
@@ -104,11 +122,13 @@ void arguments_keep(void)
 	area->strings_end = area->environment_strings + environment.size;
 	uint64_t image_name_size = strlen(loader.options.image) + 1;
 	area->size = page_ceil(area->strings_end + image_name_size);
-	area->start = choose_place(area->size);
-	long result = sys(__NR_mmap, area->start, area->size, PROT_READ | PROT_WRITE,
-	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1, 0);
-	if (result != (long)area->start)
-		die(EXIT_REFUSED, "no memory for the arguments: ", error_text(result));
+	area->start = place_above_stack(area->size);
+	if (area->start == 0 || map_area(area->start, area->size) != (long)area->start) {
+		area->start = place_above_zone(area->size);
+		long result = map_area(area->start, area->size);
+		if (result != (long)area->start)
+			die(EXIT_REFUSED, "no memory for the arguments: ", error_text(result));
+	}
 
 	char *at = (char *)area->start + area->argument_strings;
 	char **slot = (char **)(area->start + area->argv);

@@ -101,15 +101,19 @@ static void scatter(const struct snapimg_extent *extent, const struct snapimg_ru
 
 static void fill_extent(struct worker *worker, const struct snapimg_extent *extent)
 {
-	const uint8_t *bytes = worker->stored;
-	if (!image_read(worker->stored, extent->stored_size, extent->offset))
-		damaged(extent, SNAPIMG_ERR_TRUNCATED);
-	enum snapimg_error error = snapimg_check_stored(extent, worker->stored);
+	const uint8_t *stored = image_stored(extent);
+	if (stored == NULL) {
+		stored = worker->stored;
+		if (!image_read(worker->stored, extent->stored_size, extent->offset))
+			damaged(extent, SNAPIMG_ERR_TRUNCATED);
+	}
+	const uint8_t *bytes = stored;
+	enum snapimg_error error = snapimg_check_stored(extent, stored);
 	if (error != SNAPIMG_OK)
 		damaged(extent, error);
 	if (extent->kind == SNAPIMG_EXTENT_ZSTD) {
 		bytes = worker->pages;
-		if (!decoder_decode(worker->decoder, worker->pages, extent->raw_size, worker->stored,
+		if (!decoder_decode(worker->decoder, worker->pages, extent->raw_size, stored,
 		                    extent->stored_size))
 			damaged(extent, SNAPIMG_ERR_EXTENT_FRAME);
 	}
@@ -164,7 +168,7 @@ static struct needs measure(void)
 	struct needs needs = {0};
 	for (uint32_t i = 0; i < snapimg_extent_count(&loader.image); i++) {
 		needs.raw_bytes += extent[i].raw_size;
-		if (extent[i].stored_size > needs.stored)
+		if (image_stored(&extent[i]) == NULL && extent[i].stored_size > needs.stored)
 			needs.stored = extent[i].stored_size;
 		if (extent[i].kind == SNAPIMG_EXTENT_ZSTD && extent[i].raw_size > needs.pages)
 			needs.pages = extent[i].raw_size;

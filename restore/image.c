@@ -16,6 +16,8 @@
 #include "syscall_x86_64.h"
 #include "zone.h"
 
+enum { SMALL_IMAGE = 64 << 10 }; /* read as a whole at once; not less than SNAPIMG_HEADER_AREA */
+
 static uint64_t open_file(const char *path)
 {
 	long descriptor = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -68,6 +70,11 @@ static void read_part(uint64_t start, uint64_t end)
 		    ": it became shorter while it was read: try again");
 }
 
+const uint8_t *image_stored(const struct snapimg_extent *extent)
+{
+	return loader.image.size <= SMALL_IMAGE ? loader.image.base + extent->offset : NULL;
+}
+
 /* The header and what it says are the records; all numbers are still unchecked, and the rest stays zero. */
 static const uint8_t *read_records(uint64_t size)
 {
@@ -76,7 +83,11 @@ static const uint8_t *read_records(uint64_t size)
 	if (result != (long)ZONE_IMAGE)
 		die(EXIT_REFUSED, loader.options.image, ": no memory for the image: ", error_text(result));
 	const struct snapimg_header *header = (const void *)ZONE_IMAGE;
-	read_part(0, size < SNAPIMG_HEADER_AREA ? size : SNAPIMG_HEADER_AREA);
+	if (size <= SMALL_IMAGE) {
+		read_part(0, size);
+		return (const uint8_t *)ZONE_IMAGE;
+	}
+	read_part(0, SNAPIMG_HEADER_AREA);
 	if (header->metadata_offset >= SNAPIMG_HEADER_AREA && header->metadata_offset < size)
 		read_part(header->metadata_offset, size);
 	return (const uint8_t *)ZONE_IMAGE;

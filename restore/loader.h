@@ -80,6 +80,8 @@ _Noreturn void resume(void); /* resume_x86_64.c: thread state, callbacks, jump *
 
 /* image.c: false when the file ends before all was read. */
 bool image_read(void *to, uint64_t size, uint64_t offset);
+/* image.c: the extent's stored bytes where they have been read already, else NULL. */
+const uint8_t *image_stored(const struct snapimg_extent *extent);
 /* machine.c: where the image has the kernel's pages; empty if it has none. */
 struct range {
 	uint64_t start, end;

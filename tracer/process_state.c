@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "caller.h"
+#include "format/bootid.h"
 #include "format/cpu.h"
 #include "tracee_memory.h"
 
@@ -282,6 +283,20 @@ static enum status read_texts(const struct subject *subject, struct process_stat
 	return STATUS_OK;
 }
 
+/* Left zero where /proc doesn't tell it. */
+static void read_boot_id(uint8_t boot_id[SNAPIMG_BOOT_ID_SIZE])
+{
+	uint8_t found[SNAPIMG_BOOT_ID_SIZE] = {0};
+	char text[64];
+	FILE *file = fopen(SNAPIMG_BOOT_ID_PATH, "re");
+	size_t size = file ? fread(text, 1, sizeof(text), file) : 0;
+
+	if (file)
+		fclose(file);
+	if (snapimg_boot_id(text, size, found))
+		memcpy(boot_id, found, sizeof(found));
+}
+
 enum status process_state_read(const struct subject *subject, const struct helper *helper,
                                struct process_state *state)
 {
@@ -294,6 +309,7 @@ enum status process_state_read(const struct subject *subject, const struct helpe
 	    (status = read_robust_list(subject->pid, &state->thread)) || (status = read_prctl(helper, state)))
 		return status;
 	snapimg_cpu_read(state->machine.cpu_features);
+	read_boot_id(state->machine.boot_id);
 	state->machine.task_size = TASK_SIZE_4_LEVEL;
 	return STATUS_OK;
 }

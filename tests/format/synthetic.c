@@ -227,6 +227,7 @@ static void put_process(struct snapimg_writer *writer)
 	        .vdso_size = 0x2000,
 	        .vdso_checksum = 0x0123456789abcdef,
 	        .task_size = SYNTHETIC_TASK_SIZE,
+	        .boot_id = "a boot's number",
 	}};
 	const struct snapimg_origin origin[] = {{
 	        .tool = string(writer, "snaptrace 0.1.0"),
