@@ -196,6 +196,8 @@ static uint64_t make_workspaces(const struct needs *needs)
 {
 	uint64_t buffers = needs->decoder + needs->stored + needs->pages;
 	uint64_t each = WORKER_STACK + buffers;
+	if (fill.worker_count == 1 && buffers == 0)
+		return each; /* a small raw image */
 	long start = sys(__NR_mmap, ZONE_WORKERS, fill.worker_count * each, PROT_READ | PROT_WRITE,
 	                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	if (start != (long)ZONE_WORKERS)

@@ -16,7 +16,7 @@
 #include "syscall_x86_64.h"
 #include "zone.h"
 
-enum { SMALL_IMAGE = 64 << 10 }; /* read as a whole at once; not less than SNAPIMG_HEADER_AREA */
+enum { SMALL_IMAGE = 128 << 10 }; /* read as a whole at once; not less than SNAPIMG_HEADER_AREA */
 
 static uint64_t open_file(const char *path)
 {

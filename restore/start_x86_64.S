@@ -14,7 +14,7 @@ _start:
 
 	.bss
 	.balign 4096
-	.skip 65536
+	.skip 40960 /* the deepest are the decoder and the runs of an extent (fill.c) */
 	.globl loader_stack_top
 loader_stack_top:
 

@@ -116,6 +116,7 @@ enum status freeze(struct run *run, struct tracee *tracee, bool resume_main, uin
 	        .seccomp_filters = run->point.kind->watch ? 1 : 0,
 	        .output = {.path = run->output,
 	                   .compress = options->compress,
+	                   .may_be_raw = !options->compress_given && options->level == 0,
 	                   .level = options->level,
 	                   .progress = options->verbosity >= NORMAL && isatty(STDERR_FILENO)},
 	};

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVEL_DEFAULT = 3, LEVEL_MAX = 19 };
+enum { LEVEL_MAX = 19 };
 
 static const char help[] =
         "Usage: snaptrace [-o FILE] [--at POINT] [options] [--] PROG [ARG...]\n"
@@ -24,7 +24,7 @@ static const char help[] =
         "                             syscall:NAME[#N] at the Nth system call NAME\n"
         "      --in NAME            only in a process whose executable or script has this base name\n"
         "      --compress zstd|none how pages are stored (zstd)\n"
-        "      --level N            of zstd, 1 to 19 (3)\n"
+        "      --level N            of zstd, 1 to 19 (9 for 1 to 64 MiB of pages, else 3)\n"
         "  -q, --quiet              no summary, no progress, no warnings\n"
         "  -v, --verbose            tell what is done\n"
         "      --help, --version\n"
@@ -100,6 +100,7 @@ static enum status read_option(int option, struct options *options)
 	case OPTION_LEVEL:
 		return read_level(optarg, &options->level);
 	case OPTION_COMPRESS:
+		options->compress_given = true;
 		return read_compress(optarg, &options->compress);
 	case 'q':
 		options->verbosity = QUIET;
@@ -132,7 +133,7 @@ static enum status check_options(const struct options *options)
 enum status options_read(int argc, char **argv, struct options *ret_options)
 {
 	static char name[] = "snaptrace"; /* what getopt_long's own messages begin with */
-	struct options options = {.compress = true, .level = LEVEL_DEFAULT};
+	struct options options = {.compress = true};
 	int option;
 
 	if (argc > 0)

@@ -12,8 +12,9 @@ struct options {
 	const char *point;  /* --at, or else SNAP_AT, or else "main" */
 	const char *in;     /* --in: base name of the executable; NULL: any */
 	enum verbosity verbosity;
-	int level;
-	bool compress;
+	int level;     /* 0: not given */
+	bool compress; /* --compress=zstd, or not given */
+	bool compress_given;
 	bool done;      /* --help or --version was answered: nothing to run */
 	char **program; /* PROG, its arguments, NULL */
 };

@@ -21,6 +21,7 @@
 /* All that is gathered about the target before a byte is written. */
 struct capture {
 	const struct snapshot_request *request;
+	struct snapshot_output output; /* as asked for, and what was left to choose */
 	struct subject subject;
 	struct helper helper;
 	struct maps maps;
@@ -157,14 +158,15 @@ static int64_t creation_time(void)
 static enum snapimg_error write_origin(const struct capture *capture, struct snapimg_writer *writer)
 {
 	const struct snapshot_request *request = capture->request;
+	const struct snapshot_output *output = &capture->output;
 	const struct pipeline_totals *totals = &capture->totals;
 	struct snapimg_origin origin = {.created_seconds = creation_time()};
 	char codec[32] = "none", model[49];
 	struct utsname system;
 	enum snapimg_error error = SNAPIMG_OK;
 
-	if (request->output.compress)
-		snprintf(codec, sizeof(codec), "zstd -%d", request->output.level);
+	if (output->compress)
+		snprintf(codec, sizeof(codec), "zstd -%d", output->level);
 	read_cpu_model(model);
 	uname(&system);
 	origin.zero_bytes = totals->zero_pages * SNAPIMG_PAGE_SIZE;
@@ -224,6 +226,23 @@ static enum status writer_failed(const struct snapimg_writer *writer, const stru
 	return fail(STATUS_FAILED, "can't make the image: %s", snapimg_strerror(error));
 }
 
+/*
+ * What nobody asked for goes by the number of pages:
+ *   - up to 64 KiB are stored raw: starting the decoder takes longer than reading them;
+ *   - up to 64 MiB get a high level: they are written once and decoded at every start, and what level 9 wrote
+ * is decoded 15 % faster than what level 3 did; for less than 1 MiB that is nothing;
+ *   - more get the level at which compression keeps up with a disk.
+ */
+static void choose_codec(struct snapshot_output *output, uint64_t pages)
+{
+	enum { RAW_PAGES = 16, SMALL_PAGES = 256, LARGE_PAGES = 16384, LEVEL_FAST = 3, LEVEL_TO_KEEP = 9 };
+
+	if (output->may_be_raw && pages <= RAW_PAGES)
+		output->compress = false;
+	if (output->level == 0)
+		output->level = pages > SMALL_PAGES && pages <= LARGE_PAGES ? LEVEL_TO_KEEP : LEVEL_FAST;
+}
+
 static enum status write_image(struct capture *capture, struct snapimg_writer *writer,
                                struct publication *publication, struct snapshot_result *result)
 {
@@ -231,7 +250,7 @@ static enum status write_image(struct capture *capture, struct snapimg_writer *w
 	enum snapimg_error error;
 	enum status status;
 
-	status = pipeline_run(capture->request->pid, &capture->plan, &capture->request->output, writer,
+	status = pipeline_run(capture->request->pid, &capture->plan, &capture->output, writer,
 	                      &capture->totals, &error);
 	if (status != STATUS_OK)
 		return status;
@@ -254,6 +273,8 @@ static enum status publish(struct capture *capture, struct snapshot_result *resu
 	struct publication publication = {0};
 	enum status status;
 
+	capture->output = capture->request->output;
+	choose_codec(&capture->output, capture->plan.pages);
 	if ((status = publish_begin(capture->request->output.path, true, &publication)) != STATUS_OK)
 		return status;
 	struct snapimg_writer *writer = snapimg_writer_new(publish_sink, &publication);

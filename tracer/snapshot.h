@@ -13,7 +13,8 @@
 struct snapshot_output {
 	const char *path; /* the image; replaced in one step when the new one is complete */
 	bool compress;    /* zstd frames, else raw extents */
-	int level;        /* of zstd */
+	bool may_be_raw;  /* compress was nobody's wish: very few pages are stored raw */
+	int level;        /* of zstd; 0: the capture chooses by the size */
 	bool progress;    /* a progress bar is wanted if the dump lasts (stderr is a terminal, no -q) */
 };
 
