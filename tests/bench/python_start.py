@@ -1,4 +1,4 @@
-"""What a warm Python is worth: imports much, comes to the point, then does some work and says so."""
+"""What a warm Python is worth: imports much, comes to the point, says that it is there, then does some work."""
 import asyncio
 import decimal
 import email
@@ -16,7 +16,8 @@ with open("/proc/self/cmdline", "rb") as file:  # as it is now: the image may ha
 if words == ["wait"]:
     os.read(0, 1)
     words = []
+print("started", json.dumps(words), flush=True)
 root = decimal.Decimal(2).sqrt()
 title = xml.dom.minidom.parseString("<page><title>warm</title></page>").getElementsByTagName("title")[0].firstChild.data
-print(title, json.dumps({"sqrt": str(root), "words": words}), len(sys.modules) > 100,
+print(title, json.dumps({"sqrt": str(root)}), len(sys.modules) > 100,
       bool(asyncio and email and http and sqlite3), flush=True)
