@@ -36,11 +36,15 @@ static size_t set_up(ZSTD_CCtx *context, int level, ZSTD_compressionParameters p
 	return result;
 }
 
-enum status compressor_open(int level, size_t largest, struct compressor *ret_compressor)
+enum status compressor_open(int level, unsigned int least_match, size_t largest,
+                            struct compressor *ret_compressor)
 {
 	ZSTD_compressionParameters parameters = ZSTD_getCParams(level, largest, 0);
-	struct compressor compressor = {.workspace_size = ZSTD_estimateCCtxSize_usingCParams(parameters)};
+	struct compressor compressor;
 
+	if (parameters.minMatch < least_match)
+		parameters.minMatch = least_match;
+	compressor.workspace_size = ZSTD_estimateCCtxSize_usingCParams(parameters);
 	compressor.workspace = populated_memory(compressor.workspace_size);
 	if (!compressor.workspace)
 		return fail(STATUS_FAILED, "out of memory");

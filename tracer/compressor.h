@@ -15,9 +15,10 @@ struct compressor {
 	struct ZSTD_CCtx_s *context; /* lies in the workspace */
 };
 
-/* For inputs of at most `largest` bytes. */
-enum status compressor_open(int level, size_t largest, struct compressor *ret_compressor)
-        __attribute__((warn_unused_result));
+/* For inputs of at most `largest` bytes. No match is shorter than least_match bytes (at most 7; 0: as the
+ * level has it): fewer and longer ones are decoded faster. */
+enum status compressor_open(int level, unsigned int least_match, size_t largest,
+                            struct compressor *ret_compressor) __attribute__((warn_unused_result));
 void compressor_close(struct compressor *compressor);
 
 /* How large the output can be. */

@@ -238,8 +238,8 @@ static enum status start_workers(struct pipeline *pipeline, struct worker *worke
 		struct worker *worker = &workers[*ret_started];
 		*worker = (struct worker){.pipeline = pipeline};
 		if (pipeline->output->compress &&
-		    (status = compressor_open(pipeline->output->level, JOB_BYTES, &worker->compressor)) !=
-		            STATUS_OK)
+		    (status = compressor_open(pipeline->output->level, pipeline->output->least_match,
+		                              JOB_BYTES, &worker->compressor)) != STATUS_OK)
 			return status;
 		int error = start_thread(worker);
 		if (error) {

@@ -229,18 +229,31 @@ static enum status writer_failed(const struct snapimg_writer *writer, const stru
 /*
  * What nobody asked for goes by the number of pages:
  *   - up to 64 KiB are stored raw: starting the decoder takes longer than reading them;
- *   - up to 64 MiB get a high level: they are written once and decoded at every start, and what level 9 wrote
- * is decoded 15 % faster than what level 3 did; for less than 1 MiB that is nothing;
+ *   - up to 32 MiB are compressed for being decoded, which happens at every start: a high level, and no short
+ * matches (measured on a Python's memory: level 3 is decoded at 1.36 GB/s, 12 at 1.65, 12 without matches
+ * under six bytes at 1.72, and is smaller than 3 all the same); under 1 MiB that gains nothing;
  *   - more get the level at which compression keeps up with a disk.
  */
 static void choose_codec(struct snapshot_output *output, uint64_t pages)
 {
-	enum { RAW_PAGES = 16, SMALL_PAGES = 256, LARGE_PAGES = 16384, LEVEL_FAST = 3, LEVEL_TO_KEEP = 9 };
+	enum {
+		RAW_PAGES = 16,
+		SMALL_PAGES = 256,
+		LARGE_PAGES = 8192,
+		LEVEL_FAST = 3,
+		LEVEL_TO_KEEP = 12,
+		LEAST_MATCH = 6
+	};
 
 	if (output->may_be_raw && pages <= RAW_PAGES)
 		output->compress = false;
-	if (output->level == 0)
-		output->level = pages > SMALL_PAGES && pages <= LARGE_PAGES ? LEVEL_TO_KEEP : LEVEL_FAST;
+	if (output->level != 0)
+		return;
+	output->level = LEVEL_FAST;
+	if (pages > SMALL_PAGES && pages <= LARGE_PAGES) {
+		output->level = LEVEL_TO_KEEP;
+		output->least_match = LEAST_MATCH;
+	}
 }
 
 static enum status write_image(struct capture *capture, struct snapimg_writer *writer,

@@ -11,11 +11,12 @@
 #include "message.h"
 
 struct snapshot_output {
-	const char *path; /* the image; replaced in one step when the new one is complete */
-	bool compress;    /* zstd frames, else raw extents */
-	bool may_be_raw;  /* compress was nobody's wish: very few pages are stored raw */
-	int level;        /* of zstd; 0: the capture chooses by the size */
-	bool progress;    /* a progress bar is wanted if the dump lasts (stderr is a terminal, no -q) */
+	const char *path;         /* the image; replaced in one step when the new one is complete */
+	bool compress;            /* zstd frames, else raw extents */
+	bool may_be_raw;          /* compress was nobody's wish: very few pages are stored raw */
+	int level;                /* of zstd; 0: the capture chooses by the size */
+	unsigned int least_match; /* see compressor.h; the capture's to choose, 0 */
+	bool progress; /* a progress bar is wanted if the dump lasts (stderr is a terminal, no -q) */
 };
 
 struct snapshot_request {
