@@ -28,17 +28,19 @@ enum {
 	RUNS_MAX = SNAPIMG_EXTENT_MAX / SNAPIMG_PAGE_SIZE,
 };
 
-struct worker {
-	volatile uint32_t tid;
-	struct decoder *decoder;
-	uint8_t *stored; /* an extent as it is in the file */
-	uint8_t *pages;  /* and decoded */
-};
-
 /* What a worker needs: the sizes of its buffers, in whole pages. */
 struct needs {
 	uint64_t raw_bytes; /* of all extents */
 	uint64_t decoder, stored, pages;
+};
+
+struct worker {
+	volatile uint32_t tid;
+	const struct needs *needs;
+	uint8_t *memory; /* of the decoder and the buffers */
+	struct decoder *decoder;
+	uint8_t *stored; /* an extent as it is in the file */
+	uint8_t *pages;  /* and decoded */
 };
 
 static struct {
@@ -120,19 +122,6 @@ static void fill_extent(struct worker *worker, const struct snapimg_extent *exte
 	scatter(extent, snapimg_get_run(&loader.image) + extent->run_first, bytes);
 }
 
-static void work(void *argument)
-{
-	struct worker *worker = argument;
-	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
-	uint32_t count = snapimg_extent_count(&loader.image);
-	for (;;) {
-		uint32_t i = __atomic_fetch_add(&fill.next, 1, __ATOMIC_RELAXED);
-		if (i >= count)
-			return;
-		fill_extent(worker, &extent[i]);
-	}
-}
-
 /* A set of processors, as sched_getaffinity(2) gives it. */
 struct processors {
 	uint64_t set[128]; /* 8192, the most that Linux is built for */
@@ -190,28 +179,49 @@ static uint32_t choose_worker_count(const struct needs *needs, struct processors
 	return wanted < WORKERS_MAX ? (uint32_t)wanted : WORKERS_MAX;
 }
 
-/* Gives each worker its stack, decoder and buffers, one worker after the other from ZONE_WORKERS; returns the
- * bytes of one. */
+/* Gives each worker room for its stack, decoder and buffers, one worker after the other from ZONE_WORKERS;
+ * returns the bytes of one. */
 static uint64_t make_workspaces(const struct needs *needs)
 {
-	uint64_t buffers = needs->decoder + needs->stored + needs->pages;
-	uint64_t each = WORKER_STACK + buffers;
-	if (fill.worker_count == 1 && buffers == 0)
+	uint64_t each = WORKER_STACK + needs->decoder + needs->stored + needs->pages;
+	if (fill.worker_count == 1 && each == WORKER_STACK)
 		return each; /* a small raw image */
 	long start = sys(__NR_mmap, ZONE_WORKERS, fill.worker_count * each, PROT_READ | PROT_WRITE,
 	                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	if (start != (long)ZONE_WORKERS)
 		die(EXIT_REFUSED, "no memory for the decoders: ", error_text(start));
 	for (uint32_t i = 0; i < fill.worker_count; i++) {
-		struct worker *worker = &fill.worker[i];
-		uint8_t *memory = (uint8_t *)ZONE_WORKERS + i * each + WORKER_STACK;
-		sys(__NR_madvise, memory, buffers, MADV_POPULATE_WRITE);
-		if (needs->decoder > 0 && (worker->decoder = decoder_init(memory, needs->decoder)) == NULL)
-			die(EXIT_REFUSED, "the zstd decoder does not start");
-		worker->stored = memory + needs->decoder;
-		worker->pages = worker->stored + needs->stored;
+		fill.worker[i].needs = needs;
+		fill.worker[i].memory = (uint8_t *)ZONE_WORKERS + i * each + WORKER_STACK;
 	}
 	return each;
+}
+
+/* By the worker itself, for it takes as long as to decode something. */
+static void prepare(struct worker *worker)
+{
+	const struct needs *needs = worker->needs;
+	if (needs == NULL)
+		return;
+	sys(__NR_madvise, worker->memory, needs->decoder + needs->stored + needs->pages, MADV_POPULATE_WRITE);
+	worker->stored = worker->memory + needs->decoder;
+	worker->pages = worker->stored + needs->stored;
+	if (needs->decoder > 0 && (worker->decoder = decoder_init(worker->memory, needs->decoder)) == NULL)
+		die(EXIT_REFUSED, "the zstd decoder does not start");
+}
+
+static void work(void *argument)
+{
+	struct worker *worker = argument;
+	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
+	uint32_t count = snapimg_extent_count(&loader.image);
+	prepare(worker);
+	for (;;) {
+		uint32_t i = __atomic_fetch_add(&fill.next, 1, __ATOMIC_RELAXED);
+		if (i >= count)
+			return;
+		fill_extent(worker, &extent[i]);
+	}
 }
 
 /* Returns when the kernel has forgotten the thread, so that the program is alone in its process. */
