@@ -171,6 +171,7 @@ enum status exec_stop_find_shim(char **ret_path)
 	static const char *const places[] = {"../lib/snaptrace", "../preload"};
 	char self[PATH_MAX], path[PATH_MAX + 64];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	enum status status;
 	char *shim;
 
 	if (length < 0)
@@ -185,10 +186,11 @@ enum status exec_stop_find_shim(char **ret_path)
 			*ret_path = shim;
 			return STATUS_OK;
 		}
-		fail(STATUS_FAILED,
-		     "%s: LD_PRELOAD can't hold a path with a blank or a colon: move snaptrace", shim);
+		status = fail(STATUS_FAILED,
+		              "%s: LD_PRELOAD can't hold a path with a blank or a colon: move snaptrace",
+		              shim);
 		free(shim);
-		return STATUS_FAILED;
+		return status;
 	}
 	return fail(STATUS_FAILED, "%s/../lib/snaptrace/libsnappreload.so: not found: reinstall snaptrace",
 	            self);

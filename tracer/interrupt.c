@@ -20,13 +20,14 @@ static void end(int number)
 	static const char nothing[] = ": ended by a signal: no image was written\n";
 	static const char rest[] = ": ended by a signal: the image was written before\n";
 	const char *text = image_written ? rest : nothing;
-	ssize_t ignored;
+	ssize_t written;
 
 	tracees_end_all();
 	snapshot_abandon();
-	ignored = write(STDERR_FILENO, "snaptrace", strlen("snaptrace"));
-	ignored = write(STDERR_FILENO, text, strlen(text));
-	(void)ignored;
+	written = write(STDERR_FILENO, "snaptrace", strlen("snaptrace"));
+	if (written > 0)
+		written = write(STDERR_FILENO, text, strlen(text));
+	(void)written; /* there is nobody left to tell */
 	signal(number, SIG_DFL);
 	raise(number); /* comes when the handler returns */
 }

@@ -230,7 +230,7 @@ enum status mappings_find_resume_blocks(const struct mappings *mappings, pid_t p
 		if (!(of_file || mapping->of_shim) || mapping->vma->offset != 0)
 			continue;
 		const struct file *file = mapping->of_shim ? &files->shim : &files->file[record->file - 1];
-		if (file == loaded.file && record->start < loaded.end)
+		if (record->start < loaded.end && file == loaded.file)
 			continue;
 		loaded = (struct loaded_file){.file = file, .start = record->start};
 		status = fixups_add_resume_blocks(fixups, pid, &loaded);

@@ -29,14 +29,13 @@ static void __attribute__((format(printf, 1, 0))) print_line(const char *format,
 	fprintf(stderr, "snaptrace: %s", line);
 }
 
-enum status fail(enum status status, const char *format, ...)
+void message_error(const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
 	print_line(format, arguments);
 	va_end(arguments);
-	return status;
 }
 
 void explain(const char *format, ...)

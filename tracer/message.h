@@ -23,9 +23,13 @@ enum status {
 enum verbosity { QUIET = -1, NORMAL = 0, VERBOSE = 1 };
 void message_set_verbosity(enum verbosity verbosity);
 
-/* Prints "snaptrace: what: where: what to do" (one line, printf style, newline added) and returns status.
- * Errors are printed even under -q. */
-enum status fail(enum status status, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+/* Prints "snaptrace: what: where: what to do" (one line, printf style, newline added). Errors are printed
+ * even under -q. */
+void message_error(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
+
+/* message_error(), and has the value error. A macro, so that the compiler and the analyser see in every
+ * caller that what comes back isn't STATUS_OK. */
+#define fail(error, ...) (message_error(__VA_ARGS__), (enum status)(error))
 
 /* For -v. */
 void explain(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -12,18 +12,16 @@ struct making {
 	int file;
 };
 
-/* Makes room for one more; false when out of memory. */
-static bool grow(void **array, size_t count, size_t *room, size_t size)
+/* The array with room for one more; NULL when out of memory, and the array is as before. */
+static void *grow(void *array, size_t count, size_t *room, size_t size)
 {
-	if (count < *room)
-		return true;
+	if (array && count < *room)
+		return array;
 	size_t more = *room ? *room * 2 : 256;
-	void *grown = reallocarray(*array, more, size);
-	if (!grown)
-		return false;
-	*array = grown;
-	*room = more;
-	return true;
+	void *grown = reallocarray(array, more, size);
+	if (grown)
+		*room = more;
+	return grown;
 }
 
 /* The job that takes the next `pages` pages in a row. Few of them share a frame with others, which compresses
@@ -33,10 +31,10 @@ static struct job *open_job(struct plan *plan, uint64_t pages)
 	struct job *last = plan->job_count ? &plan->job[plan->job_count - 1] : NULL;
 	if (last && last->pages < JOB_PAGES && !(pages >= OWN_JOB_PAGES && last->pages))
 		return last;
-	void *array = plan->job;
-	if (!grow(&array, plan->job_count, &plan->job_room, sizeof(*plan->job)))
+	struct job *grown = grow(plan->job, plan->job_count, &plan->job_room, sizeof(*plan->job));
+	if (!grown)
 		return NULL;
-	plan->job = array;
+	plan->job = grown;
 	plan->job[plan->job_count] = (struct job){.range_first = plan->range_count};
 	return &plan->job[plan->job_count++];
 }
@@ -50,10 +48,12 @@ static enum status add_run(void *context, uint64_t start, uint64_t end)
 	while (start < end) {
 		uint64_t pages = (end - start) / SNAPIMG_PAGE_SIZE;
 		struct job *job = open_job(plan, pages);
-		void *array = plan->range;
-		if (!job || !grow(&array, plan->range_count, &plan->range_room, sizeof(*plan->range)))
+		struct page_range *range =
+		        grow(plan->range, plan->range_count, &plan->range_room, sizeof(*plan->range));
+		if (range)
+			plan->range = range;
+		if (!job || !range)
 			return fail(STATUS_FAILED, "out of memory");
-		plan->range = array;
 		if (pages > JOB_PAGES - job->pages)
 			pages = JOB_PAGES - job->pages;
 		plan->range[plan->range_count++] = (struct page_range){
