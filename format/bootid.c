@@ -17,7 +17,7 @@ bool snapimg_boot_id(const char *text, size_t size, uint8_t ret_boot_id[SNAPIMG_
 		if (value > 15)
 			continue;
 		uint8_t *byte = &ret_boot_id[digits++ / 2];
-		*byte = (uint8_t)(*byte << 4 | value);
+		*byte = (uint8_t)((unsigned)*byte << 4 | value);
 	}
 	return digits == 2 * SNAPIMG_BOOT_ID_SIZE;
 }

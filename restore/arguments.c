@@ -74,9 +74,8 @@ static uint64_t place_above_stack(uint64_t size)
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
 	uint64_t place = 0;
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
-		if (mapping[i].kind == SNAPIMG_MAPPING_STACK)
-			place = mapping[i].end;
-		else if (place != 0 && mapping[i].start < place + size)
+		bool in_the_way = place != 0 && mapping[i].start < place + size;
+		if (in_the_way || mapping[i].kind == SNAPIMG_MAPPING_STACK)
 			place = mapping[i].end;
 	}
 	return place != 0 && place + size <= USER_END ? place : 0;

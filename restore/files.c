@@ -36,7 +36,7 @@ static bool same_build(const struct snapimg_file *file, int descriptor)
 
 static void check_identity(const struct snapimg_file *file, const char *path, int descriptor)
 {
-	struct stat status;
+	struct stat status = {0};
 	long result = sys(__NR_fstat, descriptor, &status);
 	if (result < 0)
 		die(EXIT_REFUSED, path, ": cannot look at a file that the image needs: ", error_text(result));

@@ -144,7 +144,7 @@ static void get_processors(struct processors *processors)
 static void send_away(uint32_t tid, const struct processors *processors)
 {
 	struct processors others = *processors;
-	uint32_t here;
+	uint32_t here = 0;
 	if (processors->count < 2 || sys(__NR_getcpu, &here) < 0)
 		return;
 	others.set[here / 64] &= ~((uint64_t)1 << here % 64);
@@ -238,7 +238,7 @@ void fill_pages(void)
 {
 	uint32_t tid[WORKERS_MAX] = {0};
 	struct needs needs = measure();
-	struct processors processors;
+	struct processors processors = {.count = 0};
 	if (snapimg_extent_count(&loader.image) == 0)
 		return;
 	fill.worker_count = choose_worker_count(&needs, &processors);

@@ -24,7 +24,7 @@ static uint64_t open_file(const char *path)
 	if (descriptor < 0)
 		die(descriptor == -ENOENT || descriptor == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_UNREADABLE, path,
 		    ": cannot open the image: ", error_text(descriptor));
-	struct stat status;
+	struct stat status = {0};
 	long result = sys(__NR_fstat, descriptor, &status);
 	if (result < 0)
 		die(EXIT_UNREADABLE, path, ": cannot look at the image: ", error_text(result));

@@ -64,7 +64,7 @@ static void tell_phase(const char *phase)
 	static uint64_t before;
 	struct {
 		int64_t seconds, nanoseconds;
-	} now;
+	} now = {0};
 	if (!loader.options.verbose)
 		return;
 	sys(__NR_clock_gettime, 1 /* CLOCK_MONOTONIC */, &now);

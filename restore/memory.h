@@ -6,11 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Their parameters have our names, not those of a libc that is not there. */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 void *memcpy(void *restrict destination, const void *restrict source, size_t size);
 void *memmove(void *destination, const void *source, size_t size);
 void *memset(void *destination, int byte, size_t size);
 int memcmp(const void *a, const void *b, size_t size);
 size_t strlen(const char *text);
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 bool text_equal(const char *a, const char *b);
 /* What follows prefix in text, or NULL when text does not begin with it. */

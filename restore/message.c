@@ -73,11 +73,7 @@ const char *error_text(long result)
 	for (unsigned i = 0; i < sizeof error_texts / sizeof error_texts[0]; i++)
 		if (error_texts[i].error == -result)
 			return error_texts[i].text;
-	char *at = number_buffer();
-	memcpy(at, "error ", 6);
-	const char *number = dec((uint64_t)-result);
-	memcpy(at + 6, number, strlen(number) + 1);
-	return at;
+	return format_number((uint64_t)-result, 10, "error ");
 }
 
 bool print_parts(int descriptor, const char *const *parts)
@@ -85,13 +81,9 @@ bool print_parts(int descriptor, const char *const *parts)
 	enum { LINE = 2048 };
 	char line[LINE]; /* one write, so that lines of many restores at once stay whole */
 	size_t used = 0;
-	for (; *parts != NULL; parts++) {
-		size_t length = strlen(*parts);
-		if (length > LINE - used)
-			length = LINE - used;
-		memcpy(line + used, *parts, length);
-		used += length;
-	}
+	for (; *parts != NULL; parts++)
+		for (const char *from = *parts; *from != '\0' && used < LINE; from++)
+			line[used++] = *from;
 	for (size_t done = 0; done < used;) {
 		long written = sys(__NR_write, descriptor, line + done, used - done);
 		if (written <= 0)

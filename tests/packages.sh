@@ -25,6 +25,7 @@ build_tree()
 {
 	local source=$1 build=$2
 	shift 2
+	mkdir -p "$(dirname "$build")"
 	cmake -S "$source" -B "$build" -G Ninja "$@" >"$build.log" 2>&1 || { cat "$build.log"; return 1; }
 	cmake --build "$build" -j "$(nproc)" >"$build.log" 2>&1 || { cat "$build.log"; return 1; }
 }
