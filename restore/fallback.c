@@ -6,7 +6,6 @@
 
 void fallback_start(void)
 {
-	loader.options.fallback = false;
 	if (loader.area.start == 0)
 		arguments_keep();
 	const struct snapimg_process *process = snapimg_get_process(&loader.image);

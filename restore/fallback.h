@@ -3,6 +3,7 @@
 #define RESTORE_FALLBACK_H
 
 /* The image must be valid. Returns only when the program cannot be executed. */
-void fallback_start(void);
+/* Hidden, as its address is taken: the linker would make 32 bits of one in the GOT. */
+__attribute__((visibility("hidden"))) void fallback_start(void);
 
 #endif

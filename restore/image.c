@@ -122,5 +122,4 @@ void image_open(void)
 		                           : snapimg_section_name(loader.image.failed_section);
 		die(EXIT_REFUSED, path, ": ", snapimg_strerror(error), where, name, advice_for(error));
 	}
-	loader.image_valid = true;
 }

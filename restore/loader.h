@@ -58,7 +58,6 @@ struct loader {
 	struct resume_area area;
 	uint8_t random[16]; /* fresh from the kernel: AT_RANDOM */
 	uint32_t tid;
-	bool image_valid;
 	int image_descriptor; /* open until the pages are filled */
 };
 extern struct loader loader;

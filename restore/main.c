@@ -15,6 +15,7 @@
 #include <linux/auxvec.h>
 #include <linux/mman.h>
 
+#include "fallback.h"
 #include "loader.h"
 #include "memory.h"
 #include "message.h"
@@ -84,6 +85,8 @@ _Noreturn void loader_main(uint64_t *stack)
 	tell_phase(NULL);
 
 	image_open();
+	if (loader.options.fallback)
+		die_instead = fallback_start; /* a damaged image names no program */
 	machine_check();
 	tell_phase("image and machine checked");
 

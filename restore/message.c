@@ -2,10 +2,11 @@
 
 #include <asm/errno.h>
 
-#include "fallback.h"
 #include "loader.h"
 #include "memory.h"
 #include "syscall_x86_64.h"
+
+void (*die_instead)(void);
 
 enum { NUMBER_SIZE = 24, NUMBERS = 8 };
 
@@ -114,9 +115,11 @@ void warn_parts(const char *const *parts)
 
 _Noreturn void die_parts(int status, const char *const *parts)
 {
-	if (loader.options.fallback && loader.image_valid) { /* a damaged image names no program */
+	void (*instead)(void) = die_instead;
+	die_instead = NULL; /* its own failure is the last */
+	if (instead != NULL) {
 		warn_parts(parts);
-		fallback_start(); /* returns only if it can't */
+		instead(); /* returns only if it can't */
 		warn("--fallback: the program cannot be started either");
 	} else {
 		print_line(parts);

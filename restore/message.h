@@ -19,6 +19,8 @@ const char *hex(uint64_t number);
 /* The text for an errno; takes the negative result of a system call. */
 const char *error_text(long result);
 
+/* What die() tries before it ends the process, once it is known; NULL: nothing. */
+extern void (*die_instead)(void);
 _Noreturn void die_parts(int status, const char *const *parts);
 void warn_parts(const char *const *parts);
 /* False when not all could be written. */
