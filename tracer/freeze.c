@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "breakpoint.h"
+#include "inject.h"
 #include "snapshot.h"
 
 enum { CODE_64 = 0x33 }; /* __USER_CS: code that runs in 64-bit mode */
@@ -104,7 +105,6 @@ enum status freeze(struct run *run, struct tracee *tracee, bool resume_main, uin
 	const struct options *options = run->options;
 	struct snapshot_request request = {
 	        .pid = process->pid,
-	        .gate = process->gate,
 	        .point = run->point.text,
 	        .trigger = run->trigger,
 	        .resume_main = resume_main,
@@ -126,6 +126,8 @@ enum status freeze(struct run *run, struct tracee *tracee, bool resume_main, uin
 	explain("process %d is at the point: %s", process->pid, run->trigger);
 	if ((status = stop_others(tracee)) != STATUS_OK || (status = check_state(tracee)) != STATUS_OK ||
 	    (status = breakpoint_take_out_all(process)) != STATUS_OK ||
+	    /* The program may have moved its vdso since it began: a restored one has. */
+	    (status = inject_find_gate(process->pid, &request.gate)) != STATUS_OK ||
 	    (status = snapshot_take(&request, &result)) != STATUS_OK)
 		return status;
 	kill(process->pid, SIGKILL);

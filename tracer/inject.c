@@ -123,6 +123,12 @@ static enum status go_on(struct injection *it, enum __ptrace_request how, int wa
 			return STATUS_OK;
 		if (wait_status >> 8 == SIGSTOP)
 			it->saw_sigstop = true;
+		/* It would fault there again and again. */
+		if (wait_status >> 8 == SIGSEGV || wait_status >> 8 == SIGBUS || wait_status >> 8 == SIGILL)
+			return fail(STATUS_FAILED,
+			            "process %d can't run a system call for the tracer (%s): its vdso was "
+			            "changed",
+			            it->tid, strsignal(wait_status >> 8));
 	}
 }
 

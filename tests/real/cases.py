@@ -179,6 +179,17 @@ def row(function, *arguments):
     return lambda: function(*arguments)
 
 
+def generations():
+    """A program started from an image is frozen again, and that once more: its vdso has moved, its break has grown."""
+    work = '$x = 7; -e "/snap/here"; print "x is $x, @ARGV\n"; exit 3'
+    t.freeze("first.snap", ["/usr/bin/perl"])
+    t.freeze("second.snap", [t.SNAPRUN, "first.snap", "-e", work, "a"], at=POINT)
+    t.freeze("third.snap", [t.SNAPRUN, "second.snap"], at="syscall:write")
+    for image in ("second.snap", "third.snap"):
+        for _ in range(2):
+            t.same(t.restore(image), t.Result(3, b"x is 7, a\n", b""))
+
+
 ROWS = {f"{name}.main": row(at_main, name) for name in AT_MAIN}
 ROWS.update({
     "xz.round-trip": xz_there_and_back,
@@ -190,6 +201,7 @@ ROWS.update({
     "fifty.main": fifty_at_main,
     "fifty.warm": fifty_warm,
     "maker-gone": maker_gone,
+    "generations": generations,
 })
 
 t.main(ROWS)
