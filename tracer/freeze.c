@@ -105,6 +105,7 @@ enum status freeze(struct run *run, struct tracee *tracee, bool resume_main, uin
 	const struct options *options = run->options;
 	struct snapshot_request request = {
 	        .pid = process->pid,
+	        .gate = process->gate,
 	        .point = run->point.text,
 	        .trigger = run->trigger,
 	        .resume_main = resume_main,

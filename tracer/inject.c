@@ -23,19 +23,14 @@ struct injection {
 	struct user_regs_struct saved;
 };
 
-static enum status find_vdso(pid_t pid, uint64_t *ret_start, uint64_t *ret_end)
+static enum status find_vdso(pid_t pid, FILE *maps, uint64_t *ret_start, uint64_t *ret_end)
 {
-	char path[64], line[512];
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	FILE *maps = fopen(path, "re");
-	if (!maps)
-		return fail(STATUS_FAILED, "%s: %s", path, strerror(errno));
+	char line[512];
 	bool found = false;
+
 	while (!found && fgets(line, sizeof(line), maps))
 		found = strstr(line, " [vdso]\n") &&
 		        sscanf(line, "%" SCNx64 "-%" SCNx64, ret_start, ret_end) == 2;
-	fclose(maps);
 	if (!found)
 		return fail(STATUS_FAILED,
 		            "no [vdso] in process %d: its system calls can't be borrowed: "
@@ -44,13 +39,22 @@ static enum status find_vdso(pid_t pid, uint64_t *ret_start, uint64_t *ret_end)
 	return STATUS_OK;
 }
 
-enum status inject_find_gate(pid_t pid, uint64_t *ret_gate)
+enum status inject_find_gate(pid_t pid, uint64_t *gate)
 {
 	uint8_t code[4 * 4096];
+	char path[64];
 	uint64_t start = 0, end = 0;
 	enum status status;
 
-	if ((status = find_vdso(pid, &start, &end)) != STATUS_OK)
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	FILE *maps = fopen(path, "re");
+	if (!maps && errno == EACCES && *gate)
+		return STATUS_OK;
+	if (!maps)
+		return fail(STATUS_FAILED, "%s: %s", path, strerror(errno));
+	status = find_vdso(pid, maps, &start, &end);
+	fclose(maps);
+	if (status != STATUS_OK)
 		return status;
 	size_t size = end - start < sizeof(code) ? end - start : sizeof(code);
 	struct iovec local = {.iov_base = code, .iov_len = size};
@@ -60,7 +64,7 @@ enum status inject_find_gate(pid_t pid, uint64_t *ret_gate)
 		return fail(STATUS_FAILED, "can't read the vdso of process %d: %s", pid, strerror(errno));
 	for (ssize_t i = 0; i + 1 < got; i++) {
 		if (code[i] == 0x0f && code[i + 1] == 0x05) { /* syscall */
-			*ret_gate = start + (uint64_t)i;
+			*gate = start + (uint64_t)i;
 			return STATUS_OK;
 		}
 	}

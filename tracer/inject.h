@@ -10,8 +10,10 @@
 
 #include "message.h"
 
-/* Finds a `syscall` instruction in the vdso of pid (through /proc/PID/auxv or maps and /proc/PID/mem). */
-enum status inject_find_gate(pid_t pid, uint64_t *ret_gate) __attribute__((warn_unused_result));
+/* Finds a `syscall` instruction in the vdso of pid, which lies where /proc/PID/maps says. That file is closed
+ * to a tracer without privilege once the process has made itself undumpable (proc(5)); then *gate, if it
+ * isn't 0, is kept as it was found before. */
+enum status inject_find_gate(pid_t pid, uint64_t *gate) __attribute__((warn_unused_result));
 
 /*
  * Runs system call `number` in thread tid, which must be in a ptrace-stop that is not a
