@@ -61,6 +61,9 @@ static_assert(sizeof(struct snap_resume) == 56, "resume block layout");
  * behind an added "LD_PRELOAD=<shim>[:<what it was>]". Where LD_PRELOAD was given already, its first place
  * points to that too: of several, glibc takes the last one, musl the first. */
 #define SNAP_SHIM_VARIABLE "SNAP_SHIM"
-enum { SNAP_SHIM_MARK_MAIN = 1 };
+enum {
+	SNAP_SHIM_MARK_MAIN = 1,
+	SNAP_SHIM_REFUSE_BRK = 2, /* until the first restore; not where the program itself is to go on */
+};
 
 #endif

@@ -78,8 +78,9 @@ static void read_order(const char *order, char **envp, size_t preload)
 	if (version != SNAP_CONTRACT_VERSION)
 		return;
 	flags = given;
-	snap_armed = true;
-	snap_refuse_brk();
+	snap_armed = (given & SNAP_SHIM_REFUSE_BRK) != 0;
+	if (snap_armed)
+		snap_refuse_brk();
 	for (size_t i = 0; before && i < preload; i++)
 		if (envp[i] == envp[preload])
 			envp[i] = (char *)before;

@@ -11,7 +11,7 @@ __attribute__((visibility("hidden"))) extern void *snap_real_main;
 __attribute__((visibility("hidden"))) extern const uint64_t snap_main_magic;
 __attribute__((visibility("hidden"))) extern const uint64_t snap_contract_version;
 
-/* The tracer gave its orders, so this process may be frozen. */
+/* The tracer ordered that brk be refused. */
 __attribute__((visibility("hidden"))) extern bool snap_armed;
 __attribute__((visibility("default"))) int snap_restored(void);
 /* brk.c: hooks malloc where there is a hook. */

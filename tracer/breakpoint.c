@@ -26,7 +26,8 @@ static enum status put_byte(const struct process *process, uint64_t address, uin
 	return tracee_write(process->pid, address, &byte, 1) < 0 ? failed(process, address) : STATUS_OK;
 }
 
-enum status breakpoint_plant(struct process *process, enum breakpoint_use use, uint64_t address)
+enum status breakpoint_plant(struct process *process, enum breakpoint_use use, uint64_t address,
+                             const struct point *point)
 {
 	struct breakpoint *free_slot = breakpoint_at(process, address);
 	char path[PATH_MAX];
@@ -35,6 +36,8 @@ enum status breakpoint_plant(struct process *process, enum breakpoint_use use, u
 	if (tracee_mapping(process->pid, address, &executable, path, sizeof(path)) < 0 || !executable)
 		return fail(STATUS_FAILED, "breakpoint at 0x%" PRIx64 ": process %d has no code there",
 		            address, process->pid);
+	if (free_slot && (free_slot->use == use || free_slot->use == BREAKPOINT_POINT))
+		return STATUS_OK; /* of two points at one place the first is met */
 	if (free_slot && free_slot->use != BREAKPOINT_SPENT)
 		return fail(STATUS_FAILED, "breakpoint at 0x%" PRIx64 ": there is one already", address);
 	for (size_t i = 0; !free_slot && i < BREAKPOINTS_MAX; i++)
@@ -46,6 +49,7 @@ enum status breakpoint_plant(struct process *process, enum breakpoint_use use, u
 		return failed(process, address);
 	free_slot->use = use;
 	free_slot->address = address;
+	free_slot->point = point;
 	return put_byte(process, address, int3);
 }
 

@@ -4,9 +4,10 @@
 
 #include "tracee.h"
 
-/* Plants one. Fails (STATUS_FAILED, with a line) where the address isn't mapped or no slot is left. */
-enum status breakpoint_plant(struct process *process, enum breakpoint_use use, uint64_t address)
-        __attribute__((warn_unused_result));
+/* Plants one; where there is one of the same use already, that one serves. point: BREAKPOINT_POINT's, else
+ * NULL. Fails (STATUS_FAILED, with a line) where the address isn't mapped or no slot is left. */
+enum status breakpoint_plant(struct process *process, enum breakpoint_use use, uint64_t address,
+                             const struct point *point) __attribute__((warn_unused_result));
 
 /* The one at an address, a spent one too, or NULL. */
 struct breakpoint *breakpoint_at(struct process *process, uint64_t address);

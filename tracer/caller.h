@@ -5,6 +5,8 @@
 #ifndef TRACER_CALLER_H
 #define TRACER_CALLER_H
 
+#include <stdbool.h>
+
 #include "proc.h"
 
 struct caller_descriptor {
@@ -13,6 +15,7 @@ struct caller_descriptor {
 };
 
 struct caller {
+	bool attached;      /* the target did not begin with this at all: it ran before (-p) */
 	struct text status; /* /proc/self/status at the start */
 	uint64_t ignored_signals;
 	uint64_t timer_slack_ns;

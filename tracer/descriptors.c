@@ -355,7 +355,9 @@ static enum status record_one(const struct survey *survey, const struct open_des
 	        .number = it->number,
 	        .close_on_exec = (it->flags & O_CLOEXEC) != 0,
 	};
-	record->source = find_inherited(survey, it);
+	/* Of a process that ran before, nobody knows what it was given but its standard streams. */
+	record->source =
+	        the_caller.attached ? (it->number < 3 ? it->number : -1) : find_inherited(survey, it);
 	if (record->source >= 0) {
 		record->kind = SNAPIMG_DESCRIPTOR_INHERIT;
 		return STATUS_OK;

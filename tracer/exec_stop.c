@@ -15,16 +15,12 @@
 #include "environment.h"
 #include "inject.h"
 #include "preload/contract.h"
+#include "progress.h"
 #include "tracee_memory.h"
 
 enum { PAGE = 4096 };
 
-/* What the kernel tells a new program about itself. */
-struct auxiliary {
-	uint64_t entry, secure, name; /* AT_ENTRY, AT_SECURE, AT_EXECFN */
-};
-
-static enum status read_auxiliary(pid_t pid, struct auxiliary *ret_auxiliary)
+enum status exec_stop_read_auxiliary(pid_t pid, struct auxiliary *ret_auxiliary)
 {
 	struct auxiliary auxiliary = {0};
 	Elf64_auxv_t entry;
@@ -126,7 +122,8 @@ static enum status prepare_selected(struct run *run, struct tracee *tracee, cons
                                     const struct elf_file *executable)
 {
 	struct process *process = tracee->process;
-	unsigned flags = run->point.kind == &point_main ? SNAP_SHIM_MARK_MAIN : 0;
+	unsigned flags = (points_find(&run->points, &point_main) ? (unsigned)SNAP_SHIM_MARK_MAIN : 0u) |
+	                 (run->options->go_on ? 0u : (unsigned)SNAP_SHIM_REFUSE_BRK);
 	enum status status;
 
 	process->entry = auxiliary->entry;
@@ -137,7 +134,21 @@ static enum status prepare_selected(struct run *run, struct tracee *tracee, cons
 	if (elf_segment(executable, PT_INTERP) &&
 	    (status = environment_add_shim(tracee, run->shim, flags, auxiliary->name)) != STATUS_OK)
 		return status;
-	return run->point.kind->arm ? run->point.kind->arm(run, tracee, executable) : STATUS_OK;
+	process->selected_at = monotonic_seconds();
+	return exec_stop_arm(run, tracee, executable);
+}
+
+enum status exec_stop_arm(struct run *run, struct tracee *tracee, const struct elf_file *executable)
+{
+	enum status status = STATUS_OK;
+
+	for (unsigned i = 0; i < run->points.count && status == STATUS_OK; i++) {
+		const struct point *point = &run->points.point[i];
+
+		if (point->kind->arm)
+			status = point->kind->arm(run, tracee, point, executable);
+	}
+	return status;
 }
 
 enum status exec_stop_prepare(struct run *run, struct tracee *tracee)
@@ -148,7 +159,7 @@ enum status exec_stop_prepare(struct run *run, struct tracee *tracee)
 	enum status status;
 	char path[64];
 
-	if ((status = read_auxiliary(process->pid, &auxiliary)) != STATUS_OK)
+	if ((status = exec_stop_read_auxiliary(process->pid, &auxiliary)) != STATUS_OK)
 		return status;
 	process->selected = !run->options->in || is_named(process->pid, &auxiliary, run->options->in);
 	if (!process->selected)

@@ -10,11 +10,15 @@
 
 #include "breakpoint.h"
 #include "inject.h"
+#include "interrupt.h"
+#include "release.h"
+#include "resume.h"
 #include "snapshot.h"
+#include "tick.h"
 
 enum { CODE_64 = 0x33 }; /* __USER_CS: code that runs in 64-bit mode */
 
-static enum status stop_thread(const struct tracee *tracee)
+static enum status stop_thread(struct tracee *tracee)
 {
 	int status;
 
@@ -29,17 +33,24 @@ static enum status stop_thread(const struct tracee *tracee)
 	while (waitpid(tracee->tid, &status, __WALL) < 0)
 		if (errno != EINTR)
 			return STATUS_OK;
+	if (!WIFSTOPPED(status))
+		tracee_remove(tracee);
+	else if (status >> 16 == 0 && WSTOPSIG(status) != (SIGTRAP | 0x80))
+		tracee->held_signal = WSTOPSIG(status);
 	return STATUS_OK;
 }
 
 static enum status stop_others(const struct tracee *tracee)
 {
 	enum status status;
+	struct tracee *next;
 
-	for (struct tracee *other = tracee_next(NULL); other; other = tracee_next(other))
+	for (struct tracee *other = tracee_next(NULL); other; other = next) {
+		next = tracee_next(other);
 		if (other != tracee && other->process == tracee->process &&
 		    (status = stop_thread(other)) != STATUS_OK)
 			return status;
+	}
 	return STATUS_OK;
 }
 
@@ -86,7 +97,8 @@ static void print_size(char *text, size_t size, uint64_t bytes)
 	snprintf(text, size, "%.1f %ciB", amount, units[unit]);
 }
 
-static void print_summary(const struct run *run, const struct snapshot_result *result)
+static void print_summary(const struct run *run, const struct point *point,
+                          const struct snapshot_result *result)
 {
 	uint64_t bytes = result->stored_pages * 4096;
 	char image[32], pages[32];
@@ -96,43 +108,87 @@ static void print_summary(const struct run *run, const struct snapshot_result *r
 	tell("%s: %s, %llu pages (%s, ratio %.1f), %u thread%s, at %s, in %.2f s", run->output, image,
 	     (unsigned long long)result->stored_pages, pages,
 	     result->image_size ? (double)bytes / (double)result->image_size : 0.0, result->threads,
-	     result->threads == 1 ? "" : "s", run->point.text, result->seconds);
+	     result->threads == 1 ? "" : "s", point->text, result->seconds);
 }
 
-enum status freeze(struct run *run, struct tracee *tracee, bool resume_main, uint64_t environ_cell)
+static enum status take(struct run *run, struct tracee *tracee, const struct arrival *arrival,
+                        struct snapshot_result *ret_result)
 {
 	struct process *process = tracee->process;
 	const struct options *options = run->options;
 	struct snapshot_request request = {
 	        .pid = process->pid,
 	        .gate = process->gate,
-	        .point = run->point.text,
+	        .point = arrival->point->text,
 	        .trigger = run->trigger,
-	        .resume_main = resume_main,
-	        .environ_cell = environ_cell,
+	        .resume_main = arrival->resume_main,
+	        .environ_cell = arrival->environ_cell,
 	        .guard_start = process->guard_start,
 	        .guard_end = process->guard_end,
 	        .shim = run->shim,
 	        .no_new_privs = program_set_no_new_privs(run, process),
-	        .seccomp_filters = run->point.kind->watch ? 1 : 0,
+	        .seccomp_filters = run->filter.length ? 1 : 0,
 	        .output = {.path = run->output,
 	                   .compress = options->compress,
 	                   .may_be_raw = !options->compress_given && options->level == 0,
 	                   .level = options->level,
 	                   .progress = options->verbosity >= NORMAL && isatty(STDERR_FILENO)},
 	};
-	struct snapshot_result result;
 	enum status status;
 
 	explain("process %d is at the point: %s", process->pid, run->trigger);
 	if ((status = stop_others(tracee)) != STATUS_OK || (status = check_state(tracee)) != STATUS_OK ||
 	    (status = breakpoint_take_out_all(process)) != STATUS_OK ||
 	    /* The program may have moved its vdso since it began: a restored one has. */
-	    (status = inject_find_gate(process->pid, &request.gate)) != STATUS_OK ||
-	    (status = snapshot_take(&request, &result)) != STATUS_OK)
+	    (status = inject_find_gate(process->pid, &request.gate)) != STATUS_OK)
 		return status;
-	kill(process->pid, SIGKILL);
-	run->reached = true;
-	print_summary(run, &result);
+	process->gate = request.gate;
+	return snapshot_take(&request, ret_result);
+}
+
+/* The program goes on, and with a log that is still written everything is followed on, else nothing. */
+static enum status let_live(struct run *run, struct tracee *tracee, const struct arrival *arrival,
+                            enum status outcome)
+{
+	enum status status = release_clean(tracee);
+
+	if (arrival->go_on_with)
+		tracee_set_registers(tracee, arrival->go_on_with);
+	run->outcome = outcome;
+	run->phase = PHASE_REACHED;
+	if (!run->options->log)
+		release_begin(run, outcome);
+	else
+		interrupt_set_mode(INTERRUPT_PASS_ON, run->root);
+	/* The kernel makes an interrupted call anew on its way through a stop (get_signal(),
+	 * kernel/signal.c). */
+	ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
+	for (struct tracee *other = tracee_next(NULL); other; other = tracee_next(other)) {
+		if (other->process != tracee->process || other == tracee)
+			continue;
+		(void)resume(run, other, other->held_signal);
+		other->held_signal = 0;
+	}
+	(void)resume(run, tracee, 0);
+	return status;
+}
+
+enum status freeze(struct run *run, struct tracee *tracee, const struct arrival *arrival)
+{
+	const struct options *options = run->options;
+	struct snapshot_result result;
+	enum status status;
+
+	tick_stop();
+	if (!options->attach)
+		interrupt_set_mode(INTERRUPT_END_ALWAYS, run->root);
+	if ((status = take(run, tracee, arrival, &result)) == STATUS_OK)
+		print_summary(run, arrival->point, &result);
+	if (options->go_on || (status != STATUS_OK && options->attach))
+		return let_live(run, tracee, arrival, status);
+	if (status != STATUS_OK)
+		return status;
+	kill(tracee->process->pid, SIGKILL);
+	run->phase = PHASE_REACHED;
 	return STATUS_OK;
 }

@@ -11,11 +11,11 @@
 static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD};
 enum { CAUGHT = sizeof(caught) / sizeof(*caught) };
 static struct sigaction before[CAUGHT];
-static volatile sig_atomic_t image_written;
+static volatile sig_atomic_t image_written, mode, passed_to, asked;
 
 /* A handler and no flag, since a dump can be long and waits in many places; everything it calls is
  * async-signal-safe. An image in the making has no name yet. */
-static void end(int number)
+static void end_all(int number)
 {
 	static const char nothing[] = ": ended by a signal: no image was written\n";
 	static const char rest[] = ": ended by a signal: the image was written before\n";
@@ -32,9 +32,35 @@ static void end(int number)
 	raise(number); /* comes when the handler returns */
 }
 
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (mode == INTERRUPT_LET_GO)
+		asked = number;
+	else if (mode != INTERRUPT_END_ALWAYS && info->si_code == SI_KERNEL &&
+	         (number == SIGINT || number == SIGQUIT))
+		return;
+	else if (mode == INTERRUPT_PASS_ON)
+		kill((pid_t)passed_to, number);
+	else
+		end_all(number);
+}
+
+void interrupt_set_mode(enum interrupt_mode wanted, pid_t root)
+{
+	passed_to = root;
+	mode = wanted;
+}
+
+int interrupt_asked(void)
+{
+	return asked;
+}
+
 void interrupt_catch(void)
 {
-	struct sigaction action = {.sa_handler = end, .sa_flags = SA_RESTART};
+	/* No SA_RESTART: what waits for events looks for interrupt_asked(). */
+	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
 
 	sigfillset(&action.sa_mask);
 	for (size_t i = 0; i < CAUGHT; i++) {

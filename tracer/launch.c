@@ -13,12 +13,6 @@
 #include "interrupt.h"
 #include "tracee.h"
 
-enum {
-	OPTIONS = PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-	          PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACESECCOMP |
-	          PTRACE_O_TRACESYSGOOD,
-};
-
 /* What the child says on its socket, which exec closes. */
 struct report {
 	enum { REPORT_NO_NEW_PRIVS, REPORT_FILTER_FAILED, REPORT_EXEC_FAILED } what;
@@ -35,19 +29,14 @@ static void say(int socket, struct report report)
 /* In the child. All signals are blocked until it is what it was at the fork but for the filter. */
 static _Noreturn void become(const struct run *run, const char *path, int socket, const sigset_t *mask)
 {
-	struct filter filter = {.length = 0};
 	bool no_new_privs = false;
 	char go;
 
 	if (recv(socket, &go, 1, 0) != 1)
 		_exit(STATUS_FAILED); /* snaptrace is gone */
 	interrupt_forget();
-	if (run->point.kind->watch) {
-		filter_begin(&filter);
-		filter_trace_prctl(&filter, PR_SET_NO_NEW_PRIVS);
-		run->point.kind->watch(&run->point, &filter);
-		filter_end(&filter);
-		if (filter_install(&filter, &no_new_privs) < 0) {
+	if (run->filter.length) {
+		if (filter_install(&run->filter, &no_new_privs) < 0) {
 			say(socket, (struct report){REPORT_FILTER_FAILED, errno});
 			_exit(STATUS_FAILED);
 		}
@@ -60,15 +49,29 @@ static _Noreturn void become(const struct run *run, const char *path, int socket
 	_exit(STATUS_CANNOT_RUN);
 }
 
+enum status seize_failed(pid_t pid, int error)
+{
+	long tracer = process_status_number(pid, "TracerPid");
+
+	if (tracer > 0)
+		return fail(STATUS_FAILED,
+		            "process %d is traced by process %ld already (strace -f, gdb, another "
+		            "snaptrace), and "
+		            "only one can: trace either the program or snaptrace, not both",
+		            pid, tracer);
+	return fail(STATUS_FAILED,
+	            "ptrace: process %d: %s: is tracing forbidden here (another user's process, a container, "
+	            "kernel.yama.ptrace_scope)?",
+	            pid, strerror(error));
+}
+
 static enum status attach(struct run *run, int socket)
 {
 	struct tracee *tracee;
 	enum status status;
 
-	if (ptrace(PTRACE_SEIZE, run->root, 0, OPTIONS) < 0)
-		return fail(STATUS_FAILED,
-		            "ptrace: %s: is tracing forbidden here (a container, kernel.yama.ptrace_scope)?",
-		            strerror(errno));
+	if (ptrace(PTRACE_SEIZE, run->root, 0, TRACE_OPTIONS | PTRACE_O_EXITKILL) < 0)
+		return seize_failed(run->root, errno);
 	if ((status = tracee_add(run->root, run->root, NULL, &tracee)) != STATUS_OK)
 		return status;
 	tracee->process->launching = true;
@@ -98,7 +101,10 @@ enum status launch(struct run *run, const char *path)
 	if (status == STATUS_OK)
 		status = attach(run, sockets[0]);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
-	run->launch_report = sockets[0];
+	if (status == STATUS_OK)
+		run->launch_report = sockets[0];
+	else
+		close(sockets[0]); /* a child that is not traced ends by it */
 	return status;
 }
 

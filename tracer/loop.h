@@ -4,8 +4,9 @@
 
 #include "run.h"
 
-/* Follows all of them until none is left, or something failed (its line is printed; they are then still to
- * be ended). Returns STATUS_OK when the point was met, STATUS_ENDED when it wasn't. */
+/* Follows all of them until none is left, the point is reached and nothing else is to go on, or something
+ * failed (its line is printed; they are then still to be ended, or let go). How far it came is in run->phase.
+ */
 enum status loop(struct run *run) __attribute__((warn_unused_result));
 
 #endif

@@ -2,41 +2,107 @@
  * snaptrace: runs a program up to a point and keeps it there as an image.
  *
  *   options, point      what is asked for
- *   program, launch     PROG is found and started under ptrace
- *   loop                its life, event by event
+ *   program, launch     PROG is found and started under ptrace; or attach to one that runs
+ *   loop, events_*      its life, event by event
  *     exec_stop         each new program is prepared and the point armed in it
  *     point_*           is this stop the point?
  *     freeze            it is: snapshot.h takes over
+ *     release           and the program goes on without us, if it shall
+ *   exec_log            what it all ran
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "attach.h"
+#include "caller.h"
+#include "exec_log.h"
 #include "exec_stop.h"
 #include "interrupt.h"
 #include "launch.h"
 #include "loop.h"
 #include "program.h"
+#include "progress.h"
+#include "release.h"
 #include "snapshot.h"
 #include "tracee.h"
+
+/* What snaptrace itself must see, points or not. Where nothing else wants a filter there's no filter either:
+ * a program runs at full speed then (at `main`). */
+static enum status choose_calls(struct run *run)
+{
+	const struct options *options = run->options;
+	struct call_rules all = {0};
+	enum status status = STATUS_OK;
+
+	run->every_call = options->attach || (options->go_on && !options->log);
+	call_rule_when(call_rules_add(&run->own_calls, SYS_prctl, SYS_prctl), 0, UINT32_MAX,
+	               PR_SET_NO_NEW_PRIVS);
+	call_rules_add(&run->own_calls, SYS_ptrace, SYS_ptrace);
+	if (options->log)
+		exec_log_watch(&run->own_calls);
+	for (unsigned i = 0; i < run->points.count; i++)
+		call_rules_join(&all, &run->points.point[i].calls);
+	if (all.count == 0 && !options->log)
+		run->every_call = false;
+	else if (!run->every_call) {
+		call_rules_join(&all, &run->own_calls);
+		status = filter_make(&all, &run->filter);
+	}
+	call_rules_free(&all);
+	return status;
+}
+
+static enum status choose_output(struct run *run, char **ret_output)
+{
+	const struct options *options = run->options;
+	char name[PATH_MAX] = "";
+	const char *prog = options->program[0] ? options->program[0] : name;
+
+	if (options->attach && readlink(proc_path(options->attach, "exe").text, name, sizeof(name) - 1) < 0)
+		return fail(STATUS_FAILED, "-p %d: %s", options->attach,
+		            errno == ENOENT ? "no such process" : strerror(errno));
+	if (!options->output && asprintf(ret_output, "%s.snap", base_name(prog)) < 0)
+		return fail(STATUS_FAILED, "out of memory");
+	run->output = options->output ? options->output : *ret_output;
+	return snapshot_check_output(run->output);
+}
 
 /* All that can be refused before the program runs. *ret_path and *ret_output are the caller's to free. */
 static enum status prepare(struct run *run, char **ret_path, char **ret_output)
 {
 	const struct options *options = run->options;
-	enum status status;
+	enum status status = STATUS_OK;
 
-	if ((status = point_parse(options->point, &run->point)) != STATUS_OK ||
-	    (status = program_find(options->program[0], ret_path)) != STATUS_OK ||
-	    (status = exec_stop_find_shim(&run->shim)) != STATUS_OK)
+	for (unsigned i = 0; i < options->point_count && status == STATUS_OK; i++)
+		status = points_add(&run->points, options->points[i]);
+	if (status == STATUS_OK && options->log)
+		status = exec_log_open(options->log_file, options->json);
+	if (status == STATUS_OK)
+		status = choose_calls(run);
+	if (status == STATUS_OK && !options->attach)
+		status = program_find(options->program[0], run_has_points(run), ret_path);
+	if (status != STATUS_OK || !run_has_points(run))
 		return status;
-	if (!options->output && asprintf(ret_output, "%s.snap", base_name(options->program[0])) < 0)
-		return fail(STATUS_FAILED, "out of memory");
-	run->output = options->output ? options->output : *ret_output;
-	return snapshot_check_output(run->output);
+	if (!options->attach && (status = exec_stop_find_shim(&run->shim)) != STATUS_OK)
+		return status;
+	return choose_output(run, ret_output);
+}
+
+/* What is followed only, and what is attached to, isn't ended by a signal to snaptrace. */
+static enum interrupt_mode mode_before(const struct run *run)
+{
+	if (run->options->attach)
+		return INTERRUPT_LET_GO;
+	return run_has_points(run) ? INTERRUPT_END : INTERRUPT_PASS_ON;
 }
 
 static enum status run_program(struct run *run, const char *path)
@@ -44,29 +110,109 @@ static enum status run_program(struct run *run, const char *path)
 	enum status status;
 
 	interrupt_catch();
-	if ((status = launch(run, path)) == STATUS_OK)
+	run->began = monotonic_seconds();
+	status = run->options->attach ? attach_to(run) : launch(run, path);
+	interrupt_set_mode(mode_before(run), run->root);
+	if (status == STATUS_OK)
 		status = loop(run);
-	tracees_end_all();
+	if (status != STATUS_OK && run->options->attach && run->phase != PHASE_RELEASING) {
+		release_begin(run, status);
+		status = loop(run);
+	}
+	if (run->phase !=
+	    PHASE_RELEASING) /* then nothing is traced any more, and PROG isn't to be waited for here */
+		tracees_end_all();
 	return status;
+}
+
+/* PROG goes on untraced: it's waited for all the same. */
+static void wait_for_root(struct run *run)
+{
+	int status;
+
+	interrupt_set_mode(INTERRUPT_PASS_ON, run->root);
+	while (!run->root_ended) {
+		pid_t pid = waitpid(run->root, &status, 0);
+
+		if (pid == run->root) {
+			run->root_ended = true;
+			run->root_end = status;
+		} else if (pid < 0 && errno != EINTR) {
+			break;
+		}
+	}
+}
+
+/* Ends as PROG did, by the same signal where it was one; its core dump is enough. */
+static int end_as(int wait_status)
+{
+	if (WIFEXITED(wait_status))
+		return WEXITSTATUS(wait_status);
+	int number = WTERMSIG(wait_status);
+	sigset_t one;
+
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+	signal(number, SIG_DFL);
+	sigemptyset(&one);
+	sigaddset(&one, number);
+	sigprocmask(SIG_UNBLOCK, &one, NULL);
+	raise(number);
+	return 128 + number; /* not reached but for a signal that can't end us */
+}
+
+static enum status tell_end(const struct run *run)
+{
+	const char *name = run->options->attach ? "the process" : run->options->program[0];
+	bool several = run->points.count > 1;
+	const char *point = several ? "a point" : run->points.point[0].text;
+	const char *hint = !run->selected ? "--in admitted none of the programs it ran"
+	                   : several      ? "snaptrace -v tells what is met"
+	                                  : run->points.point[0].kind->hint;
+
+	if (run->root_ended && WIFSIGNALED(run->root_end))
+		return fail(STATUS_ENDED, "%s was ended by signal %d (%s) before %s was reached: %s", name,
+		            WTERMSIG(run->root_end), strsignal(WTERMSIG(run->root_end)), point, hint);
+	return fail(STATUS_ENDED, "%s ended with status %d before %s was reached: %s", name,
+	            WEXITSTATUS(run->root_end), point, hint);
+}
+
+/* What snaptrace ends with, after all went as it should. */
+static int outcome(struct run *run)
+{
+	const struct options *options = run->options;
+
+	if (run_has_points(run) && run->phase == PHASE_BEFORE)
+		return (int)tell_end(run);
+	if (options->attach || (run_has_points(run) && !options->go_on))
+		return interrupt_asked() ? end_as(interrupt_asked()) : (int)run->outcome;
+	if (run->phase == PHASE_RELEASING)
+		wait_for_root(run);
+	return run->outcome != STATUS_OK ? (int)run->outcome : end_as(run->root_end);
 }
 
 int main(int argc, char **argv)
 {
+	static struct run run = {.launch_report = -1};
 	struct options options;
-	struct run run = {.options = &options, .launch_report = -1};
 	char *path = NULL, *output = NULL;
 	enum status status;
+	int result;
 
 	if ((status = snapshot_remember_caller()) != STATUS_OK ||
 	    (status = options_read(argc, argv, &options)) != STATUS_OK || options.done)
 		return (int)status;
+	run.options = &options;
+	the_caller.attached = options.attach != 0;
 	message_set_verbosity(options.verbosity);
 	if ((status = prepare(&run, &path, &output)) == STATUS_OK)
 		status = run_program(&run, path);
-	free(run.point.file);
-	free(run.point.symbol);
+	result = status == STATUS_OK ? outcome(&run) : (int)status;
+	points_free(&run.points);
+	call_rules_free(&run.own_calls);
+	filter_free(&run.filter);
+	options_free(&options);
 	free(run.shim);
 	free(output);
 	free(path);
-	return (int)status;
+	return result;
 }

@@ -15,6 +15,7 @@
 enum status {
 	STATUS_OK = 0,
 	STATUS_ENDED = 1,        /* the program ended before the point */
+	STATUS_TIMED_OUT = 124,  /* --timeout, as timeout(1) */
 	STATUS_FAILED = 125,     /* the tool itself failed, or refused */
 	STATUS_CANNOT_RUN = 126, /* PROG was found but cannot be run */
 	STATUS_NOT_FOUND = 127,  /* PROG was not found */

@@ -2,19 +2,25 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "duration.h"
+
 enum { LEVEL_MAX = 19 };
 
 static const char help[] =
-        "Usage: snaptrace [-o FILE] [--at POINT] [options] [--] PROG [ARG...]\n"
+        "Usage: snaptrace [-o FILE] [--at POINT]... [options] [--] PROG [ARG...]\n"
+        "       snaptrace [-o FILE] [--at POINT]... [options] -p PID\n"
+        "       snaptrace --log-exec[=FILE] [--json] [--] PROG [ARG...]\n"
         "Runs PROG up to POINT, keeps it as one image file, and ends it.\n"
         "`snaprun FILE [ARG...]` starts it from there.\n"
         "\n"
         "  -o, --output FILE        the image (PROG's base name with .snap, in the working directory)\n"
-        "      --at POINT           where to freeze (the variable SNAP_AT, or else main):\n"
+        "      --at POINT           where to freeze (the variable SNAP_AT, or else main); of several the\n"
+        "                           one that comes first:\n"
         "                             main             before main\n"
         "                             entry            at the program's entry, after the dynamic linker\n"
         "                             here             where the program calls snap_here() of snap.h\n"
@@ -22,6 +28,21 @@ static const char help[] =
         "                                              before this instruction\n"
         "                             path:PATH        at the first system call that names PATH\n"
         "                             syscall:NAME[#N] at the Nth system call NAME\n"
+        "                             effect           at the first call that reaches outside the process\n"
+        "                             read:FD, output  at the first read of FD, write to stdout or stderr\n"
+        "                             listen, accept   at the first such call\n"
+        "                             idle             when it waits and has used no processor for a while\n"
+        "                             signal:NAME      when it gets this signal, which is taken from it\n"
+        "                             after:DURATION   when it has run so long (ms, s, m, h)\n"
+        "      --skip N             pass over the first N points met\n"
+        "      --timeout DURATION   give up when no point was met in time (exit status 124)\n"
+        "  -p, --pid PID            attach to a running process instead of starting PROG\n"
+        "      --continue           let the program go on after the dump, untraced; ends as PROG does\n"
+        "      --others kill|continue\n"
+        "                           what becomes of the other processes at the point (kill)\n"
+        "      --log-exec[=FILE]    a line for each exec and each end of a process (standard error);\n"
+        "                           without a point PROG is only followed\n"
+        "      --json               the log as one JSON object a line\n"
         "      --in NAME            only in a process whose executable or script has this base name\n"
         "      --compress zstd|none how pages are stored (zstd; none up to 64 KiB)\n"
         "      --level N            of zstd, 1 to 19 (12 for 1 to 32 MiB of pages, else 3)\n"
@@ -29,11 +50,24 @@ static const char help[] =
         "  -v, --verbose            tell what is done\n"
         "      --help, --version\n"
         "\n"
-        "Exit status: 0 the image is written; 1 PROG ended before the point; 125 snaptrace failed or "
-        "refused;\n"
+        "Exit status: 0 the image is written; 1 PROG ended before the point; 124 --timeout is over;\n"
+        "125 snaptrace failed or refused; with --continue, or with --log-exec alone, that of PROG;\n"
         "126 PROG cannot be run; 127 PROG was not found.\n";
 
-enum { OPTION_AT = 256, OPTION_IN, OPTION_LEVEL, OPTION_COMPRESS, OPTION_HELP, OPTION_VERSION };
+enum {
+	OPTION_AT = 256,
+	OPTION_IN,
+	OPTION_LEVEL,
+	OPTION_COMPRESS,
+	OPTION_SKIP,
+	OPTION_TIMEOUT,
+	OPTION_CONTINUE,
+	OPTION_OTHERS,
+	OPTION_LOG,
+	OPTION_JSON,
+	OPTION_HELP,
+	OPTION_VERSION
+};
 
 static const struct option long_options[] = {
         {"output", required_argument, NULL, 'o'},
@@ -41,6 +75,13 @@ static const struct option long_options[] = {
         {"in", required_argument, NULL, OPTION_IN},
         {"level", required_argument, NULL, OPTION_LEVEL},
         {"compress", required_argument, NULL, OPTION_COMPRESS},
+        {"skip", required_argument, NULL, OPTION_SKIP},
+        {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+        {"pid", required_argument, NULL, 'p'},
+        {"continue", no_argument, NULL, OPTION_CONTINUE},
+        {"others", required_argument, NULL, OPTION_OTHERS},
+        {"log-exec", optional_argument, NULL, OPTION_LOG},
+        {"json", no_argument, NULL, OPTION_JSON},
         {"quiet", no_argument, NULL, 'q'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, OPTION_HELP},
@@ -77,6 +118,61 @@ static enum status read_compress(const char *text, bool *ret_compress)
 	return STATUS_OK;
 }
 
+static enum status read_number(const char *option, const char *text, unsigned long least, unsigned long most,
+                               unsigned long *ret_number)
+{
+	char *end;
+	unsigned long number;
+
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	if (errno || *text < '0' || *text > '9' || *end || number < least || number > most)
+		return fail(STATUS_FAILED, "%s %s: not a number from %lu to %lu", option, text, least, most);
+	*ret_number = number;
+	return STATUS_OK;
+}
+
+static enum status read_process(const char *text, int *ret_pid)
+{
+	unsigned long pid = 0;
+	enum status status = read_number("-p", text, 1, INT_MAX, &pid);
+
+	if (status == STATUS_OK)
+		*ret_pid = (int)pid;
+	return status;
+}
+
+static enum status read_timeout(const char *text, double *ret_seconds)
+{
+	if (duration_parse(text, ret_seconds) && *ret_seconds > 0)
+		return STATUS_OK;
+	return fail(STATUS_FAILED, "--timeout %s: not a duration: write it like 500ms, 10s or 2m", text);
+}
+
+static enum status read_others(const char *text, bool *ret_go_on)
+{
+	if (strcmp(text, "kill") != 0 && strcmp(text, "continue") != 0)
+		return fail(STATUS_FAILED, "--others %s: not known: give kill or continue", text);
+	*ret_go_on = strcmp(text, "continue") == 0;
+	return STATUS_OK;
+}
+
+static enum status add_point(struct options *options, char *text)
+{
+	char **grown = realloc(options->points, (options->point_count + 1) * sizeof(*grown));
+
+	if (!grown)
+		return fail(STATUS_FAILED, "out of memory");
+	options->points = grown;
+	options->points[options->point_count++] = text;
+	return STATUS_OK;
+}
+
+void options_free(struct options *options)
+{
+	free(options->points);
+}
+
 static enum status answer(struct options *options, const char *text)
 {
 	options->done = true;
@@ -92,8 +188,7 @@ static enum status read_option(int option, struct options *options)
 		options->output = optarg;
 		return STATUS_OK;
 	case OPTION_AT:
-		options->point = optarg;
-		return STATUS_OK;
+		return add_point(options, optarg);
 	case OPTION_IN:
 		options->in = optarg;
 		return STATUS_OK;
@@ -102,6 +197,24 @@ static enum status read_option(int option, struct options *options)
 	case OPTION_COMPRESS:
 		options->compress_given = true;
 		return read_compress(optarg, &options->compress);
+	case OPTION_SKIP:
+		return read_number("--skip", optarg, 0, ULONG_MAX, &options->skip);
+	case OPTION_TIMEOUT:
+		return read_timeout(optarg, &options->timeout);
+	case 'p':
+		return read_process(optarg, &options->attach);
+	case OPTION_CONTINUE:
+		options->go_on = options->others_go_on = true;
+		return STATUS_OK;
+	case OPTION_OTHERS:
+		return read_others(optarg, &options->others_go_on);
+	case OPTION_LOG:
+		options->log = true;
+		options->log_file = optarg;
+		return STATUS_OK;
+	case OPTION_JSON:
+		options->json = true;
+		return STATUS_OK;
 	case 'q':
 		options->verbosity = QUIET;
 		return STATUS_OK;
@@ -125,30 +238,50 @@ static enum status check_options(const struct options *options)
 		return fail(STATUS_FAILED,
 		            "--in %s: not a base name: give a program's name without directories",
 		            options->in);
-	if (!options->program[0])
+	if (options->json && !options->log)
+		return fail(STATUS_FAILED, "--json: it is the form of the log: give --log-exec too");
+	if (options->go_on && !options->others_go_on)
+		return fail(STATUS_FAILED, "--continue and --others=kill contradict each other");
+	if (options->log_file && !*options->log_file)
+		return fail(STATUS_FAILED, "--log-exec: the name of the log is empty");
+	if (options->attach && options->program[0])
+		return fail(STATUS_FAILED, "-p %d and %s: either attach or start a program", options->attach,
+		            options->program[0]);
+	if (!options->program[0] && !options->attach)
 		return fail(STATUS_FAILED, "no PROG to run: see snaptrace --help");
 	return STATUS_OK;
+}
+
+/* SNAP_AT, or main; of a process that runs already: at once. The log alone has none. */
+static enum status add_default_point(struct options *options)
+{
+	static char main_point[] = "main", at_once[] = "after:0";
+	char *given = getenv("SNAP_AT");
+
+	if (given)
+		return add_point(options, given);
+	if (options->log && !options->attach)
+		return STATUS_OK;
+	return add_point(options, options->attach ? at_once : main_point);
 }
 
 enum status options_read(int argc, char **argv, struct options *ret_options)
 {
 	static char name[] = "snaptrace"; /* what getopt_long's own messages begin with */
 	struct options options = {.compress = true};
+	enum status status = STATUS_OK;
 	int option;
 
 	if (argc > 0)
 		argv[0] = name;
-	while (!options.done && (option = getopt_long(argc, argv, "+o:qv", long_options, NULL)) != -1) {
-		enum status status = read_option(option, &options);
-
-		if (status != STATUS_OK)
-			return status;
-	}
+	while (status == STATUS_OK && !options.done &&
+	       (option = getopt_long(argc, argv, "+o:p:qv", long_options, NULL)) != -1)
+		status = read_option(option, &options);
 	options.program = argv + optind;
-	if (!options.point)
-		options.point = getenv("SNAP_AT");
-	if (!options.point)
-		options.point = "main";
+	if (status == STATUS_OK && !options.done && !options.point_count)
+		status = add_default_point(&options);
+	if (status == STATUS_OK && !options.done)
+		status = check_options(&options);
 	*ret_options = options;
-	return options.done ? STATUS_OK : check_options(&options);
+	return status;
 }

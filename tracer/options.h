@@ -9,20 +9,31 @@
 
 struct options {
 	const char *output; /* as given; NULL: PROG's base name and ".snap" */
-	const char *point;  /* --at, or else SNAP_AT, or else "main" */
-	const char *in;     /* --in: base name of the executable; NULL: any */
+	char **points; /* --at, several times; or else SNAP_AT, or else "main"; of --log-exec alone none */
+	unsigned point_count;
+	unsigned long skip;   /* --skip: how many points met are passed over */
+	double timeout;       /* --timeout: seconds, 0: none */
+	int attach;           /* -p: process id, 0: PROG is started */
+	bool go_on;           /* --continue */
+	bool others_go_on;    /* --others=continue, or --continue */
+	bool log;             /* --log-exec */
+	const char *log_file; /* NULL: stderr */
+	bool json;
+	const char *in; /* --in: base name of the executable; NULL: any */
 	enum verbosity verbosity;
 	int level;     /* 0: not given */
 	bool compress; /* --compress=zstd, or not given */
 	bool compress_given;
 	bool done;      /* --help or --version was answered: nothing to run */
-	char **program; /* PROG, its arguments, NULL */
+	char **program; /* PROG, its arguments, NULL; of -p only NULL */
 };
 
 /* Reads the command line and SNAP_AT into *ret_options, which borrows their strings. Prints a line and
  * returns STATUS_FAILED for a command line it can't take. Answers --help and --version itself. */
 enum status options_read(int argc, char **argv, struct options *ret_options)
         __attribute__((warn_unused_result));
+
+void options_free(struct options *options);
 
 /* The last part of a path; the whole string if it has no slash. */
 const char *base_name(const char *path);

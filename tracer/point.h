@@ -8,46 +8,67 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "call_rules.h"
 #include "elf_file.h"
-#include "filter.h"
 #include "message.h"
 #include "tracee.h"
 
 struct run;
-struct point;
 
 struct point_kind {
 	const char *word; /* the whole POINT, or its beginning where that ends with ':'; NULL: any other */
 	/* Reads what follows the word; prints its line and returns STATUS_FAILED if that is wrong. */
 	enum status (*parse)(struct point *point, const char *argument);
-	/* Adds the calls that must stop; NULL: none, and so no filter at all. */
-	void (*watch)(const struct point *point, struct filter *filter);
+	/* Adds the calls that may be the point; NULL: none. */
+	void (*watch)(struct point *point);
+	/* One of them, before it has an effect: is it the point? If so, says in trigger what was met. NULL
+	 * with watch: every one is, and trigger says its name. */
+	enum status (*met)(struct run *run, struct tracee *tracee, const struct point *point,
+	                   const struct call *call, bool *ret_met);
 	/* A selected process is at the end of its exec: plants breakpoints; NULL: nothing to do. */
-	enum status (*arm)(struct run *run, struct tracee *tracee, const struct elf_file *executable);
-	/* A breakpoint was hit and the thread's rip is back on it; NULL with arm. */
-	enum status (*hit)(struct run *run, struct tracee *tracee, struct breakpoint *breakpoint);
-	/* A watched call, before it has an effect: is it the point? If so, says in trigger what was met. */
-	enum status (*met)(struct run *run, struct tracee *tracee, const struct user_regs_struct *registers,
-	                   bool *ret_met);
+	enum status (*arm)(struct run *run, struct tracee *tracee, const struct point *point,
+	                   const struct elf_file *executable);
+	/* A BREAKPOINT_POINT was hit that counts, and the thread's rip is back on it; NULL with arm. */
+	enum status (*hit)(struct run *run, struct tracee *tracee, const struct breakpoint *breakpoint);
+	/* From time to time: is it time for this process? If so, says in trigger why. NULL: time is nothing
+	 * to it. */
+	bool (*is_due)(struct run *run, const struct point *point, struct process *process, double now);
 	bool answered;    /* resumed behind the call, which returned SNAP_RESUMED; else it is made anew */
+	bool at_start;    /* only met by a program that begins: nothing to attach to */
 	const char *hint; /* for the user whose program never came there */
 };
 
 struct point {
 	const struct point_kind *kind;
-	const char *text; /* as given */
+	unsigned index;          /* among the points of the run */
+	const char *text;        /* as given */
+	struct call_rules calls; /* that may be the point */
 	/* SYMBOL and its like: */
 	char *file, *symbol; /* NULL: not given */
 	uint64_t offset;     /* or the address, where there is no symbol */
-	/* path: and syscall: */
+	/* the others: */
 	const char *path;
-	int call;
+	int number; /* of a system call, a descriptor, a signal */
 	uint64_t nth;
+	double seconds;
 };
 
-/* Reads a POINT; *ret_point borrows the text. Prints a line and returns STATUS_FAILED for an unknown one. */
-enum status point_parse(const char *text, struct point *ret_point) __attribute__((warn_unused_result));
+enum { POINTS_MAX = 32 };
+struct points {
+	struct point point[POINTS_MAX];
+	unsigned count;
+};
 
-extern const struct point_kind point_main, point_entry, point_symbol, point_path, point_syscall, point_here;
+/* Adds a POINT, whose text is borrowed. Prints a line and returns STATUS_FAILED for one that is unknown, or
+ * too many. */
+enum status points_add(struct points *points, const char *text) __attribute__((warn_unused_result));
+void points_free(struct points *points);
+
+/* The first point of a kind, or NULL. */
+const struct point *points_find(const struct points *points, const struct point_kind *kind);
+
+extern const struct point_kind point_main, point_entry, point_symbol, point_path, point_syscall, point_here,
+        point_effect, point_read, point_output, point_listen, point_accept, point_signal, point_after,
+        point_idle;
 
 #endif

@@ -1,5 +1,6 @@
 /* The points at a system call: `path:PATH`, `syscall:NAME[#N]` and `here`. */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,14 +23,13 @@ static enum status parse_path(struct point *point, const char *argument)
 	return STATUS_OK;
 }
 
-static void watch_paths(const struct point *point, struct filter *filter)
+static void watch_paths(struct point *point)
 {
 	size_t count;
 	const struct path_call *calls = system_calls_with_path(&count);
 
-	(void)point;
 	for (size_t i = 0; i < count; i++)
-		filter_trace(filter, calls[i].number);
+		call_rules_add(&point->calls, (uint32_t)calls[i].number, (uint32_t)calls[i].number);
 }
 
 /* Only as many bytes as tell whether it is the one. A bad pointer is the call's own EFAULT to come. */
@@ -41,20 +41,18 @@ static bool names_path(pid_t pid, uint64_t address, const char *path)
 	return tracee_read_string(pid, address, buffer, size) >= 0 && strcmp(buffer, path) == 0;
 }
 
-static enum status met_path(struct run *run, struct tracee *tracee, const struct user_regs_struct *registers,
-                            bool *ret_met)
+static enum status met_path(struct run *run, struct tracee *tracee, const struct point *point,
+                            const struct call *call, bool *ret_met)
 {
-	const uint64_t arguments[] = {registers->rdi, registers->rsi, registers->rdx,
-	                              registers->r10, registers->r8,  registers->r9};
-	unsigned mask = system_call_path_mask((long)registers->orig_rax);
+	unsigned mask = system_call_path_mask(call->number);
 
 	*ret_met = false;
-	for (size_t i = 0; i < sizeof(arguments) / sizeof(*arguments) && !*ret_met; i++)
+	for (size_t i = 0; i < CALL_ARGUMENTS && !*ret_met; i++)
 		if (mask & 1u << i)
-			*ret_met = names_path(tracee->tid, arguments[i], run->point.path);
+			*ret_met = names_path(tracee->tid, call->argument[i], point->path);
 	if (*ret_met)
-		snprintf(run->trigger, sizeof(run->trigger), "%s(\"%.200s\")",
-		         system_call_name((long)registers->orig_rax), run->point.path);
+		snprintf(run->trigger, sizeof(run->trigger), "%s(\"%.200s\")", system_call_name(call->number),
+		         point->path);
 	return STATUS_OK;
 }
 
@@ -65,7 +63,7 @@ static enum status parse_syscall(struct point *point, const char *argument)
 	char *end;
 
 	snprintf(name, sizeof(name), "%.*s", hash ? (int)(hash - argument) : (int)sizeof(name) - 1, argument);
-	if ((point->call = system_call_number(name)) < 0)
+	if ((point->number = system_call_number(name)) < 0)
 		return fail(STATUS_FAILED, "point %s: no system call %s: see syscalls(2) for their names",
 		            point->text, name);
 	point->nth = 1;
@@ -79,40 +77,39 @@ static enum status parse_syscall(struct point *point, const char *argument)
 	return STATUS_OK;
 }
 
-static void watch_syscall(const struct point *point, struct filter *filter)
+static void watch_syscall(struct point *point)
 {
-	filter_trace(filter, point->call);
+	call_rules_add(&point->calls, (uint32_t)point->number, (uint32_t)point->number);
 }
 
 /* Counted by process, from its exec on. */
-static enum status met_syscall(struct run *run, struct tracee *tracee,
-                               const struct user_regs_struct *registers, bool *ret_met)
+static enum status met_syscall(struct run *run, struct tracee *tracee, const struct point *point,
+                               const struct call *call, bool *ret_met)
 {
-	*ret_met =
-	        (int64_t)registers->orig_rax == run->point.call && ++tracee->process->calls == run->point.nth;
+	*ret_met = ++tracee->process->calls[point->index] == point->nth;
 	if (*ret_met)
 		snprintf(run->trigger, sizeof(run->trigger), "entry %llu of %s",
-		         (unsigned long long)run->point.nth, system_call_name(run->point.call));
+		         (unsigned long long)point->nth, system_call_name(call->number));
 	return STATUS_OK;
 }
 
-static void watch_here(const struct point *point, struct filter *filter)
+static void watch_here(struct point *point)
 {
-	(void)point;
-	filter_trace_prctl(filter, SNAP_MARKER);
+	uint32_t number = (uint32_t)system_call_number("prctl");
+
+	call_rule_when(call_rules_add(&point->calls, number, number), 0, UINT32_MAX, SNAP_MARKER);
 }
 
-static enum status met_here(struct run *run, struct tracee *tracee, const struct user_regs_struct *registers,
-                            bool *ret_met)
+static enum status met_here(struct run *run, struct tracee *tracee, const struct point *point,
+                            const struct call *call, bool *ret_met)
 {
-	*ret_met = (int64_t)registers->orig_rax == system_call_number("prctl") &&
-	           (uint32_t)registers->rdi == SNAP_MARKER && registers->rsi == SNAP_REQUEST_HERE;
-	if (*ret_met && registers->rdx != SNAP_CONTRACT_VERSION)
+	(void)point;
+	*ret_met = call->argument[1] == SNAP_REQUEST_HERE;
+	if (*ret_met && call->argument[2] != SNAP_CONTRACT_VERSION)
 		return fail(STATUS_FAILED,
-		            "snap_here() of process %d: its snap.h is of another version (contract %llu, not "
-		            "%d): "
-		            "build the program with this snaptrace's snap.h",
-		            tracee->process->pid, registers->rdx, SNAP_CONTRACT_VERSION);
+		            "snap_here() of process %d: its snap.h is of another version (contract %" PRIu64
+		            ", not %d): build the program with this snaptrace's snap.h",
+		            tracee->process->pid, call->argument[2], SNAP_CONTRACT_VERSION);
 	if (*ret_met)
 		snprintf(run->trigger, sizeof(run->trigger), "snap_here()");
 	return STATUS_OK;

@@ -9,10 +9,12 @@
 #include "freeze.h"
 #include "point_start.h"
 #include "preload/contract.h"
+#include "resume.h"
 
 /* A dynamic program is stopped by the shim. A static one has no dynamic linker to load that, but has
  * nothing between exec and main either that a breakpoint could disturb. */
-static enum status arm_main(struct run *run, struct tracee *tracee, const struct elf_file *executable)
+static enum status arm_main(struct run *run, struct tracee *tracee, const struct point *point,
+                            const struct elf_file *executable)
 {
 	struct process *process = tracee->process;
 	const Elf64_Sym *symbol;
@@ -27,7 +29,7 @@ static enum status arm_main(struct run *run, struct tracee *tracee, const struct
 		            "use --at entry, here, path:PATH, syscall:NAME or 0xADDRESS",
 		            run->options->program[0]);
 	}
-	return breakpoint_plant(process, BREAKPOINT_POINT, process->bias + symbol->st_value);
+	return breakpoint_plant(process, BREAKPOINT_POINT, process->bias + symbol->st_value, point);
 }
 
 /* C's environ of a static program; 0 if its symbols don't tell. */
@@ -50,11 +52,14 @@ static uint64_t static_environ(const struct process *process)
 	return cell;
 }
 
-static enum status hit_main(struct run *run, struct tracee *tracee, struct breakpoint *breakpoint)
+static enum status hit_main(struct run *run, struct tracee *tracee, const struct breakpoint *breakpoint)
 {
 	snprintf(run->trigger, sizeof(run->trigger), "breakpoint at main (0x%" PRIx64 ")",
 	         breakpoint->address);
-	return freeze(run, tracee, true, static_environ(tracee->process));
+	return freeze(run, tracee,
+	              &(struct arrival){.point = breakpoint->point,
+	                                .resume_main = true,
+	                                .environ_cell = static_environ(tracee->process)});
 }
 
 bool is_main_marker(const struct user_regs_struct *registers)
@@ -68,27 +73,31 @@ enum status main_marker_met(struct run *run, struct tracee *tracee, const struct
 		return fail(STATUS_FAILED,
 		            "%s: is of another version (contract %llu, not %d): reinstall snaptrace",
 		            run->shim, registers->r11, SNAP_CONTRACT_VERSION);
-	if (run->reached || !tracee->process->selected || run->point.kind != &point_main)
-		return STATUS_OK;
+	const struct point *point = points_find(&run->points, &point_main);
+	if (!point || !run_wants(run, tracee) || !run_counts(run, tracee, point))
+		return resume(run, tracee, 0);
 	snprintf(run->trigger, sizeof(run->trigger), "main, told by the shim");
-	return freeze(run, tracee, true, registers->r10);
+	return freeze(run, tracee,
+	              &(struct arrival){.point = point, .resume_main = true, .environ_cell = registers->r10});
 }
 
-static enum status arm_entry(struct run *run, struct tracee *tracee, const struct elf_file *executable)
+static enum status arm_entry(struct run *run, struct tracee *tracee, const struct point *point,
+                             const struct elf_file *executable)
 {
 	(void)run;
 	(void)executable;
-	return breakpoint_plant(tracee->process, BREAKPOINT_POINT, tracee->process->entry);
+	return breakpoint_plant(tracee->process, BREAKPOINT_POINT, tracee->process->entry, point);
 }
 
-static enum status hit_entry(struct run *run, struct tracee *tracee, struct breakpoint *breakpoint)
+static enum status hit_entry(struct run *run, struct tracee *tracee, const struct breakpoint *breakpoint)
 {
 	snprintf(run->trigger, sizeof(run->trigger), "the entry (0x%" PRIx64 ")", breakpoint->address);
-	return freeze(run, tracee, false, 0);
+	return freeze(run, tracee, &(struct arrival){.point = breakpoint->point});
 }
 
 const struct point_kind point_main = {
         .word = "main",
+        .at_start = true,
         .arm = arm_main,
         .hit = hit_main,
         .hint = "main is found in C and its like; see snaptrace --help for other points",
@@ -96,6 +105,7 @@ const struct point_kind point_main = {
 
 const struct point_kind point_entry = {
         .word = "entry",
+        .at_start = true,
         .arm = arm_entry,
         .hit = hit_entry,
         .hint = "that can't be: report it",

@@ -6,7 +6,7 @@
 
 bool is_main_marker(const struct user_regs_struct *registers);
 
-/* The thread is at the marker: freezes it if that is the point, else nothing. */
+/* The thread is at the marker: freezes it if that is the point, else resumes it. */
 enum status main_marker_met(struct run *run, struct tracee *tracee, const struct user_regs_struct *registers)
         __attribute__((warn_unused_result));
 

@@ -15,6 +15,7 @@
 #include "breakpoint.h"
 #include "freeze.h"
 #include "libraries.h"
+#include "point_symbol.h"
 
 static enum status parse_number(const struct point *point, const char *text, uint64_t *ret_number)
 {
@@ -93,7 +94,7 @@ static enum status plant_found(const struct search *search, struct process *proc
 		            "point %s: an indirect function (STT_GNU_IFUNC): its code is chosen at run time: "
 		            "name the chosen one, such as a symbol that ends in _avx2",
 		            search->point->text);
-	return breakpoint_plant(process, BREAKPOINT_POINT, search->address);
+	return breakpoint_plant(process, BREAKPOINT_POINT, search->address, search->point);
 }
 
 static enum status arm_address(const struct point *point, struct process *process,
@@ -101,7 +102,7 @@ static enum status arm_address(const struct point *point, struct process *proces
 {
 	uint64_t bias = elf_covers(executable, point->offset) ? process->bias : 0;
 
-	return breakpoint_plant(process, BREAKPOINT_POINT, bias + point->offset);
+	return breakpoint_plant(process, BREAKPOINT_POINT, bias + point->offset, point);
 }
 
 static enum status unknown_symbol(const struct point *point)
@@ -115,9 +116,15 @@ static enum status unknown_symbol(const struct point *point)
 	            point->text);
 }
 
-static enum status arm(struct run *run, struct tracee *tracee, const struct elf_file *executable)
+/* One of several programs may have the symbol; the one that was asked for must. */
+static enum status must_have(const struct run *run, const struct process *process, const struct point *point)
 {
-	const struct point *point = &run->point;
+	return process->pid == run->root || run->options->in ? unknown_symbol(point) : STATUS_OK;
+}
+
+static enum status arm(struct run *run, struct tracee *tracee, const struct point *point,
+                       const struct elf_file *executable)
+{
 	struct process *process = tracee->process;
 	struct search search = {.point = point};
 	char path[64], name[PATH_MAX];
@@ -134,51 +141,68 @@ static enum status arm(struct run *run, struct tracee *tracee, const struct elf_
 	if (search.file_seen && point->file)
 		return unknown_symbol(point);
 	if (!elf_segment(executable, PT_INTERP))
-		return process->pid == run->root || run->options->in ? unknown_symbol(point) : STATUS_OK;
-	return breakpoint_plant(process, BREAKPOINT_ENTRY, process->entry);
+		return must_have(run, process, point);
+	process->searched |= 1u << point->index;
+	return breakpoint_plant(process, BREAKPOINT_ENTRY, process->entry, NULL);
 }
 
-/* At the entry, and whenever the list of libraries changed. */
-static enum status search_libraries(struct run *run, struct process *process, struct breakpoint *breakpoint)
+/* Looks for one point's symbol in the libraries. It is searched no longer when it was found, or can't be. */
+static enum status search_one(struct run *run, struct process *process, const struct point *point)
 {
-	struct search search = {.point = &run->point};
+	struct search search = {.point = point};
+
+	if (libraries_walk(process, search_file, &search)) {
+		process->searched &= ~(1u << point->index);
+		return plant_found(&search, process);
+	}
+	if (search.file_seen && point->file)
+		return unknown_symbol(point);
+	if (point->file)
+		return STATUS_OK; /* it may be loaded later */
+	process->searched &= ~(1u << point->index);
+	return must_have(run, process, point);
+}
+
+/* Several points may be looked for; the breakpoint that stopped us for that is needed as long as one is. */
+enum status point_symbol_search(struct run *run, struct process *process, struct breakpoint *breakpoint)
+{
 	enum status status;
 	uint64_t change;
 
-	if (libraries_walk(process, search_file, &search)) {
-		if ((status = breakpoint_take_out(process, breakpoint)) != STATUS_OK)
+	for (unsigned i = 0; i < run->points.count; i++)
+		if ((process->searched & 1u << i) &&
+		    (status = search_one(run, process, &run->points.point[i])) != STATUS_OK)
 			return status;
-		return plant_found(&search, process);
-	}
-	if (search.file_seen && run->point.file)
-		return unknown_symbol(&run->point);
-	if (breakpoint->use == BREAKPOINT_LOADED)
+	if (process->searched && breakpoint->use == BREAKPOINT_LOADED)
 		return STATUS_OK;
-	if ((status = breakpoint_take_out(process, breakpoint)) != STATUS_OK)
+	if ((status = breakpoint_take_out(process, breakpoint)) != STATUS_OK || !process->searched)
 		return status;
-	if (!run->point.file)
-		return process->pid == run->root || run->options->in ? unknown_symbol(&run->point)
-		                                                     : STATUS_OK;
 	if (!(change = libraries_change_address(process)))
 		return fail(STATUS_FAILED,
-		            "point %s: %s is not loaded and process %d has no list of libraries",
-		            run->point.text, run->point.file, process->pid);
-	return breakpoint_plant(process, BREAKPOINT_LOADED, change);
+		            "a FILE of the points is not loaded and process %d has no list of libraries",
+		            process->pid);
+	return breakpoint_plant(process, BREAKPOINT_LOADED, change, NULL);
 }
 
-static enum status hit(struct run *run, struct tracee *tracee, struct breakpoint *breakpoint)
+/* At a process that runs already: libraries are loaded, as far as they are. */
+enum status point_symbol_attach(struct run *run, struct process *process)
 {
-	const struct point *point = &run->point;
+	struct breakpoint none = {.use = BREAKPOINT_SPENT};
 
-	if (breakpoint->use != BREAKPOINT_POINT)
-		return search_libraries(run, tracee->process, breakpoint);
+	return process->searched ? point_symbol_search(run, process, &none) : STATUS_OK;
+}
+
+static enum status hit(struct run *run, struct tracee *tracee, const struct breakpoint *breakpoint)
+{
+	const struct point *point = breakpoint->point;
+
 	if (point->symbol)
 		snprintf(run->trigger, sizeof(run->trigger),
 		         "breakpoint at %.150s+0x%" PRIx64 " (0x%" PRIx64 ")", point->symbol, point->offset,
 		         breakpoint->address);
 	else
 		snprintf(run->trigger, sizeof(run->trigger), "breakpoint at 0x%" PRIx64, breakpoint->address);
-	return freeze(run, tracee, false, 0);
+	return freeze(run, tracee, &(struct arrival){.point = point});
 }
 
 const struct point_kind point_symbol = {

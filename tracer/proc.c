@@ -108,20 +108,31 @@ uint64_t proc_number(const struct text *text, const char *key, int base)
 	return strtoull(proc_value(text, key), NULL, base);
 }
 
-enum status proc_read_stat(pid_t pid, struct proc_stat *ret_stat)
+int proc_try_read_stat(pid_t pid, struct proc_stat *ret_stat)
 {
 	struct text text CLEANUP(text_free) = {0};
-	enum status status;
+	struct proc_path path = proc_path(pid, "stat");
+	int result = proc_try_read(path.text, &text);
 
-	if ((status = proc_read(pid, "stat", &text)) != STATUS_OK)
-		return status;
+	if (result < 0)
+		return result;
 	/* The name in field 2 may hold anything, also blanks and ')'. Field 3 is a letter. */
 	const char *at = text.bytes ? strrchr(text.bytes, ')') : NULL;
 	if (!at || strlen(at) < 4)
-		return fail(STATUS_FAILED, "can't read the program's state: /proc/%d/stat: unknown form",
-		            pid);
+		return -EINVAL;
 	char *next = text.bytes + (at - text.bytes) + 3;
+	ret_stat->state = at[2];
 	for (int i = 4; i < STAT_FIELDS; i++)
 		ret_stat->field[i] = strtoull(next, &next, 10);
+	return 0;
+}
+
+enum status proc_read_stat(pid_t pid, struct proc_stat *ret_stat)
+{
+	int result = proc_try_read_stat(pid, ret_stat);
+
+	if (result < 0)
+		return fail(STATUS_FAILED, "can't read the program's state: /proc/%d/stat: %s", pid,
+		            strerror(-result));
 	return STATUS_OK;
 }

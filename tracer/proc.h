@@ -54,8 +54,12 @@ enum proc_stat_field {
 	STAT_FIELDS = 53,
 };
 struct proc_stat {
+	char state;                  /* "R", "S", ... */
 	uint64_t field[STAT_FIELDS]; /* negative numbers wrap */
 };
+/* Returns 0 or -errno. */
+int proc_try_read_stat(pid_t pid, struct proc_stat *ret_stat) __attribute__((warn_unused_result));
+/* The same, with a line printed on failure. */
 enum status proc_read_stat(pid_t pid, struct proc_stat *ret_stat) __attribute__((warn_unused_result));
 
 #endif

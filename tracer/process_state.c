@@ -161,8 +161,9 @@ static void read_numbers(const struct subject *subject, struct snapimg_process *
 
 	process->pid = (uint32_t)subject->pid;
 	process->thread_count = 1;
-	process->umask = umask == proc_number(&the_caller.status, "Umask", 8) ? SNAPIMG_UMASK_INHERITED
-	                                                                      : (uint32_t)umask;
+	process->umask = !the_caller.attached && umask == proc_number(&the_caller.status, "Umask", 8)
+	                         ? SNAPIMG_UMASK_INHERITED
+	                         : (uint32_t)umask;
 	process->start_code = field[STAT_START_CODE];
 	process->end_code = field[STAT_END_CODE];
 	process->start_data = field[STAT_START_DATA];
@@ -200,8 +201,8 @@ static enum status read_paths(const struct subject *subject, struct process_stat
 	    (status = proc_read_link(subject->pid, "cwd", state->cwd, sizeof(state->cwd))))
 		return status;
 	cut_deleted(state->executable);
-	if (stat(".", &own) == 0 && stat(cwd.text, &its) == 0 && own.st_dev == its.st_dev &&
-	    own.st_ino == its.st_ino)
+	if (!the_caller.attached && stat(".", &own) == 0 && stat(cwd.text, &its) == 0 &&
+	    own.st_dev == its.st_dev && own.st_ino == its.st_ino)
 		state->cwd[0] = '\0';
 	else if (cut_deleted(state->cwd) || state->cwd[0] != '/')
 		return refuse("a removed working directory", "let the program go to one that stays", "%s",

@@ -137,7 +137,7 @@ static enum status check_file(const char *name, const char *path, int depth)
 	return interpreter && depth < SCRIPT_DEPTH ? check_file(name, interpreter, depth + 1) : STATUS_OK;
 }
 
-enum status program_find(const char *name, char **ret_path)
+enum status program_find(const char *name, bool to_freeze, char **ret_path)
 {
 	const char *directories = getenv("PATH");
 	enum status status;
@@ -155,7 +155,7 @@ enum status program_find(const char *name, char **ret_path)
 	}
 	if (!path)
 		return tell_error(name, error);
-	if ((status = check_file(name, path, 0)) != STATUS_OK) {
+	if (to_freeze && (status = check_file(name, path, 0)) != STATUS_OK) {
 		free(path);
 		return status;
 	}

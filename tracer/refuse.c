@@ -208,6 +208,9 @@ static enum status check_root(const struct subject *subject)
 
 static enum status check_session(const struct subject *subject)
 {
+	if (the_caller.attached) /* its shell's doing, and as good as ours is for what is started from the
+	                            image */
+		return STATUS_OK;
 	if ((pid_t)subject->stat.field[STAT_SESSION] != getsid(0))
 		return refuse("a session of the program's own (setsid)", "choose a point before it is made",
 		              "process %d", subject->pid);
@@ -224,6 +227,8 @@ static enum status check_what_the_caller_gives(const struct subject *subject)
 	const char *own = proc_value(&the_caller.status, "Cpus_allowed");
 	const char *its = proc_value(&subject->status, "Cpus_allowed");
 
+	if (the_caller.attached)
+		return STATUS_OK;
 	if ((int)subject->stat.field[STAT_NICE] != getpriority(PRIO_PROCESS, 0))
 		tell("the program's nice value %d is not kept: it will run with its caller's",
 		     (int)subject->stat.field[STAT_NICE]);

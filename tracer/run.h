@@ -5,22 +5,48 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "filter.h"
 #include "options.h"
 #include "point.h"
+
+/* How far a run is; it only goes forward. */
+enum phase {
+	PHASE_BEFORE,    /* no point was met yet; or there is none, and everything is only followed */
+	PHASE_REACHED,   /* the image is written (or was refused and the program goes on) */
+	PHASE_RELEASING, /* the same, and every thread is let go at its next stop */
+};
 
 struct run {
 	const struct options *options;
 	const char *output; /* the image's path */
-	char *shim;         /* its absolute path */
-	struct point point;
-	char trigger[256]; /* what was met, in words */
-	pid_t root;        /* the process that PROG was started in */
-	int launch_report; /* what its child has to say before it is PROG; see launch.h */
+	char *shim;         /* its absolute path; NULL: none is needed */
+	struct points points;
+	struct call_rules own_calls; /* those that snaptrace itself must see */
+	struct filter filter;        /* of all calls that must stop; length 0: none */
+	bool every_call; /* they are looked for among all calls instead: the program is to go on without us */
+	char trigger[256];    /* what was met, in words */
+	unsigned long passed; /* points met and passed over: see --skip */
+	enum phase phase;
+	enum status outcome; /* PHASE_RELEASING: what snaptrace ends with */
+	pid_t root;          /* the process that PROG was started in, or that was attached to */
+	int launch_report;   /* what its child has to say before it is PROG; see launch.h */
 	bool filter_set_no_new_privs;
-	bool selected; /* a process that the point applies to was seen: see --in */
+	bool selected; /* a process that the points apply to was seen: see --in */
 	bool root_ended;
 	int root_end; /* wait status */
-	bool reached; /* the image is written */
+	double began; /* monotonic seconds */
 };
+
+/* Whether there is a point at all: without one everything is only followed. */
+static inline bool run_has_points(const struct run *run)
+{
+	return run->points.count > 0;
+}
+
+/* Whether an event of this process can still be a point. */
+bool run_wants(const struct run *run, const struct tracee *tracee);
+
+/* A point is met: true if it counts, false if --skip passes over it. */
+bool run_counts(struct run *run, const struct tracee *tracee, const struct point *point);
 
 #endif

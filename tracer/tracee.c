@@ -9,42 +9,54 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Pointers, since handlers hold on to a tracee while others are added. */
-static struct tracee **table;
-static size_t table_count, table_size;
+#include "exec_log.h"
 
-/* The termination handler (interrupt.c) walks the table: keep it out while that changes. */
-static void block_signals(sigset_t *ret_before)
+/*
+ * A list of all, for iterating, and buckets by thread id, for finding. The termination handler (interrupt.c)
+ * may walk the list at any moment: a thread is linked in and taken out by one store each, and forgotten only
+ * behind that, so what the handler sees is always a list.
+ */
+enum { BUCKETS = 4096 };
+static struct tracee *buckets[BUCKETS];
+static struct tracee *volatile first;
+static size_t count;
+
+static struct tracee **bucket_of(pid_t tid)
 {
-	sigset_t all;
-
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, ret_before);
+	return &buckets[(uint32_t)tid % BUCKETS];
 }
 
 struct tracee *tracee_find(pid_t tid)
 {
-	for (size_t i = 0; i < table_count; i++)
-		if (table[i]->tid == tid)
-			return table[i];
-	return NULL;
+	struct tracee *tracee = *bucket_of(tid);
+
+	while (tracee && tracee->tid != tid)
+		tracee = tracee->next_in_bucket;
+	return tracee;
 }
 
+/* The first thread has the process's id, and is known as long as another one lives (its end is told last,
+ * ptrace(2)); but what is adopted may come in any order. */
 struct process *process_find(pid_t pid)
 {
-	for (size_t i = 0; i < table_count; i++)
-		if (table[i]->process->pid == pid)
-			return table[i]->process;
+	struct tracee *leader = tracee_find(pid);
+
+	if (leader)
+		return leader->process;
+	for (struct tracee *tracee = first; tracee; tracee = tracee->next)
+		if (tracee->process->pid == pid)
+			return tracee->process;
 	return NULL;
 }
 
 struct tracee *tracee_next(const struct tracee *tracee)
 {
-	size_t next = 0;
+	return tracee ? tracee->next : first;
+}
 
-	while (tracee && next < table_count && table[next++] != tracee)
-		;
-	return next < table_count ? table[next] : NULL;
+size_t tracees_count(void)
+{
+	return count;
 }
 
 static struct process *process_new(pid_t pid, const struct process *parent)
@@ -57,23 +69,39 @@ static struct process *process_new(pid_t pid, const struct process *parent)
 		*process = *parent;
 	process->pid = pid;
 	process->threads = 0;
-	process->calls = 0;
+	process->due = NULL;
+	process->idle_since = 0;
+	memset(process->calls, 0, sizeof(process->calls));
 	return process;
 }
 
-static int table_append(struct tracee *tracee)
+static void link_in(struct tracee *tracee)
 {
-	if (table_count == table_size) {
-		size_t size = table_size ? 2 * table_size : 16;
-		struct tracee **larger = realloc(table, size * sizeof(*larger));
+	struct tracee **bucket = bucket_of(tracee->tid);
 
-		if (!larger)
-			return -1;
-		table = larger;
-		table_size = size;
-	}
-	table[table_count++] = tracee;
-	return 0;
+	tracee->next_in_bucket = *bucket;
+	*bucket = tracee;
+	tracee->next = first;
+	if (first)
+		first->previous = tracee;
+	first = tracee;
+	count++;
+}
+
+static void take_out(struct tracee *tracee)
+{
+	struct tracee **link = bucket_of(tracee->tid);
+
+	while (*link != tracee)
+		link = &(*link)->next_in_bucket;
+	*link = tracee->next_in_bucket;
+	if (tracee->next)
+		tracee->next->previous = tracee->previous;
+	if (tracee->previous)
+		tracee->previous->next = tracee->next;
+	else
+		first = tracee->next;
+	count--;
 }
 
 enum status tracee_add(pid_t tid, pid_t pid, const struct process *parent, struct tracee **ret_tracee)
@@ -81,38 +109,27 @@ enum status tracee_add(pid_t tid, pid_t pid, const struct process *parent, struc
 	struct process *known = process_find(pid);
 	struct process *process = known ? known : process_new(pid, parent);
 	struct tracee *tracee = calloc(1, sizeof(*tracee));
-	sigset_t before;
-	int result = -1;
 
-	if (process && tracee) {
-		tracee->tid = tid;
-		tracee->process = process;
-		block_signals(&before);
-		result = table_append(tracee);
-		sigprocmask(SIG_SETMASK, &before, NULL);
-	}
-	if (result < 0) {
+	if (!process || !tracee) {
 		free(tracee);
 		if (!known)
 			free(process);
 		return fail(STATUS_FAILED, "out of memory");
 	}
+	tracee->tid = tid;
+	tracee->process = process;
 	process->threads++;
+	link_in(tracee);
 	*ret_tracee = tracee;
 	return STATUS_OK;
 }
 
 void tracee_remove(struct tracee *tracee)
 {
-	sigset_t before;
-
-	block_signals(&before);
-	for (size_t i = 0; i < table_count; i++)
-		if (table[i] == tracee)
-			table[i] = table[--table_count];
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	take_out(tracee);
 	if (--tracee->process->threads == 0)
 		free(tracee->process);
+	exec_record_free(tracee->exec);
 	free(tracee);
 }
 
@@ -127,8 +144,8 @@ enum status tracee_adopt(pid_t tid, struct tracee **ret_tracee)
 
 void tracees_kill_all(void)
 {
-	for (size_t i = 0; i < table_count; i++)
-		kill(table[i]->process->pid, SIGKILL);
+	for (struct tracee *tracee = first; tracee; tracee = tracee->next)
+		kill(tracee->process->pid, SIGKILL);
 }
 
 void tracees_end_all(void)

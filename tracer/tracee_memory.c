@@ -26,6 +26,26 @@ int tracee_read(pid_t pid, uint64_t address, void *buffer, size_t size)
 	return 0;
 }
 
+size_t tracee_read_some(pid_t pid, uint64_t address, void *buffer, size_t size)
+{
+	enum {
+		PAGES = 32
+	}; /* a piece a page, for process_vm_readv stops at the first piece that it can't read */
+	struct iovec local = {buffer, size}, remote[PAGES];
+	unsigned count = 0;
+	ssize_t got;
+
+	for (size_t done = 0; done < size && count < PAGES; count++) {
+		size_t part = PAGE - (address + done) % PAGE;
+
+		part = part < size - done ? part : size - done;
+		remote[count] = (struct iovec){(void *)(uintptr_t)(address + done), part};
+		done += part;
+	}
+	got = process_vm_readv(pid, &local, 1, remote, count, 0);
+	return got > 0 ? (size_t)got : 0;
+}
+
 /* Page by page: what follows the string may not be mapped. */
 ssize_t tracee_read_string(pid_t pid, uint64_t address, char *buffer, size_t size)
 {

@@ -24,4 +24,7 @@ int tracee_write(pid_t pid, uint64_t address, const void *bytes, size_t size)
 int tracee_mapping(pid_t pid, uint64_t address, bool *ret_executable, char *path, size_t size)
         __attribute__((warn_unused_result));
 
+/* As many bytes as can be read from there, at most size and 128 KiB; 0: none. */
+size_t tracee_read_some(pid_t pid, uint64_t address, void *buffer, size_t size);
+
 #endif

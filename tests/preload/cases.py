@@ -77,7 +77,7 @@ def refuses_brk():
         file.write(BREAK)
     t.check(t.run([t.CC, "-o", "break", "break.c"]).status == 0, "break.c")
     t.same(t.run(["./break"]), t.Result(0, b"0 0 0\n", b""))
-    ordered = {**t.PLAIN_ENV, "LD_PRELOAD": SHIM, "SNAP_SHIM": "1:0:0"}
+    ordered = {**t.PLAIN_ENV, "LD_PRELOAD": SHIM, "SNAP_SHIM": "1:2:0"}
     t.same(t.run(["./break"], env=ordered), t.Result(0, b"1 1 1\n", b""))
 
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tracer/filter.h"
 #include "tracer/point.h"
 #include "tracer/system_calls.h"
 
@@ -53,12 +54,30 @@ static const struct {
         {"syscall:read#0", NULL, NULL, NULL, 0},
         {"syscall:read#-1", NULL, NULL, NULL, 0},
         {"syscall:read#99999999999999999999999", NULL, NULL, NULL, 0},
-        {"effect", NULL, NULL, NULL, 0},
-        {"idle", NULL, NULL, NULL, 0},
-        {"output", NULL, NULL, NULL, 0},
-        {"read:0", NULL, NULL, NULL, 0},
-        {"signal:HUP", NULL, NULL, NULL, 0},
-        {"after:1s", NULL, NULL, NULL, 0},
+        {"effect", &point_effect, NULL, NULL, 0},
+        {"idle", &point_idle, NULL, NULL, 0},
+        {"output", &point_output, NULL, NULL, 0},
+        {"listen", &point_listen, NULL, NULL, 0},
+        {"accept", &point_accept, NULL, NULL, 0},
+        {"read:0", &point_read, NULL, NULL, 0},
+        {"signal:HUP", &point_signal, NULL, NULL, 0},
+        {"signal:SIGRTMIN+2", &point_signal, NULL, NULL, 0},
+        {"signal:12", &point_signal, NULL, NULL, 0},
+        {"after:1s", &point_after, NULL, NULL, 0},
+        {"after:0", &point_after, NULL, NULL, 0},
+        {"read:", NULL, NULL, NULL, 0},
+        {"read:x", NULL, NULL, NULL, 0},
+        {"read:-1", NULL, NULL, NULL, 0},
+        {"read:99999999999", NULL, NULL, NULL, 0},
+        {"signal:", NULL, NULL, NULL, 0},
+        {"signal:KILL", NULL, NULL, NULL, 0},
+        {"signal:SIGSTOP", NULL, NULL, NULL, 0},
+        {"signal:NONE", NULL, NULL, NULL, 0},
+        {"signal:0", NULL, NULL, NULL, 0},
+        {"signal:65", NULL, NULL, NULL, 0},
+        {"after:", NULL, NULL, NULL, 0},
+        {"after:soon", NULL, NULL, NULL, 0},
+        {"after:-1s", NULL, NULL, NULL, 0},
 };
 
 static bool same(const char *one, const char *other)
@@ -69,19 +88,30 @@ static bool same(const char *one, const char *other)
 static void test_points(void)
 {
 	for (size_t i = 0; i < sizeof(points) / sizeof(*points); i++) {
-		struct point point;
-		enum status status = point_parse(points[i].text, &point);
+		static struct points parsed;
+		enum status status = points_add(&parsed, points[i].text);
+		const struct point *point = &parsed.point[0];
 
 		printf("%s\n", points[i].text);
 		CHECK(status == (points[i].kind ? STATUS_OK : STATUS_FAILED));
-		if (status != STATUS_OK)
-			continue;
-		CHECK(point.kind == points[i].kind);
-		CHECK(same(point.file, points[i].file) && same(point.symbol, points[i].symbol));
-		CHECK(point.offset == points[i].offset);
-		free(point.file);
-		free(point.symbol);
+		if (status == STATUS_OK) {
+			CHECK(parsed.count == 1 && point->kind == points[i].kind);
+			CHECK(same(point->file, points[i].file) && same(point->symbol, points[i].symbol));
+			CHECK(point->offset == points[i].offset);
+		}
+		points_free(&parsed);
 	}
+}
+
+static void test_many_points(void)
+{
+	static struct points many;
+
+	for (unsigned i = 0; i < POINTS_MAX; i++)
+		CHECK(points_add(&many, "main") == STATUS_OK && many.point[i].index == i);
+	CHECK(points_add(&many, "main") == STATUS_FAILED);
+	CHECK(points_find(&many, &point_main) == &many.point[0] && !points_find(&many, &point_here));
+	points_free(&many);
 }
 
 static void test_calls(void)
@@ -101,18 +131,18 @@ static void test_calls(void)
 /* A filter stops what it names and nothing else. Without a tracer a stopped call fails with ENOSYS. */
 static void test_filter(void)
 {
-	pid_t child = fork();
+	struct call_rules rules = {0};
+	struct filter filter;
+	pid_t child;
 	int status;
 
-	if (child == 0) {
-		struct filter filter;
+	call_rules_add(&rules, SYS_getppid, SYS_getppid);
+	call_rule_when(call_rules_add(&rules, SYS_prctl, SYS_prctl), 0, UINT32_MAX, PR_GET_DUMPABLE);
+	call_rules_add(&rules, SYS_getuid, SYS_getuid);
+	CHECK(filter_make(&rules, &filter) == STATUS_OK);
+	if ((child = fork()) == 0) {
 		bool set;
 
-		filter_begin(&filter);
-		filter_trace(&filter, SYS_getppid);
-		filter_trace_prctl(&filter, PR_GET_DUMPABLE);
-		filter_trace(&filter, SYS_getuid);
-		filter_end(&filter);
 		if (filter_install(&filter, &set) < 0)
 			_exit(2);
 		_exit(!(syscall(SYS_getppid) == -1 && syscall(SYS_getuid) == -1 && syscall(SYS_getpid) > 0 &&
@@ -120,12 +150,25 @@ static void test_filter(void)
 		        prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) >= 0));
 	}
 	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	for (struct filter filter = {.length = 0}; filter.length == 0;) { /* the largest fits */
-		filter_begin(&filter);
-		point_path.watch(NULL, &filter);
-		filter_end(&filter);
-		CHECK(filter.length < FILTER_MAX / 2);
-	}
+	filter_free(&filter);
+	call_rules_free(&rules);
+}
+
+/* All points with calls at once fit into one filter. */
+static void test_largest_filter(void)
+{
+	static struct points all;
+	struct call_rules rules = {0};
+	struct filter filter;
+
+	CHECK(points_add(&all, "effect") == STATUS_OK && points_add(&all, "path:/a") == STATUS_OK &&
+	      points_add(&all, "read:0") == STATUS_OK && points_add(&all, "output") == STATUS_OK);
+	for (unsigned i = 0; i < all.count; i++)
+		call_rules_join(&rules, &all.point[i].calls);
+	CHECK(filter_make(&rules, &filter) == STATUS_OK && filter.length < BPF_MAXINSNS / 2);
+	filter_free(&filter);
+	call_rules_free(&rules);
+	points_free(&all);
 }
 
 int look_at_me(void);
@@ -189,8 +232,10 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return 1;
 	test_points();
+	test_many_points();
 	test_calls();
 	test_filter();
+	test_largest_filter();
 	test_elf(argv[0]);
 	test_damaged_elf(argv[0], argv[1]);
 	return 0;

@@ -1,0 +1,16 @@
+#include "run.h"
+
+bool run_wants(const struct run *run, const struct tracee *tracee)
+{
+	return run->phase == PHASE_BEFORE && !tracee->process->launching && tracee->process->selected;
+}
+
+bool run_counts(struct run *run, const struct tracee *tracee, const struct point *point)
+{
+	if (run->passed >= run->options->skip)
+		return true;
+	run->passed++;
+	explain("process %d: %s is passed over, %lu of %lu", tracee->process->pid, point->text, run->passed,
+	        run->options->skip);
+	return false;
+}

@@ -1,0 +1,9 @@
+/* A wait for events that is interrupted from time to time, for what goes by the clock. */
+#ifndef TRACER_TICK_H
+#define TRACER_TICK_H
+
+/* From now on a SIGALRM comes every 20 ms, the first at once; system calls that wait end with EINTR by it. */
+void tick_start(void);
+void tick_stop(void);
+
+#endif
