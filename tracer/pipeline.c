@@ -17,7 +17,7 @@
 
 enum {
 	JOB_BYTES = JOB_PAGES * SNAPIMG_PAGE_SIZE,
-	SLOTS_PER_WORKER = 3, /* one in work, one done, one being written */
+	SLOTS_PER_WORKER = 8, /* one in work; the others are done, while the writer waits for the disk */
 	WORKERS_MAX = 256,
 };
 

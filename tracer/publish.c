@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 enum {
-	BUFFER = 1 << 20,
+	BUFFER = 4 << 20,
+	CACHED = 64 << 20, /* what is behind goes past the page cache */
+	DIRECT_ALIGNMENT = 4096,
 	MODE = 0600, /* an image holds all the program's memory */
 	LINKS_MAX = 40,
 };
@@ -176,7 +178,8 @@ static enum status begin_failed(struct publication *publication, int error)
 
 enum status publish_begin(const char *path, bool allow_nameless, struct publication *ret_publication)
 {
-	struct publication publication = {.path = path, .fd = -1, .directory = -1, .buffer = malloc(BUFFER)};
+	struct publication publication = {
+	        .path = path, .fd = -1, .directory = -1, .buffer = aligned_alloc(DIRECT_ALIGNMENT, BUFFER)};
 	int error = publication.buffer ? 0 : ENOMEM;
 
 	/* Beyond RLIMIT_FSIZE: EFBIG instead of death (write(2)). Not for longer than needed, as a program
@@ -204,11 +207,42 @@ enum status publish_check(const char *path)
 	return status;
 }
 
+/*
+ * A large image isn't kept in the page cache: copying it there, into pages that often are fresh, takes longer
+ * than the disk does (measured: 1 GiB in 2.5 s, in 0.7 s directly), nothing is left to be synced at the end,
+ * and what others have cached stays. O_DIRECT needs whole blocks (open(2)); all else is written as usual, and
+ * everything is where the filesystem knows no O_DIRECT.
+ */
+static void choose_way(struct publication *publication, const uint8_t *bytes, uint64_t offset, size_t size)
+{
+	bool whole = ((uintptr_t)bytes | offset | size) % DIRECT_ALIGNMENT == 0;
+	bool direct = offset >= CACHED && whole && !publication->direct_refused;
+	int flags;
+
+	if (direct == publication->direct)
+		return;
+	flags = fcntl(publication->fd, F_GETFL);
+	if (flags >= 0 && fcntl(publication->fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0)
+		publication->direct = direct;
+	else
+		publication->direct_refused = true;
+}
+
+/* Some filesystems take the flag, but no write with it. */
+static bool refuses_direct(struct publication *publication, int error)
+{
+	if (error != EINVAL || !publication->direct || publication->direct_refused)
+		return false;
+	publication->direct_refused = true;
+	return true;
+}
+
 static int write_all(struct publication *publication, uint64_t offset, const uint8_t *bytes, size_t size)
 {
 	while (size > 0 && !publication->error) {
+		choose_way(publication, bytes, offset, size);
 		ssize_t done = pwrite(publication->fd, bytes, size, (off_t)offset);
-		if (done < 0 && errno == EINTR)
+		if (done < 0 && (errno == EINTR || refuses_direct(publication, errno)))
 			continue;
 		if (done <= 0) {
 			publication->error = done < 0 ? errno : EIO;
@@ -229,19 +263,32 @@ static int flush(struct publication *publication)
 	return write_all(publication, publication->buffer_offset, publication->buffer, size);
 }
 
+/* How much the buffer takes: it ends at a whole block, so that the next one begins with one. */
+static size_t buffer_room(const struct publication *publication)
+{
+	return BUFFER - publication->buffer_offset % DIRECT_ALIGNMENT - publication->buffered;
+}
+
 int publish_sink(void *context, uint64_t offset, const void *bytes, size_t size)
 {
 	struct publication *publication = context;
+	const uint8_t *from = bytes;
 	bool follows = publication->buffered && publication->buffer_offset + publication->buffered == offset;
 
-	if ((!follows || publication->buffered + size > BUFFER) && flush(publication) < 0)
+	if (!follows && flush(publication) < 0)
 		return -1;
-	if (size >= BUFFER / 8)
-		return flush(publication) < 0 ? -1 : write_all(publication, offset, bytes, size);
-	if (publication->buffered == 0)
-		publication->buffer_offset = offset;
-	memcpy(publication->buffer + publication->buffered, bytes, size);
-	publication->buffered += size;
+	while (size > 0) {
+		if (publication->buffered == 0)
+			publication->buffer_offset = offset;
+		size_t room = buffer_room(publication), part = size < room ? size : room;
+		memcpy(publication->buffer + publication->buffered, from, part);
+		publication->buffered += part;
+		from += part;
+		offset += part;
+		size -= part;
+		if (part == room && flush(publication) < 0)
+			return -1;
+	}
 	return 0;
 }
 

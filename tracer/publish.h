@@ -18,11 +18,12 @@ struct publication {
 	int fd, directory;
 	char name[NAME_MAX + 1];   /* in the directory */
 	char hidden[NAME_MAX + 1]; /* the name it has until it's complete; "": none */
-	uint8_t *buffer;           /* small writes are gathered */
+	uint8_t *buffer;           /* writes are gathered */
 	size_t buffered;
 	uint64_t buffer_offset;
-	int error;                 /* of the first write that failed */
-	void (*limit_action)(int); /* what SIGXFSZ did before */
+	bool direct, direct_refused; /* O_DIRECT: is set, can't be */
+	int error;                   /* of the first write that failed */
+	void (*limit_action)(int);   /* what SIGXFSZ did before */
 };
 
 /* Whether the file could be made; nothing is left of the attempt. */
