@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "breakpoint.h"
 #include "events.h"
@@ -108,6 +109,17 @@ enum status on_signal(struct run *run, struct tracee *tracee, int status)
 	return resume(run, tracee, WSTOPSIG(status));
 }
 
+/* A group-stop: the thread stays stopped but hears SIGCONT. Where the terminal stopped PROG, which shares our
+ * place in its shell's job, the job is to look stopped; the shell's SIGCONT is for both of us. */
+static enum status on_group_stop(struct run *run, struct tracee *tracee, int number)
+{
+	ptrace(PTRACE_LISTEN, tracee->tid, 0, 0);
+	if (tracee->tid == run->root && (number == SIGTSTP || number == SIGTTIN || number == SIGTTOU) &&
+	    !run->options->attach && getpgid(run->root) == getpgrp())
+		raise(SIGSTOP);
+	return STATUS_OK;
+}
+
 /* A stop that we asked for, a group-stop, in which the thread stays stopped but hears SIGCONT, or a birth, or
  * the end of a group-stop. */
 enum status on_stop(struct run *run, struct tracee *tracee, int status)
@@ -120,10 +132,8 @@ enum status on_stop(struct run *run, struct tracee *tracee, int status)
 	tracee->process->due = NULL;
 	if (due && run_wants(run, tracee) && run_counts(run, tracee, due))
 		return freeze_anywhere(run, tracee, due);
-	if (WSTOPSIG(status) != SIGTRAP) {
-		ptrace(PTRACE_LISTEN, tracee->tid, 0, 0);
-		return STATUS_OK;
-	}
+	if (WSTOPSIG(status) != SIGTRAP)
+		return on_group_stop(run, tracee, WSTOPSIG(status));
 	/* Our stop must not show as EINTR. */
 	if (run->options->attach && tracee_get_registers(tracee, &registers) &&
 	    (int64_t)registers.rax == -EINTR && make_call_anew(&registers))

@@ -8,7 +8,7 @@
 #include "snapshot.h"
 #include "tracee.h"
 
-static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD};
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCHLD};
 enum { CAUGHT = sizeof(caught) / sizeof(*caught) };
 static struct sigaction before[CAUGHT];
 static volatile sig_atomic_t image_written, mode, passed_to, asked;
@@ -32,10 +32,22 @@ static void end_all(int number)
 	raise(number); /* comes when the handler returns */
 }
 
+/* The terminal's Ctrl-Z reaches the program too. When that stops by it, so do we (events_signal.c), and not
+ * before: a shell that sees us stopped takes the terminal back. */
+static void on_terminal_stop(const siginfo_t *info)
+{
+	if (mode == INTERRUPT_LET_GO)
+		raise(SIGSTOP);
+	else if (info->si_code != SI_KERNEL && passed_to)
+		kill((pid_t)passed_to, SIGTSTP);
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	(void)context;
-	if (mode == INTERRUPT_LET_GO)
+	if (number == SIGTSTP)
+		on_terminal_stop(info);
+	else if (mode == INTERRUPT_LET_GO)
 		asked = number;
 	else if (mode != INTERRUPT_END_ALWAYS && info->si_code == SI_KERNEL &&
 	         (number == SIGINT || number == SIGQUIT))

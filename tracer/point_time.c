@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "duration.h"
 #include "proc.h"
@@ -43,6 +44,16 @@ static bool thread_sleeps(pid_t pid, const char *tid, uint64_t *run_time)
 	return true;
 }
 
+/* In nanoseconds, to a clock tick: of the whole process, user and system time (proc(5), fields 14 and 15). */
+static uint64_t processor_time(pid_t pid)
+{
+	struct proc_stat stat;
+
+	if (proc_try_read_stat(pid, &stat) < 0)
+		return 0;
+	return (stat.field[14] + stat.field[15]) * (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
 static bool all_sleep(pid_t pid, uint64_t *ret_run_time)
 {
 	DIR *directory = opendir(proc_path(pid, "task").text);
@@ -55,6 +66,8 @@ static bool all_sleep(pid_t pid, uint64_t *ret_run_time)
 			asleep = thread_sleeps(pid, entry->d_name, ret_run_time);
 	if (directory)
 		closedir(directory);
+	if (asleep && *ret_run_time == 0) /* a kernel without CONFIG_SCHED_INFO */
+		*ret_run_time = processor_time(pid);
 	return asleep;
 }
 

@@ -19,6 +19,9 @@ enum status resume(const struct run *run, const struct tracee *tracee, int signa
 {
 	bool to_call = tracee->awaited != AWAIT_NOTHING || watches_every_call(run, tracee);
 
+	/* Any other trap takes the one that was asked for away (ptrace_stop(), kernel/signal.c). */
+	if (run->phase == PHASE_RELEASING || tracee->process->due)
+		ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
 	ptrace(to_call ? PTRACE_SYSCALL : PTRACE_CONT, tracee->tid, 0, signal_number);
 	return STATUS_OK;
 }
