@@ -143,8 +143,6 @@ def main(rows):
     if sys.argv[1:] == ["--list"]:
         print("\n".join(rows))
         return
-    # A test may be called with signals ignored (nohup); what it runs shall start as from a shell.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.umask(0o022)
     results = {name: run_row(name, rows[name]) for name in sys.argv[1:] or rows}
     failed = [name for name, result in results.items() if result == 1]

@@ -61,7 +61,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 void interrupt_set_mode(enum interrupt_mode wanted, pid_t root)
 {
 	passed_to = root;
-	mode = wanted;
+	mode = (sig_atomic_t)wanted;
 }
 
 int interrupt_asked(void)

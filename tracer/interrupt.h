@@ -16,10 +16,11 @@ enum interrupt_mode {
 	                   */
 };
 
-/* Catches those that weren't ignored, in INTERRUPT_END; and SIGTSTP, which is the program's to answer. SIGCHLD gets its default action. */
+/* Catches those that weren't ignored, in INTERRUPT_END; and SIGTSTP, which is the program's to answer.
+ * SIGCHLD gets its default action. */
 void interrupt_catch(void);
 /* root: to whom they are passed on. */
-void interrupt_set_mode(enum interrupt_mode mode, pid_t root);
+void interrupt_set_mode(enum interrupt_mode wanted, pid_t root);
 /* The signal that came in INTERRUPT_LET_GO, or 0. */
 int interrupt_asked(void);
 /* The image is in place: the line says so. */

@@ -120,7 +120,7 @@ static enum status run_program(struct run *run, const char *path)
 		status = loop(run);
 	}
 	if (run->phase !=
-	    PHASE_RELEASING) /* then nothing is traced any more, and PROG isn't to be waited for here */
+	    PHASE_RELEASING) /* after that nothing is traced, and PROG must not be waited for here */
 		tracees_end_all();
 	return status;
 }
@@ -192,8 +192,8 @@ static int outcome(struct run *run)
 
 int main(int argc, char **argv)
 {
-	static struct run run = {.launch_report = -1};
 	struct options options;
+	struct run run = {.options = &options, .launch_report = -1};
 	char *path = NULL, *output = NULL;
 	enum status status;
 	int result;
@@ -201,7 +201,6 @@ int main(int argc, char **argv)
 	if ((status = snapshot_remember_caller()) != STATUS_OK ||
 	    (status = options_read(argc, argv, &options)) != STATUS_OK || options.done)
 		return (int)status;
-	run.options = &options;
 	the_caller.attached = options.attach != 0;
 	message_set_verbosity(options.verbosity);
 	if ((status = prepare(&run, &path, &output)) == STATUS_OK)
