@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,11 +81,18 @@ enum status breakpoint_take_out_all(struct process *process)
 	return STATUS_OK;
 }
 
-/* No mask holds SIGSTOP back: it is sent anew, to come after the step, which is tried again. */
-static bool keep_for_later(pid_t tid)
+/* No mask holds SIGSTOP back: it is delivered, and the step made in the group-stop all the same. */
+static bool try_again(pid_t tid, int wait_status)
 {
-	syscall(SYS_tkill, tid, SIGSTOP);
-	return ptrace(PTRACE_SINGLESTEP, tid, 0, 0) == 0;
+	uintptr_t deliver = wait_status >> 8 == SIGSTOP ? SIGSTOP : 0;
+
+	return ptrace(PTRACE_SINGLESTEP, tid, 0, deliver) == 0;
+}
+
+static bool is_other_stop(int wait_status)
+{
+	return WIFSTOPPED(wait_status) &&
+	       (wait_status >> 8 == SIGSTOP || wait_status >> 16 == PTRACE_EVENT_STOP);
 }
 
 /* All signals are blocked for the step, so that it is the instruction that is stepped and no handler. */
@@ -97,6 +103,7 @@ enum status breakpoint_step_over(struct tracee *tracee, const struct breakpoint 
 	const uint64_t all = UINT64_MAX;
 	enum status status;
 	uint64_t mask;
+	bool stopped = false;
 	int wait_status;
 
 	*ret_ended = false;
@@ -106,11 +113,14 @@ enum status breakpoint_step_over(struct tracee *tracee, const struct breakpoint 
 	    ptrace(PTRACE_SETSIGMASK, tracee->tid, sizeof(all), &all) < 0 ||
 	    ptrace(PTRACE_SINGLESTEP, tracee->tid, 0, 0) < 0)
 		return failed(process, breakpoint->address);
-	do {
+	for (;;) {
 		while (waitpid(tracee->tid, &wait_status, __WALL) < 0)
 			if (errno != EINTR)
 				return failed(process, breakpoint->address);
-	} while (WIFSTOPPED(wait_status) && WSTOPSIG(wait_status) == SIGSTOP && keep_for_later(tracee->tid));
+		if (!is_other_stop(wait_status) || !try_again(tracee->tid, wait_status))
+			break;
+		stopped = true;
+	}
 	if (!WIFSTOPPED(wait_status)) {
 		*ret_ended = true;
 		*ret_wait_status = wait_status;
@@ -118,5 +128,7 @@ enum status breakpoint_step_over(struct tracee *tracee, const struct breakpoint 
 	}
 	if (ptrace(PTRACE_SETSIGMASK, tracee->tid, sizeof(mask), &mask) < 0)
 		return failed(process, breakpoint->address);
+	if (stopped) /* its next stop tells whether the process is stopped still */
+		ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
 	return put_byte(process, breakpoint->address, int3);
 }

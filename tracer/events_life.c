@@ -6,6 +6,7 @@
 
 #include "events.h"
 #include "exec_log.h"
+#include "exec_stop.h"
 #include "launch.h"
 #include "resume.h"
 
@@ -90,16 +91,26 @@ enum status on_exec(struct run *run, struct tracee *tracee, int status)
 	                            .threads = process->threads,
 	                            .set_no_new_privs = process->set_no_new_privs};
 	tracee->in_vfork = false;
-	tracee->awaited = run->phase == PHASE_BEFORE && run_has_points(run) ? AWAIT_EXEC_END : AWAIT_NOTHING;
+	tracee->awaited = AWAIT_NOTHING;
+	if (run->phase == PHASE_BEFORE && run_has_points(run)) {
+		enum status chosen = exec_stop_select(run, process);
+
+		if (chosen != STATUS_OK)
+			return chosen;
+		if (process->selected)
+			tracee->awaited = AWAIT_EXEC_END;
+	}
 	return resume(run, tracee, 0);
 }
 
-/* clone(2) with CLONE_THREAD may be told as any of the three events: which of them it is goes by its exit
- * signal and CLONE_VFORK only (kernel_clone() in kernel/fork.c). */
-static bool is_thread_of(pid_t pid, pid_t tid)
+/* A thread is told as PTRACE_EVENT_CLONE: it has no exit signal, where a child has SIGCHLD or CLONE_VFORK as
+ * a rule (kernel_clone() in kernel/fork.c goes by these). */
+static bool is_thread_of(pid_t pid, pid_t tid, int event)
 {
 	char path[64];
 
+	if (event != PTRACE_EVENT_CLONE)
+		return false;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, tid);
 	return access(path, F_OK) == 0;
 }
@@ -117,7 +128,8 @@ enum status on_birth(struct run *run, struct tracee *tracee, int status)
 	if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, 0, &message) == 0 && !tracee_find((pid_t)message)) {
 		pid_t tid = (pid_t)message;
 
-		added = tracee_add(tid, is_thread_of(process->pid, tid) ? process->pid : tid, process, &born);
+		added = tracee_add(tid, is_thread_of(process->pid, tid, status >> 16) ? process->pid : tid,
+		                   process, &born);
 		if (added != STATUS_OK)
 			return added;
 		if (born->process != process)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +93,8 @@ static bool append_string(struct window *window, uint64_t address, struct line *
 	}
 }
 
-static bool read_arguments(pid_t tid, uint64_t vector, struct exec_record *record)
+/* As many as can be read: where that isn't all, the call's own EFAULT is to come. */
+static void read_arguments(pid_t tid, uint64_t vector, struct exec_record *record)
 {
 	struct window *window = calloc(1, sizeof(*window));
 	uint64_t pointers[512];
@@ -114,7 +116,6 @@ static bool read_arguments(pid_t tid, uint64_t vector, struct exec_record *recor
 		done += got;
 	}
 	free(window);
-	return fine;
 }
 
 struct exec_record *exec_record_read(pid_t tid, const struct call *call)
@@ -128,12 +129,14 @@ struct exec_record *exec_record_read(pid_t tid, const struct call *call)
 	if (!(record = calloc(1, sizeof(*record))))
 		return NULL;
 	record->directory = at ? (int)call->argument[0] : AT_FDCWD;
-	if (tracee_read_string(tid, call->argument[at], path, sizeof(path)) < 0 ||
-	    !(record->path = strdup(path)) || !read_arguments(tid, call->argument[1 + at], record)) {
-		exec_record_free(record);
-		return NULL;
-	}
-	return record;
+	if (tracee_read_string(tid, call->argument[at], path, sizeof(path)) < 0)
+		snprintf(path, sizeof(path), "@0x%" PRIx64, call->argument[at]);
+	record->path = strdup(path);
+	read_arguments(tid, call->argument[1 + at], record);
+	if (record->path)
+		return record;
+	exec_record_free(record);
+	return NULL;
 }
 
 static pid_t parent_of(pid_t pid)

@@ -151,6 +151,20 @@ enum status exec_stop_arm(struct run *run, struct tracee *tracee, const struct e
 	return status;
 }
 
+/* The new program's auxiliary vector stands by then (begin_new_exec() and the binary's loader come before
+ * ptrace_event() in exec_binprm(), fs/exec.c). */
+enum status exec_stop_select(struct run *run, struct process *process)
+{
+	struct auxiliary auxiliary = {0};
+	enum status status = STATUS_OK;
+
+	if (run->options->in && (status = exec_stop_read_auxiliary(process->pid, &auxiliary)) != STATUS_OK)
+		return status;
+	process->selected = !run->options->in || is_named(process->pid, &auxiliary, run->options->in);
+	run->selected = run->selected || process->selected;
+	return STATUS_OK;
+}
+
 enum status exec_stop_prepare(struct run *run, struct tracee *tracee)
 {
 	struct process *process = tracee->process;
@@ -161,10 +175,6 @@ enum status exec_stop_prepare(struct run *run, struct tracee *tracee)
 
 	if ((status = exec_stop_read_auxiliary(process->pid, &auxiliary)) != STATUS_OK)
 		return status;
-	process->selected = !run->options->in || is_named(process->pid, &auxiliary, run->options->in);
-	if (!process->selected)
-		return STATUS_OK;
-	run->selected = true;
 	if (auxiliary.secure)
 		return not_for_us(run, process, "a program that gains privilege (AT_SECURE)");
 	snprintf(path, sizeof(path), "/proc/%d/exe", process->pid);

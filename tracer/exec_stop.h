@@ -4,10 +4,12 @@
 
 #include "run.h"
 
+/* At the event of an exec: decides whether the points apply to the new program (process->selected). */
+enum status exec_stop_select(struct run *run, struct process *process) __attribute__((warn_unused_result));
+
 /*
- * tracee is the only thread of its process, at the syscall-stop that ends its exec. Decides whether the
- * point applies to the new program (process->selected); if so, puts a page behind its break so that no
- * heap grows there, gives it the shim, and arms the point.
+ * tracee is the only thread of a selected process, at the syscall-stop that ends its exec. Puts a page behind
+ * its break so that no heap grows there, gives it the shim, and arms the points.
  */
 enum status exec_stop_prepare(struct run *run, struct tracee *tracee) __attribute__((warn_unused_result));
 

@@ -8,18 +8,21 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SYSCALL_STOP = SIGTRAP | 0x80 }; /* PTRACE_O_TRACESYSGOOD, ptrace(2) */
+enum {
+	SYSCALL_STOP = SIGTRAP | 0x80, /* PTRACE_O_TRACESYSGOOD, ptrace(2) */
+	ANY_EVENT_STOP = -1,
+};
 
 struct injection {
 	pid_t tid;
-	uint64_t mask;    /* the thread's own */
-	bool saw_sigstop; /* the one signal that no mask keeps away but SIGKILL, which ends everything */
+	uint64_t mask; /* the thread's own */
+	bool stopped;  /* by SIGSTOP, the one signal but SIGKILL that no mask keeps away; or by SIGCONT again
+	                */
 	struct user_regs_struct saved;
 };
 
@@ -108,14 +111,20 @@ static enum status set_mask(const struct injection *it, uint64_t mask)
 	return STATUS_OK;
 }
 
-/* Lets the thread go on by `how` until it stops again for `wanted` (a wait status >> 8). What can
- * turn up before is passed over: our own filter's seccomp stop and the SIGSTOP that no mask holds. */
+/*
+ * Lets the thread go on by `how` until it stops again for `wanted` (a wait status >> 8), or for any event of
+ * a stop where that is wanted. What can turn up before is passed over: our own filter's seccomp stop, and a
+ * group-stop, in which the call is made all the same; put_back() sends the thread there again. SIGSTOP itself
+ * is delivered, not kept and sent anew: a SIGCONT that came behind it would be lost to it.
+ */
 static enum status go_on(struct injection *it, enum __ptrace_request how, int wanted)
 {
+	uintptr_t deliver = 0;
+
 	for (;;) {
 		int wait_status;
 
-		if (ptrace(how, it->tid, 0, 0) < 0)
+		if (ptrace(how, it->tid, 0, deliver) < 0)
 			return ptrace_failed(it, "continuation");
 		while (waitpid(it->tid, &wait_status, __WALL) < 0)
 			if (errno != EINTR)
@@ -123,10 +132,11 @@ static enum status go_on(struct injection *it, enum __ptrace_request how, int wa
 		if (!WIFSTOPPED(wait_status))
 			return fail(STATUS_FAILED,
 			            "the program ended: process %d: while it was being prepared", it->tid);
-		if (wait_status >> 8 == wanted)
+		if (wait_status >> 8 == wanted ||
+		    (wanted == ANY_EVENT_STOP && wait_status >> 16 == PTRACE_EVENT_STOP))
 			return STATUS_OK;
-		if (wait_status >> 8 == SIGSTOP)
-			it->saw_sigstop = true;
+		deliver = wait_status >> 8 == SIGSTOP ? SIGSTOP : 0;
+		it->stopped = it->stopped || deliver || wait_status >> 16 == PTRACE_EVENT_STOP;
 		/* It would fault there again and again. */
 		if (wait_status >> 8 == SIGSEGV || wait_status >> 8 == SIGBUS || wait_status >> 8 == SIGILL)
 			return fail(STATUS_FAILED,
@@ -209,11 +219,12 @@ static enum status put_back(struct injection *it)
 	if (restart_is_due(&it->saved)) {
 		if (ptrace(PTRACE_INTERRUPT, it->tid, 0, 0) < 0)
 			return ptrace_failed(it, "interruption");
-		if ((status = go_on(it, PTRACE_CONT, SIGTRAP | PTRACE_EVENT_STOP << 8)) != STATUS_OK)
+		if ((status = go_on(it, PTRACE_CONT, ANY_EVENT_STOP)) != STATUS_OK)
 			return status;
 	}
-	if (it->saw_sigstop)
-		syscall(SYS_tkill, it->tid, SIGSTOP);
+	/* Its next stop tells whether the process is stopped still (do_jobctl_trap(), kernel/signal.c). */
+	if (it->stopped && ptrace(PTRACE_INTERRUPT, it->tid, 0, 0) < 0)
+		return ptrace_failed(it, "interruption");
 	return set_mask(it, it->mask);
 }
 

@@ -209,7 +209,6 @@ int main(int argc, char **argv)
 	points_free(&run.points);
 	call_rules_free(&run.own_calls);
 	filter_free(&run.filter);
-	options_free(&options);
 	free(run.shim);
 	free(output);
 	free(path);

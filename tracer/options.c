@@ -159,18 +159,10 @@ static enum status read_others(const char *text, bool *ret_go_on)
 
 static enum status add_point(struct options *options, char *text)
 {
-	char **grown = realloc(options->points, (options->point_count + 1) * sizeof(*grown));
-
-	if (!grown)
-		return fail(STATUS_FAILED, "out of memory");
-	options->points = grown;
+	if (options->point_count == POINTS_MAX)
+		return fail(STATUS_FAILED, "--at %s: more than %d points: give fewer", text, POINTS_MAX);
 	options->points[options->point_count++] = text;
 	return STATUS_OK;
-}
-
-void options_free(struct options *options)
-{
-	free(options->points);
 }
 
 static enum status answer(struct options *options, const char *text)

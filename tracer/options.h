@@ -7,9 +7,12 @@
 
 #include "message.h"
 
+enum { POINTS_MAX = 32 };
+
 struct options {
 	const char *output; /* as given; NULL: PROG's base name and ".snap" */
-	char **points; /* --at, several times; or else SNAP_AT, or else "main"; of --log-exec alone none */
+	char *points[POINTS_MAX +
+	             1]; /* --at, several times; or else SNAP_AT, or else "main"; of --log-exec alone none */
 	unsigned point_count;
 	unsigned long skip;   /* --skip: how many points met are passed over */
 	double timeout;       /* --timeout: seconds, 0: none */
@@ -32,8 +35,6 @@ struct options {
  * returns STATUS_FAILED for a command line it can't take. Answers --help and --version itself. */
 enum status options_read(int argc, char **argv, struct options *ret_options)
         __attribute__((warn_unused_result));
-
-void options_free(struct options *options);
 
 /* The last part of a path; the whole string if it has no slash. */
 const char *base_name(const char *path);

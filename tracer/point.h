@@ -11,6 +11,7 @@
 #include "call_rules.h"
 #include "elf_file.h"
 #include "message.h"
+#include "options.h"
 #include "tracee.h"
 
 struct run;
@@ -53,7 +54,6 @@ struct point {
 	double seconds;
 };
 
-enum { POINTS_MAX = 32 };
 struct points {
 	struct point point[POINTS_MAX];
 	unsigned count;

@@ -14,8 +14,15 @@ def ends_with(status, *argv):
 
 
 def tree(bench):
-    """A shell script of 600 processes. Overhead: what is more than plain."""
-    script = ["/bin/sh", "-c", SCRIPT % (20 if bench.quick else 200)]
+    """A build, and a shell script of 600 processes that do nothing, the worst case. Overhead: what is more than plain."""
+    for i in range(8):
+        with open(f"f{i}.c", "w") as file:
+            file.write(f"#include <stdio.h>\nint f{i}(void) {{ return printf(\"%d\", {i}); }}\n")
+    follow(bench, "a build (8 files, cc -O2)", ["/bin/sh", "-c", "for i in 0 1 2 3 4 5 6 7; do cc -O2 -c f$i.c; done"], 10)
+    follow(bench, "600 processes that do nothing", ["/bin/sh", "-c", SCRIPT % (20 if bench.quick else 200)], 20)
+
+
+def follow(bench, what, script, rounds):
     commands = {
         "plain": ends_with("0", *script),
         "main": ends_with(NEVER, bench.tool["snaptrace"], "-q", "-o", "never.snap", "--at", "main", "--in", "nonesuch", *script),
@@ -25,8 +32,8 @@ def tree(bench):
         commands["strace"] = ends_with("0", "strace", "-f", "-o", "/dev/null", "-e", "trace=execve,execveat", *script)
     else:
         print("bench: no strace: following a tree is not compared with it", file=sys.stderr)
-    took = dict(zip(commands, bench.spawn(bench.rounds(20), *commands.values())))
-    for name, figure, limit in (("main", "follow a tree for main", 1.15), ("log", "follow a tree for the log of its execs", None)):
+    took = dict(zip(commands, bench.spawn(bench.rounds(rounds), *commands.values())))
+    for name, figure, limit in (("main", f"follow {what}, for main", 1.15), ("log", f"follow {what}, for the log", None)):
         bench.row(figure, took[name], took["plain"], "run alone", limit=limit)
         if "strace" in took:
             bench.row("  what it adds", took[name] - took["plain"], took["strace"] - took["plain"],
