@@ -11,37 +11,9 @@
 #include "breakpoint.h"
 #include "inject.h"
 #include "snapshot.h"
+#include "stop_threads.h"
 
 enum { CODE_64 = 0x33 }; /* __USER_CS: code that runs in 64-bit mode */
-
-static enum status stop_thread(const struct tracee *tracee)
-{
-	int status;
-
-	if (tracee->in_vfork)
-		return fail(STATUS_FAILED,
-		            "thread %d waits in vfork for a child: it can't be frozen there: choose another "
-		            "point",
-		            tracee->tid);
-	/* It may be in a stop already, with an event that wait has not told yet: then that is what comes. */
-	if (ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0) < 0)
-		return STATUS_OK; /* gone */
-	while (waitpid(tracee->tid, &status, __WALL) < 0)
-		if (errno != EINTR)
-			return STATUS_OK;
-	return STATUS_OK;
-}
-
-static enum status stop_others(const struct tracee *tracee)
-{
-	enum status status;
-
-	for (struct tracee *other = tracee_next(NULL); other; other = tracee_next(other))
-		if (other != tracee && other->process == tracee->process &&
-		    (status = stop_thread(other)) != STATUS_OK)
-			return status;
-	return STATUS_OK;
-}
 
 static enum status check_state(const struct tracee *tracee)
 {
@@ -99,12 +71,14 @@ static void print_summary(const struct run *run, const struct snapshot_result *r
 	     result->threads == 1 ? "" : "s", run->point.text, result->seconds);
 }
 
-enum status freeze(struct run *run, struct tracee *tracee, bool resume_main, uint64_t environ_cell)
+static enum status take(const struct stopped_threads *threads, struct run *run, struct tracee *tracee,
+                        bool resume_main, uint64_t environ_cell)
 {
 	struct process *process = tracee->process;
 	const struct options *options = run->options;
 	struct snapshot_request request = {
 	        .pid = process->pid,
+	        .threads = threads,
 	        .gate = process->gate,
 	        .point = run->point.text,
 	        .trigger = run->trigger,
@@ -124,8 +98,7 @@ enum status freeze(struct run *run, struct tracee *tracee, bool resume_main, uin
 	struct snapshot_result result;
 	enum status status;
 
-	explain("process %d is at the point: %s", process->pid, run->trigger);
-	if ((status = stop_others(tracee)) != STATUS_OK || (status = check_state(tracee)) != STATUS_OK ||
+	if ((status = check_state(tracee)) != STATUS_OK ||
 	    (status = breakpoint_take_out_all(process)) != STATUS_OK ||
 	    /* The program may have moved its vdso since it began: a restored one has. */
 	    (status = inject_find_gate(process->pid, &request.gate)) != STATUS_OK ||
@@ -135,4 +108,16 @@ enum status freeze(struct run *run, struct tracee *tracee, bool resume_main, uin
 	run->reached = true;
 	print_summary(run, &result);
 	return STATUS_OK;
+}
+
+enum status freeze(struct run *run, struct tracee *tracee, bool resume_main, uint64_t environ_cell)
+{
+	struct stopped_threads threads = {0};
+	enum status status;
+
+	explain("process %d is at the point: %s", tracee->process->pid, run->trigger);
+	if ((status = stop_threads(tracee, &threads)) == STATUS_OK)
+		status = take(&threads, run, tracee, resume_main, environ_cell);
+	stopped_threads_free(&threads);
+	return status;
 }
