@@ -177,6 +177,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	for (i = 0; i < extents->size / sizeof(*extent); i++)
 		if (extent[i].kind == SNAPIMG_EXTENT_ZSTD)
 			features |= SNAPIMG_FEATURE_ZSTD;
+	if (writer->section[SNAPIMG_SECTION_OBJECTS].size > 0)
+		features |= SNAPIMG_FEATURE_OBJECTS;
 	return features;
 }
 
