@@ -384,8 +384,7 @@ enum snapimg_value {
 };
 enum snapimg_socket_state {
 	SNAPIMG_SOCKET_SINGLE = 0,
-	SNAPIMG_SOCKET_PAIR = 1,   /* made by socketpair(2) */
-	SNAPIMG_SOCKET_BROKEN = 2, /* a pair whose other end was closed before it had read all */
+	SNAPIMG_SOCKET_PAIR = 1, /* made by socketpair(2) */
 };
 
 /* What is done with an object once it is made, in this order. */

@@ -1,7 +1,7 @@
 /* The rules of what descriptors refer to: objects, their settings, contents and watches, and locks. */
 #include "check.h"
 
-enum { MODE_MAX = 07777 };
+enum { MODE_MAX = 07777, ACCESS_MODE = 3 };
 
 /* include/uapi/linux/socket.h, net.h; asm-generic/ioctls.h */
 enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_SEQPACKET = 5 };
@@ -11,23 +11,22 @@ enum { ADDRESS_MIN = 2, ADDRESS_MAX = 128 };
 static bool peer_is_valid(const struct snapimg *image, uint32_t index)
 {
 	const struct snapimg_object *object = snapimg_get_object(image) + index;
-	uint32_t kind;
+	const struct snapimg_object *peer;
 
 	if (object->peer == 0)
 		return object->kind != SNAPIMG_OBJECT_REOPENED;
 	if (object->peer > index)
 		return false;
-	kind = snapimg_get_object(image)[object->peer - 1].kind;
+	peer = snapimg_get_object(image) + object->peer - 1;
 	switch (object->kind) {
 	case SNAPIMG_OBJECT_PIPE:
-		return kind == SNAPIMG_OBJECT_PIPE && snapimg_get_object(image)[object->peer - 1].peer == 0;
+		return peer->kind == SNAPIMG_OBJECT_PIPE && peer->peer == 0 &&
+		       (peer->flags & ACCESS_MODE) != (object->flags & ACCESS_MODE);
 	case SNAPIMG_OBJECT_SOCKET:
-		return kind == SNAPIMG_OBJECT_SOCKET &&
-		       snapimg_get_object(image)[object->peer - 1].peer == 0 &&
-		       snapimg_get_object(image)[object->peer - 1].value[SNAPIMG_SOCKET_STATE] ==
-		               SNAPIMG_SOCKET_PAIR;
+		return peer->kind == SNAPIMG_OBJECT_SOCKET && peer->peer == 0 &&
+		       peer->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_PAIR;
 	case SNAPIMG_OBJECT_REOPENED:
-		return kind == SNAPIMG_OBJECT_MEMFD || kind == SNAPIMG_OBJECT_UNLINKED;
+		return peer->kind == SNAPIMG_OBJECT_MEMFD || peer->kind == SNAPIMG_OBJECT_UNLINKED;
 	default:
 		return false;
 	}
@@ -43,7 +42,7 @@ static bool socket_is_valid(const uint64_t value[SNAPIMG_OBJECT_VALUES])
 		return false;
 	return (type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_SEQPACKET) &&
 	       value[SNAPIMG_SOCKET_PROTOCOL] <= INT32_MAX &&
-	       value[SNAPIMG_SOCKET_STATE] <= SNAPIMG_SOCKET_BROKEN && value[SNAPIMG_SOCKET_SHUTDOWN] <= 3;
+	       value[SNAPIMG_SOCKET_STATE] <= SNAPIMG_SOCKET_PAIR && value[SNAPIMG_SOCKET_SHUTDOWN] <= 3;
 }
 
 static bool values_are_valid(const struct snapimg_object *object)
@@ -52,7 +51,7 @@ static bool values_are_valid(const struct snapimg_object *object)
 
 	switch (object->kind) {
 	case SNAPIMG_OBJECT_PIPE:
-		return value[SNAPIMG_PIPE_SIZE] <= INT32_MAX && (object->flags & 3) <= 1;
+		return value[SNAPIMG_PIPE_SIZE] <= INT32_MAX && (object->flags & ACCESS_MODE) <= 1;
 	case SNAPIMG_OBJECT_EVENTFD:
 		return value[SNAPIMG_EVENTFD_COUNT] != UINT64_MAX && value[SNAPIMG_EVENTFD_SEMAPHORE] <= 1;
 	case SNAPIMG_OBJECT_TIMERFD:

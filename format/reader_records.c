@@ -198,8 +198,9 @@ static bool descriptor_kind_is_valid(const struct snapimg *image, uint32_t index
 		/* It must be open by then, so it is among the records before, which are sorted. */
 		return snapimg_is_open(image, index, descriptor->source) && descriptor->file == 0;
 	case SNAPIMG_DESCRIPTOR_OBJECT:
-		return descriptor->source >= 0 && (uint32_t)descriptor->source < snapimg_object_count(image) &&
-		       descriptor->file == 0 && descriptor->position <= INT64_MAX;
+		return descriptor->source >= 0 &&
+		       (uint32_t)descriptor->source < snapimg_object_count(image) && descriptor->file == 0 &&
+		       descriptor->position <= INT64_MAX;
 	case SNAPIMG_DESCRIPTOR_CLOSED:
 		return descriptor->number <= 2 && descriptor->file == 0;
 	default:

@@ -194,13 +194,14 @@ static enum status record_one(struct taking *taking, struct open_descriptor *it,
 		record->source = it->duplicate;
 		return STATUS_OK;
 	}
+	if ((status = take_locks(taking, it)) != STATUS_OK) /* first: a lease sets O_ASYNC, too */
+		return status;
 	if (it->flags & O_ASYNC)
 		return refuse_descriptor(taking->survey, it, "signal-driven input (O_ASYNC)",
 		                         "set it after the point");
 	record->source = 0;
-	status = take ? record_object(taking, it, take, record)
-	              : record_file(taking->survey, it, files, record);
-	return status == STATUS_OK ? take_locks(taking, it) : status;
+	return take ? record_object(taking, it, take, record)
+	            : record_file(taking->survey, it, files, record);
 }
 
 static bool caller_had(int number)
