@@ -8,7 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void note(struct unix_state *state, const struct rtattr *attribute)
+/* The kernel's macros for these cast const away, so nothing here is. */
+static void note(struct unix_state *state, struct rtattr *attribute)
 {
 	const void *data = RTA_DATA(attribute);
 	struct unix_diag_rqlen queue;
@@ -35,14 +36,14 @@ static void note(struct unix_state *state, const struct rtattr *attribute)
 	}
 }
 
-static bool read_answer(const char *answer, size_t size, struct unix_state *ret_state)
+static bool read_answer(char *answer, size_t size, struct unix_state *ret_state)
 {
-	const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)answer;
+	struct nlmsghdr *header = (struct nlmsghdr *)(void *)answer;
 
 	if (!NLMSG_OK(header, size) || header->nlmsg_type != SOCK_DIAG_BY_FAMILY)
 		return false;
-	const struct unix_diag_msg *message = NLMSG_DATA(header);
-	const struct rtattr *attribute = (const struct rtattr *)(const void *)(message + 1);
+	struct unix_diag_msg *message = NLMSG_DATA(header);
+	struct rtattr *attribute = (struct rtattr *)(void *)(message + 1);
 	size_t left = header->nlmsg_len - NLMSG_LENGTH(sizeof(*message));
 
 	*ret_state = (struct unix_state){.state = message->udiag_state};
