@@ -385,7 +385,7 @@ static enum status record_all(const struct survey *survey, struct files *files, 
 	for (int standard = 0; (standard < 3 || i < survey->count) && status == STATUS_OK; standard++) {
 		struct snapimg_descriptor *record = &result->record[result->count];
 		if (standard >= 3 || (i < survey->count && survey->open[i].number == standard)) {
-			status = record_one(survey, &survey->open[i++], files, record);
+			status = go_on(record_one(survey, &survey->open[i++], files, record));
 			result->count++;
 		} else if (caller_had(standard)) {
 			*record = (struct snapimg_descriptor){

@@ -14,6 +14,7 @@
 /* The exit statuses of snaptrace are the error codes of its functions. */
 enum status {
 	STATUS_OK = 0,
+	STATUS_REFUSED = -1,     /* what was looked at has had its line; never leaves the capture: refuse.h */
 	STATUS_ENDED = 1,        /* the program ended before the point */
 	STATUS_FAILED = 125,     /* the tool itself failed, or refused */
 	STATUS_CANNOT_RUN = 126, /* PROG was found but cannot be run */

@@ -303,8 +303,8 @@ enum status process_state_read(const struct subject *subject, const struct helpe
 	enum status status;
 
 	read_numbers(subject, &state->process);
-	if ((status = read_paths(subject, state)) || (status = read_texts(subject, state)) ||
-	    (status = check_interval_timers(helper)) || (status = read_signals(subject, helper, state)) ||
+	if ((status = go_on(read_paths(subject, state))) || (status = read_texts(subject, state)) ||
+	    (status = go_on(check_interval_timers(helper))) || (status = read_signals(subject, helper, state)) ||
 	    (status = read_altstack(helper, &state->thread)) ||
 	    (status = read_robust_list(subject->pid, &state->thread)) || (status = read_prctl(helper, state)))
 		return status;

@@ -16,15 +16,32 @@
 
 #include "caller.h"
 
+/* More lines than this help nobody. */
+enum { LINES_MAX = 40 };
+
+static unsigned int refused;
+
 enum status refuse(const char *what, const char *advice, const char *where, ...)
 {
 	char place[PATH_MAX + 128];
 	va_list arguments;
 
+	if (refused++ >= LINES_MAX)
+		return STATUS_REFUSED;
 	va_start(arguments, where);
 	vsnprintf(place, sizeof(place), where, arguments);
 	va_end(arguments);
-	return fail(STATUS_FAILED, "%s can't be carried: %s: %s", what, place, advice);
+	return fail(STATUS_REFUSED, "%s can't be carried: %s: %s", what, place, advice);
+}
+
+enum status refusals_end(void)
+{
+	unsigned int count = refused;
+
+	refused = 0;
+	if (count > LINES_MAX)
+		message_error("and %u more that can't be carried", count - LINES_MAX);
+	return count ? STATUS_FAILED : STATUS_OK;
 }
 
 static enum status check_threads(const struct subject *subject)
@@ -153,6 +170,7 @@ static enum status check_credentials(const struct subject *subject)
 {
 	enum status status;
 
+	/* One line: each of them follows from a change of the user. */
 #define X(key, what)                                                                                         \
 	if ((status = check_credential(subject, key, what)) != STATUS_OK)                                    \
 		return status;
@@ -254,6 +272,6 @@ enum status refuse_process(const struct subject *subject)
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(*checks) && status == STATUS_OK; i++)
-		status = checks[i](subject);
+		status = go_on(checks[i](subject));
 	return status;
 }

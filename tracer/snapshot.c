@@ -106,7 +106,7 @@ static enum status examine(struct capture *capture)
 	pid_t pid = capture->request->pid;
 	enum status status;
 
-	if ((status = process_state_read_thread(&capture->subject, &capture->state)) != STATUS_OK ||
+	if ((status = go_on(process_state_read_thread(&capture->subject, &capture->state))) != STATUS_OK ||
 	    (status = helper_enter(pid, capture->request->gate, &capture->helper)) != STATUS_OK ||
 	    (status = proc_read(pid, "status", &capture->subject.status)) != STATUS_OK ||
 	    (status = proc_read_stat(pid, &capture->subject.stat)) != STATUS_OK)
@@ -125,9 +125,10 @@ static enum status gather(struct capture *capture)
 	            STATUS_OK ||
 	    (status = descriptors_read(pid, &capture->files, &capture->descriptors)) != STATUS_OK ||
 	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
-	    (status = process_state_read(&capture->subject, &capture->helper, &capture->state)) !=
+	    (status = go_on(process_state_read(&capture->subject, &capture->helper, &capture->state))) !=
 	            STATUS_OK ||
-	    (status = read_vdso(capture)) != STATUS_OK || (status = read_fixups(capture)) != STATUS_OK)
+	    (status = read_vdso(capture)) != STATUS_OK ||
+	    (status = go_on(read_fixups(capture))) != STATUS_OK || (status = refusals_end()) != STATUS_OK)
 		return status;
 	return plan_make(pid, &capture->mappings, &capture->files, &capture->plan);
 }
@@ -320,6 +321,7 @@ enum status snapshot_take(const struct snapshot_request *request, struct snapsho
 		return fail(STATUS_FAILED, "out of memory");
 	capture->request = request;
 	capture->subject = (struct subject){.request = request, .pid = request->pid};
+	(void)refusals_end(); /* of a dump that failed in its midst */
 	status = examine(capture);
 	allow_many_files(); /* not before limits were compared */
 	if (status == STATUS_OK)

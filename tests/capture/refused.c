@@ -363,6 +363,12 @@ static bool tiles(void)
 	return true;
 }
 
+/* Three that no image holds: one line each. */
+static bool together(void)
+{
+	return session() && path_only() && own_filter();
+}
+
 static bool vfork_memory(void)
 {
 	return vfork() == 0; /* the child goes on to the marker */
@@ -426,6 +432,7 @@ int main(int argc, char **argv)
 	        MODE(namespace_descriptor),
 	        MODE(removed_cwd),
 	        MODE(tiles),
+	        MODE(together),
 	        MODE(vfork_memory),
 	};
 
