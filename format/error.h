@@ -35,6 +35,9 @@
 	X(SIGNAL, "a signal action is not valid")                                                            \
 	X(FIXUP, "a fix-up record is not valid")                                                             \
 	X(ARGUMENTS, "the arguments or the environment are not valid")                                       \
+	X(ATTRIBUTE, "an attribute record is not valid")                                                     \
+	X(TIMER, "a timer record is not valid")                                                              \
+	X(GUARD, "a guard-page record is not valid")                                                         \
 	X(SINK, "the image could not be written")                                                            \
 	X(MEMORY, "out of memory")                                                                           \
 	X(LIMIT, "too large for the format")

@@ -5,6 +5,8 @@
 #ifndef TRACER_CALLER_H
 #define TRACER_CALLER_H
 
+#include <sys/resource.h>
+
 #include "proc.h"
 
 struct caller_descriptor {
@@ -17,6 +19,7 @@ struct caller {
 	uint64_t ignored_signals;
 	uint64_t timer_slack_ns;
 	int subreaper;
+	struct rlimit limit[RLIM_NLIMITS];
 	struct caller_descriptor *descriptor; /* sorted by number */
 	size_t descriptor_count;
 };

@@ -1,5 +1,6 @@
 # The capture side of the tracer: all that is behind snapshot.h, and the injection of system calls.
 set(CAPTURE_SOURCES
+  attributes.c
   caller.c
   compressor.c
   descriptors.c
@@ -18,5 +19,7 @@ set(CAPTURE_SOURCES
   publish.c
   refuse.c
   resume_blocks.c
+  shared.c
   snapshot.c
-  thread_state_x86_64.c)
+  thread_state_x86_64.c
+  timers.c)

@@ -3,13 +3,11 @@
 #include <dirent.h>
 #include <limits.h>
 #include <linux/kcmp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -129,19 +127,6 @@ static enum status check_pending(const struct subject *subject)
 	              subject->pid);
 }
 
-static enum status check_timers(const struct subject *subject)
-{
-	struct text timers CLEANUP(text_free) = {0};
-	struct proc_path path = proc_path(subject->pid, "timers");
-
-	/* No such file: no POSIX timers in this kernel. */
-	if (proc_try_read(path.text, &timers) < 0 || timers.size == 0)
-		return STATUS_OK;
-	return refuse("a POSIX timer (timer_create)", "choose a point before it is made",
-	              "timer %d of process %d", atoi(timers.bytes + strcspn(timers.bytes, "0123456789")),
-	              subject->pid);
-}
-
 /* Of /proc/PID/status: what the program can change about what it may do. X(key, what) */
 #define CREDENTIALS(X)                                                                                       \
 	X("Uid", "a changed user")                                                                           \
@@ -236,38 +221,13 @@ static enum status check_session(const struct subject *subject)
 	return STATUS_OK;
 }
 
-/* Not refused, as a program runs with either: the restored one has what its caller gives it. */
-static enum status check_what_the_caller_gives(const struct subject *subject)
-{
-	const char *own = proc_value(&the_caller.status, "Cpus_allowed");
-	const char *its = proc_value(&subject->status, "Cpus_allowed");
-
-	if ((int)subject->stat.field[STAT_NICE] != getpriority(PRIO_PROCESS, 0))
-		tell("the program's nice value %d is not kept: it will run with its caller's",
-		     (int)subject->stat.field[STAT_NICE]);
-	if (subject->stat.field[STAT_POLICY] != (uint64_t)sched_getscheduler(0))
-		tell("the program's scheduling policy is not kept: it will run with its caller's");
-	if (proc_value_length(own) != proc_value_length(its) ||
-	    strncmp(own, its, proc_value_length(own)) != 0)
-		tell("the program's processor affinity is not kept: it will run with its caller's");
-	for (unsigned int i = 0; i < RLIM_NLIMITS; i++) {
-		struct rlimit mine, theirs;
-		if (getrlimit(i, &mine) == 0 && prlimit(subject->pid, i, NULL, &theirs) == 0 &&
-		    (mine.rlim_cur != theirs.rlim_cur || mine.rlim_max != theirs.rlim_max))
-			tell("the program's change of resource limit %u is not kept: "
-			     "it will run with its caller's limits",
-			     i);
-	}
-	return STATUS_OK;
-}
-
 enum status refuse_process(const struct subject *subject)
 {
 	/* Namespaces first: a new user namespace shows as other credentials, too. */
 	static enum status (*const checks[])(const struct subject *) = {
-	        check_threads, check_children,   check_shared_memory_space,   check_pending,
-	        check_timers,  check_namespaces, check_credentials,           check_seccomp,
-	        check_root,    check_session,    check_what_the_caller_gives,
+	        check_threads, check_children,   check_shared_memory_space,
+	        check_pending, check_namespaces, check_credentials,
+	        check_seccomp, check_root,       check_session,
 	};
 	enum status status = STATUS_OK;
 

@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "attributes.h"
 #include "descriptors.h"
 #include "format/checksum.h"
 #include "mappings.h"
@@ -16,6 +17,8 @@
 #include "process_state.h"
 #include "progress.h"
 #include "publish.h"
+#include "shared.h"
+#include "timers.h"
 #include "tracee_memory.h"
 
 /* All that is gathered about the target before a byte is written. */
@@ -30,6 +33,8 @@ struct capture {
 	struct descriptors descriptors;
 	struct fixups fixups;
 	struct process_state state;
+	struct attributes attributes;
+	struct timers timers;
 	struct plan plan;
 	struct pipeline_totals totals;
 };
@@ -37,6 +42,8 @@ struct capture {
 static void capture_free(struct capture *capture)
 {
 	plan_free(&capture->plan);
+	timers_free(&capture->timers);
+	attributes_free(&capture->attributes);
 	process_state_free(&capture->state);
 	fixups_free(&capture->fixups);
 	descriptors_free(&capture->descriptors);
@@ -123,14 +130,20 @@ static enum status gather(struct capture *capture)
 	if ((status = maps_read(pid, &capture->maps)) != STATUS_OK ||
 	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
+	    (status = shared_check(pid, &capture->mappings)) != STATUS_OK ||
 	    (status = descriptors_read(pid, &capture->files, &capture->descriptors)) != STATUS_OK ||
 	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
+	    (status = attributes_read(&capture->subject, &capture->helper, &capture->attributes)) !=
+	            STATUS_OK ||
 	    (status = go_on(process_state_read(&capture->subject, &capture->helper, &capture->state))) !=
 	            STATUS_OK ||
+	    (status = go_on(timers_read(&capture->subject, &capture->helper, &capture->timers))) !=
+	            STATUS_OK ||
+	    (status = go_on(attributes_read_thread(pid, 0, &capture->attributes))) != STATUS_OK ||
 	    (status = read_vdso(capture)) != STATUS_OK ||
 	    (status = go_on(read_fixups(capture))) != STATUS_OK || (status = refusals_end()) != STATUS_OK)
 		return status;
-	return plan_make(pid, &capture->mappings, &capture->files, &capture->plan);
+	return plan_make(&capture->helper, &capture->mappings, &capture->files, &capture->plan);
 }
 
 /* CPUID's brand string; /proc/cpuinfo of a large machine takes long to read. */
@@ -190,7 +203,7 @@ static enum snapimg_error write_origin(const struct capture *capture, struct sna
 	return error ? error : snapimg_writer_add(writer, SNAPIMG_SECTION_ORIGIN, &origin, sizeof(origin));
 }
 
-static enum snapimg_error write_records(const struct capture *capture, struct snapimg_writer *writer)
+static enum snapimg_error write_records(struct capture *capture, struct snapimg_writer *writer)
 {
 	const struct descriptors *descriptors = &capture->descriptors;
 	const struct fixups *fixups = &capture->fixups;
@@ -199,7 +212,10 @@ static enum snapimg_error write_records(const struct capture *capture, struct sn
 	if ((error = write_origin(capture, writer)) ||
 	    (error = process_state_write(&capture->state, writer)) ||
 	    (error = files_write(&capture->files, writer)) ||
-	    (error = mappings_write(&capture->mappings, writer)))
+	    (error = mappings_write(&capture->mappings, writer)) ||
+	    (error = attributes_write(&capture->attributes, writer)) ||
+	    (error = timers_write(&capture->timers, writer)) ||
+	    (error = plan_write_guards(&capture->plan, writer)))
 		return error;
 	if (descriptors->count &&
 	    (error = snapimg_writer_add(writer, SNAPIMG_SECTION_DESCRIPTORS, descriptors->record,
