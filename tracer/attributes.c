@@ -18,6 +18,8 @@
 
 enum { IO_PRIORITY_WHO_PROCESS = 1, DEADLINE = 6, EXTENSIBLE = 7 };
 
+#define KEEP_CAPS (1ll << 4) /* SECBIT_KEEP_CAPS, include/uapi/linux/securebits.h */
+
 static enum status add(struct attributes *attributes, enum snapimg_attribute_kind kind, uint32_t argument,
                        uint64_t value, uint64_t more)
 {
@@ -80,6 +82,8 @@ static enum status read_prctls(const struct helper *helper, struct attributes *a
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options) && status == STATUS_OK; i++) {
 		int64_t its = 0, callers = prctl(options[i].option, 0, 0, 0, 0);
 		status = helper_call(helper, &its, SYS_prctl, (uint64_t)options[i].option, 0, 0, 0);
+		if (options[i].option == PR_GET_SECUREBITS) /* has the flag of PR_GET_KEEPCAPS, too */
+			its &= ~KEEP_CAPS, callers &= ~KEEP_CAPS;
 		if (status == STATUS_OK && its >= 0)
 			status = add_changed(attributes, options[i].kind, 0, its, callers < 0 ? 0 : callers);
 	}

@@ -115,6 +115,7 @@ enum status freeze(struct run *run, struct tracee *tracee, bool resume_main, uin
 	        .shim = run->shim,
 	        .no_new_privs = program_set_no_new_privs(run, process),
 	        .seccomp_filters = run->point.kind->watch ? 1 : 0,
+	        .drop_seccomp = options->drop_seccomp,
 	        .output = {.path = run->output,
 	                   .compress = options->compress,
 	                   .may_be_raw = !options->compress_given && options->level == 0,

@@ -25,6 +25,7 @@ static const char help[] =
         "      --in NAME            only in a process whose executable or script has this base name\n"
         "      --compress zstd|none how pages are stored (zstd; none up to 64 KiB)\n"
         "      --level N            of zstd, 1 to 19 (12 for 1 to 32 MiB of pages, else 3)\n"
+        "      --drop-seccomp       leave out the program's own seccomp filters instead of refusing\n"
         "  -q, --quiet              no summary, no progress, no warnings\n"
         "  -v, --verbose            tell what is done\n"
         "      --help, --version\n"
@@ -33,7 +34,15 @@ static const char help[] =
         "refused;\n"
         "126 PROG cannot be run; 127 PROG was not found.\n";
 
-enum { OPTION_AT = 256, OPTION_IN, OPTION_LEVEL, OPTION_COMPRESS, OPTION_HELP, OPTION_VERSION };
+enum {
+	OPTION_AT = 256,
+	OPTION_IN,
+	OPTION_LEVEL,
+	OPTION_COMPRESS,
+	OPTION_DROP_SECCOMP,
+	OPTION_HELP,
+	OPTION_VERSION
+};
 
 static const struct option long_options[] = {
         {"output", required_argument, NULL, 'o'},
@@ -41,6 +50,7 @@ static const struct option long_options[] = {
         {"in", required_argument, NULL, OPTION_IN},
         {"level", required_argument, NULL, OPTION_LEVEL},
         {"compress", required_argument, NULL, OPTION_COMPRESS},
+        {"drop-seccomp", no_argument, NULL, OPTION_DROP_SECCOMP},
         {"quiet", no_argument, NULL, 'q'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, OPTION_HELP},
@@ -102,6 +112,9 @@ static enum status read_option(int option, struct options *options)
 	case OPTION_COMPRESS:
 		options->compress_given = true;
 		return read_compress(optarg, &options->compress);
+	case OPTION_DROP_SECCOMP:
+		options->drop_seccomp = true;
+		return STATUS_OK;
 	case 'q':
 		options->verbosity = QUIET;
 		return STATUS_OK;

@@ -173,8 +173,15 @@ static enum status check_seccomp(const struct subject *subject)
 
 	if (mode != 1 && filters <= expected)
 		return STATUS_OK;
+	if (mode != 1 && subject->request->drop_seccomp) {
+		tell("the program's own seccomp filters are left out: what they forbade is allowed from here "
+		     "on");
+		return STATUS_OK;
+	}
 	return refuse(mode == 1 ? "seccomp strict mode" : "a seccomp filter of the program",
-	              "choose a point before it is installed", "process %d", subject->pid);
+	              mode == 1 ? "choose a point before it is set"
+	                        : "choose a point before it is installed, or give --drop-seccomp",
+	              "process %d", subject->pid);
 }
 
 static enum status check_namespaces(const struct subject *subject)

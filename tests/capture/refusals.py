@@ -89,7 +89,18 @@ def refused(mode):
 
 
 ROWS = {f"refused_{mode}": (lambda m=mode: refused(m)) for mode in STATES}
+
+
+def dropped_filter():
+    """--drop-seccomp makes the image, says so, and the program goes on without its filter."""
+    result = t.run([t.SNAPTRACE, "--drop-seccomp", "-o", "image.snap", "--at", "path:/snap/here", "--", REFUSED, "own_filter"])
+    t.check(result.status == 0 and b"seccomp filters are left out" in result.err, "snaptrace:", result)
+    again = t.restore("image.snap")
+    t.check(again.status == 0 and again.err == b"", "restored:", again)
+
+
 ROWS["refused_together"] = together
+ROWS["drop_seccomp"] = dropped_filter
 
 if __name__ == "__main__":
     t.main(ROWS)
