@@ -267,7 +267,7 @@ static void many_mappings(void)
 	EXPECT(failures == 0);
 }
 
-static bool limit_is(int resource, rlim_t soft, rlim_t hard)
+static bool limit_is(__rlimit_resource_t resource, rlim_t soft, rlim_t hard)
 {
 	struct rlimit limit;
 	return getrlimit(resource, &limit) == 0 && limit.rlim_cur == soft && limit.rlim_max == hard;
@@ -367,7 +367,7 @@ static void alarm_rings(void)
 
 static void posix_timers(void)
 {
-	timer_t first, gone, second, third;
+	timer_t first = NULL, gone = NULL, second = NULL, third = NULL;
 	struct sigevent quiet = {.sigev_notify = SIGEV_NONE}, loud = {.sigev_notify = SIGEV_SIGNAL};
 	struct sigevent thread = {.sigev_notify = SIGEV_THREAD_ID};
 	struct itimerspec value = {{30, 5}, {10000, 0}}, soon = {{0, 0}, {0, 100000000}}, seen;
