@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -34,20 +35,41 @@ static int by_object(const void *left, const void *right)
 	return (a->start > b->start) - (a->start < b->start);
 }
 
+/* The program may have unmapped the end, which mremap(2) brings back with what it holds; the same call with
+ * an old size of 0 is a second view of the object, which shows whether there is a page behind. */
+static enum status check_end(const struct helper *helper, const struct vma *vma)
+{
+	uint64_t size = vma->end - vma->start, longer = size + SNAPIMG_PAGE_SIZE;
+	int64_t view, result;
+	uint8_t byte;
+	enum status status;
+
+	if ((status = helper_call(helper, &view, SYS_mremap, vma->start, 0, longer, MREMAP_MAYMOVE)) !=
+	    STATUS_OK)
+		return status;
+	if (view < 0)
+		return refuse_object(vma, "shared memory that can't be looked at", "choose another point");
+	bool goes_on = tracee_read(helper->pid, (uint64_t)view + size, &byte, 1) == 0;
+	if ((status = helper_call(helper, &result, SYS_munmap, (uint64_t)view, longer, 0, 0)) != STATUS_OK)
+		return status;
+	return goes_on ? refuse_object(vma, "a part of shared memory", "map it to its end") : STATUS_OK;
+}
+
 /* Behind the end of a file there is SIGBUS, which anonymous memory hasn't. */
-static enum status check_extent(pid_t pid, const struct vma *vma)
+static enum status check_extent(const struct helper *helper, const struct vma *vma)
 {
 	uint8_t byte;
 
 	if (vma->offset != 0)
 		return refuse_object(vma, "a part of shared memory", "map it from its beginning");
-	if (tracee_read(pid, vma->end - 1, &byte, 1) < 0)
+	if (tracee_read(helper->pid, vma->end - 1, &byte, 1) < 0)
 		return refuse_object(vma, "shared memory that can't be read or is mapped behind its end",
 		                     "choose a point where it can be");
-	return STATUS_OK;
+	return check_end(helper, vma);
 }
 
-static enum status check_mapped_once(pid_t pid, const struct vma *const *object, size_t count)
+static enum status check_mapped_once(const struct helper *helper, const struct vma *const *object,
+                                     size_t count)
 {
 	enum status status = STATUS_OK;
 
@@ -59,7 +81,7 @@ static enum status check_mapped_once(pid_t pid, const struct vma *const *object,
 			                       "shared memory that is mapped more than once or in parts",
 			                       "choose a point where it is mapped once");
 		else if (object[i]->shared)
-			status = check_extent(pid, object[i]);
+			status = check_extent(helper, object[i]);
 		status = go_on(status);
 	}
 	return status;
@@ -122,8 +144,9 @@ static enum status check_parent(pid_t pid, const struct vma *const *object, size
 	return status;
 }
 
-enum status shared_check(pid_t pid, const struct mappings *mappings)
+enum status shared_check(const struct helper *helper, const struct mappings *mappings)
 {
+	pid_t pid = helper->pid;
 	const struct vma **object = calloc(mappings->count + 1, sizeof(const struct vma *));
 	size_t count = 0, shared = 0;
 	enum status status = STATUS_OK;
@@ -139,7 +162,7 @@ enum status shared_check(pid_t pid, const struct mappings *mappings)
 	}
 	if (shared) {
 		qsort(object, count, sizeof(const struct vma *), by_object);
-		if ((status = check_mapped_once(pid, object, count)) == STATUS_OK &&
+		if ((status = check_mapped_once(helper, object, count)) == STATUS_OK &&
 		    (status = check_descriptors(pid, object, count)) == STATUS_OK)
 			status = check_parent(pid, object, count);
 	}

@@ -8,7 +8,8 @@
 
 /* Such a mapping comes back as shared anonymous memory with its content. Refused is what that can't be: an
  * object that is mapped more than once or in parts, has a descriptor, or is mapped by another process. */
-enum status shared_check(pid_t pid, const struct mappings *mappings) __attribute__((warn_unused_result));
+enum status shared_check(const struct helper *helper, const struct mappings *mappings)
+        __attribute__((warn_unused_result));
 
 /* Visits the pages that the object has, whoever made them: the process's own page tables don't tell. */
 enum status shared_walk(const struct helper *helper, const struct vma *vma, pages_visitor *visit,

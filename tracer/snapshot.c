@@ -130,7 +130,7 @@ static enum status gather(struct capture *capture)
 	if ((status = maps_read(pid, &capture->maps)) != STATUS_OK ||
 	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
-	    (status = shared_check(pid, &capture->mappings)) != STATUS_OK ||
+	    (status = shared_check(&capture->helper, &capture->mappings)) != STATUS_OK ||
 	    (status = descriptors_read(pid, &capture->files, &capture->descriptors)) != STATUS_OK ||
 	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
 	    (status = attributes_read(&capture->subject, &capture->helper, &capture->attributes)) !=

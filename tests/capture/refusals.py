@@ -21,6 +21,7 @@ STATES = {
     "group": ("process group",),
     "shared_twice": ("more than once", "mapping"),
     "shared_parts": ("in parts", "mapping"),
+    "shared_cut": ("part of shared memory", "mapping"),
     "shared_with_descriptor": ("has a descriptor", "mapping", "thing"),
     "shared_behind_end": ("behind its end", "mapping", "thing"),
     "thread_clock_timer": ("POSIX timer", "timer 0"),

@@ -128,6 +128,12 @@ static bool shared_parts(void)
 	return mapped(memory) && munmap(memory + PAGE, PAGE) == 0;
 }
 
+static bool shared_cut(void)
+{
+	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return mapped(memory) && munmap(memory + PAGE, PAGE) == 0;
+}
+
 static bool shared_with_descriptor(void)
 {
 	int fd = memfd_create("thing", 0);
@@ -376,6 +382,7 @@ int main(int argc, char **argv)
 	        MODE(group),
 	        MODE(shared_twice),
 	        MODE(shared_parts),
+	        MODE(shared_cut),
 	        MODE(shared_with_descriptor),
 	        MODE(shared_behind_end),
 	        MODE(thread_clock_timer),
