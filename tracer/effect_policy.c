@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +36,6 @@ enum verdict {
 	DUPLICATES, /* when an inherited one gets another number, by which it would be unknown here */
 	CONTROLS,   /* fcntl: when the open file is changed for all who have it */
 	ASKS,       /* ioctl: unless it only asks */
-	CLONES,     /* unless it makes a thread */
 	SIGNALS,    /* unless to itself; argument: the process */
 };
 
@@ -77,7 +75,7 @@ static const struct row policy[] = {
 	{"futex", PASSES, 0}, {"futex_wait", PASSES, 0}, {"futex_wake", PASSES, 0}, {"futex_waitv", PASSES, 0},
 	{"futex_requeue", PASSES, 0}, {"set_robust_list", PASSES, 0}, {"get_robust_list", PASSES, 0},
 	{"set_tid_address", PASSES, 0}, {"rseq", PASSES, 0}, {"arch_prctl", PASSES, 0}, {"gettid", PASSES, 0},
-	{"clone", CLONES, 0}, {"sched_yield", PASSES, 0}, {"nanosleep", PASSES, 0}, {"clock_nanosleep", PASSES, 0},
+	{"sched_yield", PASSES, 0}, {"nanosleep", PASSES, 0}, {"clock_nanosleep", PASSES, 0},
 	{"clock_gettime", PASSES, 0}, {"clock_getres", PASSES, 0}, {"gettimeofday", PASSES, 0}, {"time", PASSES, 0},
 	{"times", PASSES, 0}, {"getitimer", PASSES, 0}, {"restart_syscall", PASSES, 0}, {"getcpu", PASSES, 0},
 	/* the process and what it may ask */
@@ -200,9 +198,6 @@ static void watch_row(const struct row *row, struct call_rules *rules)
 		break;
 	case ASKS:
 		watch_ioctl(rules, number);
-		break;
-	case CLONES:
-		call_rule_unless(call_rules_add(rules, number, number), 0, CLONE_THREAD, CLONE_THREAD);
 		break;
 	}
 }
