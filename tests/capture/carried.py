@@ -38,9 +38,23 @@ def uncompressed(mode):
     carried(mode, "--compress=none")
 
 
+def large():
+    """An image larger than what is written through the page cache: 100 MiB that don't compress, checked after the start."""
+    code = ("import hashlib, os, random\nheap = [random.Random(i).randbytes(1 << 20) for i in range(100)]\n"
+            "os.path.exists('/snap/here')\nprint(hashlib.sha256(b''.join(heap)).hexdigest())")
+    argv = ["/usr/bin/python3", "-c", code]
+    direct = t.run(argv)
+    for options in ((), ("--compress=none",)):
+        t.freeze("image.snap", argv, at="path:/snap/here", options=options)
+        t.check(os.stat("image.snap").st_size > 100 << 20, "the image is small")
+        t.check(t.run([t.SNAPIMG, "verify", "image.snap"]).status == 0, "verify")
+        t.same(t.restore("image.snap"), direct)
+
+
 ROWS = {f"carried_{mode}": (lambda m=mode: carried(m)) for mode in STATES}
 ROWS.update({f"raw_{mode}": (lambda m=mode: uncompressed(m)) for mode in ("file_pages", "patchwork", "reservation")})
 ROWS.update({f"level_{n}": (lambda n=n: carried("patchwork", "--level", str(n))) for n in (1, 9, 16, 19)})
+ROWS["large"] = large
 
 if __name__ == "__main__":
     t.main(ROWS)
