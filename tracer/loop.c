@@ -139,8 +139,11 @@ static bool dispatch_event(struct run *run, struct event event, enum status *sta
 	return *status == STATUS_OK && !is_over(run);
 }
 
+/* Where a signal to us is only noted, one that comes just before the wait must not be lost to it either. */
 static bool goes_by_clock(const struct run *run)
 {
+	if (run->options->attach)
+		return true;
 	for (unsigned i = 0; i < run->points.count; i++)
 		if (run->points.point[i].kind->is_due)
 			return true;

@@ -97,22 +97,19 @@ static enum status prepare(struct run *run, char **ret_path, char **ret_output)
 	return choose_output(run, ret_output);
 }
 
-/* What is followed only, and what is attached to, isn't ended by a signal to snaptrace. */
-static enum interrupt_mode mode_before(const struct run *run)
-{
-	if (run->options->attach)
-		return INTERRUPT_LET_GO;
-	return run_has_points(run) ? INTERRUPT_END : INTERRUPT_PASS_ON;
-}
-
 static enum status run_program(struct run *run, const char *path)
 {
 	enum status status;
 
 	interrupt_catch();
 	run->began = monotonic_seconds();
-	status = run->options->attach ? attach_to(run) : launch(run, path);
-	interrupt_set_mode(mode_before(run), run->root);
+	if (run->options->attach) {
+		interrupt_set_mode(INTERRUPT_LET_GO, run->options->attach);
+		status = attach_to(run);
+	} else {
+		status = launch(run, path);
+		interrupt_set_mode(run_has_points(run) ? INTERRUPT_END : INTERRUPT_PASS_ON, run->root);
+	}
 	if (status == STATUS_OK)
 		status = loop(run);
 	if (status != STATUS_OK && run->options->attach && run->phase != PHASE_RELEASING) {
