@@ -1,6 +1,6 @@
 /*
- * The policy is one table, a row a system call: it passes, it has an effect,
- * or it has one with these arguments. A call that is in no row has one.
+ * The policy is one table, a row a system call: it passes, or it has an effect
+ * with these arguments only. A call that is in no row has one.
  *
  * An effect is what another process, a file, a device or the network could
  * notice, or what takes something away from outside, as reading an inherited
@@ -29,7 +29,6 @@
 
 enum verdict {
 	PASSES = 1,
-	EFFECT,
 	OPENS,      /* an effect when it may write or make the file; argument: the flags */
 	MAPS,       /* when others see what is written there */
 	TAKES,      /* when the descriptor was inherited; argument: the descriptor */
@@ -174,7 +173,6 @@ static void watch_row(const struct row *row, struct call_rules *rules)
 	switch ((enum verdict)row->verdict) {
 	case PASSES:
 		break;
-	case EFFECT:
 	case SIGNALS:
 		call_rules_add(rules, number, number);
 		break;

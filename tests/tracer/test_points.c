@@ -8,17 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "tracer/filter.h"
 #include "tracer/point.h"
 #include "tracer/system_calls.h"
-
-#define CHECK(condition)                                                                                     \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                       \
-			exit(1);                                                                             \
-		}                                                                                            \
-	} while (0)
 
 static const struct {
 	const char *text;

@@ -6,17 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/tracer/check.h"
 #include "tracer/duration.h"
 #include "tracer/filter.h"
 #include "tracer/line.h"
-
-#define CHECK(condition)                                                                                     \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                       \
-			exit(1);                                                                             \
-		}                                                                                            \
-	} while (0)
 
 static const struct {
 	const char *bytes, *quoted, *json;
