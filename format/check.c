@@ -40,6 +40,8 @@ static const struct {
         {SNAPIMG_SECTION_ARGUMENTS, snapimg_rule_arguments},
         {SNAPIMG_SECTION_AUXV, snapimg_rule_auxv},
         {SNAPIMG_SECTION_FIXUPS, snapimg_rule_fixup},
+        {SNAPIMG_SECTION_PENDING, snapimg_rule_pending},
+        {SNAPIMG_SECTION_PLACES, snapimg_rule_place},
 };
 
 enum snapimg_error snapimg_check_records(struct snapimg *image)

@@ -20,7 +20,7 @@
 #define SNAPIMG_MAGIC "\x89SNP\r\n\x1a\n"
 enum { SNAPIMG_MAGIC_SIZE = 8 };
 
-enum { SNAPIMG_MAJOR = 1, SNAPIMG_MINOR = 0 };
+enum { SNAPIMG_MAJOR = 1, SNAPIMG_MINOR = 1 };
 
 enum {
 	SNAPIMG_PAGE_SIZE = 4096,
@@ -46,7 +46,9 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 /* Required features: a reader that does not know a set bit refuses the image by the bit's name. */
 #define SNAPIMG_FEATURES(X)                                                                                  \
 	X(ZSTD, 0, "zstd")           /* has ZSTD extents */                                                  \
-	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */
+	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */                   \
+	X(THREADS, 2, "threads")     /* more than one */                                                     \
+	X(ROBUST, 3, "robust")       /* has ROBUST fix-ups */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)
@@ -94,12 +96,14 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(ARGUMENTS, 14, 1, '+', "arguments")                             /* argv, each NUL-terminated */    \
 	X(ENVIRONMENT, 15, 1, '*', "environment")                         /* envp, each NUL-terminated */    \
 	X(AUXV, 16, sizeof(struct snapimg_auxv), '*', "auxiliary vector") /* without the AT_NULL */          \
-	X(FIXUPS, 17, sizeof(struct snapimg_fixup), '*', "fix-ups")
+	X(FIXUPS, 17, sizeof(struct snapimg_fixup), '*', "fix-ups")                                          \
+	X(PENDING, 18, sizeof(struct snapimg_pending), '*', "pending signals")                               \
+	X(PLACES, 19, sizeof(struct snapimg_place), '*', "threads' places")
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
 #undef X
-	        SNAPIMG_SECTION_LIMIT = 18,
+	        SNAPIMG_SECTION_LIMIT = 40,
 };
 
 struct snapimg_section {
@@ -340,12 +344,30 @@ struct snapimg_auxv {
 };
 static_assert(sizeof(struct snapimg_auxv) == 16, "auxv layout");
 
+/* A signal that was sent and not yet delivered, in the order they are to be sent again. */
+enum { SNAPIMG_SIGINFO_SIZE = 128 };
+struct snapimg_pending {
+	uint32_t thread; /* index + 1 in THREADS; 0: of the process, any thread may take it */
+	uint32_t reserved_zero;
+	uint8_t info[SNAPIMG_SIGINFO_SIZE]; /* the kernel's siginfo_t; it begins with the signal's number */
+};
+static_assert(sizeof(struct snapimg_pending) == 136, "pending signal layout");
+
+/* Where the thread of the same index stands. */
+enum snapimg_place_flag { SNAPIMG_PLACE_POINT = 1 /* it met the point, and runs the callbacks */ };
+struct snapimg_place {
+	uint32_t flags;
+	uint32_t call; /* string: the system call that is made anew; 0: none */
+};
+static_assert(sizeof(struct snapimg_place) == 8, "place layout");
+
 /* Memory that the loader writes after all pages are in place. */
 enum snapimg_fixup_kind {
 	SNAPIMG_FIXUP_TID = 1,     /* u32 at address: the new thread id of thread `argument` */
 	SNAPIMG_FIXUP_ENVIRON = 2, /* u64 at address: the new envp (C's environ) */
 	SNAPIMG_FIXUP_RESUME =
 	        3, /* `argument` bytes at address: struct snap_resume blocks of preload/contract.h */
+	SNAPIMG_FIXUP_ROBUST = 4, /* u32 at address: its low 30 bits become the new id of thread `argument` */
 };
 struct snapimg_fixup {
 	uint64_t address;

@@ -259,3 +259,31 @@ enum snapimg_error snapimg_rule_auxv(const struct snapimg *image, uint32_t index
 		return SNAPIMG_ERR_ARGUMENTS;
 	return SNAPIMG_OK;
 }
+
+enum snapimg_error snapimg_rule_pending(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_pending *pending = snapimg_get_pending(image) + index;
+	int32_t number;
+
+	memcpy(&number, pending->info, sizeof(number));
+	if (pending->thread > snapimg_thread_count(image) || pending->reserved_zero != 0 || number < 1 ||
+	    number > SIGNAL_MAX || number == SIGNAL_KILL)
+		return SNAPIMG_ERR_PENDING;
+	return SNAPIMG_OK;
+}
+
+/* One for each thread, and one thread at most has met the point. */
+enum snapimg_error snapimg_rule_place(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_place *place = snapimg_get_place(image);
+	uint32_t i, points = 0;
+
+	if (!string_is_valid(image, place[index].call))
+		return SNAPIMG_ERR_STRING;
+	if (snapimg_place_count(image) != snapimg_thread_count(image) ||
+	    (place[index].flags & ~(uint32_t)SNAPIMG_PLACE_POINT) != 0)
+		return SNAPIMG_ERR_PLACE;
+	for (i = 0; index == 0 && i < snapimg_place_count(image); i++)
+		points += place[i].flags & SNAPIMG_PLACE_POINT;
+	return points <= 1 ? SNAPIMG_OK : SNAPIMG_ERR_PLACE;
+}

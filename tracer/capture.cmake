@@ -19,4 +19,8 @@ set(CAPTURE_SOURCES
   refuse.c
   resume_blocks.c
   snapshot.c
-  thread_state_x86_64.c)
+  restart_x86_64.c
+  stop_threads.c
+  thread_state_x86_64.c
+  threads.c
+  threads_pending.c)

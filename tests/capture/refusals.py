@@ -9,10 +9,10 @@ REFUSED = os.path.join(t.BUILD, "tests/capture/refused")
 
 # The program's mode, and the words its refusal has beside "can't be carried".
 STATES = {
-    "thread": ("more than one thread", "2 threads"),
+    "main_ended": ("main thread that has ended", "process"),
+    "own_directory": ("working directory of its own", "thread"),
     "child": ("child process",),
     "zombie": ("child process",),
-    "pending": ("pending signal", "SIGUSR1"),
     "posix_timer": ("POSIX timer", "timer 0"),
     "alarm_clock": ("running timer", "alarm"),
     "profiling_timer": ("running timer", "ITIMER_PROF"),
