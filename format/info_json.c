@@ -141,6 +141,14 @@ static void put_descriptor(struct json *json, const struct snapimg *image,
 		json_number(json, "flags", descriptor->flags);
 		json_number(json, "position", descriptor->position);
 	}
+	if (descriptor->kind == SNAPIMG_DESCRIPTOR_OBJECT) {
+		const struct snapimg_object *object = snapimg_get_object(image) + descriptor->source;
+
+		json_signed(json, "object", descriptor->source);
+		json_string(json, "what", summary_object_kind(object->kind));
+		json_string(json, "name", snapimg_string(image, object->name));
+		json_number(json, "flags", object->flags);
+	}
 	json_bool(json, "close_on_exec", descriptor->close_on_exec);
 	json_close(json, '}');
 }

@@ -179,6 +179,25 @@ static void print_file(const struct snapimg *image, const struct snapimg_file *f
 	(void)putchar('\n');
 }
 
+static void print_object(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_object *object = snapimg_get_object(image) + index;
+	const struct snapimg_content *content = snapimg_get_content(image);
+	char size[TEXT_SIZE_MAX];
+	uint64_t bytes = 0;
+	uint32_t i;
+
+	(void)fputs(summary_object_kind(object->kind), stdout);
+	if (object->name != 0) {
+		(void)putchar(' ');
+		text_print(stdout, snapimg_string(image, object->name));
+	}
+	for (i = 0; i < snapimg_content_count(image); i++)
+		bytes += content[i].object == index ? content[i].size : 0;
+	if (bytes > 0)
+		printf(", with %s", text_size(size, bytes));
+}
+
 static void print_descriptor(const struct snapimg *image, const struct snapimg_descriptor *descriptor)
 {
 	printf("%*s%d ", INDENT, "", descriptor->number);
@@ -192,6 +211,9 @@ static void print_descriptor(const struct snapimg *image, const struct snapimg_d
 		break;
 	case SNAPIMG_DESCRIPTOR_DUPLICATE:
 		printf("shares %d", descriptor->source);
+		break;
+	case SNAPIMG_DESCRIPTOR_OBJECT:
+		print_object(image, (uint32_t)descriptor->source);
 		break;
 	default:
 		(void)fputs("closed", stdout);

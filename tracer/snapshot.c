@@ -212,6 +212,8 @@ static enum snapimg_error write_records(const struct capture *capture, struct sn
 	    (error = snapimg_writer_add(writer, SNAPIMG_SECTION_DESCRIPTORS, descriptors->record,
 	                                descriptors->count * sizeof(*descriptors->record))))
 		return error;
+	if ((error = objects_write(&descriptors->objects, writer)))
+		return error;
 	if (fixups->count && (error = snapimg_writer_add(writer, SNAPIMG_SECTION_FIXUPS, fixups->record,
 	                                                 fixups->count * sizeof(*fixups->record))))
 		return error;
