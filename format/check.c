@@ -35,11 +35,18 @@ static const struct {
         {SNAPIMG_SECTION_RUNS, snapimg_rule_run},
         {SNAPIMG_SECTION_MAPPINGS, snapimg_rule_mapping},
         {SNAPIMG_SECTION_EXTENTS, snapimg_rule_extent},
+        {SNAPIMG_SECTION_OBJECTS, snapimg_rule_object},
         {SNAPIMG_SECTION_DESCRIPTORS, snapimg_rule_descriptor},
+        {SNAPIMG_SECTION_SETTINGS, snapimg_rule_setting},
+        {SNAPIMG_SECTION_CONTENTS, snapimg_rule_content},
+        {SNAPIMG_SECTION_WATCHES, snapimg_rule_watch},
+        {SNAPIMG_SECTION_LOCKS, snapimg_rule_lock},
         {SNAPIMG_SECTION_SIGNALS, snapimg_rule_signal},
         {SNAPIMG_SECTION_ARGUMENTS, snapimg_rule_arguments},
         {SNAPIMG_SECTION_AUXV, snapimg_rule_auxv},
         {SNAPIMG_SECTION_FIXUPS, snapimg_rule_fixup},
+        {SNAPIMG_SECTION_PENDING, snapimg_rule_pending},
+        {SNAPIMG_SECTION_PLACES, snapimg_rule_place},
 };
 
 enum snapimg_error snapimg_check_records(struct snapimg *image)

@@ -37,6 +37,7 @@ static void put_process(struct json *json, const struct snapimg *image)
 {
 	const struct snapimg_process *process = snapimg_get_process(image);
 	const struct snapimg_thread *thread = snapimg_get_thread(image);
+	const struct snapimg_place *place = snapimg_get_place(image);
 	uint32_t i;
 
 	json_string(json, "program", snapimg_string(image, process->executable));
@@ -54,9 +55,15 @@ static void put_process(struct json *json, const struct snapimg *image)
 		json_number(json, "tid", thread[i].tid);
 		json_string(json, "name", thread[i].comm);
 		json_address(json, "rip", thread[i].registers.rip);
+		json_bool(json, "at_point", place ? place[i].flags & SNAPIMG_PLACE_POINT : i == 0);
+		if (place && place[i].call != 0)
+			json_string(json, "call", snapimg_string(image, place[i].call));
+		else
+			json_null(json, "call");
 		json_close(json, '}');
 	}
 	json_close(json, ']');
+	json_number(json, "pending_signals", snapimg_pending_count(image));
 }
 
 static void put_memory(struct json *json, const struct snapimg *image)
@@ -133,6 +140,14 @@ static void put_descriptor(struct json *json, const struct snapimg *image,
 		json_string(json, "access", summary_access(descriptor->flags));
 		json_number(json, "flags", descriptor->flags);
 		json_number(json, "position", descriptor->position);
+	}
+	if (descriptor->kind == SNAPIMG_DESCRIPTOR_OBJECT) {
+		const struct snapimg_object *object = snapimg_get_object(image) + descriptor->source;
+
+		json_signed(json, "object", descriptor->source);
+		json_string(json, "what", summary_object_kind(object->kind));
+		json_string(json, "name", snapimg_string(image, object->name));
+		json_number(json, "flags", object->flags);
 	}
 	json_bool(json, "close_on_exec", descriptor->close_on_exec);
 	json_close(json, '}');

@@ -39,7 +39,10 @@ struct resume_area {
 	uint64_t argc;
 	uint64_t envc;
 	uint64_t frame;      /* offsets from start: the signal frame's ucontext, 64-aligned */
+	uint64_t departures; /* code that other threads leave the loader by, behind the tail
+	                        (threads_x86_64.c) */
 	uint64_t marks;      /* struct memory_marks */
+	uint64_t gone;       /* and the bytes by which they tell */
 	uint64_t argv, envp; /* the pointer vectors */
 	uint64_t argument_strings, environment_strings, strings_end;
 };
@@ -62,17 +65,18 @@ struct loader {
 };
 extern struct loader loader;
 
-void options_parse(void);       /* options.c: fills loader.options or ends */
-void image_open(void);          /* image.c: maps and checks the file */
-void image_close(void);         /* image.c: when no page data are to be read any more */
-void machine_check(void);       /* machine.c: processor and vdso */
-void machine_place_vdso(void);  /* machine.c: to where the image had it */
-void arguments_keep(void);      /* arguments.c: the resume area */
-void mappings_build(void);      /* mappings.c */
-void mappings_protect(void);    /* mappings.c: final protections and advice */
-void fill_pages(void);          /* fill.c: decodes on all processors */
-void descriptors_restore(void); /* descriptors.c */
-void process_restore(void);     /* process.c: cwd, umask, signal actions, mm, names, fix-ups */
+void options_parse(void);        /* options.c: fills loader.options or ends */
+void image_open(void);           /* image.c: maps and checks the file */
+void image_close(void);          /* image.c: when no page data are to be read any more */
+void machine_check(void);        /* machine.c: processor and vdso */
+void machine_place_vdso(void);   /* machine.c: to where the image had it */
+void arguments_keep(void);       /* arguments.c: the resume area */
+void mappings_build(void);       /* mappings.c */
+void mappings_protect(void);     /* mappings.c: final protections and advice */
+void fill_pages(void);           /* fill.c: decodes on all processors */
+void descriptors_restore(void);  /* descriptors.c */
+void process_restore(void);      /* process.c: cwd, umask, signal actions, mm, names */
+void process_apply_fixups(void); /* process.c: when all threads have their ids */
 /* process.c: [address, address + size) lies in one writable mapping of the program's. */
 bool process_can_write(uint64_t address, uint64_t size);
 _Noreturn void resume(void); /* resume_x86_64.c: thread state, callbacks, jump */

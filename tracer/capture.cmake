@@ -2,12 +2,21 @@
 set(CAPTURE_SOURCES
   caller.c
   compressor.c
+  descriptor_epoll.c
+  descriptor_events.c
+  descriptor_internet.c
+  descriptor_lock.c
+  descriptor_memory.c
+  descriptor_pipe.c
+  descriptor_socket.c
+  descriptor_unix.c
   descriptors.c
   files.c
   helper.c
   inject.c
   mappings.c
   maps.c
+  objects.c
   page_reader.c
   pages.c
   pipeline.c
@@ -19,4 +28,10 @@ set(CAPTURE_SOURCES
   refuse.c
   resume_blocks.c
   snapshot.c
-  thread_state_x86_64.c)
+  restart_x86_64.c
+  stop_threads.c
+  survey.c
+  thread_state_x86_64.c
+  threads.c
+  threads_pending.c
+  unix_diag.c)

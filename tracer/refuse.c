@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <linux/kcmp.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,16 +24,6 @@ enum status refuse(const char *what, const char *advice, const char *where, ...)
 	vsnprintf(place, sizeof(place), where, arguments);
 	va_end(arguments);
 	return fail(STATUS_FAILED, "%s can't be carried: %s: %s", what, place, advice);
-}
-
-static enum status check_threads(const struct subject *subject)
-{
-	uint64_t threads = proc_number(&subject->status, "Threads", 10);
-
-	if (threads == 1)
-		return STATUS_OK;
-	return refuse("more than one thread", "choose a point before threads are started",
-	              "process %d has %lu threads", subject->pid, threads);
 }
 
 /* The children of a process without CONFIG_PROC_CHILDREN: whoever names it as parent. */
@@ -83,33 +72,6 @@ static enum status check_shared_memory_space(const struct subject *subject)
 		return STATUS_OK;
 	return refuse("memory shared with the parent (vfork)", "choose a point after the exec",
 	              "process %d and process %d", subject->pid, parent);
-}
-
-/* Signals whose default is to be ignored (signal(7)); traced, even they queue. */
-#define BIT(signal) (1ull << ((signal)-1))
-static uint64_t without_effect(const struct subject *subject)
-{
-	uint64_t caught = proc_number(&subject->status, "SigCgt", 16);
-	uint64_t ignored = proc_number(&subject->status, "SigIgn", 16);
-	uint64_t blocked = proc_number(&subject->status, "SigBlk", 16);
-	uint64_t harmless = BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT);
-
-	return (ignored | (harmless & ~caught)) & ~blocked;
-}
-
-static enum status check_pending(const struct subject *subject)
-{
-	uint64_t pending =
-	        proc_number(&subject->status, "SigPnd", 16) | proc_number(&subject->status, "ShdPnd", 16);
-
-	pending &= ~without_effect(subject);
-	if (pending == 0)
-		return STATUS_OK;
-	int number = __builtin_ctzll(pending) + 1;
-	const char *name = sigabbrev_np(number);
-	return refuse("a pending signal", "choose a point where none is blocked",
-	              "signal %d%s%s of process %d", number, name ? ", SIG" : "", name ? name : "",
-	              subject->pid);
 }
 
 static enum status check_timers(const struct subject *subject)
@@ -252,13 +214,53 @@ enum status refuse_process(const struct subject *subject)
 {
 	/* Namespaces first: a new user namespace shows as other credentials, too. */
 	static enum status (*const checks[])(const struct subject *) = {
-	        check_threads, check_children,   check_shared_memory_space,   check_pending,
-	        check_timers,  check_namespaces, check_credentials,           check_seccomp,
-	        check_root,    check_session,    check_what_the_caller_gives,
+	        check_children,
+	        check_shared_memory_space,
+	        check_timers,
+	        check_namespaces,
+	        check_credentials,
+	        check_seccomp,
+	        check_root,
+	        check_session,
+	        check_what_the_caller_gives,
 	};
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(*checks) && status == STATUS_OK; i++)
 		status = checks[i](subject);
+	return status;
+}
+
+/* What a thread can have of its own, clone(2): a new one begins with its maker's. */
+static enum status check_sharing(const struct subject *subject, pid_t tid)
+{
+	static const struct {
+		int type;
+		const char *what;
+	} shared[] = {
+	        {KCMP_FILES, "a thread with descriptors of its own (unshare)"},
+	        {KCMP_FS, "a thread with a working directory of its own (unshare)"},
+	        {KCMP_SYSVSEM, "a thread with System V semaphore undos of its own (unshare)"},
+	};
+
+	for (size_t i = 0; i < sizeof(shared) / sizeof(*shared); i++)
+		if (syscall(SYS_kcmp, subject->pid, tid, shared[i].type, 0, 0) > 0)
+			return refuse(shared[i].what, "choose a point before it is made",
+			              "thread %d of process %d", tid, subject->pid);
+	return STATUS_OK;
+}
+
+enum status refuse_thread(const struct subject *subject, pid_t tid)
+{
+	struct subject thread = {.request = subject->request, .pid = tid};
+	enum status status;
+
+	if ((status = check_sharing(subject, tid)) != STATUS_OK ||
+	    (status = proc_read(tid, "status", &thread.status)) != STATUS_OK)
+		return status;
+	if ((status = check_namespaces(&thread)) == STATUS_OK &&
+	    (status = check_credentials(&thread)) == STATUS_OK)
+		status = check_seccomp(&thread);
+	text_free(&thread.status);
 	return status;
 }

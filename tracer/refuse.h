@@ -17,8 +17,10 @@ struct subject {
 	struct proc_stat stat;
 };
 
-/* Every check of the process as a whole: threads, children, signals under way, credentials, …
+/* Every check of the process as a whole: children, timers, credentials, …
  * Returns at the first that refuses. */
 enum status refuse_process(const struct subject *subject) __attribute__((warn_unused_result));
+/* What a thread beside the main one must share with it. */
+enum status refuse_thread(const struct subject *subject, pid_t tid) __attribute__((warn_unused_result));
 
 #endif

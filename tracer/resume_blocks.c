@@ -145,9 +145,10 @@ enum status fixups_add_resume_blocks(struct fixups *fixups, pid_t pid, struct lo
  * src/internal/pthread_impl.h). */
 enum { MUSL_TID = 48 };
 
-enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct snapimg_thread *thread)
+enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct snapimg_thread *thread,
+                                 uint32_t index)
 {
-	struct snapimg_fixup record = {.kind = SNAPIMG_FIXUP_TID, .argument = 0};
+	struct snapimg_fixup record = {.kind = SNAPIMG_FIXUP_TID, .argument = index};
 	uint64_t self = 0;
 	uint32_t tid = 0;
 

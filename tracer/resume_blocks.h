@@ -20,9 +20,9 @@ struct fixups {
  * can't be read or has none adds nothing; blocks of another protocol version are refused. */
 enum status fixups_add_resume_blocks(struct fixups *fixups, pid_t pid, struct loaded_file *loaded)
         __attribute__((warn_unused_result));
-/* Where the C library keeps the thread's id. */
-enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct snapimg_thread *thread)
-        __attribute__((warn_unused_result));
+/* Where the C library keeps the id of the thread with this index. */
+enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct snapimg_thread *thread,
+                                 uint32_t index) __attribute__((warn_unused_result));
 enum status fixups_add(struct fixups *fixups, struct snapimg_fixup record)
         __attribute__((warn_unused_result));
 void fixups_free(struct fixups *fixups);

@@ -16,6 +16,7 @@
 #include "process_state.h"
 #include "progress.h"
 #include "publish.h"
+#include "threads.h"
 #include "tracee_memory.h"
 
 /* All that is gathered about the target before a byte is written. */
@@ -30,6 +31,7 @@ struct capture {
 	struct descriptors descriptors;
 	struct fixups fixups;
 	struct process_state state;
+	struct threads threads;
 	struct plan plan;
 	struct pipeline_totals totals;
 };
@@ -37,6 +39,7 @@ struct capture {
 static void capture_free(struct capture *capture)
 {
 	plan_free(&capture->plan);
+	threads_free(&capture->threads);
 	process_state_free(&capture->state);
 	fixups_free(&capture->fixups);
 	descriptors_free(&capture->descriptors);
@@ -91,8 +94,8 @@ static enum status read_fixups(struct capture *capture)
 
 	if ((status = mappings_find_resume_blocks(&capture->mappings, request->pid, &capture->files,
 	                                          &capture->fixups)) != STATUS_OK ||
-	    (status = fixups_add_thread_id(&capture->fixups, request->pid, &capture->state.thread)) !=
-	            STATUS_OK)
+	    (status = threads_add_fixups(&capture->threads, request->pid, &capture->mappings,
+	                                 &capture->fixups)) != STATUS_OK)
 		return status;
 	if (!request->environ_cell)
 		return STATUS_OK;
@@ -106,12 +109,14 @@ static enum status examine(struct capture *capture)
 	pid_t pid = capture->request->pid;
 	enum status status;
 
-	if ((status = process_state_read_thread(&capture->subject, &capture->state)) != STATUS_OK ||
+	if ((status = threads_read_registers(capture->request->threads, &capture->threads)) != STATUS_OK ||
 	    (status = helper_enter(pid, capture->request->gate, &capture->helper)) != STATUS_OK ||
 	    (status = proc_read(pid, "status", &capture->subject.status)) != STATUS_OK ||
 	    (status = proc_read_stat(pid, &capture->subject.stat)) != STATUS_OK)
 		return status;
-	return refuse_process(&capture->subject);
+	if ((status = refuse_process(&capture->subject)) != STATUS_OK)
+		return status;
+	return threads_refuse(&capture->threads, &capture->subject);
 }
 
 static enum status gather(struct capture *capture)
@@ -127,6 +132,8 @@ static enum status gather(struct capture *capture)
 	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
 	    (status = process_state_read(&capture->subject, &capture->helper, &capture->state)) !=
 	            STATUS_OK ||
+	    (status = threads_read(&capture->threads, &capture->subject, &capture->helper,
+	                           capture->mappings.vdso, &capture->state)) != STATUS_OK ||
 	    (status = read_vdso(capture)) != STATUS_OK || (status = read_fixups(capture)) != STATUS_OK)
 		return status;
 	return plan_make(pid, &capture->mappings, &capture->files, &capture->plan);
@@ -197,12 +204,15 @@ static enum snapimg_error write_records(const struct capture *capture, struct sn
 
 	if ((error = write_origin(capture, writer)) ||
 	    (error = process_state_write(&capture->state, writer)) ||
+	    (error = threads_write(&capture->threads, writer)) ||
 	    (error = files_write(&capture->files, writer)) ||
 	    (error = mappings_write(&capture->mappings, writer)))
 		return error;
 	if (descriptors->count &&
 	    (error = snapimg_writer_add(writer, SNAPIMG_SECTION_DESCRIPTORS, descriptors->record,
 	                                descriptors->count * sizeof(*descriptors->record))))
+		return error;
+	if ((error = objects_write(&descriptors->objects, writer)))
 		return error;
 	if (fixups->count && (error = snapimg_writer_add(writer, SNAPIMG_SECTION_FIXUPS, fixups->record,
 	                                                 fixups->count * sizeof(*fixups->record))))
@@ -312,7 +322,7 @@ static enum status leave(struct capture *capture, enum status status)
 enum status snapshot_take(const struct snapshot_request *request, struct snapshot_result *ret_result)
 {
 	double start = monotonic_seconds();
-	struct snapshot_result result = {.threads = 1};
+	struct snapshot_result result = {.threads = (uint32_t)request->threads->count};
 	struct capture *capture = calloc(1, sizeof(*capture));
 	enum status status;
 

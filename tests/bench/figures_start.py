@@ -3,7 +3,7 @@ import os
 import subprocess
 import time
 
-from bench import HERE, POINT, PYTHON, Command, Missing, needed, value_or_missing
+from bench import HERE, POINT, PYTHON, Command, Missing, Series, difference, needed, value_or_missing
 
 SCRIPT = os.path.join(HERE, "python_start.py")
 WARM = os.path.join(HERE, "python_warm.py")
@@ -45,6 +45,16 @@ def python_end(bench):
     """To the end, some work and Python's own end included."""
     image = bench.freeze("python.snap", PYTHON, SCRIPT, at=POINT)
     return bench.sample({**bench.starts(image), "cold": Command([PYTHON, SCRIPT])})
+
+
+def threads(bench):
+    """The restore of many threads, up to their end, and of one; beside the program that makes them itself."""
+    count = 100 if bench.quick else 1000
+    crew = os.path.join(bench.build, "tests/programs/crew-pie")
+    images = [bench.freeze(f"crew{many}.snap", crew, str(many), at=POINT) for many in (1, count)]
+    took = bench.sample({"one": bench.start(images[0]), "many": bench.start(images[1]), "direct": Command([crew, str(count)])}, 0.7)
+    more = difference(took["many"], took["one"])
+    return took | {"each": Series([value * 1000 / (count - 1) for value in more.values])}
 
 
 def numpy(bench):

@@ -59,6 +59,12 @@ ROWS = (
     Row("size.raw", "image of that Python", dump.python_size, "default", "raw", "the pages it holds, raw", 1 / 3,
         "frames that stand alone", "MB"),
 
+    # Part 2: what a process has beside its memory
+    Row("threads.many", "1000 threads restored, to their end", start.threads, "many", "direct", "the program itself", None,
+        "a clone and a stack each"),
+    Row("threads.each", "  for each of them", start.threads, "each", None, "less the restore of one", None,
+        "a clone and a stack each", "us"),
+
     # Part 3: to be followed
     *(Row(f"follow.{what}.{name}", f"{title}, followed for {point}", figure, name, "alone", "run alone", bar, STOPS)
       for what, title, figure in (("build", "a build (8 files, cc -O2)", traced.build_followed),
