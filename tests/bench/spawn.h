@@ -16,7 +16,7 @@ struct command {
 	int number; /* what stands behind the kind's `=` */
 	char **argv;
 	pid_t warm;      /* of a command that lives through all the rounds: 0, or its process … */
-	int ask, answer; /* … and the pipes to it */
+	int ask, answer; /* … and the ways to it and back */
 };
 
 /* How a command is measured. */

@@ -149,9 +149,9 @@ static struct sample to_pong(struct command *command)
 
 static void start_warm(struct command *command)
 {
-	int ask[2], answer[2];
+	int ask[2], answer[2]; /* a socket to ask, as one can be written to without SIGPIPE */
 
-	if (pipe2(ask, O_CLOEXEC) != 0 || pipe2(answer, O_CLOEXEC) != 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ask) != 0 || pipe2(answer, O_CLOEXEC) != 0)
 		die("pipe", command->argv[0]);
 	command->warm = start(command, ask[0], answer[1]);
 	close(ask[0]);
@@ -169,7 +169,7 @@ static struct sample ask_warm(struct command *command)
 	if (!command->warm)
 		start_warm(command);
 	errno = 0;
-	if (write(command->ask, "?", 1) != 1 ||
+	if (send(command->ask, "?", 1, MSG_NOSIGNAL) != 1 ||
 	    (length = read(command->answer, line, sizeof(line) - 1)) <= 0) /* a line is one write */
 		die("gives no answer", command->argv[0]);
 	line[length] = '\0';
