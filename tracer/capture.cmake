@@ -1,6 +1,7 @@
 # The capture side of the tracer: all that is behind snapshot.h, and the injection of system calls.
 set(CAPTURE_SOURCES
   caller.c
+  codec.c
   compressor.c
   descriptor_epoll.c
   descriptor_events.c
