@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from report import MISSED, REACHED, number, quantity
 
-WIDTH, LEFT, RIGHT, TOP, STEP, THICK = 980, 390, 250, 64, 24, 12
+WIDTH, LEFT, RIGHT, TOP, STEP, THICK = 1200, 400, 430, 64, 24, 12
 STYLE = """
   svg { font: 12px system-ui, sans-serif; }
   text { fill: #1f2328; } .dim { fill: #59636e; } .title { font-size: 15px; font-weight: 600; }
@@ -69,5 +69,5 @@ def draw(outcomes, file):
     for i, one in enumerate(shown):
         parts += draw_row(one, scale, TOP + STEP * i)
     height = bottom + 32
-    file.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH + 120}" height="{height}" '
-               f'viewBox="0 0 {WIDTH + 120} {height}" role="img">\n<style>{STYLE}</style>\n' + "\n".join(parts) + "\n</svg>\n")
+    file.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+               f'viewBox="0 0 {WIDTH} {height}" role="img">\n<style>{STYLE}</style>\n' + "\n".join(parts) + "\n</svg>\n")
