@@ -204,6 +204,10 @@ _Noreturn void resume(void)
 	if (result < 0)
 		die(EXIT_REFUSED, "cannot make the resume code executable: ", error_text(result));
 	threads_start();
+	/* Only now, since a thread begins with its maker's. */
+	for (uint32_t i = 0; i < snapimg_thread_count(&loader.image); i++)
+		attributes_restore_thread(i, thread_id(i));
+	timers_restore();
 	process_apply_fixups();
 	thread_restore_self(thread, 0);
 	threads_run_callbacks();

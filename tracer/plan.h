@@ -3,6 +3,7 @@
 #define TRACER_PLAN_H
 
 #include "mappings.h"
+#include "process_state.h"
 
 enum { JOB_PAGES = 64 }; /* an extent of 256 KiB: large enough to compress well, small enough to spread */
 static_assert(JOB_PAGES * SNAPIMG_PAGE_SIZE <= SNAPIMG_EXTENT_MAX, "a job is one extent");
@@ -30,10 +31,14 @@ struct plan {
 	struct job *job;
 	size_t job_count, job_room;
 	uint64_t pages;
+	struct snapimg_guard *guard;
+	size_t guard_count, guard_room;
 };
 
-enum status plan_make(pid_t pid, const struct mappings *mappings, const struct files *files,
+enum status plan_make(const struct helper *helper, const struct mappings *mappings, const struct files *files,
                       struct plan *ret_plan) __attribute__((warn_unused_result));
+enum snapimg_error plan_write_guards(const struct plan *plan, struct snapimg_writer *writer)
+        __attribute__((warn_unused_result));
 void plan_free(struct plan *plan);
 
 #endif
