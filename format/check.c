@@ -47,6 +47,9 @@ static const struct {
         {SNAPIMG_SECTION_FIXUPS, snapimg_rule_fixup},
         {SNAPIMG_SECTION_PENDING, snapimg_rule_pending},
         {SNAPIMG_SECTION_PLACES, snapimg_rule_place},
+        {SNAPIMG_SECTION_ATTRIBUTES, snapimg_rule_attribute},
+        {SNAPIMG_SECTION_TIMERS, snapimg_rule_timer},
+        {SNAPIMG_SECTION_GUARDS, snapimg_rule_guard},
 };
 
 enum snapimg_error snapimg_check_records(struct snapimg *image)

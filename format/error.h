@@ -38,6 +38,9 @@
 	X(PENDING, "a pending signal is not valid")                                                          \
 	X(PLACE, "a thread's place is not valid")                                                            \
 	X(ARGUMENTS, "the arguments or the environment are not valid")                                       \
+	X(ATTRIBUTE, "an attribute record is not valid")                                                     \
+	X(TIMER, "a timer record is not valid")                                                              \
+	X(GUARD, "a guard-page record is not valid")                                                         \
 	X(SINK, "the image could not be written")                                                            \
 	X(MEMORY, "out of memory")                                                                           \
 	X(LIMIT, "too large for the format")

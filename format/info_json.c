@@ -153,6 +153,76 @@ static void put_descriptor(struct json *json, const struct snapimg *image,
 	json_close(json, '}');
 }
 
+static void put_attributes(struct json *json, const struct snapimg *image)
+{
+	static const char *const names[] = {
+#define X(name, number, text) [number] = (text),
+	        SNAPIMG_ATTRIBUTES(X)
+#undef X
+	};
+	const struct snapimg_attribute *attribute = snapimg_get_attribute(image);
+	uint32_t i, count = snapimg_attribute_count(image);
+
+	if (count == 0)
+		return;
+	json_open(json, "attributes", '[');
+	for (i = 0; i < count; i++) {
+		json_open(json, NULL, '{');
+		json_string(json, "kind", names[attribute[i].kind]);
+		json_number(json, "argument", attribute[i].argument);
+		json_number(json, "value", attribute[i].value);
+		json_number(json, "more", attribute[i].more);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void put_timers(struct json *json, const struct snapimg *image)
+{
+	const struct snapimg_timer *timer = snapimg_get_timer(image);
+	uint32_t i, count = snapimg_timer_count(image);
+
+	if (count == 0)
+		return;
+	json_open(json, "timers", '[');
+	for (i = 0; i < count; i++) {
+		json_open(json, NULL, '{');
+		json_string(json, "kind", timer[i].kind == SNAPIMG_TIMER_POSIX ? "posix" : "interval");
+		json_number(json, "id", timer[i].id);
+		json_number(json, "clock", timer[i].clock);
+		json_number(json, "signal", timer[i].signal);
+		json_number(json, "remaining_ns", timer[i].remaining);
+		json_number(json, "interval_ns", timer[i].interval);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void put_guards(struct json *json, const struct snapimg *image)
+{
+	const struct snapimg_guard *guard = snapimg_get_guard(image);
+	uint32_t i, count = snapimg_guard_count(image);
+
+	if (count == 0)
+		return;
+	json_open(json, "guards", '[');
+	for (i = 0; i < count; i++) {
+		json_open(json, NULL, '{');
+		json_address(json, "start", guard[i].address);
+		json_number(json, "pages", guard[i].pages);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+/* Where the image has any; others look as they did before version 1.1. */
+static void put_state(struct json *json, const struct snapimg *image)
+{
+	put_attributes(json, image);
+	put_timers(json, image);
+	put_guards(json, image);
+}
+
 static void put_records(struct json *json, const struct snapimg *image)
 {
 	uint32_t i;
@@ -185,5 +255,6 @@ void info_put_json(const struct snapimg *image, const char *path)
 	put_memory(&json, image);
 	put_features(&json, image);
 	put_records(&json, image);
+	put_state(&json, image);
 	json_close(&json, '}');
 }

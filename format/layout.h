@@ -105,7 +105,10 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(CONTENTS, 24, sizeof(struct snapimg_content), '*', "contents")                                     \
 	X(WATCHES, 25, sizeof(struct snapimg_watch), '*', "watches")                                         \
 	X(LOCKS, 26, sizeof(struct snapimg_lock), '*', "locks")                                              \
-	X(BYTES, 27, 1, '*', "bytes")
+	X(BYTES, 27, 1, '*', "bytes")                                                                        \
+	X(ATTRIBUTES, 28, sizeof(struct snapimg_attribute), '*', "attributes")                               \
+	X(TIMERS, 29, sizeof(struct snapimg_timer), '*', "timers")                                           \
+	X(GUARDS, 30, sizeof(struct snapimg_guard), '*', "guard pages")
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
@@ -257,7 +260,8 @@ enum snapimg_mapping_flag { SNAPIMG_MAP_SHARED = 1, SNAPIMG_MAP_NORESERVE = 2 };
 	X(NOHUGEPAGE, 5, "nh", 15)                                                                           \
 	X(DONTDUMP, 6, "dd", 16)                                                                             \
 	X(WIPEONFORK, 7, "wf", 18)                                                                           \
-	X(LOCKED, 8, "lo", 0)
+	X(LOCKED, 8, "lo", 0)                                                                                \
+	X(LOCKED_ON_FAULT, 9, "??", 0) /* VM_LOCKONFAULT has no letters of its own */
 enum snapimg_advice {
 #define X(name, bit, letters, advice) SNAPIMG_ADVICE_##name = 1 << (bit),
 	SNAPIMG_ADVICE(X)
@@ -491,5 +495,55 @@ struct snapimg_fixup {
 	uint32_t argument;
 };
 static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
+
+/* What the program changed of what a process or thread has from its maker: X(NAME, number, text).
+ * FORMAT.md says what their values are. */
+#define SNAPIMG_ATTRIBUTES(X)                                                                                \
+	X(LIMIT, 1, "resource limit")                                                                        \
+	X(NICE, 2, "nice value")                                                                             \
+	X(SCHEDULING, 3, "scheduling policy")                                                                \
+	X(AFFINITY, 4, "processor affinity")                                                                 \
+	X(IO_PRIORITY, 5, "I/O priority")                                                                    \
+	X(PERSONALITY, 6, "personality")                                                                     \
+	X(OOM_SCORE_ADJ, 7, "oom_score_adj")                                                                 \
+	X(COREDUMP_FILTER, 8, "coredump_filter")                                                             \
+	X(KEEP_CAPABILITIES, 9, "keep-capabilities flag")                                                    \
+	X(SECURE_BITS, 10, "secure bits")                                                                    \
+	X(MEMORY_MERGE, 11, "memory-merge flag")                                                             \
+	X(LOCK_FUTURE, 12, "mlockall(MCL_FUTURE)")
+enum snapimg_attribute_kind {
+#define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
+	SNAPIMG_ATTRIBUTES(X)
+#undef X
+};
+struct snapimg_attribute {
+	uint32_t kind;
+	uint32_t argument; /* the resource, or an index of THREADS */
+	uint64_t value;
+	uint64_t more;
+};
+static_assert(sizeof(struct snapimg_attribute) == 24, "attribute layout");
+
+enum snapimg_timer_kind { SNAPIMG_TIMER_INTERVAL = 1, SNAPIMG_TIMER_POSIX = 2 };
+/* How a POSIX timer tells: SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID (include/uapi/asm-generic/siginfo.h). */
+enum snapimg_timer_notify { SNAPIMG_NOTIFY_SIGNAL = 0, SNAPIMG_NOTIFY_NONE = 1, SNAPIMG_NOTIFY_THREAD = 4 };
+struct snapimg_timer {
+	uint32_t kind;
+	uint32_t id;    /* ITIMER_…, or the timer's id */
+	uint32_t clock; /* a CLOCK_… number */
+	uint32_t signal;
+	uint32_t notify;
+	uint32_t thread;    /* index of THREADS */
+	uint64_t value;     /* of the signal */
+	uint64_t remaining; /* nanoseconds; 0: not running */
+	uint64_t interval;
+};
+static_assert(sizeof(struct snapimg_timer) == 48, "timer layout");
+
+struct snapimg_guard {
+	uint64_t address;
+	uint64_t pages;
+};
+static_assert(sizeof(struct snapimg_guard) == 16, "guard layout");
 
 #endif

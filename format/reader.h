@@ -58,7 +58,8 @@ const char *snapimg_section_name(uint32_t type);
 	X(origin, ORIGIN) X(machine, MACHINE) X(process, PROCESS) X(thread, THREADS) X(file, FILES)          \
 	X(mapping, MAPPINGS) X(extent, EXTENTS) X(run, RUNS) X(descriptor, DESCRIPTORS)                      \
 	X(sigaction, SIGNALS) X(auxv, AUXV) X(fixup, FIXUPS) X(pending, PENDING) X(place, PLACES)            \
-	X(object, OBJECTS) X(setting, SETTINGS) X(content, CONTENTS) X(watch, WATCHES) X(lock, LOCKS)
+	X(object, OBJECTS) X(setting, SETTINGS) X(content, CONTENTS) X(watch, WATCHES) X(lock, LOCKS)        \
+	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \

@@ -65,20 +65,25 @@ struct loader {
 };
 extern struct loader loader;
 
-void options_parse(void);        /* options.c: fills loader.options or ends */
-void image_open(void);           /* image.c: maps and checks the file */
-void image_close(void);          /* image.c: when no page data are to be read any more */
-void machine_check(void);        /* machine.c: processor and vdso */
-void machine_place_vdso(void);   /* machine.c: to where the image had it */
-void arguments_keep(void);       /* arguments.c: the resume area */
-void mappings_build(void);       /* mappings.c */
-void mappings_protect(void);     /* mappings.c: final protections and advice */
-void fill_pages(void);           /* fill.c: decodes on all processors */
-void descriptors_restore(void);  /* descriptors.c */
-void process_restore(void);      /* process.c: cwd, umask, signal actions, mm, names */
-void process_apply_fixups(void); /* process.c: when all threads have their ids */
+void options_parse(void);         /* options.c: fills loader.options or ends */
+void image_open(void);            /* image.c: maps and checks the file */
+void image_close(void);           /* image.c: when no page data are to be read any more */
+void machine_check(void);         /* machine.c: processor and vdso */
+void machine_place_vdso(void);    /* machine.c: to where the image had it */
+void arguments_keep(void);        /* arguments.c: the resume area */
+void mappings_build(void);        /* mappings.c */
+void mappings_protect(void);      /* mappings.c: final protections and advice */
+void fill_pages(void);            /* fill.c: decodes on all processors */
+void descriptors_restore(void);   /* descriptors.c */
+void process_restore(void);       /* process.c: cwd, umask, signal actions, mm, names */
+void process_restore_flags(void); /* process.c: what prctl(2) sets */
+void process_apply_fixups(void);  /* process.c: when all threads have their ids */
 /* process.c: [address, address + size) lies in one writable mapping of the program's. */
 bool process_can_write(uint64_t address, uint64_t size);
+void attributes_restore(void); /* attributes.c: limits, flags, … of the process */
+/* attributes.c: what thread `index` of THREADS, which is now tid, has for itself. */
+void attributes_restore_thread(uint32_t index, uint32_t tid);
+void timers_restore(void);   /* timers.c: when all threads are there; all signals must be blocked */
 _Noreturn void resume(void); /* resume_x86_64.c: thread state, callbacks, jump */
 
 /* image.c: false when the file ends before all was read. */

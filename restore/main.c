@@ -102,6 +102,8 @@ _Noreturn void loader_main(uint64_t *stack)
 	descriptors_restore();
 	process_restore();
 	mappings_protect();
+	attributes_restore();
+	process_restore_flags();
 	tell_phase("process restored");
 
 	resume();

@@ -166,6 +166,12 @@ void process_apply_fixups(void)
 	}
 }
 
+/* The last ones: an undumpable process can't write to its own /proc files, as attributes.c does. */
+void process_restore_flags(void)
+{
+	restore_attributes(snapimg_get_process(&loader.image));
+}
+
 void process_restore(void)
 {
 	const struct snapimg_process *process = snapimg_get_process(&loader.image);
@@ -174,7 +180,6 @@ void process_restore(void)
 		sys(__NR_umask, process->umask);
 	restore_signal_actions();
 	restore_memory_marks(process);
-	restore_attributes(process);
 	sys(__NR_prctl, PR_SET_NAME, snapimg_get_thread(&loader.image)->comm);
 	refresh_random();
 }

@@ -1,5 +1,6 @@
 # The capture side of the tracer: all that is behind snapshot.h, and the injection of system calls.
 set(CAPTURE_SOURCES
+  attributes.c
   caller.c
   codec.c
   compressor.c
@@ -28,6 +29,7 @@ set(CAPTURE_SOURCES
   publish.c
   refuse.c
   resume_blocks.c
+  shared.c
   snapshot.c
   restart_x86_64.c
   stop_threads.c
@@ -35,4 +37,5 @@ set(CAPTURE_SOURCES
   thread_state_x86_64.c
   threads.c
   threads_pending.c
+  timers.c
   unix_diag.c)

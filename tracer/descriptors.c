@@ -1,7 +1,5 @@
 #include "descriptors.h"
 
-#include "caller.h"
-#include "descriptor_kinds.h"
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -9,6 +7,10 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+
+#include "caller.h"
+#include "descriptor_kinds.h"
+#include "refuse.h"
 
 /* What a descriptor can be that no image holds: X(beginning of its link, what, advice) */
 #define REFUSED_LINKS(X)                                                                                     \
@@ -221,7 +223,7 @@ static enum status record_all(struct taking *taking, struct files *files, struct
 	for (int standard = 0; (standard < 3 || i < survey->count) && status == STATUS_OK; standard++) {
 		struct snapimg_descriptor *record = &result->record[result->count];
 		if (standard >= 3 || (i < survey->count && survey->open[i].number == standard)) {
-			status = record_one(taking, &survey->open[i++], files, record);
+			status = go_on(record_one(taking, &survey->open[i++], files, record));
 			result->count++;
 		} else if (caller_had(standard)) {
 			*record = (struct snapimg_descriptor){

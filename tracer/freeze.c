@@ -12,6 +12,7 @@
 #include "inject.h"
 #include "interrupt.h"
 #include "proc.h"
+#include "refuse.h"
 #include "release.h"
 #include "resume.h"
 #include "snapshot.h"
@@ -95,6 +96,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	        .shim = run->shim,
 	        .no_new_privs = program_set_no_new_privs(run, process),
 	        .seccomp_filters = run->filter.length ? 1 : 0,
+	        .drop_seccomp = options->drop_seccomp,
 	        .output = {.path = run->output,
 	                   .compress = options->compress,
 	                   .may_be_raw = !options->compress_given && options->level == 0,
@@ -153,6 +155,8 @@ enum status freeze(struct run *run, struct tracee *tracee, const struct arrival 
 	if ((status = stop_threads(tracee, &threads)) == STATUS_OK &&
 	    (status = take(run, tracee, arrival, &threads, &result)) == STATUS_OK)
 		print_summary(run, arrival->point, &result);
+	if (status == STATUS_REFUSED)
+		status = refusals_end();
 	if (options->go_on || (status != STATUS_OK && options->attach))
 		return let_live(run, tracee, arrival, &threads, status);
 	if (status != STATUS_OK)

@@ -13,7 +13,6 @@
 #include "format/checksum.h"
 #include "page_reader.h"
 #include "progress.h"
-#include "refuse.h"
 
 enum {
 	SLOTS_PER_WORKER = 8, /* one in work; the others are done, while the writer waits for the disk */
@@ -142,9 +141,10 @@ static enum status unreadable(const struct page_reader *reader, const struct job
 {
 	if (pages->error == ENOMEM)
 		return fail(STATUS_FAILED, "out of memory");
-	return refuse("an unreadable page (MADV_GUARD_INSTALL, hardware error)",
-	              "choose a point before it is made", "0x%" PRIx64 " of process %d: %s",
-	              pages->error_address, reader->pid, strerror(pages->error));
+	return fail(STATUS_FAILED,
+	            "an unreadable page (MADV_GUARD_INSTALL, hardware error) can't be carried: 0x%" PRIx64
+	            " of process %d: %s: choose a point before it is made",
+	            pages->error_address, reader->pid, strerror(pages->error));
 }
 
 static enum status write_in_order(struct pipeline *pipeline, struct snapimg_writer *writer,

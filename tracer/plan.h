@@ -3,6 +3,7 @@
 #define TRACER_PLAN_H
 
 #include "mappings.h"
+#include "process_state.h"
 
 /* How many pages a job has at most. An extent of 256 KiB is large enough to compress well and small enough to
  * spread; the largest compresses best, as no match reaches out of its frame. */
@@ -32,10 +33,14 @@ struct plan {
 	size_t job_count, job_room;
 	uint32_t job_pages; /* the most that a job has */
 	uint64_t pages;
+	struct snapimg_guard *guard;
+	size_t guard_count, guard_room;
 };
 
-enum status plan_make(pid_t pid, const struct mappings *mappings, const struct files *files,
+enum status plan_make(const struct helper *helper, const struct mappings *mappings, const struct files *files,
                       uint32_t job_pages, struct plan *ret_plan) __attribute__((warn_unused_result));
+enum snapimg_error plan_write_guards(const struct plan *plan, struct snapimg_writer *writer)
+        __attribute__((warn_unused_result));
 void plan_free(struct plan *plan);
 
 #endif

@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "caller.h"
@@ -50,30 +49,6 @@ static enum status read_signals(const struct subject *subject, const struct help
 		        .restorer = action.restorer,
 		        .mask = action.mask,
 		};
-	}
-	return STATUS_OK;
-}
-
-static enum status check_interval_timers(const struct helper *helper)
-{
-	static const struct {
-		uint64_t which;
-		const char *what;
-	} timers[] = {
-	        {ITIMER_REAL, "a running timer (alarm, setitimer)"},
-	        {ITIMER_VIRTUAL, "a running timer (ITIMER_VIRTUAL)"},
-	        {ITIMER_PROF, "a running timer (ITIMER_PROF)"},
-	};
-	enum status status;
-
-	for (size_t i = 0; i < sizeof(timers) / sizeof(*timers); i++) {
-		struct itimerval value = {0};
-		if ((status = helper_fetch(helper, "interval timer", &value, sizeof(value), SYS_getitimer,
-		                           timers[i].which, helper->scratch, 0, 0)) != STATUS_OK)
-			return status;
-		if (value.it_value.tv_sec || value.it_value.tv_usec)
-			return refuse(timers[i].what, "choose a point before it is started", "process %d",
-			              helper->pid);
 	}
 	return STATUS_OK;
 }
@@ -248,9 +223,8 @@ enum status process_state_read(const struct subject *subject, const struct helpe
 	enum status status;
 
 	read_numbers(subject, &state->process);
-	if ((status = read_paths(subject, state)) || (status = read_texts(subject, state)) ||
-	    (status = check_interval_timers(helper)) || (status = read_signals(subject, helper, state)) ||
-	    (status = read_prctl(helper, state)))
+	if ((status = go_on(read_paths(subject, state))) || (status = read_texts(subject, state)) ||
+	    (status = read_signals(subject, helper, state)) || (status = read_prctl(helper, state)))
 		return status;
 	snapimg_cpu_read(state->machine.cpu_features);
 	read_boot_id(state->machine.boot_id);

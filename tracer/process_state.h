@@ -37,7 +37,8 @@ enum status helper_leave(struct helper *helper) __attribute__((warn_unused_resul
 enum status helper_call(const struct helper *helper, int64_t *ret_result, long number, uint64_t a, uint64_t b,
                         uint64_t c, uint64_t d) __attribute__((warn_unused_result));
 
-/* A call that writes `size` bytes to the scratch page and answers 0. */
+/* A call that writes `size` bytes to the scratch page and answers 0, which must not fail; `what` is for the
+ * message. */
 enum status helper_fetch(const struct helper *helper, const char *what, void *result, size_t size,
                          long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
         __attribute__((warn_unused_result));

@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "attributes.h"
 #include "codec.h"
 #include "descriptors.h"
 #include "format/checksum.h"
@@ -17,7 +18,9 @@
 #include "process_state.h"
 #include "progress.h"
 #include "publish.h"
+#include "shared.h"
 #include "threads.h"
+#include "timers.h"
 #include "tracee_memory.h"
 
 /* All that is gathered about the target before a byte is written. */
@@ -33,6 +36,8 @@ struct capture {
 	struct fixups fixups;
 	struct process_state state;
 	struct threads threads;
+	struct attributes attributes;
+	struct timers timers;
 	struct plan plan;
 	struct pipeline_totals totals;
 };
@@ -41,6 +46,8 @@ static void capture_free(struct capture *capture)
 {
 	plan_free(&capture->plan);
 	threads_free(&capture->threads);
+	timers_free(&capture->timers);
+	attributes_free(&capture->attributes);
 	process_state_free(&capture->state);
 	fixups_free(&capture->fixups);
 	descriptors_free(&capture->descriptors);
@@ -120,6 +127,17 @@ static enum status examine(struct capture *capture)
 	return threads_refuse(&capture->threads, &capture->subject);
 }
 
+static enum status read_thread_attributes(struct capture *capture)
+{
+	const struct stopped_threads *stopped = capture->request->threads;
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < stopped->count && status == STATUS_OK; i++)
+		status = go_on(
+		        attributes_read_thread(stopped->thread[i].tid, (uint32_t)i, &capture->attributes));
+	return status;
+}
+
 static enum status gather(struct capture *capture)
 {
 	pid_t pid = capture->request->pid;
@@ -129,16 +147,23 @@ static enum status gather(struct capture *capture)
 	if ((status = maps_read(pid, &capture->maps)) != STATUS_OK ||
 	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
+	    (status = shared_check(&capture->helper, &capture->mappings)) != STATUS_OK ||
 	    (status = descriptors_read(pid, &capture->files, &capture->descriptors)) != STATUS_OK ||
 	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
-	    (status = process_state_read(&capture->subject, &capture->helper, &capture->state)) !=
+	    (status = attributes_read(&capture->subject, &capture->helper, &capture->attributes)) !=
 	            STATUS_OK ||
-	    (status = threads_read(&capture->threads, &capture->subject, &capture->helper,
-	                           capture->mappings.vdso, &capture->state)) != STATUS_OK ||
-	    (status = read_vdso(capture)) != STATUS_OK || (status = read_fixups(capture)) != STATUS_OK)
+	    (status = go_on(process_state_read(&capture->subject, &capture->helper, &capture->state))) !=
+	            STATUS_OK ||
+	    (status = go_on(threads_read(&capture->threads, &capture->subject, &capture->helper,
+	                                 capture->mappings.vdso, &capture->state))) != STATUS_OK ||
+	    (status = go_on(timers_read(&capture->subject, &capture->threads, &capture->helper,
+	                                &capture->timers))) != STATUS_OK ||
+	    (status = read_thread_attributes(capture)) != STATUS_OK ||
+	    (status = read_vdso(capture)) != STATUS_OK ||
+	    (status = go_on(read_fixups(capture))) != STATUS_OK || (status = refusals_end()) != STATUS_OK)
 		return status;
-	return plan_make(pid, &capture->mappings, &capture->files, codec_job_pages(&capture->request->output),
-	                 &capture->plan);
+	return plan_make(&capture->helper, &capture->mappings, &capture->files,
+	                 codec_job_pages(&capture->request->output), &capture->plan);
 }
 
 /* CPUID's brand string; /proc/cpuinfo of a large machine takes long to read. */
@@ -198,7 +223,7 @@ static enum snapimg_error write_origin(const struct capture *capture, struct sna
 	return error ? error : snapimg_writer_add(writer, SNAPIMG_SECTION_ORIGIN, &origin, sizeof(origin));
 }
 
-static enum snapimg_error write_records(const struct capture *capture, struct snapimg_writer *writer)
+static enum snapimg_error write_records(struct capture *capture, struct snapimg_writer *writer)
 {
 	const struct descriptors *descriptors = &capture->descriptors;
 	const struct fixups *fixups = &capture->fixups;
@@ -208,7 +233,10 @@ static enum snapimg_error write_records(const struct capture *capture, struct sn
 	    (error = process_state_write(&capture->state, writer)) ||
 	    (error = threads_write(&capture->threads, writer)) ||
 	    (error = files_write(&capture->files, writer)) ||
-	    (error = mappings_write(&capture->mappings, writer)))
+	    (error = mappings_write(&capture->mappings, writer)) ||
+	    (error = attributes_write(&capture->attributes, writer)) ||
+	    (error = timers_write(&capture->timers, writer)) ||
+	    (error = plan_write_guards(&capture->plan, writer)))
 		return error;
 	if (descriptors->count &&
 	    (error = snapimg_writer_add(writer, SNAPIMG_SECTION_DESCRIPTORS, descriptors->record,
@@ -302,6 +330,7 @@ enum status snapshot_take(const struct snapshot_request *request, struct snapsho
 		return fail(STATUS_FAILED, "out of memory");
 	capture->request = request;
 	capture->subject = (struct subject){.request = request, .pid = request->pid};
+	(void)refusals_end(); /* of a dump that failed in its midst */
 	status = examine(capture);
 	allow_many_files(); /* not before limits were compared */
 	if (status == STATUS_OK)

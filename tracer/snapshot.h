@@ -32,6 +32,7 @@ struct snapshot_request {
 	const char *shim;  /* the shim's file, which the image shall not need; NULL: none */
 	bool no_new_privs; /* the program itself set it */
 	uint32_t seccomp_filters; /* how many of the process's filters are the tracer's own */
+	bool drop_seccomp;        /* the program's own filters may be left out */
 	struct snapshot_output output;
 };
 

@@ -28,7 +28,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -119,25 +118,6 @@ static bool zombie(void)
 	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0;
 }
 
-static bool posix_timer(void)
-{
-	timer_t timer;
-	struct sigevent event = {.sigev_notify = SIGEV_NONE};
-	return timer_create(CLOCK_MONOTONIC, &event, &timer) == 0;
-}
-
-static bool alarm_clock(void)
-{
-	alarm(10000);
-	return true;
-}
-
-static bool profiling_timer(void)
-{
-	struct itimerval value = {.it_value = {.tv_sec = 10000}};
-	return setitimer(ITIMER_PROF, &value, NULL) == 0;
-}
-
 static bool own_filter(void)
 {
 	struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
@@ -171,18 +151,44 @@ static bool group(void)
 	return setpgid(0, 0) == 0;
 }
 
-static bool shared_anonymous(void)
+static bool shared_twice(void)
 {
-	return mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return mapped(memory) && mapped(mremap(memory, 0, 2 * PAGE, MREMAP_MAYMOVE));
 }
 
-static bool memfd_mapping(void)
+static bool shared_parts(void)
+{
+	char *memory = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return mapped(memory) && munmap(memory + PAGE, PAGE) == 0;
+}
+
+static bool shared_cut(void)
+{
+	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return mapped(memory) && munmap(memory + PAGE, PAGE) == 0;
+}
+
+static bool shared_with_descriptor(void)
 {
 	int fd = memfd_create("thing", 0);
-	if (fd < 0 || ftruncate(fd, PAGE) < 0 ||
-	    !mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)))
-		return false;
-	return close(fd) == 0;
+	return fd >= 0 && ftruncate(fd, PAGE) == 0 &&
+	       mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+}
+
+static bool shared_behind_end(void)
+{
+	int fd = memfd_create("thing", 0);
+	return fd >= 0 && ftruncate(fd, PAGE) == 0 &&
+	       mapped(mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) && close(fd) == 0;
+}
+
+static bool thread_clock_timer(void)
+{
+	timer_t timer;
+	struct sigevent event = {.sigev_notify = SIGEV_NONE};
+	clockid_t clock;
+	return clock_getcpuclockid(getpid(), &clock) == 0 && timer_create(clock, &event, &timer) == 0;
 }
 
 static bool sysv_memory(void)
@@ -191,15 +197,6 @@ static bool sysv_memory(void)
 	void *memory = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
 	shmctl(id, IPC_RMID, NULL);
 	return memory != (void *)-1;
-}
-
-static bool shared_deleted(void)
-{
-	int fd = open("gone", O_RDWR | O_CREAT, 0600);
-	if (fd < 0 || ftruncate(fd, PAGE) < 0 ||
-	    !mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)))
-		return false;
-	return close(fd) == 0 && unlink("gone") == 0;
 }
 
 static bool huge_pages(void)
@@ -225,18 +222,6 @@ static bool key(void)
 	void *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int number = pkey_alloc(0, 0);
 	return number >= 0 && pkey_mprotect(memory, PAGE, PROT_READ | PROT_WRITE, number) == 0;
-}
-
-static bool guard(void)
-{
-	char *memory = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return mapped(memory) && madvise(memory + PAGE, PAGE, 102 /* MADV_GUARD_INSTALL, Linux 6.13 */) == 0;
-}
-
-static bool guard_only(void)
-{
-	char *memory = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return memory != MAP_FAILED && madvise(memory, 4 * PAGE, 102) == 0;
 }
 
 static bool loaders_place(void)
@@ -472,6 +457,12 @@ static bool tiles(void)
 	return true;
 }
 
+/* Three that no image holds: one line each. */
+static bool together(void)
+{
+	return session() && path_only() && own_filter();
+}
+
 static bool vfork_memory(void)
 {
 	return vfork() == 0; /* the child goes on to the marker */
@@ -492,24 +483,22 @@ int main(int argc, char **argv)
 	        MODE(own_directory),
 	        MODE(child),
 	        MODE(zombie),
-	        MODE(posix_timer),
-	        MODE(alarm_clock),
-	        MODE(profiling_timer),
 	        MODE(own_filter),
 	        MODE(other_user),
 	        MODE(other_root),
 	        MODE(user_namespace),
 	        MODE(session),
 	        MODE(group),
-	        MODE(shared_anonymous),
-	        MODE(memfd_mapping),
+	        MODE(shared_twice),
+	        MODE(shared_parts),
+	        MODE(shared_cut),
+	        MODE(shared_with_descriptor),
+	        MODE(shared_behind_end),
+	        MODE(thread_clock_timer),
 	        MODE(sysv_memory),
-	        MODE(shared_deleted),
 	        MODE(huge_pages),
 	        MODE(watched),
 	        MODE(key),
-	        MODE(guard),
-	        MODE(guard_only),
 	        MODE(loaders_place),
 	        MODE(aio),
 	        MODE(uring),
@@ -540,6 +529,7 @@ int main(int argc, char **argv)
 	        MODE(namespace_descriptor),
 	        MODE(removed_cwd),
 	        MODE(tiles),
+	        MODE(together),
 	        MODE(vfork_memory),
 	};
 
