@@ -30,9 +30,9 @@ def outcome(row, figure):
     """figure: {name: Series or Missing}, or one Missing for all."""
     wanted = [name for name in (row.ours, row.peer) if name]
     found = [figure if isinstance(figure, Missing) else figure[name] for name in wanted]
-    missing = next((series for series in found if isinstance(series, Missing)), None)
-    if missing:
-        return Outcome(row, reason=missing.reason)
+    reasons = dict.fromkeys(series.reason for series in found if isinstance(series, Missing))
+    if reasons:
+        return Outcome(row, reason="; ".join(reasons))
     ours, theirs = found[0], found[1] if len(found) > 1 else None
     return Outcome(row, ours, theirs, ours.median / theirs.median if theirs else ours.median)
 
