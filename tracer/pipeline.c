@@ -183,6 +183,11 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+static size_t one_or_more(size_t count)
+{
+	return count > 0 ? count : 1;
+}
+
 static size_t slot_size(const struct pipeline *pipeline)
 {
 	return pipeline->job_size * 2 + pipeline->packed_size;
@@ -208,9 +213,10 @@ static unsigned int share_out(struct pipeline *pipeline)
 	cpu_set_t set;
 	size_t workers = sched_getaffinity(0, sizeof(set), &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
 
-	workers = least(least(workers, WORKERS_MAX), least(most, pipeline->plan->job_count));
-	pipeline->slot_count = least((MEMORY_MAX - workers * workspace) / slot_size(pipeline),
-	                             least(workers * SLOTS_PER_WORKER, pipeline->plan->job_count));
+	workers = one_or_more(least(least(workers, WORKERS_MAX), least(most, pipeline->plan->job_count)));
+	pipeline->slot_count =
+	        one_or_more(least((MEMORY_MAX - workers * workspace) / slot_size(pipeline),
+	                          least(workers * SLOTS_PER_WORKER, pipeline->plan->job_count)));
 	return (unsigned int)workers;
 }
 
