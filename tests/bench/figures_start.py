@@ -17,7 +17,7 @@ def warm(what, kind=":end"):
 def empty(bench):
     image = bench.freeze("empty.snap", bench.program("empty"))
     return bench.sample({**bench.starts(image), "no-op": Command([bench.program("noop")]),
-                         "direct": Command([bench.program("empty")])}, 10)
+                         "floor": Command([bench.tool["snaprun"], "--version"]), "direct": Command([bench.program("empty")])}, 10)
 
 
 def python_exit(bench):
@@ -28,7 +28,7 @@ def python_exit(bench):
 
 
 def python_work(bench):
-    """The same, and json, decimal and minidom at work after the point."""
+    """The same, and some json, decimal and minidom after the point."""
     image = bench.freeze("work.snap", PYTHON, WARM, "work", at=POINT)
     return bench.sample({**bench.starts(image), "cold": warm("work"), "fork": warm("fork-work", ":warm")})
 
@@ -52,7 +52,8 @@ def threads(bench):
     count = 100 if bench.quick else 1000
     crew = os.path.join(bench.build, "tests/programs/crew-pie")
     images = [bench.freeze(f"crew{many}.snap", crew, str(many), at=POINT) for many in (1, count)]
-    took = bench.sample({"one": bench.start(images[0]), "many": bench.start(images[1]), "direct": Command([crew, str(count)])}, 0.7)
+    took = bench.sample({"one": bench.start(images[0]), "many": bench.start(images[1]),
+                         "direct": Command([crew, str(count)])}, 0.7)
     more = difference(took["many"], took["one"])
     return took | {"each": Series([value * 1000 / (count - 1) for value in more.values])}
 

@@ -61,5 +61,6 @@ def calls_followed(bench):
         file.write(bytes(1 << 20))
     commands = {"alone": ends_with("0", *reads)}
     for point in ("main", "effect"):
-        commands[point] = ends_with(NEVER, bench.tool["snaptrace"], "-q", "-o", "never.snap", "--skip", "1", "--at", point, *reads)
+        commands[point] = ends_with(NEVER, bench.tool["snaptrace"], "-q", "-o", "never.snap", "--skip", "1", "--at", point,
+                                    *reads)
     return bench.sample(commands, 0.7)
