@@ -1,4 +1,5 @@
-"""The dump of a large program takes little memory of snaptrace's own: at most 256 MiB, as the manual says."""
+"""The dump of a large program: in at most 256 MiB of snaptrace's own memory, as the manual says, and in large extents."""
+import json
 import os
 import re
 import subprocess
@@ -40,4 +41,20 @@ def bound():
     print(f"{used:.0f} MiB for a program of {size}")
 
 
-t.main({"memory-bound": bound})
+def extents(image):
+    said = t.run([t.SNAPIMG, "info", "--json", image])
+    t.check(said.status == 0, said)
+    return json.loads(said.out)["memory"]["extents"]
+
+
+def dense():
+    """From level 13 on an extent has up to 1 MiB in place of 256 KiB, and the start is right all the same."""
+    count = {}
+    for level in ("12", "13"):
+        t.freeze("image.snap", [PROGRAM, "16"], at="path:/snap/here", options=["--level", level])
+        count[level] = extents("image.snap")
+        t.same(t.restore("image.snap"), t.Result(0, b".", b""))
+    t.check(16 <= count["13"] <= count["12"] / 2 and count["12"] >= 64, count)
+
+
+t.main({"memory-bound": bound, "dense": dense})
