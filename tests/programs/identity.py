@@ -175,6 +175,41 @@ def read_until(terminal, wanted):
     return data
 
 
+SERVER = """
+import asyncio, os
+async def serve(reader, writer):
+    writer.write(b"%d " % os.getpid() + await reader.readline())
+    writer.close()
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    os.path.exists("/snap/here")
+    try:
+        asyncio.get_running_loop()
+        print("the loop")
+    except RuntimeError as reason:
+        print(reason)
+        asyncio._set_running_loop(loop)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"answer\\n")
+    pid, answer = (await reader.readline()).split()
+    print(int(pid) == os.getpid(), answer)
+    writer.close()
+    server.close()
+asyncio.run(main())
+"""
+
+
+def asyncio_server():
+    """CPython remembers the process that a loop runs in: with the same ID it goes on inside of a coroutine. With another
+    one it must be told the loop anew, as the manual says."""
+    need_namespaces()
+    t.freeze("image.snap", ["/usr/bin/python3", "-c", SERVER], at=HERE)
+    for _ in range(5):
+        t.same(t.restore("image.snap", options=("--same-ids",)), t.Result(0, b"the loop\nTrue b'answer'\n", b""))
+    t.same(t.restore("image.snap"), t.Result(0, b"no running event loop\nTrue b'answer'\n", b""))
+
+
 SHELL = """
 import os, signal, sys
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)
@@ -244,6 +279,7 @@ ROWS = {f"same-ids.{kind}": (lambda k=kind: same_ids(k)) for kind in KINDS}
 ROWS.update({f"exe.{kind}": (lambda k=kind: exe(k)) for kind in KINDS})
 ROWS.update({f"{option}-forbidden": (lambda o=option: forbidden(f"--{o}")) for option in ("same-ids", "exe")})
 ROWS.update({
+    "same-ids-asyncio": asyncio_server,
     "same-ids-status": statuses,
     "same-ids-signals": signals,
     "same-ids-stops": stops,
