@@ -101,6 +101,9 @@ REFUSED = {
         ("a removed working directory", "removed_cwd"),
         ("a child before its exec", "vfork_memory"),
         ("use of AMX", "tiles"),
+        ("32-bit code, segments of its own (modify_ldt)", "code_32 own_segment"),
+        ("processes that it traces (ptrace)", "tracer"),
+        ("set-user-ID programs", "bad.set-user-id"),
         ("POSIX timers on the clock that belongs to an ID", "thread_clock_timer"),
     ),
     "Memory": (
@@ -112,6 +115,9 @@ REFUSED = {
         ("protection keys", "key"),
         ("asynchronous I/O (io_setup)", "aio"),
         ("what lies at the loader's addresses", "loaders_place"),
+        ("memory of devices, named", "device_memory"),
+        ("rings of io_uring, perf and packet sockets", "uring_memory perf_buffer packet_ring"),
+        ("shadow stacks", "shadow_stack"),
     ),
     "Descriptors": (
         ("connected TCP sockets", "connected"),
