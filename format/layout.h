@@ -49,7 +49,8 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */                   \
 	X(THREADS, 2, "threads")     /* more than one */                                                     \
 	X(ROBUST, 3, "robust")       /* has ROBUST fix-ups */                                                \
-	X(OBJECTS, 4, "objects")     /* has OBJECTS */
+	X(OBJECTS, 4, "objects")     /* has OBJECTS */                                                       \
+	X(MEMORY, 7, "memory")       /* has mappings that are views of one memory */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)
@@ -244,10 +245,21 @@ enum snapimg_mapping_kind {
 	SNAPIMG_MAPPING_STACK = 3, /* anonymous, grows down: MAP_GROWSDOWN */
 	SNAPIMG_MAPPING_VVAR = 4,  /* any of the kernel's data pages before the vdso; name tells which */
 	SNAPIMG_MAPPING_VDSO = 5,
+	SNAPIMG_MAPPING_MEMORY = 6, /* what VIEWs look at; not the program's own mapping, see below */
+	SNAPIMG_MAPPING_VIEW = 7,   /* of a MEMORY, at `offset` */
 };
+/* The addresses that MEMORY mappings are given. They lie in the loader's range: a program has nothing there.
+ */
+#define SNAPIMG_MEMORY_START UINT64_C(0x608000000000)
+#define SNAPIMG_MEMORY_END   UINT64_C(0x60f000000000)
+
 /* Protection and sharing use Linux's numbers, which are the same on every architecture. */
 enum { SNAPIMG_PROT_READ = 1, SNAPIMG_PROT_WRITE = 2, SNAPIMG_PROT_EXEC = 4 };
-enum snapimg_mapping_flag { SNAPIMG_MAP_SHARED = 1, SNAPIMG_MAP_NORESERVE = 2 };
+enum snapimg_mapping_flag {
+	SNAPIMG_MAP_SHARED = 1,
+	SNAPIMG_MAP_NORESERVE = 2,
+	SNAPIMG_MAP_READ_ONLY = 4, /* a VIEW by a descriptor that was opened for reading: never writable */
+};
 
 /* Advice and locks a mapping was given: X(NAME, bit, letters in smaps' VmFlags, madvise number; 0 = not
  * madvise) */
@@ -277,7 +289,7 @@ struct snapimg_mapping {
 	uint32_t protection;
 	uint32_t flags;
 	uint32_t advice;
-	uint32_t file;      /* index + 1 in FILES */
+	uint32_t file;      /* index + 1: FILE: in FILES; VIEW: in MAPPINGS; MEMORY: in OBJECTS, 0: none */
 	uint32_t name;      /* string: as /proc/PID/maps showed it */
 	uint32_t run_first; /* its page runs: [run_first, run_first + run_count) */
 	uint32_t run_count;

@@ -65,15 +65,21 @@ struct loader {
 };
 extern struct loader loader;
 
-void options_parse(void);         /* options.c: fills loader.options or ends */
-void image_open(void);            /* image.c: maps and checks the file */
-void image_close(void);           /* image.c: when no page data are to be read any more */
-void machine_check(void);         /* machine.c: processor and vdso */
-void machine_place_vdso(void);    /* machine.c: to where the image had it */
-void arguments_keep(void);        /* arguments.c: the resume area */
-void mappings_build(void);        /* mappings.c */
-void mappings_protect(void);      /* mappings.c: final protections and advice */
+void options_parse(void);      /* options.c: fills loader.options or ends */
+void image_open(void);         /* image.c: maps and checks the file */
+void image_close(void);        /* image.c: when no page data are to be read any more */
+void machine_check(void);      /* machine.c: processor and vdso */
+void machine_place_vdso(void); /* machine.c: to where the image had it */
+void arguments_keep(void);     /* arguments.c: the resume area */
+void mappings_build(void);     /* mappings.c */
+void mappings_protect(void);   /* mappings.c: final protections and advice */
+/* mappings.c: what could not be done with a mapping, and why. */
+_Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *what, long result);
+void memories_make(void);  /* memories.c: what views look at */
+void memories_leave(void); /* memories.c: when they are filled */
+void memories_map_view(const struct snapimg_mapping *view);
 void fill_pages(void);            /* fill.c: decodes on all processors */
+void descriptors_prepare(void);   /* descriptors.c: makes it possible to make objects */
 void descriptors_restore(void);   /* descriptors.c */
 void process_restore(void);       /* process.c: cwd, umask, signal actions, mm, names */
 void process_restore_flags(void); /* process.c: what prctl(2) sets */

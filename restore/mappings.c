@@ -54,6 +54,12 @@ static const char *mapping_name(const struct snapimg_mapping *mapping)
 	return *name != '\0' ? name : "anonymous memory";
 }
 
+_Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *what, long result)
+{
+	die(EXIT_REFUSED, mapping_name(mapping), ": cannot ", what, " ", dec(mapping->end - mapping->start),
+	    " bytes at ", hex(mapping->start), ": ", error_text(result));
+}
+
 static void map(const struct snapimg_mapping *mapping, int descriptor)
 {
 	uint64_t size = mapping->end - mapping->start;
@@ -65,8 +71,7 @@ static void map(const struct snapimg_mapping *mapping, int descriptor)
 	flags |= mapping->kind == SNAPIMG_MAPPING_STACK ? MAP_GROWSDOWN | MAP_STACK : 0;
 	long result = sys(__NR_mmap, mapping->start, size, protection, flags, descriptor, mapping->offset);
 	if (result != (long)mapping->start)
-		die(EXIT_REFUSED, mapping_name(mapping), ": cannot map ", dec(size), " bytes at ",
-		    hex(mapping->start), ": ", error_text(result));
+		mapping_die(mapping, "map", result);
 }
 
 /* "[anon:NAME]" is what prctl(PR_SET_VMA) made of NAME. Kernels without it show no name; nothing depends on
@@ -145,13 +150,20 @@ void mappings_build(void)
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
 	struct open_file file = {.descriptor = -1};
 	unmap_rest();
+	memories_make();
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
-		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO)
+		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO ||
+		    mapping[i].kind == SNAPIMG_MAPPING_MEMORY)
 			continue;
 		check_zone(&mapping[i]);
-		map(&mapping[i],
-		    mapping[i].kind == SNAPIMG_MAPPING_FILE ? descriptor_for(&file, &mapping[i]) : -1);
-		if (mapping[i].name != 0 && mapping[i].kind == SNAPIMG_MAPPING_ANONYMOUS)
+		if (mapping[i].kind == SNAPIMG_MAPPING_VIEW)
+			memories_map_view(&mapping[i]);
+		else
+			map(&mapping[i], mapping[i].kind == SNAPIMG_MAPPING_FILE
+			                         ? descriptor_for(&file, &mapping[i])
+			                         : -1);
+		if (mapping[i].name != 0 &&
+		    (mapping[i].kind == SNAPIMG_MAPPING_ANONYMOUS || mapping[i].kind == SNAPIMG_MAPPING_VIEW))
 			name_mapping(&mapping[i]);
 		if (mapping[i].advice != 0)
 			advise(&mapping[i]);

@@ -29,6 +29,7 @@ set(CAPTURE_SOURCES
   refuse.c
   resume_blocks.c
   shared.c
+  shared_view.c
   snapshot.c
   restart_x86_64.c
   stop_threads.c

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "descriptor_kinds.h"
+#include "shared.h"
 
 enum { PIECE = 1 << 16 };
 
@@ -72,15 +73,15 @@ static enum status take_file(struct taking *taking, struct open_descriptor *it, 
 	}
 	object->value[SNAPIMG_FILE_SIZE] = (uint64_t)it->identity.st_size;
 	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
-	if (it->identity.st_size == 0)
-		return STATUS_OK;
 	/* Not through the copy, whose place is the target's and which may be write-only. */
 	snprintf(name, sizeof(name), "fd/%d", it->number);
 	struct proc_path path = proc_path(taking->survey->pid, name);
-	int fd = open(path.text, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	int fd = it->identity.st_size ? open(path.text, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0 && it->identity.st_size)
 		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",
 		                         "close it before the point");
+	if (memories_claim(taking->memories, it, fd, taking->objects->object.count) || fd < 0)
+		return STATUS_OK;
 	enum status status = read_content(taking, fd, it->identity.st_size);
 	close(fd);
 	return status;

@@ -36,6 +36,7 @@ static enum status refuse_mapping(const struct vma *vma, const char *what, const
 	X("anon_inode:[perf_event]", "a perf event buffer")                                                  \
 	X("socket:", "a packet socket's buffer")                                                             \
 	X("/dmabuf:", "a graphics buffer")                                                                   \
+	X("/secretmem", "secret memory (memfd_secret)")                                                      \
 	X("", "shared memory without a regular file")
 
 static enum status refuse_by_flags(const struct vma *vma)
@@ -73,6 +74,8 @@ static bool is_object(const struct vma *vma)
 
 	if (strncmp(vma->name, "/SYSV", 5) == 0 || strncmp(vma->name, "/[aio]", 6) == 0 ||
 	    strncmp(vma->name, "/dmabuf:", 8) == 0)
+		return false;
+	if (strncmp(vma->name, "/secretmem", 10) == 0)
 		return false;
 	return strncmp(vma->name, "[anon_shmem:", 12) == 0 ||
 	       (vma->name[0] == '/' && length > tail && strcmp(vma->name + length - tail, mark) == 0);

@@ -10,7 +10,9 @@ static_assert(JOB_PAGES * SNAPIMG_PAGE_SIZE <= SNAPIMG_EXTENT_MAX, "a job is one
 
 /* Pages that follow each other within one mapping. */
 struct page_range {
-	uint64_t address;
+	uint64_t address; /* in the image */
+	uint64_t from;    /* where they are read: an address of the program's, or an offset in source */
+	int source;       /* -1: its memory */
 	uint32_t pages;
 	bool unreadable;     /* for the program itself: read through /proc/PID/mem */
 	bool may_be_missing; /* past the end of a file that is gone: zero */

@@ -1,0 +1,45 @@
+"""As carried.py, for memory that is seen in several places: each is started from its image three times, twice at once."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+PROGRAM = os.path.join(t.BUILD, "tests/capture/memory")
+STATES = ("twice", "parts", "only_the_end", "protections", "named", "dev_zero", "code", "write_sealed", "future_write_sealed",
+          "read_only_closed", "deleted", "unnamed", "deleted_closed", "behind_the_end", "private_view", "sparse", "much",
+          "locked")
+MOST = {"sparse": 1 << 20, "much": 10 << 20}  # bytes of the image: what is there, and once
+
+
+def carried(mode):
+    direct = t.run([PROGRAM, mode])
+    if direct.status == 77:
+        t.skip(direct.err.decode(errors="replace").strip())
+    t.check(direct.status == 0, "the direct run:", direct)
+    t.freeze("image.snap", [PROGRAM, mode], at="path:/snap/here")
+    verified = t.run([t.SNAPIMG, "verify", "image.snap"])
+    t.check(verified.status == 0, "verify:", verified)
+    if mode in MOST:
+        t.check(os.stat("image.snap").st_size < MOST[mode], "the image has", os.stat("image.snap").st_size)
+    again = t.restore("image.snap")
+    t.check(again.status == 0 and again.err == b"", "restored:", again)
+    both = [subprocess.Popen([t.SNAPRUN, "image.snap"], stderr=subprocess.PIPE) for _ in range(2)]
+    for one in both:
+        _, err = one.communicate(timeout=100)
+        t.check(one.returncode == 0 and err == b"", "one of two at once:", one.returncode, err)
+
+
+def goes_on():
+    """With --continue the program runs on with its memory as it was."""
+    for mode in ("parts", "private_view"):
+        result = t.run([t.SNAPTRACE, "-q", "--continue", "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, mode])
+        t.check(result.status == 0 and result.err == b"", mode, result)
+
+
+ROWS = {f"memory_{mode}": (lambda m=mode: carried(m)) for mode in STATES}
+ROWS["memory_goes_on"] = goes_on
+
+if __name__ == "__main__":
+    t.main(ROWS)
