@@ -259,6 +259,7 @@ enum snapimg_mapping_flag {
 	SNAPIMG_MAP_SHARED = 1,
 	SNAPIMG_MAP_NORESERVE = 2,
 	SNAPIMG_MAP_READ_ONLY = 4, /* a VIEW by a descriptor that was opened for reading: never writable */
+	SNAPIMG_MAP_MAY_WRITE = 8, /* a shared FILE that isn't writable, but may be made so */
 };
 
 /* Advice and locks a mapping was given: X(NAME, bit, letters in smaps' VmFlags, madvise number; 0 = not
@@ -273,7 +274,7 @@ enum snapimg_mapping_flag {
 	X(DONTDUMP, 6, "dd", 16)                                                                             \
 	X(WIPEONFORK, 7, "wf", 18)                                                                           \
 	X(LOCKED, 8, "lo", 0)                                                                                \
-	X(LOCKED_ON_FAULT, 9, "??", 0) /* VM_LOCKONFAULT has no letters of its own */
+	X(LOCKED_ON_FAULT, 9, "lf", 0) /* "??" before Linux 6.2 */
 enum snapimg_advice {
 #define X(name, bit, letters, advice) SNAPIMG_ADVICE_##name = 1 << (bit),
 	SNAPIMG_ADVICE(X)
@@ -522,7 +523,9 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(KEEP_CAPABILITIES, 9, "keep-capabilities flag")                                                    \
 	X(SECURE_BITS, 10, "secure bits")                                                                    \
 	X(MEMORY_MERGE, 11, "memory-merge flag")                                                             \
-	X(LOCK_FUTURE, 12, "mlockall(MCL_FUTURE)")
+	X(LOCK_FUTURE, 12, "mlockall(MCL_FUTURE)")                                                           \
+	X(HUGE_PAGES, 20, "huge-page switch")                                                                \
+	X(DENY_WRITE_EXECUTE, 21, "write-execute ban (PR_SET_MDWE)")
 enum snapimg_attribute_kind {
 #define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
 	SNAPIMG_ATTRIBUTES(X)

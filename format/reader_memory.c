@@ -3,7 +3,8 @@
 
 enum {
 	PROTECTION_ALL = SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE | SNAPIMG_PROT_EXEC,
-	MAP_FLAGS_ALL = SNAPIMG_MAP_SHARED | SNAPIMG_MAP_NORESERVE | SNAPIMG_MAP_READ_ONLY,
+	MAP_FLAGS_ALL =
+	        SNAPIMG_MAP_SHARED | SNAPIMG_MAP_NORESERVE | SNAPIMG_MAP_READ_ONLY | SNAPIMG_MAP_MAY_WRITE,
 	ADVICE_ALL = 0
 #define X(name, bit, letters, advice) | SNAPIMG_ADVICE_##name
 	SNAPIMG_ADVICE(X)
@@ -70,12 +71,23 @@ static bool view_is_valid(const struct snapimg *image, const struct snapimg_mapp
 	                             view->offset < memory->end - memory->start);
 }
 
+/* Flags that only some mappings have. */
+static bool mapping_flags_are_valid(const struct snapimg *image, const struct snapimg_mapping *mapping)
+{
+	uint32_t flags = mapping->flags;
+
+	if (flags & SNAPIMG_MAP_READ_ONLY && mapping->kind != SNAPIMG_MAPPING_VIEW)
+		return false;
+	return !(flags & SNAPIMG_MAP_MAY_WRITE) ||
+	       (mapping->kind == SNAPIMG_MAPPING_FILE && flags & SNAPIMG_MAP_SHARED &&
+	        !(mapping->protection & SNAPIMG_PROT_WRITE) &&
+	        image->header->required_features & SNAPIMG_FEATURE_MEMORY);
+}
+
 static bool mapping_kind_is_valid(const struct snapimg *image, const struct snapimg_mapping *mapping)
 {
 	bool is_shared = mapping->flags & SNAPIMG_MAP_SHARED;
 
-	if (mapping->flags & SNAPIMG_MAP_READ_ONLY && mapping->kind != SNAPIMG_MAPPING_VIEW)
-		return false;
 	switch (mapping->kind) {
 	case SNAPIMG_MAPPING_ANONYMOUS:
 		return mapping->file == 0;
@@ -126,7 +138,8 @@ enum snapimg_error snapimg_rule_mapping(const struct snapimg *image, uint32_t in
 	if (!mapping_range_is_valid(image, index) || (mapping->protection & ~(uint32_t)PROTECTION_ALL) != 0 ||
 	    (mapping->flags & ~(uint32_t)MAP_FLAGS_ALL) != 0 ||
 	    (mapping->advice & ~(uint32_t)ADVICE_ALL) != 0 || mapping->reserved_zero != 0 ||
-	    !mapping_kind_is_valid(image, mapping) || !mapping_runs_are_valid(image, index))
+	    !mapping_flags_are_valid(image, mapping) || !mapping_kind_is_valid(image, mapping) ||
+	    !mapping_runs_are_valid(image, index))
 		return SNAPIMG_ERR_MAPPING;
 	return SNAPIMG_OK;
 }

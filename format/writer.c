@@ -176,7 +176,7 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	for (i = 0; i < mappings->size / sizeof(*mapping); i++) {
 		if (mapping[i].kind == SNAPIMG_MAPPING_FILE)
 			features |= SNAPIMG_FEATURE_FILE_MAPPINGS;
-		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY)
+		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY || mapping[i].flags & SNAPIMG_MAP_MAY_WRITE)
 			features |= SNAPIMG_FEATURE_MEMORY;
 	}
 	for (i = 0; i < extents->size / sizeof(*extent); i++)

@@ -87,6 +87,8 @@ void process_apply_fixups(void);  /* process.c: when all threads have their ids 
 /* process.c: [address, address + size) lies in one writable mapping of the program's. */
 bool process_can_write(uint64_t address, uint64_t size);
 void attributes_restore(void); /* attributes.c: limits, flags, … of the process */
+/* attributes.c: what the loader itself could not live with; no more memory can be made executable. */
+void attributes_restore_last(void);
 /* attributes.c: what thread `index` of THREADS, which is now tid, has for itself. */
 void attributes_restore_thread(uint32_t index, uint32_t tid);
 void timers_restore(void);   /* timers.c: when all threads are there; all signals must be blocked */

@@ -36,8 +36,9 @@ static void close_file(struct open_file *file)
 
 static int descriptor_for(struct open_file *file, const struct snapimg_mapping *mapping)
 {
-	bool writes_file =
-	        (mapping->flags & SNAPIMG_MAP_SHARED) != 0 && (mapping->protection & PROT_WRITE) != 0;
+	bool is_writable = (mapping->protection & PROT_WRITE) != 0;
+	bool writes_file = ((mapping->flags & SNAPIMG_MAP_SHARED) != 0 && is_writable) ||
+	                   (mapping->flags & SNAPIMG_MAP_MAY_WRITE) != 0;
 	uint32_t flags = writes_file ? O_RDWR : O_RDONLY;
 	uint32_t index = mapping->file - 1;
 	if (file->descriptor < 0 || file->index != index || file->flags != flags) {

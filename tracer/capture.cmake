@@ -38,4 +38,5 @@ set(CAPTURE_SOURCES
   threads.c
   threads_pending.c
   timers.c
-  unix_diag.c)
+  unix_diag.c
+  vm_flags.c)

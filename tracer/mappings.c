@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "refuse.h"
+#include "vm_flags.h"
 
 /* Where the loader lives while it restores (restore/): nothing of the program may lie there. */
 #define LOADER_START 0x600000000000ull
@@ -18,7 +19,8 @@ static enum status refuse_mapping(const struct vma *vma, const char *what, const
 	              *vma->name ? " " : "", vma->name);
 }
 
-/* By VmFlags (proc(5); show_smap_vma_flags() in fs/proc/task_mmu.c): X(letters, what, advice) */
+/* VmFlags that are refused: X(letters, what, advice). Which there are, and what becomes of the others:
+ * vm_flags.c. */
 #define REFUSED_FLAGS(X)                                                                                     \
 	X("ht", "huge pages (MAP_HUGETLB)", "use ordinary or transparent huge pages")                        \
 	X("um", "memory watched by userfaultfd", "choose a point before it is registered")                   \
@@ -26,7 +28,8 @@ static enum status refuse_mapping(const struct vma *vma, const char *what, const
 	X("ui", "memory watched by userfaultfd", "choose a point before it is registered")                   \
 	X("ss", "a shadow stack", "start the program without it (GLIBC_TUNABLES=glibc.cpu.x86_shstk=off)")   \
 	X("io", "memory of a device", "choose a point before it is mapped")                                  \
-	X("pf", "memory of a device", "choose a point before it is mapped")
+	X("pf", "memory of a device", "choose a point before it is mapped")                                  \
+	X("sf", "memory of a device (MAP_SYNC)", "choose a point before it is mapped")
 
 /* Shared mappings of something that is no file any more or never was: X(beginning of the name, what) */
 #define REFUSED_SHARED(X)                                                                                    \
@@ -98,8 +101,8 @@ static void set_advice(const struct vma *vma, struct snapimg_mapping *record)
 		record->advice |= SNAPIMG_ADVICE_##name;
 	SNAPIMG_ADVICE(X)
 #undef X
-	if (!(record->advice & SNAPIMG_ADVICE_LOCKED)) /* then "??" is something else */
-		record->advice &= ~(uint32_t)SNAPIMG_ADVICE_LOCKED_ON_FAULT;
+	if (record->advice & SNAPIMG_ADVICE_LOCKED && vma_has(vma, "??")) /* before Linux 6.2 */
+		record->advice |= SNAPIMG_ADVICE_LOCKED_ON_FAULT;
 	if (vma_has(vma, "nr"))
 		record->flags |= SNAPIMG_MAP_NORESERVE;
 }
@@ -161,6 +164,8 @@ static enum status classify_file(const struct vma *vma, struct files *files, str
 	mapping->record.file = (uint32_t)index + 1;
 	mapping->record.offset = vma->offset;
 	mapping->record.flags = vma->shared ? SNAPIMG_MAP_SHARED : 0;
+	if (vma->shared && !written && vma_has(vma, "mw"))
+		mapping->record.flags |= SNAPIMG_MAP_MAY_WRITE;
 	return STATUS_OK;
 }
 
@@ -192,9 +197,7 @@ static enum status classify(const struct vma *vma, struct files *files, struct m
 	}
 	set_advice(vma, record);
 	mapping->not_stored = vma_has(vma, "wf") || vma_has(vma, "dp");
-	if (vma_has(vma, "sl"))
-		tell("the seal (mseal) of the mapping %" PRIx64 "-%" PRIx64 " is not kept", vma->start,
-		     vma->end);
+	vm_flags_tell(vma);
 	return STATUS_OK;
 }
 
