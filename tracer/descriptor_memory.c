@@ -80,9 +80,13 @@ static enum status take_file(struct taking *taking, struct open_descriptor *it, 
 	if (fd < 0 && it->identity.st_size)
 		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",
 		                         "close it before the point");
-	if (memories_claim(taking->memories, it, fd, taking->objects->object.count) || fd < 0)
-		return STATUS_OK;
-	enum status status = read_content(taking, fd, it->identity.st_size);
+	bool claimed = false;
+	enum status status =
+	        memories_claim(taking->memories, it, fd, taking->objects->object.count, &claimed);
+	if (claimed || fd < 0)
+		return status;
+	if (status == STATUS_OK)
+		status = read_content(taking, fd, it->identity.st_size);
 	close(fd);
 	return status;
 }

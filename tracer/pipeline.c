@@ -20,6 +20,9 @@ enum {
 	WORKERS_MAX = 256,
 };
 
+/* A dump's memory doesn't grow with the target's but by its records: 8 slots of 1 MiB or less for a processor,
+ * and 72 bytes for each run of pages that follow each other (struct page_range, struct snapimg_run); 23 MiB for
+ * 4 GiB in one piece, 91 MiB where only every other page is there, on two processors. */
 /* A job under way. Between taken and done it's a worker's, then the writer's. */
 struct slot {
 	bool done;

@@ -12,6 +12,8 @@ static enum status refuse_memory(const struct memory *memory, const char *what, 
 {
 	const struct vma *vma = memory->first;
 
+	if (!vma)
+		return refuse(what, advice, "a memfd or deleted file");
 	return refuse(what, advice, "mapping %" PRIx64 "-%" PRIx64 " %s", vma->start, vma->end, vma->name);
 }
 
@@ -76,7 +78,7 @@ static struct memory *find(const struct memories *memories, const struct open_de
 {
 	for (size_t i = 0; i < memories->count; i++) {
 		const struct vma *vma = memories->memory[i].first;
-		if (vma->inode == it->identity.st_ino &&
+		if (vma && vma->inode == it->identity.st_ino &&
 		    (strcmp(vma->name, it->link) == 0 ||
 		     it->identity.st_dev == makedev(vma->major, vma->minor)))
 			return &memories->memory[i];
@@ -84,16 +86,40 @@ static struct memory *find(const struct memories *memories, const struct open_de
 	return NULL;
 }
 
-bool memories_claim(struct memories *memories, const struct open_descriptor *it, int content, size_t object)
+/* Large content goes into the image as pages do, in extents, though it isn't mapped. */
+static enum status add_unmapped(struct memories *memories, uint64_t size, struct memory **ret_memory)
 {
+	enum { LEAST = 1 << 20 };
+	const uint64_t most = (SNAPIMG_MEMORY_END - SNAPIMG_MEMORY_START) / 2;
+
+	*ret_memory = NULL;
+	if (size < LEAST || size > most)
+		return STATUS_OK;
+	struct memory *grown = reallocarray(memories->memory, memories->count + 1, sizeof(*memories->memory));
+	if (!grown)
+		return fail(STATUS_FAILED, "out of memory");
+	memories->memory = grown;
+	*ret_memory = &grown[memories->count++];
+	**ret_memory = (struct memory){.content = -1};
+	return STATUS_OK;
+}
+
+enum status memories_claim(struct memories *memories, const struct open_descriptor *it, int content,
+                           size_t object, bool *ret_claimed)
+{
+	uint64_t size = (uint64_t)it->identity.st_size;
 	struct memory *memory = find(memories, it);
+	enum status status = STATUS_OK;
 
 	if (!memory)
-		return false;
+		status = add_unmapped(memories, size, &memory);
+	*ret_claimed = memory != NULL;
+	if (!memory)
+		return status;
 	memory->object = (uint32_t)object + 1;
 	memory->content = content;
-	memory->size = (uint64_t)it->identity.st_size;
-	return true;
+	memory->size = size;
+	return STATUS_OK;
 }
 
 enum status memories_check_inherited(const struct memories *memories, const struct survey *survey,
@@ -195,11 +221,11 @@ static enum status place(struct memory *memory, uint64_t *at)
 	if (size > SNAPIMG_MEMORY_END - *at)
 		return refuse_memory(memory, "shared memory of more than 448 GiB that is mapped in parts",
 		                     "map less of it");
-	memory->vma = *memory->first;
+	static char no_name[] = "";
+	memory->vma = memory->first ? *memory->first : (struct vma){.flags = ""};
 	memory->vma.start = *at;
 	memory->vma.end = *at += size;
 	memory->vma.offset = 0;
-	static char no_name[] = "";
 	memory->vma.name = no_name;
 	return STATUS_OK;
 }

@@ -34,9 +34,10 @@ struct memories {
 /* Finds them. The result borrows the mappings. */
 enum status memories_find(struct mappings *mappings, struct memories *ret_memories)
         __attribute__((warn_unused_result));
-/* A descriptor of the target's, opened anew as `content` (taken over) and to be OBJECTS's number `object`:
- * whether its content goes into the image by its mappings. */
-bool memories_claim(struct memories *memories, const struct open_descriptor *it, int content, size_t object);
+/* A descriptor of the target's, opened anew as `content` and to be OBJECTS's number `object`: whether its
+ * content goes into the image as a memory's; then `content` is taken over. */
+enum status memories_claim(struct memories *memories, const struct open_descriptor *it, int content,
+                           size_t object, bool *ret_claimed) __attribute__((warn_unused_result));
 /* Refuses an inherited descriptor of such memory: the caller's at restore can't be the same. */
 enum status memories_check_inherited(const struct memories *memories, const struct survey *survey,
                                      const struct open_descriptor *it) __attribute__((warn_unused_result));

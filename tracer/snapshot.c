@@ -2,12 +2,14 @@
 
 #include <cpuid.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "attributes.h"
 #include "descriptors.h"
@@ -324,6 +326,16 @@ static enum status write_image(struct capture *capture, struct snapimg_writer *w
 	return status;
 }
 
+/* -v: what a dump takes of the machine's memory; see pipeline.c for its bound. */
+static void explain_memory(void)
+{
+	struct text status CLEANUP(text_free) = {0};
+
+	if (proc_try_read(proc_path(getpid(), "status").text, &status) == 0)
+		explain("the tracer's own memory: %" PRIu64 " KiB at most",
+		        proc_number(&status, "VmHWM", 10));
+}
+
 static enum status publish(struct capture *capture, struct snapshot_result *result)
 {
 	struct publication publication = {0};
@@ -338,6 +350,7 @@ static enum status publish(struct capture *capture, struct snapshot_result *resu
 		status = write_image(capture, writer, &publication, result);
 	else
 		status = fail(STATUS_FAILED, "out of memory");
+	explain_memory();
 	snapimg_writer_free(writer);
 	publish_end(&publication);
 	return status;

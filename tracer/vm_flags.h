@@ -4,8 +4,8 @@
 
 #include "maps.h"
 
-/* What the image can't say of a mapping that it carries: a line for a seal, and for a flag of a kernel that is
- * newer than the table. */
+/* What the image can't say of a mapping that it carries: a line for a seal, and for a flag of a kernel that
+ * is newer than the table. */
 void vm_flags_tell(const struct vma *vma);
 /* The letters of the first flag that the table doesn't have, or NULL; they are not NUL-terminated. */
 const char *vm_flags_unknown(const struct vma *vma);

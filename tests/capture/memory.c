@@ -354,6 +354,56 @@ static void much(void)
 	EXPECT(wrong == 0);
 }
 
+/* By a descriptor only; sealed, and not of whole pages. */
+static void much_unmapped(void)
+{
+	enum { SIZE = 3 << 20 };
+	static uint32_t words[SIZE / sizeof(uint32_t)], found[SIZE / sizeof(uint32_t)];
+	int fd = memfd("unmapped", SIZE + 5);
+	for (size_t i = 0, state = 1; i < SIZE / sizeof(*words); i++)
+		words[i] = (uint32_t)(state = state * 1664525 + 1013904223);
+	EXPECT(pwrite(fd, words, SIZE, 0) == SIZE && pwrite(fd, "tail", 5, SIZE) == 5);
+	EXPECT(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) == 0);
+	marker();
+	char tail[6] = "";
+	struct stat now;
+	EXPECT(pread(fd, found, SIZE, 0) == SIZE && memcmp(found, words, SIZE) == 0);
+	EXPECT(pread(fd, tail, 6, SIZE) == 5 && strcmp(tail, "tail") == 0);
+	EXPECT(fcntl(fd, F_GET_SEALS) == F_SEAL_WRITE && fstat(fd, &now) == 0 && now.st_size == SIZE + 5);
+}
+
+/* As many views as a process may have mappings. */
+static void many_views(void)
+{
+	enum { COUNT = 50000 };
+	int fd = memfd("pieces", (off_t)COUNT * PAGE);
+	char *memory = map(fd, (size_t)COUNT * PAGE, RW, 0);
+	for (size_t i = 0; i < COUNT; i += 2) {
+		memory[i * PAGE] = (char)(i % 100);
+		if (mprotect(memory + i * PAGE, PAGE, PROT_READ) < 0)
+			skip("mprotect");
+	}
+	marker();
+	size_t wrong = 0;
+	for (size_t i = 0; i < COUNT; i++)
+		wrong += memory[i * PAGE] != (i % 2 ? 0 : (char)(i % 100));
+	EXPECT(wrong == 0 && reading(memory) == 0 && pwrite(fd, "w", 1, 0) == 1 && memory[0] == 'w');
+}
+
+/* For the bound of what a dump takes: one page in two, each another. */
+static void gigabyte(void)
+{
+	enum { PAGES = 1 << 18 };
+	char *memory = checked(mmap(NULL, (size_t)PAGES * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	for (size_t i = 0; i < PAGES; i += 2)
+		memset(memory + i * PAGE, (int)(i / 2 % 255 + 1), PAGE);
+	marker();
+	size_t wrong = 0;
+	for (size_t i = 0; i < PAGES; i += 2)
+		wrong += memory[i * PAGE + 77] != (char)(i / 2 % 255 + 1);
+	EXPECT(wrong == 0);
+}
+
 static void locked(void)
 {
 	int fd = memfd("locked", 2 * PAGE);
@@ -500,6 +550,9 @@ int main(int argc, char **argv)
 	        MODE(private_view),
 	        MODE(sparse),
 	        MODE(much),
+	        MODE(much_unmapped),
+	        MODE(many_views),
+	        MODE(gigabyte),
 	        MODE(locked),
 	        MODE(every_advice),
 	        MODE(locked_on_fault),

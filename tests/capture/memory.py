@@ -1,5 +1,6 @@
 """As carried.py, for memory that is seen in several places: each is started from its image three times, twice at once."""
 import os
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import snaptest as t  # noqa: E402
 PROGRAM = os.path.join(t.BUILD, "tests/capture/memory")
 STATES = ("twice", "parts", "only_the_end", "protections", "named", "dev_zero", "code", "write_sealed", "future_write_sealed",
           "read_only_closed", "deleted", "unnamed", "deleted_closed", "behind_the_end", "private_view", "sparse", "much",
+          "much_unmapped", "many_views",
           "locked", "every_advice", "locked_on_fault", "huge_pages_if_advised", "no_write_execute", "file_that_may_be_written")
 MOST = {"sparse": 1 << 20, "much": 10 << 20}  # bytes of the image: what is there, and once
 
@@ -38,7 +40,21 @@ def goes_on():
         t.check(result.status == 0 and result.err == b"", mode, result)
 
 
+def bound():
+    """A gigabyte in 131,072 pieces is dumped in memory that doesn't grow with it (pipeline.c): at most 64 MiB here."""
+    with open(t.SNAPTRACE, "rb") as file:
+        if b"__asan_init" in file.read():
+            t.skip("a sanitizer has memory of its own")
+    result = t.run([t.SNAPTRACE, "-v", "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, "gigabyte"])
+    most = re.search(rb"own memory: (\d+) KiB at most", result.err)
+    t.check(result.status == 0 and most, result)
+    t.check(int(most[1]) < 64 << 10, "the dump took", most[0])
+    again = t.restore("image.snap")
+    t.check(again.status == 0 and again.err == b"", "restored:", again)
+
+
 ROWS = {f"memory_{mode}": (lambda m=mode: carried(m)) for mode in STATES}
+ROWS["memory_bound"] = bound
 ROWS["memory_goes_on"] = goes_on
 
 if __name__ == "__main__":
