@@ -248,10 +248,12 @@ enum snapimg_mapping_kind {
 	SNAPIMG_MAPPING_MEMORY = 6, /* what VIEWs look at; not the program's own mapping, see below */
 	SNAPIMG_MAPPING_VIEW = 7,   /* of a MEMORY, at `offset` */
 };
-/* The addresses that MEMORY mappings are given. They lie in the loader's range: a program has nothing there.
- */
-#define SNAPIMG_MEMORY_START UINT64_C(0x608000000000)
-#define SNAPIMG_MEMORY_END   UINT64_C(0x60f000000000)
+/* Where the loader lies while it restores; a program has nothing there, or a reservation of it all. MEMORY
+ * mappings are given addresses in the middle. */
+#define SNAPIMG_LOADER_START UINT64_C(0x400000000000)
+#define SNAPIMG_MEMORY_START UINT64_C(0x408000000000)
+#define SNAPIMG_MEMORY_END   UINT64_C(0x40f000000000)
+#define SNAPIMG_LOADER_END   UINT64_C(0x410000000000)
 
 /* Protection and sharing use Linux's numbers, which are the same on every architecture. */
 enum { SNAPIMG_PROT_READ = 1, SNAPIMG_PROT_WRITE = 2, SNAPIMG_PROT_EXEC = 4 };

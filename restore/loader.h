@@ -61,6 +61,7 @@ struct loader {
 	struct resume_area area;
 	uint8_t random[16]; /* fresh from the kernel: AT_RANDOM */
 	uint32_t tid;
+	uint32_t reservation; /* flags of mmap(2) that makes the zone the program's; 0: it has none there */
 	int image_descriptor; /* open until the pages are filled */
 };
 extern struct loader loader;

@@ -110,6 +110,15 @@ static void advise(const struct snapimg_mapping *mapping)
 	}
 }
 
+/* What the program has in the zone, made when the loader goes (FORMAT.md, MAPPINGS). */
+static bool is_reservation(const struct snapimg_mapping *mapping)
+{
+	return mapping->start == ZONE_START && mapping->end == ZONE_MEMORY &&
+	       mapping->kind == SNAPIMG_MAPPING_ANONYMOUS && mapping->protection == 0 &&
+	       mapping->advice == 0 && mapping->run_count == 0 &&
+	       (mapping->flags & ~(uint32_t)SNAPIMG_MAP_NORESERVE) == 0;
+}
+
 static void check_zone(const struct snapimg_mapping *mapping)
 {
 	if (mapping->start < ZONE_END && mapping->end > ZONE_START)
@@ -156,6 +165,13 @@ void mappings_build(void)
 		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO ||
 		    mapping[i].kind == SNAPIMG_MAPPING_MEMORY)
 			continue;
+		if (is_reservation(&mapping[i])) {
+			loader.reservation =
+			        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+			        ((mapping[i].flags & SNAPIMG_MAP_NORESERVE) != 0 ? (uint32_t)MAP_NORESERVE
+			                                                         : 0);
+			continue;
+		}
 		check_zone(&mapping[i]);
 		if (mapping[i].kind == SNAPIMG_MAPPING_VIEW)
 			memories_map_view(&mapping[i]);

@@ -14,8 +14,9 @@
 #include "syscall_x86_64.h"
 #include "zone.h"
 
-static_assert(ZONE_MEMORY == SNAPIMG_MEMORY_START && ZONE_THREADS == SNAPIMG_MEMORY_END,
-              "the zone has the range that the format gives to memory");
+static_assert(ZONE_MEMORY == SNAPIMG_MEMORY_START && ZONE_THREADS == SNAPIMG_MEMORY_END &&
+                      ZONE_START == SNAPIMG_LOADER_START && ZONE_END == SNAPIMG_LOADER_END,
+              "the zone has the ranges that the format names");
 
 static void make_one(const struct snapimg_mapping *memory)
 {

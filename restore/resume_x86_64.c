@@ -217,5 +217,5 @@ _Noreturn void resume(void)
 	marks->map.exe_fd = (uint32_t)executable;
 	struct crew *crew = threads_crew();
 	resume_jump(loader.area.start, ZONE_START, (crew != NULL ? ZONE_THREADS : ZONE_END) - ZONE_START,
-	            context, executable, (uint64_t)marks, crew);
+	            context, executable, (uint64_t)marks, crew, loader.reservation);
 }

@@ -8,10 +8,7 @@
 #include "refuse.h"
 #include "vm_flags.h"
 
-/* Where the loader lives while it restores (restore/): nothing of the program may lie there. */
-#define LOADER_START 0x600000000000ull
-#define LOADER_END   0x610000000000ull
-#define USER_END     0x7ffffffff000ull /* TASK_SIZE_MAX with four-level page tables */
+#define USER_END 0x7ffffffff000ull /* TASK_SIZE_MAX with four-level page tables */
 
 static enum status refuse_mapping(const struct vma *vma, const char *what, const char *advice)
 {
@@ -42,6 +39,19 @@ static enum status refuse_mapping(const struct vma *vma, const char *what, const
 	X("/secretmem", "secret memory (memfd_secret)")                                                      \
 	X("", "shared memory without a regular file")
 
+/* What lies where the loader will, and can be made once that has gone, as it holds nothing: the sanitizers
+ * map all that nobody shall use. */
+static bool is_reservation(const struct vma *vma)
+{
+	bool advised = false;
+
+#define X(name, bit, letters, number) advised = advised || vma_has(vma, letters);
+	SNAPIMG_ADVICE(X)
+#undef X
+	return vma->start <= SNAPIMG_LOADER_START && vma->end >= SNAPIMG_LOADER_END && !vma->shared &&
+	       vma->protection == 0 && !*vma->name && vma->rss + vma->swap == 0 && !advised;
+}
+
 static enum status refuse_by_flags(const struct vma *vma)
 {
 #define X(letters, what, advice)                                                                             \
@@ -52,7 +62,7 @@ static enum status refuse_by_flags(const struct vma *vma)
 	if (vma->protection_key != 0)
 		return refuse_mapping(vma, "memory with a protection key (pkey_mprotect)",
 		                      "choose a point before it is set");
-	if (vma->start < LOADER_END && vma->end > LOADER_START)
+	if (vma->start < SNAPIMG_LOADER_END && vma->end > SNAPIMG_LOADER_START && !is_reservation(vma))
 		return refuse_mapping(vma, "memory at an address the loader needs", "map it elsewhere");
 	if (vma->end > USER_END)
 		return refuse_mapping(vma, "memory above the 47-bit addresses", "map it lower");
@@ -221,10 +231,36 @@ static void cut_guard(const struct snapshot_request *request, struct mappings *m
 		mappings->mapping[mappings->count++] = rest;
 }
 
+/* See FORMAT.md: the part before MEMORY stands for all of the loader's range. */
+static void cut_reservation(struct mappings *mappings)
+{
+	const struct mapping whole = mappings->mapping[mappings->count - 1];
+	const struct {
+		uint64_t start, end;
+	} part[] = {{whole.record.start, SNAPIMG_LOADER_START},
+	            {SNAPIMG_LOADER_START, SNAPIMG_MEMORY_START},
+	            {SNAPIMG_LOADER_END, whole.record.end}};
+
+	if (whole.record.start >= SNAPIMG_LOADER_END || whole.record.end <= SNAPIMG_LOADER_START)
+		return;
+	mappings->count--;
+	for (size_t i = 0; i < sizeof(part) / sizeof(*part); i++) {
+		if (part[i].start >= part[i].end)
+			continue;
+		struct mapping *mapping = &mappings->mapping[mappings->count++];
+		*mapping = whole;
+		mapping->record.start = part[i].start;
+		mapping->record.end = part[i].end;
+	}
+}
+
 enum status mappings_read(const struct snapshot_request *request, const struct maps *maps,
                           struct files *files, struct mappings *ret_mappings)
 {
-	struct mappings result = {.mapping = calloc(maps->count + 1, sizeof(*result.mapping))};
+	enum {
+		MORE = 3 /* what is cut in pieces */
+	};
+	struct mappings result = {.mapping = calloc(maps->count + MORE, sizeof(*result.mapping))};
 
 	if (!result.mapping)
 		return fail(STATUS_FAILED, "out of memory");
@@ -235,6 +271,7 @@ enum status mappings_read(const struct snapshot_request *request, const struct m
 			mappings_free(&result);
 			return status;
 		}
+		cut_reservation(&result);
 		if (mapping->record.kind == SNAPIMG_MAPPING_VDSO)
 			result.vdso = mapping->vma;
 		if (mapping->record.kind == SNAPIMG_MAPPING_FILE)

@@ -2,6 +2,7 @@
  * a change through one of them is seen through all others. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -404,6 +405,48 @@ static void gigabyte(void)
 	EXPECT(wrong == 0);
 }
 
+/* The line of /proc/self/maps, without the line's end, that has the address. */
+static void read_line(uint64_t address, char line[256])
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	uint64_t start = 0, end = 0;
+	while (fgets(line, 256, file) && !(start <= address && address < end))
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && start <= address && address < end)
+			break;
+	fclose(file);
+}
+
+static void *wait_for_the_end(void *mutex)
+{
+	pthread_mutex_lock(mutex);
+	return mutex;
+}
+
+/* All the addresses where the loader lies, as sanitizers do it; with memory of several views, and a thread.
+ */
+static void reservation(void)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	const uint64_t start = 0x340000000000, size = 0x200000000000;
+	char line[256], now[256];
+	char *memory = anonymous(2 * PAGE, 0), *other = again(memory, 2 * PAGE);
+	pthread_t thread;
+	checked(mmap((void *)start, size, PROT_NONE,
+	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0));
+	read_line(start, line);
+	pthread_mutex_lock(&mutex);
+	EXPECT(pthread_create(&thread, NULL, wait_for_the_end, &mutex) == 0);
+	memory[PAGE] = 1;
+	marker();
+	pthread_mutex_unlock(&mutex);
+	pthread_join(thread, NULL); /* when the loader has gone altogether */
+	EXPECT(other[PAGE] == 1 && same_memory(memory, other));
+	for (uint64_t at = start; at < start + size; at += size / 128) {
+		read_line(at, now);
+		EXPECT(strcmp(line, now) == 0);
+	}
+}
+
 static void locked(void)
 {
 	int fd = memfd("locked", 2 * PAGE);
@@ -553,6 +596,7 @@ int main(int argc, char **argv)
 	        MODE(much_unmapped),
 	        MODE(many_views),
 	        MODE(gigabyte),
+	        MODE(reservation),
 	        MODE(locked),
 	        MODE(every_advice),
 	        MODE(locked_on_fault),

@@ -10,7 +10,7 @@ import snaptest as t  # noqa: E402
 PROGRAM = os.path.join(t.BUILD, "tests/capture/memory")
 STATES = ("twice", "parts", "only_the_end", "protections", "named", "dev_zero", "code", "write_sealed", "future_write_sealed",
           "read_only_closed", "deleted", "unnamed", "deleted_closed", "behind_the_end", "private_view", "sparse", "much",
-          "much_unmapped", "many_views",
+          "much_unmapped", "many_views", "reservation",
           "locked", "every_advice", "locked_on_fault", "huge_pages_if_advised", "no_write_execute", "file_that_may_be_written")
 MOST = {"sparse": 1 << 20, "much": 10 << 20}  # bytes of the image: what is there, and once
 

@@ -25,7 +25,7 @@ STATES = {
     "huge_pages": ("huge pages", "mapping"),
     "watched": ("userfaultfd",),
     "key": ("protection key", "mapping"),
-    "loaders_place": ("address the loader needs", "600000100000"),
+    "loaders_place": ("address the loader needs", "400000100000"),
     "aio": ("io_setup", "mapping"),
     "uring": ("io_uring",),
     "fifo": ("a FIFO", "descriptor"),

@@ -207,7 +207,7 @@ static bool key(void)
 
 static bool loaders_place(void)
 {
-	return mapped(mmap((void *)0x600000100000, PAGE, PROT_READ | PROT_WRITE,
+	return mapped(mmap((void *)0x400000100000, PAGE, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
 }
 
