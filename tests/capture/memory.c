@@ -391,20 +391,6 @@ static void many_views(void)
 	EXPECT(wrong == 0 && reading(memory) == 0 && pwrite(fd, "w", 1, 0) == 1 && memory[0] == 'w');
 }
 
-/* For the bound of what a dump takes: one page in two, each another. */
-static void gigabyte(void)
-{
-	enum { PAGES = 1 << 18 };
-	char *memory = checked(mmap(NULL, (size_t)PAGES * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-	for (size_t i = 0; i < PAGES; i += 2)
-		memset(memory + i * PAGE, (int)(i / 2 % 255 + 1), PAGE);
-	marker();
-	size_t wrong = 0;
-	for (size_t i = 0; i < PAGES; i += 2)
-		wrong += memory[i * PAGE + 77] != (char)(i / 2 % 255 + 1);
-	EXPECT(wrong == 0);
-}
-
 /* The line of /proc/self/maps, without the line's end, that has the address. */
 static void read_line(uint64_t address, char line[256])
 {
@@ -595,7 +581,7 @@ int main(int argc, char **argv)
 	        MODE(much),
 	        MODE(much_unmapped),
 	        MODE(many_views),
-	        MODE(gigabyte),
+
 	        MODE(reservation),
 	        MODE(locked),
 	        MODE(every_advice),

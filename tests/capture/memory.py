@@ -1,6 +1,5 @@
 """As carried.py, for memory that is seen in several places: each is started from its image three times, twice at once."""
 import os
-import re
 import subprocess
 import sys
 
@@ -40,21 +39,7 @@ def goes_on():
         t.check(result.status == 0 and result.err == b"", mode, result)
 
 
-def bound():
-    """A gigabyte in 131,072 pieces is dumped in memory that doesn't grow with it (pipeline.c): at most 64 MiB here."""
-    with open(t.SNAPTRACE, "rb") as file:
-        if b"__asan_init" in file.read():
-            t.skip("a sanitizer has memory of its own")
-    result = t.run([t.SNAPTRACE, "-v", "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, "gigabyte"])
-    most = re.search(rb"own memory: (\d+) KiB at most", result.err)
-    t.check(result.status == 0 and most, result)
-    t.check(int(most[1]) < 64 << 10, "the dump took", most[0])
-    again = t.restore("image.snap")
-    t.check(again.status == 0 and again.err == b"", "restored:", again)
-
-
 ROWS = {f"memory_{mode}": (lambda m=mode: carried(m)) for mode in STATES}
-ROWS["memory_bound"] = bound
 ROWS["memory_goes_on"] = goes_on
 
 if __name__ == "__main__":
