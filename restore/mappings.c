@@ -192,7 +192,8 @@ void mappings_build(void)
 static void lock(const struct snapimg_mapping *mapping)
 {
 	bool on_fault = (mapping->advice & SNAPIMG_ADVICE_LOCKED_ON_FAULT) != 0;
-	bool may_lack_pages = mapping->protection == 0 || mapping->kind == SNAPIMG_MAPPING_FILE;
+	bool may_lack_pages = mapping->protection == 0 || mapping->kind == SNAPIMG_MAPPING_FILE ||
+	                      mapping->kind == SNAPIMG_MAPPING_VIEW;
 	long result =
 	        sys(__NR_mlock2, mapping->start, mapping->end - mapping->start, on_fault ? MLOCK_ONFAULT : 0);
 	if (result < 0 && !(result == -ENOMEM && may_lack_pages))

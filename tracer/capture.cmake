@@ -30,6 +30,7 @@ set(CAPTURE_SOURCES
   refuse.c
   resume_blocks.c
   shared.c
+  shared_others.c
   shared_view.c
   snapshot.c
   restart_x86_64.c

@@ -71,6 +71,9 @@ static enum status take_file(struct taking *taking, struct open_descriptor *it, 
 		object->kind = SNAPIMG_OBJECT_REOPENED;
 		return STATUS_OK;
 	}
+	if (survey_other_holder(taking->survey, it) != 0)
+		return refuse_descriptor(taking->survey, it, "an unnamed file that another process has, too",
+		                         "close it before the point");
 	object->value[SNAPIMG_FILE_SIZE] = (uint64_t)it->identity.st_size;
 	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
 	/* Not through the copy, whose place is the target's and which may be write-only. */

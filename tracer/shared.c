@@ -8,7 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-static enum status refuse_memory(const struct memory *memory, const char *what, const char *advice)
+enum status refuse_memory(const struct memory *memory, const char *what, const char *advice)
 {
 	const struct vma *vma = memory->first;
 
@@ -17,7 +17,7 @@ static enum status refuse_memory(const struct memory *memory, const char *what, 
 	return refuse(what, advice, "mapping %" PRIx64 "-%" PRIx64 " %s", vma->start, vma->end, vma->name);
 }
 
-static bool is_same(const struct vma *a, const struct vma *b)
+bool is_same_memory(const struct vma *a, const struct vma *b)
 {
 	return a->inode == b->inode && a->major == b->major && a->minor == b->minor;
 }
@@ -43,7 +43,7 @@ static void group(struct memories *memories, size_t total)
 	for (size_t i = 0; i < total; i++) {
 		struct mapping **showing = &memories->showing[i];
 		struct memory *last = memories->count ? &memories->memory[memories->count - 1] : NULL;
-		if (!last || !is_same(last->first, (*showing)->vma)) {
+		if (!last || !is_same_memory(last->first, (*showing)->vma)) {
 			last = &memories->memory[memories->count++];
 			*last = (struct memory){.first = (*showing)->vma, .showing = showing, .content = -1};
 		}
@@ -132,30 +132,6 @@ enum status memories_check_inherited(const struct memories *memories, const stru
 		return STATUS_OK;
 	return refuse_descriptor(survey, it, "shared memory whose descriptor was inherited",
 	                         "close it before the point");
-}
-
-/* A parent that isn't the tracer may have made the memory for both. */
-static enum status check_parent(pid_t pid, const struct memories *memories)
-{
-	struct proc_stat stat;
-	struct text text CLEANUP(text_free) = {0};
-	struct maps maps;
-	enum status status;
-
-	if ((status = proc_read_stat(pid, &stat)) != STATUS_OK)
-		return status;
-	pid_t parent = (pid_t)stat.field[STAT_PPID];
-	if (parent <= 1 || parent == getpid() || proc_try_read(proc_path(parent, "maps").text, &text) < 0 ||
-	    maps_parse(&text, &maps) < 0)
-		return STATUS_OK;
-	for (size_t i = 0; i < maps.count && status == STATUS_OK; i++)
-		for (size_t k = 0; maps.vma[i].shared && k < memories->count && status == STATUS_OK; k++)
-			if (memories->memory[k].shared && is_same(&maps.vma[i], memories->memory[k].first))
-				status = go_on(refuse_memory(&memories->memory[k],
-				                             "memory shared with the parent process",
-				                             "choose a point before it is shared"));
-	maps_free(&maps);
-	return status;
 }
 
 /* A shared view of a descriptor that was opened for reading only can never be written ("mw" of VmFlags). */
@@ -285,7 +261,7 @@ enum status memories_settle(const struct helper *helper, struct memories *memori
 	while (first < mappings->count && mappings->mapping[first].record.start < SNAPIMG_MEMORY_START)
 		first++;
 	if (status == STATUS_OK && memories->count)
-		status = check_parent(helper->pid, memories);
+		status = memories_check_others(helper->pid, memories);
 	for (size_t i = 0; i < memories->count && status == STATUS_OK; i++) {
 		struct memory *memory = &memories->memory[i];
 		status = examine(helper, memory, objects, &is_kept[i]);

@@ -49,6 +49,14 @@ enum status memories_leave(const struct helper *helper, struct memories *memorie
         __attribute__((warn_unused_result));
 void memories_free(struct memories *memories);
 
+enum status refuse_memory(const struct memory *memory, const char *what, const char *advice)
+        __attribute__((cold));
+bool is_same_memory(const struct vma *a, const struct vma *b);
+
+/* shared_others.c: refuses what another process has mapped, too. */
+enum status memories_check_others(pid_t pid, const struct memories *memories)
+        __attribute__((warn_unused_result));
+
 /* shared_view.c: lets the target look at all that is to be reached of a memory without a descriptor. */
 enum status memory_show(const struct helper *helper, struct memory *memory)
         __attribute__((warn_unused_result));

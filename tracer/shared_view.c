@@ -4,7 +4,6 @@
  * the first mapping can't be reached by the program either, and isn't kept.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -13,14 +12,6 @@
 
 #include "shared.h"
 #include "tracee_memory.h"
-
-static enum status refuse_view(const struct memory *memory)
-{
-	const struct vma *vma = memory->first;
-
-	return refuse("shared memory that can't be looked at", "choose another point",
-	              "mapping %" PRIx64 "-%" PRIx64 " %s", vma->start, vma->end, vma->name);
-}
 
 static enum status hide(const struct helper *helper, struct memory *memory)
 {
@@ -50,7 +41,7 @@ static enum status look(const struct helper *helper, struct memory *memory, uint
 	    STATUS_OK)
 		return status;
 	if (view < 0)
-		return refuse_view(memory);
+		return refuse_memory(memory, "shared memory that can't be looked at", "choose another point");
 	memory->view = (uint64_t)view;
 	memory->view_end = memory->view + size;
 	memory->offset = vma->offset;

@@ -6,20 +6,24 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import snaptest as t  # noqa: E402
 
-PROGRAM = os.path.join(t.BUILD, "tests/capture/memory")
-STATES = ("twice", "parts", "only_the_end", "protections", "named", "dev_zero", "code", "write_sealed", "future_write_sealed",
-          "read_only_closed", "deleted", "unnamed", "deleted_closed", "behind_the_end", "private_view", "sparse", "much",
-          "much_unmapped", "many_views", "reservation",
-          "locked", "every_advice", "locked_on_fault", "huge_pages_if_advised", "no_write_execute", "file_that_may_be_written")
+PROGRAMS = os.path.join(t.BUILD, "tests/capture")
+STATES = {
+    "memory": ("twice", "parts", "only_the_end", "protections", "named", "dev_zero", "code", "write_sealed",
+               "future_write_sealed", "read_only_closed", "deleted", "unnamed", "deleted_closed", "behind_the_end",
+               "private_view", "sparse", "much", "much_unmapped", "many_views", "locked"),
+    "memory_flags": ("every_advice", "locked_on_fault", "huge_pages_if_advised", "no_write_execute",
+                     "file_that_may_be_written", "reservation"),
+}
 MOST = {"sparse": 1 << 20, "much": 10 << 20}  # bytes of the image: what is there, and once
 
 
-def carried(mode):
-    direct = t.run([PROGRAM, mode])
+def carried(program, mode):
+    program = os.path.join(PROGRAMS, program)
+    direct = t.run([program, mode])
     if direct.status == 77:
         t.skip(direct.err.decode(errors="replace").strip())
     t.check(direct.status == 0, "the direct run:", direct)
-    t.freeze("image.snap", [PROGRAM, mode], at="path:/snap/here")
+    t.freeze("image.snap", [program, mode], at="path:/snap/here")
     verified = t.run([t.SNAPIMG, "verify", "image.snap"])
     t.check(verified.status == 0, "verify:", verified)
     if mode in MOST:
@@ -35,11 +39,11 @@ def carried(mode):
 def goes_on():
     """With --continue the program runs on with its memory as it was."""
     for mode in ("parts", "private_view"):
-        result = t.run([t.SNAPTRACE, "-q", "--continue", "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, mode])
+        result = t.run([t.SNAPTRACE, "-q", "--continue", "-o", "image.snap", "--at", "path:/snap/here", "--", os.path.join(PROGRAMS, "memory"), mode])
         t.check(result.status == 0 and result.err == b"", mode, result)
 
 
-ROWS = {f"memory_{mode}": (lambda m=mode: carried(m)) for mode in STATES}
+ROWS = {f"memory_{mode}": (lambda p=program, m=mode: carried(p, m)) for program in STATES for mode in STATES[program]}
 ROWS["memory_goes_on"] = goes_on
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ STATES = {
     "fifo": ("a FIFO", "descriptor"),
     "connected": ("a connected TCP socket", "descriptor"),
     "inotify": ("inotify", "descriptor"),
+    "memory_elsewhere": ("memory that another process has", "mapping"),
+    "memfd_elsewhere": ("unnamed file that another process has", "descriptor", "heirloom"),
     "pipe_elsewhere": ("a pipe whose other end is elsewhere", "descriptor"),
     "socket_elsewhere": ("shared with another process", "descriptor"),
     "pipe_twice": ("opened more than once", "descriptor"),

@@ -279,6 +279,17 @@ static bool socket_elsewhere(void)
 	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && with_heir();
 }
 
+static bool memory_elsewhere(void)
+{
+	return mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) &&
+	       with_heir();
+}
+
+static bool memfd_elsewhere(void)
+{
+	return memfd_create("heirloom", 0) >= 0 && with_heir();
+}
+
 static bool pipe_twice(void)
 {
 	char path[64];
@@ -483,6 +494,8 @@ int main(int argc, char **argv)
 	        MODE(fifo),
 	        MODE(connected),
 	        MODE(inotify),
+	        MODE(memory_elsewhere),
+	        MODE(memfd_elsewhere),
 	        MODE(pipe_elsewhere),
 	        MODE(socket_elsewhere),
 	        MODE(pipe_twice),
