@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capabilities.h"
 #include "format/reader.h"
 
 enum on_mismatch { MISMATCH_FAIL, MISMATCH_WARN, MISMATCH_IGNORE };
@@ -21,6 +22,8 @@ struct options {
 	bool fallback;
 	bool quiet;
 	bool verbose;
+	bool same_ids; /* identity.c */
+	bool exe;      /* identity.c */
 	enum on_mismatch on_mismatch;
 };
 
@@ -52,6 +55,7 @@ enum { AUXV_MAX = 64 };
 struct memory_marks {
 	struct prctl_mm_map map;
 	struct snapimg_auxv auxv[AUXV_MAX + 1];
+	struct capability_sets capabilities; /* behind what the tail has to do with more */
 };
 
 struct loader {

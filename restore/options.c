@@ -14,6 +14,8 @@ static const char help[] = "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
                            "      --on-mismatch=fail|warn|ignore\n"
                            "                     when a file that the image maps has changed (fail)\n"
                            "      --fallback     start the original program if the image can't be used\n"
+                           "      --same-ids     with the recorded IDs, in a PID namespace\n"
+                           "      --exe          with its own /proc/self/exe, in a user namespace\n"
                            "  -q, --quiet        no warnings\n"
                            "  -v, --verbose      say what was done\n"
                            "      --help         this text\n"
@@ -41,6 +43,18 @@ static void option_fallback(const char *value)
 {
 	(void)value;
 	loader.options.fallback = true;
+}
+
+static void option_same_ids(const char *value)
+{
+	(void)value;
+	loader.options.same_ids = true;
+}
+
+static void option_exe(const char *value)
+{
+	(void)value;
+	loader.options.exe = true;
 }
 
 static void option_quiet(const char *value)
@@ -79,6 +93,8 @@ static const struct {
 } option_table[] = {
         {"--on-mismatch", option_on_mismatch, true},
         {"--fallback", option_fallback, false},
+        {"--same-ids", option_same_ids, false},
+        {"--exe", option_exe, false},
         {"--quiet", option_quiet, false},
         {"-q", option_quiet, false},
         {"--verbose", option_verbose, false},

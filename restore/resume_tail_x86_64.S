@@ -14,17 +14,18 @@
 #define ZONE 24
 #define ZONE_SIZE 32
 #define STAGE_RUN 2
+#define CAPABILITY_DATA 8 /* struct capability_sets (capabilities.h) */
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 
-/* munmap(rdi, rsi), or mmap(rdi, rsi, PROT_NONE, r13, -1, 0): no more arguments are in the way of the first. */
+/* munmap(rdi, rsi), or mmap(rdi, rsi, PROT_NONE, r14, -1, 0): no more arguments are in the way of the first. */
 .macro take_away
 	mov $__NR_munmap, %eax
 	mov $__NR_mmap, %ecx
-	test %r13d, %r13d
+	test %r14d, %r14d
 	cmovnz %ecx, %eax
 	xor %edx, %edx
-	mov %r13d, %r10d
+	mov %r14d, %r10d
 	mov $-1, %r8
 	xor %r9d, %r9d
 	syscall
@@ -41,7 +42,8 @@
  *        (EBUSY, kernel/sys.c).
  *   rbp: the struct prctl_mm_map that has this descriptor
  *   r12: the struct crew, or 0 where there is one thread
- *   r13: 0, or flags of mmap(2): then the loader's memory becomes a reservation
+ *   r13: what capset(2) takes, header and data, or 0
+ *   r14: 0, or flags of mmap(2): then the loader's memory becomes a reservation
  *        of the program's
  */
 	.section .rodata
@@ -61,7 +63,16 @@ resume_tail:
 	mov %ebx, %edi
 	mov $__NR_close, %eax
 	syscall
-1:	test %r12, %r12
+1:	test %r13, %r13
+	jz 6f
+	mov %r13, %rdi
+	lea CAPABILITY_DATA(%r13), %rsi
+	mov $__NR_capset, %eax
+	syscall
+	test %eax, %eax
+	jz 6f
+	ud2                           /* giving up what one has can't fail */
+6:	test %r12, %r12
 	jz 4f
 	movl $STAGE_RUN, STAGE(%r12)  /* the others are the program from here on */
 	lea STAGE(%r12), %rdi
@@ -125,7 +136,8 @@ resume_jump:
 	mov %r8d, %ebx
 	mov %r9, %rbp
 	mov 8(%rsp), %r12
-	mov 16(%rsp), %r13d
+	mov 16(%rsp), %r13
+	mov 24(%rsp), %r14d
 	jmp *%rax
 	.size resume_jump, . - resume_jump
 
