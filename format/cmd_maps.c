@@ -24,11 +24,13 @@ static const struct snapimg_file *file_of(const struct snapimg *image, const str
 	return mapping->kind != SNAPIMG_MAPPING_FILE ? &none : snapimg_get_file(image) + mapping->file - 1;
 }
 
-/* The name is as the kernel gave it, which escaped line ends. */
+/* The name is as the kernel gave it, which escaped line ends; what only views of it are mapped of has none.
+ */
 static void print_mapping(const struct snapimg *image, const struct snapimg_mapping *mapping)
 {
 	const struct snapimg_file *file = file_of(image, mapping);
-	const char *name = snapimg_string(image, mapping->name);
+	const char *name =
+	        mapping->kind == SNAPIMG_MAPPING_MEMORY ? "[memory]" : snapimg_string(image, mapping->name);
 	char text[5];
 	int width = printf("%08" PRIx64 "-%08" PRIx64 " %s %08" PRIx64 " %02x:%02x %" PRIu64 " ",
 	                   mapping->start, mapping->end, permissions(mapping, text), mapping->offset,

@@ -70,7 +70,8 @@ CARRIED = {
          "memory_deleted_closed memory_locked memory_many_views"),
         ("memfds and deleted files that have mappings and descriptors, with seals, also behind their end, also private",
          "memory_code memory_write_sealed memory_future_write_sealed memory_deleted memory_unnamed memory_behind_the_end "
-         "memory_private_view memory_sparse memory_much memory_much_unmapped memory_goes_on"),
+         "memory_private_view memory_sparse memory_much memory_much_unmapped memory_goes_on "
+         "memory_java"),
         ("files mapped for reading that may be written", "memory_file_that_may_be_written"),
         ("programs under AddressSanitizer and ThreadSanitizer", "sanitized_address sanitized_thread memory_reservation"),
         ("guard pages", "state_guards"),

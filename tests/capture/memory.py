@@ -1,5 +1,6 @@
 """As carried.py, for memory that is seen in several places: each is started from its image five times, twice at once."""
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -42,7 +43,40 @@ def goes_on():
         t.check(result.status == 0 and result.err == b"", mode, result)
 
 
+JAVA = """
+import java.util.*;
+
+public class Heap {
+    public static void main(String[] arguments) {
+        Map<Integer, String> map = new HashMap<>();
+        for (int i = 0; i < 100000; i++) map.put(i, "value " + i);
+        new java.io.File("/snap/here").exists();
+        for (int i = 0; i < 20000; i++) map.put(i, new String(new char[1000]).length() + " " + i);
+        System.gc();
+        for (int i = 0; i < 100000; i++)
+            if (!map.get(i).equals((i < 20000 ? "1000 " : "value ") + i)) throw new Error("value " + i);
+        System.out.println(map.size());
+    }
+}
+"""
+
+
+def java():
+    """A heap that is seen in three places at once by the collector's threads (ZGC of Java 17), which goes on to work."""
+    if not shutil.which("java") or not shutil.which("javac"):
+        t.skip("no java and javac here")
+    with open("Heap.java", "w", encoding="utf-8") as file:
+        file.write(JAVA)
+    argv = [shutil.which("java"), "-XX:-UsePerfData", "-Xmx128m", "-XX:+UseZGC", "Heap.java"]
+    direct = t.run(argv)
+    if direct.status != 0:
+        t.skip(f"java does not run here: {direct}")
+    t.freeze("image.snap", argv, at="path:/snap/here")
+    t.every_start(lambda: t.same(t.restore("image.snap"), direct))
+
+
 ROWS = {f"memory_{mode}": (lambda p=program, m=mode: carried(p, m)) for program in STATES for mode in STATES[program]}
+ROWS["memory_java"] = java
 ROWS["memory_goes_on"] = goes_on
 
 if __name__ == "__main__":
