@@ -157,6 +157,12 @@ static void restore_one(const struct snapimg_descriptor *record, int32_t copy)
 	sys(__NR_fcntl, record->number, F_SETFD, record->close_on_exec != 0 ? FD_CLOEXEC : 0);
 }
 
+void descriptors_limit(void)
+{
+	if (limit.raised)
+		sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit.before, 0);
+}
+
 void descriptors_prepare(void)
 {
 	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
@@ -181,5 +187,5 @@ void descriptors_restore(void)
 	for (uint32_t i = 0; i < count; i++)
 		restore_one(&record[i], saved != NULL ? saved[i] : NOT_SAVED);
 	objects_leave();
-	sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit.before, 0);
+	descriptors_limit();
 }

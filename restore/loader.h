@@ -86,6 +86,7 @@ void memories_map_view(const struct snapimg_mapping *view);
 void fill_pages(void);            /* fill.c: decodes on all processors */
 void descriptors_prepare(void);   /* descriptors.c: makes it possible to make objects */
 void descriptors_restore(void);   /* descriptors.c */
+void descriptors_limit(void);     /* descriptors.c: how many there may be, as it was before */
 void process_restore(void);       /* process.c: cwd, umask, signal actions, mm, names */
 void process_restore_flags(void); /* process.c: what prctl(2) sets */
 void process_apply_fixups(void);  /* process.c: when all threads have their ids */
