@@ -34,6 +34,7 @@ set(CAPTURE_SOURCES
   shared_others.c
   shared_view.c
   snapshot.c
+  sparse.c
   restart_x86_64.c
   stop_threads.c
   survey.c

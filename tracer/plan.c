@@ -1,9 +1,11 @@
 #include "plan.h"
 
 #include <stdlib.h>
+#include <sys/syscall.h>
 
 #include "pages.h"
 #include "shared.h"
+#include "sparse.h"
 
 enum { OWN_JOB_PAGES = 16 };
 
@@ -98,6 +100,11 @@ static enum status add_memory(const struct helper *helper, struct making *making
 	return memory_walk(helper, memory, add_part, making);
 }
 
+static enum status advise(void *context, uint64_t start, uint64_t size, int advice, int64_t *ret_result)
+{
+	return helper_call(context, ret_result, SYS_madvise, start, size, (uint64_t)advice, 0);
+}
+
 static enum status add_mapping(const struct helper *helper, const struct pages *pages,
                                const struct mapping *mapping, const struct files *files, struct plan *plan)
 {
@@ -120,7 +127,10 @@ static enum status add_mapping(const struct helper *helper, const struct pages *
 		making.file = files->file[record->file - 1].fd;
 	part.start = record->start;
 	part.end = record->end;
-	return pages_walk(pages, &part, of_file || is_view, add_run, &making);
+	if (of_file || is_view)
+		return pages_walk(pages, &part, true, add_run, &making);
+	const struct adviser adviser = {advise, (void *)(uintptr_t)helper};
+	return sparse_walk(pages, helper->pid, &part, &adviser, add_run, &making);
 }
 
 static enum status add_guard(void *context, uint64_t start, uint64_t end)
