@@ -186,6 +186,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 		features |= SNAPIMG_FEATURE_THREADS;
 	if (writer->section[SNAPIMG_SECTION_OBJECTS].size > 0)
 		features |= SNAPIMG_FEATURE_OBJECTS;
+	if (writer->section[SNAPIMG_SECTION_OWNERS].size > 0)
+		features |= SNAPIMG_FEATURE_OWNERS;
 	return features;
 }
 

@@ -10,7 +10,9 @@
 
 #include "loader.h"
 #include "message.h"
+#include "notices.h"
 #include "objects.h"
+#include "overrides.h"
 #include "syscall_x86_64.h"
 #include "zone.h"
 
@@ -157,15 +159,21 @@ void descriptors_restore(void)
 {
 	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
 	uint32_t count = snapimg_descriptor_count(&loader.image);
-	if (count == 0)
+	if (count == 0) {
+		overrides_save(0);
 		return;
+	}
 	uint64_t above = (uint64_t)record[count - 1].number + 1;
 	struct limit limit = raise_limit();
 	save_inherited(record, count, above);
+	overrides_save(above);
 	if (snapimg_object_count(&loader.image) > 0)
 		objects_make(saved + count, above);
 	for (uint32_t i = 0; i < count; i++)
-		restore_one(&record[i], saved != NULL ? saved[i] : NOT_SAVED);
+		if (overrides_leave_need(i))
+			restore_one(&record[i], saved != NULL ? saved[i] : NOT_SAVED);
+	overrides_apply();
 	objects_leave();
+	owners_restore();
 	sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit, 0);
 }

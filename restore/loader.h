@@ -11,6 +11,16 @@
 
 #include "format/reader.h"
 
+/* --fd: what a descriptor becomes, whatever the image says. */
+enum override_kind { OVERRIDE_CLOSE, OVERRIDE_NULL, OVERRIDE_INHERIT, OVERRIDE_FILE };
+enum { OVERRIDES_MAX = 64 };
+struct override {
+	int32_t number;
+	enum override_kind kind;
+	const char *file; /* of OVERRIDE_FILE */
+	int32_t saved;    /* of OVERRIDE_INHERIT: the caller's, out of the way; or a negative error */
+};
+
 enum on_mismatch { MISMATCH_FAIL, MISMATCH_WARN, MISMATCH_IGNORE };
 
 struct options {
@@ -18,6 +28,9 @@ struct options {
 	char **arguments;  /* what followed IMAGE */
 	uint64_t argument_count;
 	bool arguments_given; /* else the recorded ones are used */
+	struct override override[OVERRIDES_MAX];
+	uint32_t override_count;
+	bool refuse_reset; /* --tcp=refuse */
 	bool fallback;
 	bool quiet;
 	bool verbose;
@@ -65,19 +78,20 @@ struct loader {
 };
 extern struct loader loader;
 
-void options_parse(void);         /* options.c: fills loader.options or ends */
-void image_open(void);            /* image.c: maps and checks the file */
-void image_close(void);           /* image.c: when no page data are to be read any more */
-void machine_check(void);         /* machine.c: processor and vdso */
-void machine_place_vdso(void);    /* machine.c: to where the image had it */
-void arguments_keep(void);        /* arguments.c: the resume area */
-void mappings_build(void);        /* mappings.c */
-void mappings_protect(void);      /* mappings.c: final protections and advice */
-void fill_pages(void);            /* fill.c: decodes on all processors */
-void descriptors_restore(void);   /* descriptors.c */
-void process_restore(void);       /* process.c: cwd, umask, signal actions, mm, names */
-void process_restore_flags(void); /* process.c: what prctl(2) sets */
-void process_apply_fixups(void);  /* process.c: when all threads have their ids */
+void options_parse(void);          /* options.c: fills loader.options or ends */
+void image_open(void);             /* image.c: maps and checks the file */
+void image_close(void);            /* image.c: when no page data are to be read any more */
+void machine_check(void);          /* machine.c: processor and vdso */
+void machine_place_vdso(void);     /* machine.c: to where the image had it */
+void arguments_keep(void);         /* arguments.c: the resume area */
+void mappings_build(void);         /* mappings.c */
+void mappings_protect(void);       /* mappings.c: final protections and advice */
+void fill_pages(void);             /* fill.c: decodes on all processors */
+void descriptors_restore(void);    /* descriptors.c */
+void option_fd(const char *value); /* overrides.c: takes the value of --fd */
+void process_restore(void);        /* process.c: cwd, umask, signal actions, mm, names */
+void process_restore_flags(void);  /* process.c: what prctl(2) sets */
+void process_apply_fixups(void);   /* process.c: when all threads have their ids */
 /* process.c: [address, address + size) lies in one writable mapping of the program's. */
 bool process_can_write(uint64_t address, uint64_t size);
 void attributes_restore(void); /* attributes.c: limits, flags, … of the process */

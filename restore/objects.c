@@ -12,6 +12,8 @@
 
 #include "memory.h"
 #include "message.h"
+#include "notices.h"
+#include "overrides.h"
 #include "signals_x86_64.h"
 #include "syscall_x86_64.h"
 
@@ -64,6 +66,25 @@ static long make_pipe(const struct snapimg_object *object, int32_t *ret_other)
 	bool writes = (object->flags & O_ACCMODE) == O_WRONLY;
 	*ret_other = ends[!writes];
 	return ends[writes];
+}
+
+/* By a helper that both reads and writes, neither end waits for the other to be opened, or fails for want of
+ * it; but its reader knows then that there was a writer. */
+static long make_fifo(const struct snapimg_object *object, int32_t *ret_other)
+{
+	const char *path = snapimg_string(&loader.image, object->name);
+	uint32_t mode = object->flags & O_ACCMODE;
+	if (object->value[SNAPIMG_FIFO_FRESH] == 0) {
+		long helper = sys(__NR_openat, AT_FDCWD, path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+		if (helper < 0)
+			return helper;
+		*ret_other = (int32_t)helper;
+	}
+	long made = sys(__NR_openat, AT_FDCWD, path, mode | O_NONBLOCK | O_CLOEXEC);
+	long size = made < 0 ? made : sys(__NR_fcntl, made, F_GETPIPE_SZ, 0);
+	if (size >= 0 && (uint64_t)size != object->value[SNAPIMG_FIFO_SIZE])
+		size = sys(__NR_fcntl, made, F_SETPIPE_SZ, object->value[SNAPIMG_FIFO_SIZE]);
+	return size < 0 ? size : made;
 }
 
 static long make_eventfd(const struct snapimg_object *object)
@@ -142,6 +163,12 @@ static long make(const struct snapimg_object *object, int32_t *ret_other)
 		return make_unlinked(object);
 	case SNAPIMG_OBJECT_REOPENED:
 		return reopen(state.made[object->peer - 1], object->flags);
+	case SNAPIMG_OBJECT_INOTIFY:
+		return sys(__NR_inotify_init1, O_NONBLOCK | O_CLOEXEC);
+	case SNAPIMG_OBJECT_FIFO:
+		return make_fifo(object, ret_other);
+	case SNAPIMG_OBJECT_TERMINAL:
+		return terminal_make(object, object->peer != 0 ? state.made[object->peer - 1] : NONE);
 	case SNAPIMG_OBJECT_PIDFD:
 		return sys(__NR_pidfd_open, sys(__NR_getpid), object->flags & O_NONBLOCK);
 	case SNAPIMG_OBJECT_SOCKET:
@@ -165,7 +192,8 @@ static int32_t move_away(uint32_t index, long descriptor)
 static void make_at(uint32_t index)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
-	bool is_end = object->peer != 0 && object->kind != SNAPIMG_OBJECT_REOPENED;
+	bool is_end = object->peer != 0 &&
+	              (object->kind == SNAPIMG_OBJECT_PIPE || object->kind == SNAPIMG_OBJECT_SOCKET);
 	int32_t other = NONE;
 	state.other[index] = NONE;
 	if (is_end) {
@@ -202,7 +230,7 @@ static void fill(const struct snapimg_content *content)
 		socket_send(content->object, other_end(content->object), bytes, content->size);
 		return;
 	}
-	if (object->kind == SNAPIMG_OBJECT_PIPE)
+	if (object->kind == SNAPIMG_OBJECT_PIPE || object->kind == SNAPIMG_OBJECT_FIFO)
 		result = sys(__NR_write, other_end(content->object), bytes, content->size);
 	else
 		result = sys(__NR_pwrite64, state.made[content->object], bytes, content->size,
@@ -226,6 +254,12 @@ static void fill_all(void)
 		fill(&content[i]);
 }
 
+static bool has_flags(uint32_t kind)
+{
+	return kind == SNAPIMG_OBJECT_PIPE || kind == SNAPIMG_OBJECT_SOCKET || kind == SNAPIMG_OBJECT_FIFO ||
+	       kind == SNAPIMG_OBJECT_INOTIFY || kind == SNAPIMG_OBJECT_TERMINAL;
+}
+
 /* What waits until an object has its content: flags, seals, shutdowns. */
 static void complete(uint32_t index)
 {
@@ -240,7 +274,7 @@ static void complete(uint32_t index)
 		sys(__NR_close, state.made[index]);
 		state.made[index] = moved;
 	}
-	if (is_file || object->kind == SNAPIMG_OBJECT_PIPE || object->kind == SNAPIMG_OBJECT_SOCKET)
+	if (is_file || has_flags(object->kind))
 		sys(__NR_fcntl, state.made[index], F_SETFL,
 		    object->flags & (uint32_t)(O_NONBLOCK | O_DIRECT | O_APPEND | O_NOATIME));
 	if (object->kind == SNAPIMG_OBJECT_SOCKET && shut != 0)
@@ -255,8 +289,10 @@ void objects_make(int32_t *room, uint64_t above)
 	state.above = above;
 	for (uint32_t i = 0; i < count; i++) {
 		make_at(i);
-		if (snapimg_get_object(&loader.image)[i].kind == SNAPIMG_OBJECT_SOCKET)
-			socket_set(i, state.made[i]);
+		if (!overrides_leave_object(i)) /* so that its address or file may be taken, or missing */
+			continue;
+		socket_set(i, state.made[i]);
+		notices_restore(i, state.made[i]);
 	}
 	fill_all();
 	for (uint32_t i = 0; i < count; i++)
@@ -302,7 +338,7 @@ static void watch_all(void)
 	const struct snapimg_watch *watch = snapimg_get_watch(&loader.image);
 	for (int asleep = 1; asleep >= 0; asleep--)
 		for (uint32_t i = 0; i < snapimg_watch_count(&loader.image); i++)
-			if (is_asleep(&watch[i]) == (asleep == 1))
+			if (is_asleep(&watch[i]) == (asleep == 1) && !overrides_take(watch[i].number))
 				watch_one(state.made[watch[i].object], &watch[i]);
 }
 
@@ -318,6 +354,8 @@ static void lock_all(void)
 		            .start = (int64_t)lock[i].start,
 		            .length = (int64_t)lock[i].length};
 		long result;
+		if (overrides_find(lock[i].number) != NULL)
+			continue;
 		if (lock[i].kind == SNAPIMG_LOCK_FLOCK)
 			result = sys(__NR_flock, lock[i].number,
 			             LOCK_NB | (lock[i].exclusive ? LOCK_EX : LOCK_SH));

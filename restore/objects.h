@@ -21,4 +21,14 @@ int socket_make(const struct snapimg_object *object, int32_t *ret_other);
 void socket_set(uint32_t index, int descriptor);
 void socket_send(uint32_t index, int from, const uint8_t *bytes, uint64_t size);
 
+/* object_terminal.c */
+int terminal_make(const struct snapimg_object *object, int master);
+
+/* object_reset.c: a TCP socket whose peer has reset the connection. */
+int reset_make(const struct snapimg_object *object);
+
+/* object_terminal.c: the slave of a master, or a master */
+int terminal_make(const struct snapimg_object *object, int master);
+long terminal_set(const struct snapimg_setting *setting, int descriptor, const uint8_t *data);
+
 #endif

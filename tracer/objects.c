@@ -66,6 +66,17 @@ enum status objects_lock(struct objects *objects, const struct snapimg_lock *loc
 	return append(&objects->lock, lock, 1, sizeof(*lock));
 }
 
+enum status objects_notice(struct objects *objects, struct snapimg_notice notice)
+{
+	notice.object = (uint32_t)objects->object.count;
+	return append(&objects->notice, &notice, 1, sizeof(notice));
+}
+
+enum status objects_owner(struct objects *objects, const struct snapimg_owner *owner)
+{
+	return append(&objects->owner, owner, 1, sizeof(*owner));
+}
+
 enum status objects_name(struct objects *objects, const char *text, uint32_t *ret_name)
 {
 	enum status status;
@@ -105,6 +116,20 @@ static enum snapimg_error write_objects(const struct objects *objects, struct sn
 	return error;
 }
 
+static enum snapimg_error write_notices(const struct objects *objects, struct snapimg_writer *writer)
+{
+	const struct snapimg_notice *notice = objects->notice.items;
+	enum snapimg_error error = SNAPIMG_OK;
+
+	for (size_t i = 0; i < objects->notice.count && !error; i++) {
+		struct snapimg_notice record = notice[i];
+		error = place_name(objects, writer, &record.path);
+		if (!error)
+			error = snapimg_writer_add(writer, SNAPIMG_SECTION_NOTICES, &record, sizeof(record));
+	}
+	return error;
+}
+
 enum snapimg_error objects_write(const struct objects *objects, struct snapimg_writer *writer)
 {
 	const struct {
@@ -116,9 +141,13 @@ enum snapimg_error objects_write(const struct objects *objects, struct snapimg_w
 	        {&objects->content, SNAPIMG_SECTION_CONTENTS, sizeof(struct snapimg_content)},
 	        {&objects->watch, SNAPIMG_SECTION_WATCHES, sizeof(struct snapimg_watch)},
 	        {&objects->lock, SNAPIMG_SECTION_LOCKS, sizeof(struct snapimg_lock)},
+	        {&objects->owner, SNAPIMG_SECTION_OWNERS, sizeof(struct snapimg_owner)},
 	        {&objects->bytes, SNAPIMG_SECTION_BYTES, 1},
 	};
 	enum snapimg_error error = write_objects(objects, writer);
+
+	if (!error)
+		error = write_notices(objects, writer);
 
 	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain) && !error; i++)
 		if (plain[i].array->count)
@@ -138,6 +167,8 @@ void objects_free(struct objects *objects)
 	free(objects->content.items);
 	free(objects->watch.items);
 	free(objects->lock.items);
+	free(objects->notice.items);
+	free(objects->owner.items);
 	free(objects->bytes.items);
 	free(objects->names.items);
 	*objects = (struct objects){0};

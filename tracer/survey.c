@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "caller.h"
+#include "policy.h"
 #include "refuse.h"
 
 static void forget(struct open_descriptor *it)
@@ -140,7 +141,7 @@ static int find_inherited(const struct survey *survey, const struct open_descrip
 static int find_duplicate(const struct survey *survey, const struct open_descriptor *it)
 {
 	for (const struct open_descriptor *other = survey->open; other < it; other++) {
-		if (strcmp(other->link, it->link) != 0)
+		if (other->policy || strcmp(other->link, it->link) != 0)
 			continue;
 		int same = same_open_file(survey->pid, it->number, survey->pid, other->number);
 		if (same > 0 || (same < 0 && look_alike(it, other)))
@@ -149,7 +150,7 @@ static int find_duplicate(const struct survey *survey, const struct open_descrip
 	return -1;
 }
 
-enum status survey_read(struct survey *survey)
+enum status survey_read(struct survey *survey, const struct policies *policies)
 {
 	enum status status = read_directory(survey);
 
@@ -159,7 +160,8 @@ enum status survey_read(struct survey *survey)
 		it->inherited = !the_caller.attached ? find_inherited(survey, it)
 		                : it->number < 3     ? it->number
 		                                     : -1;
-		it->duplicate = it->inherited >= 0 ? -1 : find_duplicate(survey, it);
+		it->policy = policies_find(policies, it->number);
+		it->duplicate = it->inherited >= 0 || it->policy ? -1 : find_duplicate(survey, it);
 	}
 	return status;
 }
