@@ -322,6 +322,8 @@ static void watch_one(int set, const struct snapimg_watch *watch)
 		     ": is a file now, which an epoll set cannot watch: it is left out");
 		return;
 	}
+	if (result == -EBADF) /* it is the caller's now, who has none: as if it was closed */
+		return;
 	if (result < 0)
 		object_die(watch->object, "fill", result);
 	if (!is_asleep(watch))

@@ -45,6 +45,19 @@ bool overrides_take(int32_t number)
 	return it != NULL && (it->kind != OVERRIDE_INHERIT || it->saved < 0);
 }
 
+/* The command line is gone when the file is opened. */
+static const char *keep(const char *text)
+{
+	static char room[65536];
+	static size_t used;
+	size_t size = strlen(text) + 1;
+	if (size > sizeof room - used)
+		die(EXIT_REFUSED, "--fd: the names of the files are too long");
+	char *kept = memcpy(room + used, text, size);
+	used += size;
+	return kept;
+}
+
 void option_fd(const char *value)
 {
 	struct override override = {0};
@@ -60,6 +73,8 @@ void option_fd(const char *value)
 		die(EXIT_REFUSED, "--fd ", value, ": too many: use fewer");
 	if (place == NULL)
 		place = &loader.options.override[loader.options.override_count++];
+	if (override.kind == OVERRIDE_FILE)
+		override.file = keep(override.file);
 	*place = override;
 }
 

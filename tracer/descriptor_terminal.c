@@ -145,7 +145,7 @@ enum status take_terminal(struct taking *taking, struct open_descriptor *it, str
 {
 	int discipline = 0;
 
-	if (ioctl(it->copy, TIOCGETD, &discipline) < 0 || discipline != 0)
+	if (ioctl(it->copy, TIOCGETD, &discipline) == 0 && discipline != 0)
 		return refuse_descriptor(taking->survey, it, "a terminal with a line discipline",
 		                         "set it after the point");
 	object->kind = SNAPIMG_OBJECT_TERMINAL;

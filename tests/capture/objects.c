@@ -26,49 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int failures;
-
-#define EXPECT(condition)                                                                                    \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			fprintf(stderr, "objects.c:%d: not so: %s (%s)\n", __LINE__, #condition,             \
-			        strerror(errno));                                                            \
-			failures++;                                                                          \
-		}                                                                                            \
-	} while (0)
-
-static void marker(void)
-{
-	access("/snap/here", F_OK);
-	errno = 0;
-}
-
-static int need(int fd)
-{
-	if (fd < 0) {
-		perror("cannot get there");
-		_exit(77);
-	}
-	return fd;
-}
-
-static bool reads(int fd, const char *text)
-{
-	char bytes[256];
-	ssize_t got = read(fd, bytes, sizeof(bytes));
-	return got == (ssize_t)strlen(text) && memcmp(bytes, text, strlen(text)) == 0;
-}
-
-static bool writes(int fd, const char *text)
-{
-	return write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-}
-
-static bool would_block(int fd)
-{
-	char bytes[256]; /* one signal's record is the largest unit */
-	return read(fd, bytes, sizeof(bytes)) < 0 && errno == EAGAIN;
-}
+#include "expect.h"
 
 static void pipes(void)
 {
@@ -414,11 +372,6 @@ static void locks(void)
 	}
 	EXPECT(waitpid(child, &status, 0) == child && status == 0);
 }
-
-#define MODE(name)                                                                                           \
-	{                                                                                                    \
-#name, name                                                                                  \
-	}
 
 int main(int argc, char **argv)
 {
