@@ -96,6 +96,9 @@ void overrides_save(uint64_t above)
 			    ": the image has no such descriptor: leave it out");
 		if (it->kind == OVERRIDE_INHERIT)
 			it->saved = (int32_t)sys(__NR_fcntl, it->number, F_DUPFD_CLOEXEC, above);
+		if (it->saved < 0 && it->saved != -EBADF)
+			die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number),
+			    ": cannot copy the caller's: ", error_text(it->saved));
 	}
 }
 

@@ -61,22 +61,42 @@ static bool is_made_up(const struct survey *survey, const struct open_descriptor
 	        system.f_type == CGROUP_SUPER_MAGIC || system.f_type == CGROUP2_SUPER_MAGIC);
 }
 
+/* Of the directories there, what has another number in another process, or is not there yet when it is
+ * opened. */
+static bool is_numbered(const char *rest)
+{
+	static const char *const directories[] = {"/fd/", "/fdinfo/", "/map_files/", "/task/"};
+
+	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++)
+		if (strncmp(rest, directories[i], strlen(directories[i])) == 0)
+			return true;
+	return false;
+}
+
+/* What follows the path of a directory in it, or NULL. */
+static const char *behind(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	return strncmp(path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0')
+	               ? path + length
+	               : NULL;
+}
+
 /* What the process calls its own /proc directory, or its main thread's, by whatever number it has; of other
- * paths and other threads' directories NULL. */
+ * paths and what has numbers itself NULL. */
 static const char *own_name(const struct survey *survey, const struct open_descriptor *it,
                             char name[PATH_MAX])
 {
 	char own[32], task[64];
-	int length = snprintf(own, sizeof(own), "/proc/%d", survey->pid);
-	int task_length = snprintf(task, sizeof(task), "%s/task/%d", own, survey->pid);
+	const char *rest;
 
-	if (strncmp(it->link, task, (size_t)task_length) == 0 &&
-	    (it->link[task_length] == '/' || it->link[task_length] == '\0'))
-		snprintf(name, PATH_MAX, "/proc/thread-self%s", it->link + task_length);
-	else if (strncmp(it->link, own, (size_t)length) == 0 &&
-	         (it->link[length] == '/' || it->link[length] == '\0') &&
-	         strncmp(it->link + length, "/task/", 6) != 0)
-		snprintf(name, PATH_MAX, "/proc/self%s", it->link + length);
+	snprintf(own, sizeof(own), "/proc/%d", survey->pid);
+	snprintf(task, sizeof(task), "%s/task/%d", own, survey->pid);
+	if ((rest = behind(it->link, task)) && !is_numbered(rest))
+		snprintf(name, PATH_MAX, "/proc/thread-self%s", rest);
+	else if ((rest = behind(it->link, own)) && !is_numbered(rest))
+		snprintf(name, PATH_MAX, "/proc/self%s", rest);
 	else
 		return NULL;
 	return name;
@@ -108,7 +128,7 @@ enum status record_file(const struct survey *survey, const struct open_descripto
 		return refuse_descriptor(survey, it, "a deleted or replaced file",
 		                         "close it before the point");
 	if (!name && is_own(survey, it))
-		return refuse_descriptor(survey, it, "a file of a thread's own /proc directory",
+		return refuse_descriptor(survey, it, "a file of the process's own /proc that has a number",
 		                         "close it before the point");
 	bool stamped = S_ISREG(found.st_mode) && (flags & (O_ACCMODE | O_PATH)) == O_RDONLY &&
 	               !is_made_up(survey, it);

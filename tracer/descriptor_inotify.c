@@ -47,6 +47,8 @@ static enum status add_all(struct taking *taking, struct open_descriptor *it, st
 			return refuse_descriptor(taking->survey, it,
 			                         "an inotify instance of very many watches",
 			                         "make it after the point");
+		if (wanted[i].is_link)
+			notice[i].mask |= IN_DONT_FOLLOW;
 		status = objects_name(taking->objects, wanted[i].path, &notice[i].path);
 	}
 	if (status != STATUS_OK)

@@ -75,7 +75,8 @@ static take_descriptor *find_taker(const struct open_descriptor *it)
 static enum status record_object(struct taking *taking, struct open_descriptor *it, take_descriptor *take,
                                  struct snapimg_descriptor *record)
 {
-	struct snapimg_object object = {.flags = it->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)O_NOFOLLOW};
+	struct snapimg_object object = {.flags = it->flags & SNAPIMG_OPEN_FLAGS &
+	                                         ~(uint32_t)(O_NOFOLLOW | O_ASYNC)};
 	enum status status;
 
 	if ((status = survey_copy(taking->survey, it)) != STATUS_OK ||

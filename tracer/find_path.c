@@ -41,6 +41,7 @@ static void try_path(struct search *search, const char *path)
 		struct wanted_path *wanted = &search->wanted[i];
 		if (wanted->path || wanted->inode != found.st_ino || wanted->device != found.st_dev)
 			continue;
+		wanted->is_link = S_ISLNK(found.st_mode);
 		if ((wanted->path = strdup(path)))
 			search->missing--;
 	}

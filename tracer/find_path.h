@@ -10,7 +10,8 @@
 struct wanted_path {
 	dev_t device;
 	ino_t inode;
-	char *path; /* absolute, NULL: not found; the caller's to free */
+	bool is_link; /* a symbolic link itself */
+	char *path;   /* absolute, NULL: not found; the caller's to free */
 };
 
 /* Sets what it finds. STATUS_OK also where it finds nothing. */

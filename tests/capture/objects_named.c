@@ -124,6 +124,8 @@ static void notices(void)
 	int fd = need(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)), empty = need(inotify_init());
 	int first = inotify_add_watch(fd, "gone", IN_ALL_EVENTS);
 	EXPECT(inotify_add_watch(fd, "watched", IN_CREATE) == first + 1 && inotify_rm_watch(fd, first) == 0);
+	EXPECT(symlink("watched", "link") == 0);
+	int link = inotify_add_watch(empty, "link", IN_ATTRIB | IN_DONT_FOLLOW);
 	int third = inotify_add_watch(fd, "deep/deeper/file", IN_MODIFY | IN_ONESHOT);
 	EXPECT(tells(fd, first, IN_IGNORED) && close(file) == 0);
 	marker();
@@ -136,6 +138,7 @@ static void notices(void)
 	EXPECT(tells(fd, first + 1, IN_CREATE) && unlink(name) == 0);
 	if (!getenv("ALONE"))
 		return;
+	EXPECT(lchown("link", getuid(), getgid()) == 0 && tells(empty, link, IN_ATTRIB));
 	EXPECT((file = open("deep/deeper/file", O_WRONLY)) >= 0 && writes(file, "x") &&
 	       tells(fd, third, IN_MODIFY));
 }

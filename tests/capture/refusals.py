@@ -56,13 +56,14 @@ STATES = {
     "bpf": ("BPF", "descriptor"),
     "path_only": ("deleted or replaced file", "descriptor"),
     "terminal": ("terminal in packet", "descriptor"),
-    "own_proc": ("thread's own /proc", "descriptor"),
+    "own_proc": ("own /proc that has a number", "descriptor"),
     "namespace_descriptor": ("namespace", "descriptor"),
     "removed_cwd": ("working directory",),
     "tiles": ("AMX",),
     "vfork_memory": ("memory", "vfork"),
 }
 WAITING = {  # of the second program
+    "own_fdinfo": ("own /proc that has a number", "descriptor"),
     "unix_error": ("an error that waits", "descriptor"),
     "udp_error": ("an error that waits", "descriptor"),
     "error_queue": ("an error that waits", "descriptor"),

@@ -113,6 +113,11 @@ static bool unicast_interface(void)
 	return setsockopt(fd, IPPROTO_IP, IP_UNICAST_IF, &number, sizeof(number)) == 0;
 }
 
+static bool own_fdinfo(void)
+{
+	return open("/proc/self/fdinfo/0", O_RDONLY) >= 0;
+}
+
 static bool lost_watch(void)
 {
 	int fd = inotify_init(), file = open("file", O_RDWR | O_CREAT, 0600);
@@ -165,10 +170,10 @@ int main(int argc, char **argv)
 		const char *name;
 		bool (*enter)(void);
 	} modes[] = {
-	        MODE(unix_error),       MODE(udp_error),   MODE(error_queue),     MODE(connect_error),
-	        MODE(ended_connection), MODE(urgent),      MODE(corked),          MODE(unicast_interface),
-	        MODE(lost_watch),       MODE(unread_fifo), MODE(terminal_output), MODE(terminal_line),
-	        MODE(terminal_alone),
+	        MODE(own_fdinfo),        MODE(unix_error),       MODE(udp_error),   MODE(error_queue),
+	        MODE(connect_error),     MODE(ended_connection), MODE(urgent),      MODE(corked),
+	        MODE(unicast_interface), MODE(lost_watch),       MODE(unread_fifo), MODE(terminal_output),
+	        MODE(terminal_line),     MODE(terminal_alone),
 	};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++) {
