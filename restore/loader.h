@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capabilities.h"
 #include "format/reader.h"
 
 /* --fd: what a descriptor becomes, whatever the image says. */
@@ -34,6 +35,8 @@ struct options {
 	bool fallback;
 	bool quiet;
 	bool verbose;
+	bool same_ids; /* identity.c */
+	bool exe;      /* identity.c */
 	enum on_mismatch on_mismatch;
 };
 
@@ -65,6 +68,7 @@ enum { AUXV_MAX = 64 };
 struct memory_marks {
 	struct prctl_mm_map map;
 	struct snapimg_auxv auxv[AUXV_MAX + 1];
+	struct capability_sets capabilities; /* behind what the tail has to do with more */
 };
 
 struct loader {

@@ -1,7 +1,8 @@
 /*
  * snaprun becomes the program that an image holds. In order:
  *
- *   1. look     read the image's records and have them checked; check the machine
+ *   1. look     read the image's records and have them checked; check the machine;
+ *               with --same-ids, go on in a new process in a new namespace
  *   2. clear    keep what the caller gave (arguments, environment), put the
  *               vdso in its place, unmap everything else
  *   3. build    the mappings, then their pages, decoded on all processors
@@ -16,6 +17,7 @@
 #include <linux/mman.h>
 
 #include "fallback.h"
+#include "identity.h"
 #include "loader.h"
 #include "memory.h"
 #include "message.h"
@@ -88,6 +90,7 @@ _Noreturn void loader_main(uint64_t *stack)
 	if (loader.options.fallback)
 		die_instead = fallback_start; /* a damaged image names no program */
 	machine_check();
+	identity_enter();
 	tell_phase("image and machine checked");
 
 	arguments_keep();

@@ -41,7 +41,7 @@ void notices_restore(uint32_t object, int descriptor)
 static long own(const struct snapimg_owner *owner)
 {
 	/* struct f_owner_ex: F_OWNER_TID 0, F_OWNER_PID 1 */
-	const int32_t whom[2] = {owner->kind == SNAPIMG_OWNER_PROCESS, (int32_t)loader.tid};
+	const int32_t whom[2] = {owner->kind == SNAPIMG_OWNER_PROCESS, (int32_t)sys(__NR_getpid)};
 	long result = 0;
 	if (owner->kind != SNAPIMG_OWNER_NONE)
 		result = sys(__NR_fcntl, owner->number, F_SETOWN_EX, whom);

@@ -4,29 +4,30 @@
 #include "message.h"
 #include "syscall_x86_64.h"
 
-static const char help[] =
-        "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
-        "Becomes the program that snaptrace froze in IMAGE.\n"
-        "\n"
-        "  IMAGE              keep the recorded arguments\n"
-        "  IMAGE ARG...       these instead of all behind argv[0]\n"
-        "  IMAGE -- [ARG...]  exactly what follows, nothing for none\n"
-        "\n"
-        "      --on-mismatch=fail|warn|ignore\n"
-        "                     when a file that the image maps has changed (fail)\n"
-        "      --fd N=close|null|inherit|file:PATH\n"
-        "                     what descriptor N becomes, whatever the image says\n"
-        "      --tcp=reset|refuse\n"
-        "                     connections that the image has as reset ones: let the program\n"
-        "                     find them so (reset), or refuse the image\n"
-        "      --fallback     start the original program if the image can't be used\n"
-        "  -q, --quiet        no warnings\n"
-        "  -v, --verbose      say what was done\n"
-        "      --help         this text\n"
-        "      --version      the version\n"
-        "\n"
-        "The exit status is the program's; 125: the image is damaged or refused;\n"
-        "126, 127: it cannot be read, is not there.\n";
+static const char help[] = "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
+                           "Becomes the program that snaptrace froze in IMAGE.\n"
+                           "\n"
+                           "  IMAGE              keep the recorded arguments\n"
+                           "  IMAGE ARG...       these instead of all behind argv[0]\n"
+                           "  IMAGE -- [ARG...]  exactly what follows, nothing for none\n"
+                           "\n"
+                           "      --on-mismatch=fail|warn|ignore\n"
+                           "                     when a file that the image maps has changed (fail)\n"
+                           "      --fd N=close|null|inherit|file:PATH\n"
+                           "                     what descriptor N becomes, whatever the image says\n"
+                           "      --tcp=reset|refuse\n"
+                           "                     connections that the image has as reset ones: let the program\n"
+                           "                     find them so (reset), or refuse the image\n"
+                           "      --fallback     start the original program if the image can't be used\n"
+                           "      --same-ids     with the recorded IDs, in a PID namespace\n"
+                           "      --exe          with its own /proc/self/exe, in a user namespace\n"
+                           "  -q, --quiet        no warnings\n"
+                           "  -v, --verbose      say what was done\n"
+                           "      --help         this text\n"
+                           "      --version      the version\n"
+                           "\n"
+                           "The exit status is the program's; 125: the image is damaged or refused;\n"
+                           "126, 127: it cannot be read, is not there.\n";
 
 static void option_on_mismatch(const char *value)
 {
@@ -54,6 +55,18 @@ static void option_fallback(const char *value)
 {
 	(void)value;
 	loader.options.fallback = true;
+}
+
+static void option_same_ids(const char *value)
+{
+	(void)value;
+	loader.options.same_ids = true;
+}
+
+static void option_exe(const char *value)
+{
+	(void)value;
+	loader.options.exe = true;
 }
 
 static void option_quiet(const char *value)
@@ -94,6 +107,8 @@ static const struct {
         {"--fd", option_fd, true},
         {"--tcp", option_tcp, true},
         {"--fallback", option_fallback, false},
+        {"--same-ids", option_same_ids, false},
+        {"--exe", option_exe, false},
         {"--quiet", option_quiet, false},
         {"-q", option_quiet, false},
         {"--verbose", option_verbose, false},

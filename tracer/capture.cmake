@@ -2,6 +2,7 @@
 set(CAPTURE_SOURCES
   attributes.c
   caller.c
+  codec.c
   compressor.c
   descriptor_epoll.c
   descriptor_events.c
@@ -34,6 +35,7 @@ set(CAPTURE_SOURCES
   progress.c
   publish.c
   refuse.c
+  refuse_tracer.c
   resume_blocks.c
   shared.c
   snapshot.c

@@ -114,13 +114,13 @@ def reset():
         result = t.run([t.SNAPTRACE, *option, "-o", "no.snap", "--at", "path:/snap/here", "--", POLICIES, "reset"])
         t.check(result.status == 125 and b"a connected TCP socket can't be carried" in result.err, result)
     t.freeze("image.snap", [POLICIES, "reset"], options=("--tcp=reset",), at="path:/snap/here")
-    for option in ((), ("--tcp=reset",), (), (), ()):
+
+    def start(*option):
         again = t.run([t.SNAPRUN, *option, "image.snap"])
         t.check(again.status == 0 and again.err == b"", "restored:", again)
-    both = [subprocess.Popen([t.SNAPRUN, "image.snap"], env=t.PLAIN_ENV, stderr=subprocess.PIPE) for _ in range(2)]
-    for one in both:
-        err = one.communicate(timeout=60)[1]
-        t.check(one.returncode == 0 and err == b"", "two at once:", one.returncode, err.decode())
+
+    start("--tcp=reset")
+    t.every_start(start)
     t.one_line(t.run([t.SNAPRUN, "--tcp=refuse", "image.snap"]), 125, "--tcp=refuse", tool="snaprun: ")
 
 
