@@ -45,7 +45,7 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 
 /* Required features: a reader that does not know a set bit refuses the image by the bit's name. */
 #define SNAPIMG_FEATURES(X)                                                                                  \
-	X(ZSTD, 0, "zstd")           /* has ZSTD extents */                                                  \
+	X(ZSTD, 0, "zstd")           /* has zstd frames */                                                   \
 	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */                   \
 	X(THREADS, 2, "threads")     /* more than one */                                                     \
 	X(ROBUST, 3, "robust")       /* has ROBUST fix-ups */                                                \
@@ -437,9 +437,9 @@ static_assert(sizeof(struct snapimg_setting) == 32, "setting layout");
 /* Bytes in an object: of a file at `position`, of a pipe all, of a socket one message. */
 struct snapimg_content {
 	uint32_t object;
-	uint32_t reserved_zero;
-	uint64_t position; /* files; 0 for all others */
-	uint64_t offset;   /* in BYTES */
+	uint32_t stored_size; /* of one zstd frame in BYTES; 0: the bytes themselves */
+	uint64_t position;    /* files; 0 for all others */
+	uint64_t offset;      /* in BYTES */
 	uint64_t size;
 };
 static_assert(sizeof(struct snapimg_content) == 32, "content layout");

@@ -177,13 +177,22 @@ enum snapimg_error snapimg_rule_setting(const struct snapimg *image, uint32_t in
 	return SNAPIMG_OK;
 }
 
+static bool content_is_stored(const struct snapimg *image, const struct snapimg_content *content)
+{
+	if (content->stored_size == 0)
+		return bytes_are_there(image, content->offset, content->size);
+	return bytes_are_there(image, content->offset, content->stored_size) && content->size > 0 &&
+	       content->size <= SNAPIMG_EXTENT_MAX &&
+	       (image->header->required_features & SNAPIMG_FEATURE_ZSTD) != 0;
+}
+
 enum snapimg_error snapimg_rule_content(const struct snapimg *image, uint32_t index)
 {
 	const struct snapimg_content *content = snapimg_get_content(image) + index;
 	const struct snapimg_object *object = object_at(image, content->object);
 
 	if (object == NULL || (index > 0 && content[-1].object > content->object) ||
-	    !bytes_are_there(image, content->offset, content->size) || content->reserved_zero != 0)
+	    !content_is_stored(image, content))
 		return SNAPIMG_ERR_OBJECT;
 	switch (object->kind) {
 	case SNAPIMG_OBJECT_MEMFD:

@@ -223,9 +223,8 @@ static int other_end(uint32_t index)
 static void fill(const struct snapimg_content *content)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[content->object];
-	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
+	const uint8_t *bytes = content_bytes(content);
 	long result;
-	bytes += content->offset;
 	if (object->kind == SNAPIMG_OBJECT_SOCKET) {
 		socket_send(content->object, other_end(content->object), bytes, content->size);
 		return;

@@ -16,6 +16,9 @@ void objects_leave(void);
 /* What could not be done with an object, and why. */
 _Noreturn void object_die(uint32_t index, const char *what, long result);
 
+/* object_content.c: the bytes of a content, until the next call. */
+const uint8_t *content_bytes(const struct snapimg_content *content);
+
 /* object_socket.c */
 int socket_make(const struct snapimg_object *object, int32_t *ret_other);
 void socket_set(uint32_t index, int descriptor);

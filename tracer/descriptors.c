@@ -157,15 +157,19 @@ static enum status record_all(struct taking *taking, struct files *files, struct
 	return status;
 }
 
-enum status descriptors_read(pid_t pid, const struct policies *policies, struct files *files,
+enum status descriptors_read(const struct snapshot_request *request, struct files *files,
                              struct descriptors *ret_descriptors)
 {
-	struct survey survey = {.pid = pid};
+	enum { LEVEL_FAST = 3 };
+	const struct snapshot_output *output = &request->output;
+	struct survey survey = {.pid = request->pid};
 	struct descriptors result = {0};
-	struct taking taking = {.survey = &survey, .objects = &result.objects, .policies = policies};
+	struct taking taking = {.survey = &survey, .objects = &result.objects, .policies = request->policies};
 	enum status status;
 
-	if ((status = survey_read(&survey, policies)) == STATUS_OK) {
+	if (output->compress)
+		result.objects.level = output->level ? output->level : LEVEL_FAST;
+	if ((status = survey_read(&survey, request->policies)) == STATUS_OK) {
 		result.record = calloc(survey.count + 3, sizeof(*result.record));
 		status = result.record ? record_all(&taking, files, &result)
 		                       : fail(STATUS_FAILED, "out of memory");

@@ -5,7 +5,7 @@
 
 #include "files.h"
 #include "objects.h"
-#include "policy.h"
+#include "snapshot.h"
 
 struct descriptors {
 	struct snapimg_descriptor *record; /* sorted by number */
@@ -13,7 +13,7 @@ struct descriptors {
 	struct objects objects; /* what they refer to, and locks */
 };
 
-enum status descriptors_read(pid_t pid, const struct policies *policies, struct files *files,
+enum status descriptors_read(const struct snapshot_request *request, struct files *files,
                              struct descriptors *ret_descriptors) __attribute__((warn_unused_result));
 void descriptors_free(struct descriptors *descriptors);
 

@@ -44,15 +44,39 @@ enum status objects_set(struct objects *objects, struct snapimg_setting setting,
 	return append(&objects->setting, &setting, 1, sizeof(setting));
 }
 
+/* Small contents, and what gets hardly smaller, cost less as they are. */
+enum { COMPRESS_MIN = 4096, COMPRESS_MAX = SNAPIMG_EXTENT_MAX };
+
+static enum status prepare_compressor(struct objects *objects)
+{
+	if (objects->frame)
+		return STATUS_OK;
+	objects->frame = malloc(compressor_bound(COMPRESS_MAX));
+	if (!objects->frame)
+		return fail(STATUS_FAILED, "out of memory");
+	return compressor_open(objects->level, 0, COMPRESS_MAX, &objects->compressor);
+}
+
 enum status objects_fill(struct objects *objects, uint64_t position, const void *bytes, uint64_t size)
 {
 	struct snapimg_content content = {
 	        .object = (uint32_t)objects->object.count, .position = position, .size = size};
 	enum status status;
+	size_t stored = 0;
 
-	if ((status = add_bytes(objects, bytes, size, &content.offset)) != STATUS_OK)
-		return status;
-	return append(&objects->content, &content, 1, sizeof(content));
+	if (objects->level && size >= COMPRESS_MIN && size <= COMPRESS_MAX) {
+		if ((status = prepare_compressor(objects)) != STATUS_OK)
+			return status;
+		stored = compressor_run(&objects->compressor, objects->frame, compressor_bound(COMPRESS_MAX),
+		                        bytes, size);
+	}
+	if (stored != 0 && stored < size - size / 16) {
+		content.stored_size = (uint32_t)stored;
+		status = add_bytes(objects, objects->frame, stored, &content.offset);
+	} else {
+		status = add_bytes(objects, bytes, size, &content.offset);
+	}
+	return status == STATUS_OK ? append(&objects->content, &content, 1, sizeof(content)) : status;
 }
 
 enum status objects_watch(struct objects *objects, struct snapimg_watch watch)
@@ -162,6 +186,8 @@ void objects_free(struct objects *objects)
 
 	for (size_t i = 0; i < objects->names.count; i++)
 		free(names[i]);
+	compressor_close(&objects->compressor);
+	free(objects->frame);
 	free(objects->object.items);
 	free(objects->setting.items);
 	free(objects->content.items);

@@ -3,6 +3,7 @@
 #ifndef TRACER_OBJECTS_H
 #define TRACER_OBJECTS_H
 
+#include "compressor.h"
 #include "format/layout.h"
 #include "format/writer.h"
 #include "message.h"
@@ -15,6 +16,9 @@ struct array {
 struct objects {
 	struct array object, setting, content, watch, lock, notice, owner, bytes;
 	struct array names; /* char *; the records' string fields hold its index + 1 until they are written */
+	int level;          /* of zstd, for contents; 0: they are stored as they are */
+	struct compressor compressor; /* opened when it is needed first */
+	void *frame;                  /* what it makes */
 };
 
 /* Appends a copy of the record. The object's settings, contents and watches come before the next object. */

@@ -148,8 +148,8 @@ static enum status gather(struct capture *capture)
 	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
 	    (status = shared_check(&capture->helper, &capture->mappings)) != STATUS_OK ||
-	    (status = descriptors_read(pid, capture->request->policies, &capture->files,
-	                               &capture->descriptors)) != STATUS_OK ||
+	    (status = descriptors_read(capture->request, &capture->files, &capture->descriptors)) !=
+	            STATUS_OK ||
 	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
 	    (status = attributes_read(&capture->subject, &capture->helper, &capture->attributes)) !=
 	            STATUS_OK ||
