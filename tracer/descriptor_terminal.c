@@ -117,24 +117,55 @@ static enum status take_master(struct taking *taking, struct open_descriptor *it
 	return take_settings(taking, it);
 }
 
+/* The master comes first, though its number may be the higher one. */
+static enum status add_master(struct taking *taking, struct open_descriptor *master)
+{
+	struct snapimg_object object = {.flags = master->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)O_ASYNC};
+	enum status status;
+
+	if (master->object >= 0)
+		return STATUS_OK;
+	if (master->refused)
+		return STATUS_REFUSED;
+	if ((status = take_terminal(taking, master, &object)) != STATUS_OK) {
+		master->refused = status == STATUS_REFUSED;
+		return status;
+	}
+	master->object = (int)taking->objects->object.count;
+	return objects_add(taking->objects, &object);
+}
+
+static struct open_descriptor *find_master(const struct survey *survey, const char *slave)
+{
+	unsigned int number;
+	char link[32];
+
+	for (size_t i = 0; i < survey->count; i++) {
+		struct open_descriptor *master = &survey->open[i];
+		if (!is_master(master) || master->duplicate >= 0 || master->inherited >= 0 ||
+		    master->policy || (master->flags & O_PATH) || survey_copy(survey, master) != STATUS_OK ||
+		    !number_of_master(master->copy, &number))
+			continue;
+		slave_link(number, link);
+		if (strcmp(slave, link) == 0)
+			return master;
+	}
+	return NULL;
+}
+
 static enum status take_slave(struct taking *taking, struct open_descriptor *it,
                               struct snapimg_object *object)
 {
 	const struct survey *survey = taking->survey;
-	unsigned int number;
-	char slave[32];
+	struct open_descriptor *master = find_master(survey, it->link);
+	enum status status;
 
-	for (size_t i = 0; i < survey->count && !object->peer; i++) {
-		const struct open_descriptor *master = &survey->open[i];
-		if (!is_master(master) || master->object < 0 || !number_of_master(master->copy, &number))
-			continue;
-		slave_link(number, slave);
-		if (strcmp(slave, it->link) == 0)
-			object->peer = (uint32_t)master->object + 1;
-	}
-	if (!object->peer)
+	if (!master)
 		return refuse_descriptor(survey, it, "a terminal that was not inherited",
 		                         "close it before the point");
+	if ((status = add_master(taking, master)) != STATUS_OK)
+		return status;
+	object->peer = (uint32_t)master->object + 1;
 	if (holds_input(it->copy))
 		return refuse_descriptor(survey, it, "a terminal with input that waits to be read",
 		                         "read it before the point");

@@ -79,11 +79,19 @@ static enum status record_object(struct taking *taking, struct open_descriptor *
 	                                         ~(uint32_t)(O_NOFOLLOW | O_ASYNC)};
 	enum status status;
 
-	if ((status = survey_copy(taking->survey, it)) != STATUS_OK ||
-	    (status = take(taking, it, &object)) != STATUS_OK)
-		return status;
-	it->object = (int)taking->objects->object.count;
 	record->kind = SNAPIMG_DESCRIPTOR_OBJECT;
+	if (it->object >= 0) { /* another one needed it before it (descriptor_terminal.c) */
+		record->source = it->object;
+		return STATUS_OK;
+	}
+	if (it->refused)
+		return STATUS_REFUSED;
+	if ((status = survey_copy(taking->survey, it)) != STATUS_OK ||
+	    (status = take(taking, it, &object)) != STATUS_OK) {
+		it->refused = status == STATUS_REFUSED;
+		return status;
+	}
+	it->object = (int)taking->objects->object.count;
 	record->source = it->object;
 	if (it->known && S_ISREG(it->identity.st_mode) && it->link[0] == '/')
 		record->position = it->position;

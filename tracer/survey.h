@@ -18,6 +18,7 @@ struct open_descriptor {
 	uint64_t position;
 	int inherited;               /* the caller's descriptor it is, or -1 */
 	int duplicate;               /* an earlier number of the same open description, or -1 */
+	bool refused;                /* a line has told */
 	int object;                  /* index in OBJECTS, or -1 */
 	const struct policy *policy; /* what the caller wants it to be instead (policy.h); NULL: what it is */
 	int copy;                    /* of the very description, in this process; -1: see survey_copy() */

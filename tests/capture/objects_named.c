@@ -154,6 +154,10 @@ static void terminals(void)
 	EXPECT(unlockpt(master) == 0 && unlockpt(left) == 0);
 	int slave = need(open(ptsname(master), O_RDWR | O_NOCTTY));
 	EXPECT(close(need(open(ptsname(left), O_RDWR | O_NOCTTY))) == 0);
+	int later = need(posix_openpt(O_RDWR | O_NOCTTY)), high = need(fcntl(later, F_DUPFD, 50));
+	EXPECT(close(later) == 0 && unlockpt(high) == 0);
+	int low = need(open(ptsname(high), O_RDONLY | O_NOCTTY)),
+	    again = need(open(ptsname(high), O_WRONLY | O_NOCTTY));
 	EXPECT(tcgetattr(slave, &state) == 0);
 	state.c_lflag &= ~(tcflag_t)ECHO;
 	state.c_cc[VINTR] = 7;
@@ -166,6 +170,8 @@ static void terminals(void)
 	EXPECT(isatty(slave) && fcntl(master, F_GETFD) == FD_CLOEXEC);
 	EXPECT(writes(master, "a line\n") && reads(slave, "a line\n"));
 	EXPECT(writes(slave, "an answer") && reads(master, "an answer"));
+	EXPECT(low < high && writes(high, "down\n") && reads(low, "down\n") && write(low, "x", 1) < 0);
+	EXPECT(reads(high, "down\r\n") && writes(again, "up") && reads(high, "up"));
 	look.fd = left;
 	EXPECT(poll(&look, 1, 0) == 1 && (look.revents & POLLHUP));
 	look.fd = locked;
