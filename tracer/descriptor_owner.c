@@ -5,16 +5,11 @@
 
 static bool find_kind(const struct taking *taking, const struct f_owner_ex *owner, uint32_t *ret_kind)
 {
-	if (owner->pid == 0)
-		*ret_kind = SNAPIMG_OWNER_NONE;
-	else if (owner->pid != taking->survey->pid)
+	if (owner->pid != 0 && (owner->pid != taking->survey->pid || owner->type == F_OWNER_PGRP))
 		return false;
-	else if (owner->type == F_OWNER_PID)
-		*ret_kind = SNAPIMG_OWNER_PROCESS;
-	else if (owner->type == F_OWNER_TID)
-		*ret_kind = SNAPIMG_OWNER_THREAD;
-	else
-		return false;
+	*ret_kind = owner->pid == 0              ? SNAPIMG_OWNER_NONE
+	            : owner->type == F_OWNER_PID ? SNAPIMG_OWNER_PROCESS
+	                                         : SNAPIMG_OWNER_THREAD;
 	return true;
 }
 
