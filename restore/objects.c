@@ -196,6 +196,9 @@ static void make_at(uint32_t index)
 	              (object->kind == SNAPIMG_OBJECT_PIPE || object->kind == SNAPIMG_OBJECT_SOCKET);
 	int32_t other = NONE;
 	state.other[index] = NONE;
+	state.made[index] = NONE;
+	if (object->kind == SNAPIMG_OBJECT_FIFO && !overrides_leave_object(index))
+		return; /* it may not be there */
 	if (is_end) {
 		state.made[index] = state.other[object->peer - 1];
 		state.other[object->peer - 1] = NONE;
@@ -223,6 +226,8 @@ static int other_end(uint32_t index)
 static void fill(const struct snapimg_content *content)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[content->object];
+	if (state.made[content->object] == NONE)
+		return;
 	const uint8_t *bytes = content_bytes(content);
 	long result;
 	if (object->kind == SNAPIMG_OBJECT_SOCKET) {
@@ -295,7 +300,8 @@ void objects_make(int32_t *room, uint64_t above)
 	}
 	fill_all();
 	for (uint32_t i = 0; i < count; i++)
-		complete(i);
+		if (state.made[i] != NONE)
+			complete(i);
 }
 
 int objects_descriptor(uint32_t index)
@@ -375,7 +381,8 @@ void objects_leave(void)
 	watch_all();
 	lock_all();
 	for (uint32_t i = 0; i < snapimg_object_count(&loader.image); i++) {
-		sys(__NR_close, state.made[i]);
+		if (state.made[i] != NONE)
+			sys(__NR_close, state.made[i]);
 		if (state.other[i] != NONE)
 			sys(__NR_close, state.other[i]);
 	}

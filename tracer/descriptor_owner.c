@@ -25,6 +25,9 @@ enum status take_owner(struct taking *taking, struct open_descriptor *it)
 
 	if ((it->flags & O_PATH) || (!drives && (is_file || is_inherited)))
 		return STATUS_OK;
+	/* A device without a state is carried where no descriptor may be looked at. */
+	if (!drives && it->known && S_ISCHR(it->identity.st_mode) && !survey_try_copy(taking->survey, it))
+		return STATUS_OK;
 	if ((status = survey_copy(taking->survey, it)) != STATUS_OK)
 		return status;
 	int signal = fcntl(it->copy, F_GETSIG);

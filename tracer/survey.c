@@ -175,19 +175,25 @@ struct open_descriptor *survey_find(const struct survey *survey, int number)
 	return bsearch(&wanted, survey->open, survey->count, sizeof(*survey->open), by_number);
 }
 
-enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
+bool survey_try_copy(const struct survey *survey, struct open_descriptor *it)
 {
-	if (it->copy >= 0)
-		return STATUS_OK;
-	int process = (int)syscall(SYS_pidfd_open, survey->pid, 0);
+	int process = it->copy >= 0 ? -1 : (int)syscall(SYS_pidfd_open, survey->pid, 0);
+
 	if (process >= 0) {
 		it->copy = (int)syscall(SYS_pidfd_getfd, process, it->number, 0);
+		int error = errno;
 		close(process);
+		errno = error;
 	}
-	if (it->copy < 0)
-		return fail(STATUS_FAILED, "can't look at descriptor %d of process %d, %s: pidfd_getfd: %s",
-		            it->number, survey->pid, it->link, strerror(errno));
-	return STATUS_OK;
+	return it->copy >= 0;
+}
+
+enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
+{
+	if (survey_try_copy(survey, it))
+		return STATUS_OK;
+	return fail(STATUS_FAILED, "can't look at descriptor %d of process %d, %s: pidfd_getfd: %s",
+	            it->number, survey->pid, it->link, strerror(errno));
 }
 
 static bool holds(pid_t pid, const char *link)

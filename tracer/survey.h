@@ -41,6 +41,9 @@ struct open_descriptor *survey_find(const struct survey *survey, int number);
 enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
         __attribute__((warn_unused_result));
 
+/* The same without a line: false, and errno, where it isn't allowed (containers may forbid it). */
+bool survey_try_copy(const struct survey *survey, struct open_descriptor *it);
+
 /* A process that isn't the target and has an open file with this inode number in a link like "pipe:[1]" or
  * "socket:[1]"; 0: none that may be looked at. */
 pid_t survey_other_holder(const struct survey *survey, const char *link);

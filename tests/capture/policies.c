@@ -19,7 +19,8 @@ enum {
 	LISTENER,
 	PIPE_READ,
 	PIPE_WRITE,
-	LAST = PIPE_WRITE
+	FIFO,
+	LAST = FIFO
 };
 
 static void put(int fd, int number)
@@ -60,6 +61,8 @@ static int report(void)
 	need(pipe(ends));
 	put(ends[0], PIPE_READ);
 	put(ends[1], PIPE_WRITE);
+	put(need(open("fifo", O_RDWR)), FIFO);
+	EXPECT(writes(FIFO, "something"));
 	EXPECT(epoll_ctl(set, EPOLL_CTL_ADD, EVENTS, &event) == 0);
 	lseek(FILE_READ, 3, SEEK_SET);
 	marker();

@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import snaptest as t  # noqa: E402
 
 POLICIES = os.path.join(t.BUILD, "tests/capture/policies")
-READ, AGAIN, EVENTS, LISTENER, PIPE_READ, PIPE_WRITE = range(20, 26)
+READ, AGAIN, EVENTS, LISTENER, PIPE_READ, PIPE_WRITE, FIFO = range(20, 27)
 
 
 def freeze(*options):
@@ -16,6 +16,8 @@ def freeze(*options):
         file.write("0123456789")
     with open("other", "w") as file:
         file.write("abc")
+    if not os.path.exists("fifo"):
+        os.mkfifo("fifo")
     t.freeze("image.snap", [POLICIES], options=options, at="path:/snap/here")
 
 
@@ -76,6 +78,10 @@ def missing_file():
     os.unlink("data")
     t.one_line(t.run([t.SNAPRUN, "image.snap"]), 125, "data", tool="snaprun: ")
     seen = told(f"--fd={READ}=null", f"--fd={AGAIN}=close")
+    os.unlink("fifo")
+    result = t.run([t.SNAPRUN, f"--fd={READ}=null", f"--fd={AGAIN}=close", "image.snap"])
+    t.one_line(result, 125, "fifo", tool="snaprun: ")
+    seen = told(f"--fd={READ}=null", f"--fd={AGAIN}=close", f"--fd={FIFO}=null")
     t.check(seen[READ][0] == "/dev/null" and seen[AGAIN][0] == "closed", seen)
 
 
@@ -124,9 +130,17 @@ def reset():
     t.one_line(t.run([t.SNAPRUN, "--tcp=refuse", "image.snap"]), 125, "--tcp=refuse", tool="snaprun: ")
 
 
+def reset_waiting():
+    """A connection that waits to be accepted is given up, too: the listening socket comes back without."""
+    refused = os.path.join(t.BUILD, "tests/capture/refused")
+    t.freeze("image.snap", [refused, "waiting_connection"], options=("--tcp=reset",), at="path:/snap/here")
+    again = t.run([t.SNAPRUN, "image.snap"])
+    t.check(again.status == 0 and again.err == b"", "restored:", again)
+
+
 ROWS = {"policy_at_dump": at_dump, "policy_at_restore": at_restore, "policy_inherit": inherit,
         "policy_missing_file": missing_file, "policy_taken_address": taken_address, "policy_wrong": wrong,
-        "policy_reset": reset}
+        "policy_reset": reset, "policy_reset_waiting": reset_waiting}
 
 if __name__ == "__main__":
     t.main(ROWS)
