@@ -16,6 +16,10 @@ void objects_leave(void);
 /* What could not be done with an object, and why. */
 _Noreturn void object_die(uint32_t index, const char *what, long result);
 
+/* object_watch.c */
+void objects_watch(void);
+void objects_lock(void);
+
 /* object_content.c: the bytes of a content, until the next call. */
 const uint8_t *content_bytes(const struct snapimg_content *content);
 

@@ -20,7 +20,9 @@ enum {
 	PIPE_READ,
 	PIPE_WRITE,
 	FIFO,
-	LAST = FIFO
+	UNIX,
+	UNIX_OTHER,
+	LAST = UNIX_OTHER
 };
 
 static void put(int fd, int number)
@@ -63,6 +65,9 @@ static int report(void)
 	put(ends[1], PIPE_WRITE);
 	put(need(open("fifo", O_RDWR)), FIFO);
 	EXPECT(writes(FIFO, "something"));
+	need(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+	put(ends[0], UNIX);
+	put(ends[1], UNIX_OTHER);
 	EXPECT(epoll_ctl(set, EPOLL_CTL_ADD, EVENTS, &event) == 0);
 	lseek(FILE_READ, 3, SEEK_SET);
 	marker();

@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import snaptest as t  # noqa: E402
 
 POLICIES = os.path.join(t.BUILD, "tests/capture/policies")
-READ, AGAIN, EVENTS, LISTENER, PIPE_READ, PIPE_WRITE, FIFO = range(20, 27)
+READ, AGAIN, EVENTS, LISTENER, PIPE_READ, PIPE_WRITE, FIFO, UNIX, UNIX_OTHER = range(20, 29)
 
 
 def freeze(*options):
@@ -40,9 +40,11 @@ def check_all(seen):
     t.check(seen[EVENTS][0] == "closed", seen)
     t.check(seen[LISTENER] == (here("other"), 0), seen)
     t.check(seen[PIPE_READ][0] == "closed" and seen[PIPE_WRITE][0].startswith("pipe:"), seen)
+    t.check(seen[UNIX][0].startswith("socket:") and seen[UNIX_OTHER][0] == "/dev/null", seen)
 
 
-OPTIONS = (f"--fd={READ}=null", f"--fd={EVENTS}=close", "--fd", f"{LISTENER}=file:other", f"--fd={PIPE_READ}=close")
+OPTIONS = (f"--fd={READ}=null", f"--fd={EVENTS}=close", "--fd", f"{LISTENER}=file:other", f"--fd={PIPE_READ}=close",
+           f"--fd={UNIX_OTHER}=null")
 
 
 def at_dump():
