@@ -34,12 +34,14 @@ static const struct {
         {SNAPIMG_SECTION_FILES, snapimg_rule_file},
         {SNAPIMG_SECTION_RUNS, snapimg_rule_run},
         {SNAPIMG_SECTION_MAPPINGS, snapimg_rule_mapping},
+        {SNAPIMG_SECTION_PIECES, snapimg_rule_piece},
         {SNAPIMG_SECTION_EXTENTS, snapimg_rule_extent},
         {SNAPIMG_SECTION_DESCRIPTORS, snapimg_rule_descriptor},
         {SNAPIMG_SECTION_SIGNALS, snapimg_rule_signal},
         {SNAPIMG_SECTION_ARGUMENTS, snapimg_rule_arguments},
         {SNAPIMG_SECTION_AUXV, snapimg_rule_auxv},
         {SNAPIMG_SECTION_FIXUPS, snapimg_rule_fixup},
+        {SNAPIMG_SECTION_SHIM, snapimg_rule_shim},
 };
 
 enum snapimg_error snapimg_check_records(struct snapimg *image)

@@ -9,7 +9,7 @@
 /* What SNAPIMG_SECTIONS says about a type. Text is inline so that the table needs no relocation. */
 struct snapimg_section_rule {
 	uint32_t record_size;
-	char count; /* '1', '+' or '*'; 0: no such type */
+	char count; /* '1', '+', '?' or '*'; 0: no such type */
 	char text[27];
 };
 extern const struct snapimg_section_rule snapimg_section_rules[SNAPIMG_SECTION_LIMIT];
@@ -21,7 +21,7 @@ typedef enum snapimg_error snapimg_rule(const struct snapimg *image, uint32_t in
 snapimg_rule snapimg_rule_strings, snapimg_rule_machine, snapimg_rule_origin, snapimg_rule_process,
         snapimg_rule_thread, snapimg_rule_file, snapimg_rule_run, snapimg_rule_mapping, snapimg_rule_extent,
         snapimg_rule_descriptor, snapimg_rule_signal, snapimg_rule_arguments, snapimg_rule_auxv,
-        snapimg_rule_fixup;
+        snapimg_rule_fixup, snapimg_rule_piece, snapimg_rule_shim;
 
 /* Applies every rule to the records that image->section shows; needs image->header's features. Sets
  * failed_section and failed_index. */
@@ -35,6 +35,11 @@ void snapimg_digest(const void *header_area, const void *table, size_t table_siz
 static inline uint64_t snapimg_align(uint64_t value, uint64_t alignment)
 {
 	return (value + alignment - 1) & ~(alignment - 1);
+}
+
+static inline uint64_t snapimg_run_end(const struct snapimg_run *run)
+{
+	return run->address + (uint64_t)run->pages * SNAPIMG_PAGE_SIZE;
 }
 
 static inline bool snapimg_is_zero(const void *bytes, uint64_t size)

@@ -16,11 +16,12 @@ enum exit_status {
 
 struct command_options {
 	const char *path;
+	const char *output; /* -o; NULL where the command makes no image */
 	bool json;
 };
 
 typedef enum exit_status command(const struct command_options *options);
-command command_info, command_maps, command_verify;
+command command_info, command_maps, command_verify, command_thaw, command_freeze;
 
 /* An image in memory of its own, so that a file that changes meanwhile harms nobody. */
 struct image_file {

@@ -20,7 +20,7 @@
 #define SNAPIMG_MAGIC "\x89SNP\r\n\x1a\n"
 enum { SNAPIMG_MAGIC_SIZE = 8 };
 
-enum { SNAPIMG_MAJOR = 1, SNAPIMG_MINOR = 0 };
+enum { SNAPIMG_MAJOR = 1, SNAPIMG_MINOR = 1 };
 
 enum {
 	SNAPIMG_PAGE_SIZE = 4096,
@@ -46,7 +46,8 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 /* Required features: a reader that does not know a set bit refuses the image by the bit's name. */
 #define SNAPIMG_FEATURES(X)                                                                                  \
 	X(ZSTD, 0, "zstd")           /* has ZSTD extents */                                                  \
-	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */
+	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */                   \
+	X(THAWED, 5, "thawed")       /* has MAPPED extents: memory that is mapped from the image itself */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)
@@ -75,7 +76,8 @@ static_assert(offsetof(struct snapimg_header, digest) == 64, "header layout");
 
 enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type refuses the image */
 
-/* X(NAME, number, record size, how many records: '1' exactly one, '+' at least one, '*' any, text).
+/* X(NAME, number, record size, how many records: '1' exactly one, '+' at least one, '?' at most one, '*' any,
+ * text).
  * A section without bytes is not written. */
 #define SNAPIMG_SECTIONS(X)                                                                                  \
 	X(DATA, 1, 1, '*', "page data")                                                                      \
@@ -94,12 +96,15 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(ARGUMENTS, 14, 1, '+', "arguments")                             /* argv, each NUL-terminated */    \
 	X(ENVIRONMENT, 15, 1, '*', "environment")                         /* envp, each NUL-terminated */    \
 	X(AUXV, 16, sizeof(struct snapimg_auxv), '*', "auxiliary vector") /* without the AT_NULL */          \
-	X(FIXUPS, 17, sizeof(struct snapimg_fixup), '*', "fix-ups")
+	X(FIXUPS, 17, sizeof(struct snapimg_fixup), '*', "fix-ups")                                          \
+	X(PIECES, 31, sizeof(struct snapimg_piece), '*', "mapped pieces")                                    \
+	X(SOURCE, 33, sizeof(struct snapimg_source), '?', "source")                                          \
+	X(SHIM, 34, sizeof(struct snapimg_shim), '?', "shim")
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
 #undef X
-	        SNAPIMG_SECTION_LIMIT = 18,
+	        SNAPIMG_SECTION_LIMIT = 40,
 };
 
 struct snapimg_section {
@@ -287,6 +292,9 @@ enum snapimg_extent_kind {
 	SNAPIMG_EXTENT_ZERO = 1, /* only ZERO runs, no bytes stored */
 	SNAPIMG_EXTENT_RAW = 2,  /* page-aligned in the file, can be mapped */
 	SNAPIMG_EXTENT_ZSTD = 3, /* one standard zstd frame with content size and checksum */
+	/* From its first run to the end of its last one, page by page as in memory, zeros in between; a PIECE
+	 * maps it. */
+	SNAPIMG_EXTENT_MAPPED = 4,
 };
 
 /* The bytes of the DATA runs among [run_first, run_first + run_count), one after the other.
@@ -353,5 +361,31 @@ struct snapimg_fixup {
 	uint32_t argument;
 };
 static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
+
+/* Memory that is mapped, privately, from the image file. Sorted by address, not overlapping. */
+struct snapimg_piece {
+	uint64_t start; /* of its first run */
+	uint64_t end;   /* of its last run */
+	uint64_t offset;
+	uint32_t mapping; /* index in MAPPINGS: the whole piece lies in it */
+	uint32_t run_first;
+	uint32_t run_count;
+	uint32_t reserved_zero;
+};
+static_assert(sizeof(struct snapimg_piece) == 40, "piece layout");
+
+struct snapimg_source { /* of a thawed image: which image it was */
+	uint8_t digest[SNAPIMG_DIGEST_SIZE];
+};
+static_assert(sizeof(struct snapimg_source) == 16, "source layout");
+
+/* The shim's table of mapped memory (struct snap_mapped of preload/contract.h): with it the program's calls
+ * that show the difference between anonymous memory and a PIECE are made right. */
+struct snapimg_shim {
+	uint64_t address;
+	uint32_t size;
+	uint32_t version; /* of the contract */
+};
+static_assert(sizeof(struct snapimg_shim) == 16, "shim layout");
 
 #endif

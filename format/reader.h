@@ -40,7 +40,7 @@ enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg 
 const char *snapimg_string(const struct snapimg *image, uint32_t offset);
 
 /* Compares the stored bytes of one of the image's extents with its checksum, and sees that the gap before it
- * (RAW begins at a page) is zero. */
+ * (RAW begins at a page, MAPPED at a later one) and the gaps in it (MAPPED) are zero. */
 enum snapimg_error snapimg_check_extent(const struct snapimg *image, const struct snapimg_extent *extent)
         __attribute__((warn_unused_result));
 
@@ -57,7 +57,7 @@ const char *snapimg_section_name(uint32_t type);
 #define SNAPIMG_RECORDS(X)                                                                                   \
 	X(origin, ORIGIN) X(machine, MACHINE) X(process, PROCESS) X(thread, THREADS) X(file, FILES)          \
 	X(mapping, MAPPINGS) X(extent, EXTENTS) X(run, RUNS) X(descriptor, DESCRIPTORS)                      \
-	X(sigaction, SIGNALS) X(auxv, AUXV) X(fixup, FIXUPS)
+	X(sigaction, SIGNALS) X(auxv, AUXV) X(fixup, FIXUPS) X(piece, PIECES) X(source, SOURCE) X(shim, SHIM)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \

@@ -1,0 +1,72 @@
+/*
+ * glibc's realloc grows a chunk that has a mapping of its own by mremap(2), by
+ * a call inside the library that no shim sees (malloc/malloc.c, mremap_chunk;
+ * the same in 2.31 to 2.41). Memory of a file would grow into what follows in
+ * the file. Such chunks are recognised by their head, 16 bytes at an address
+ * that is a multiple of 16 (there, "struct malloc_chunk"):
+ *
+ *     mchunk_prev_size   bytes between the mapping's start and the head
+ *     mchunk_size        bytes from the head to the mapping's end, | 2
+ *
+ * Other bytes that look like one only cost the mapping: what is found is
+ * copied at a restore as it would be anyway.
+ *
+ * What else glibc does by itself to memory needs no zeros back from it:
+ * MADV_DONTNEED of a stack in nptl/allocatestack.c (advise_stack_range; the
+ * next thread's TLS is cleared), of a heap's end in malloc/arena.c
+ * (shrink_heap; calloc clears what is below mprotect_size, which stays) and of
+ * free chunks in malloc_trim (mtrim; calloc clears them).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "thaw_plan.h"
+
+enum { HEAD_ALIGNMENT = 16, IS_MMAPPED = 2, FLAGS = 7 };
+
+static bool is_head(const struct snapimg_mapping *mapping, uint64_t address, const uint64_t head[2],
+                    struct address_range *ret_chunk)
+{
+	uint64_t before = head[0], size = head[1] & ~(uint64_t)FLAGS;
+	uint64_t start = address - before;
+
+	if ((head[1] & FLAGS) != IS_MMAPPED || before > address - mapping->start || size == 0 ||
+	    start % SNAPIMG_PAGE_SIZE != 0 || (before + size) % SNAPIMG_PAGE_SIZE != 0 ||
+	    size > mapping->end - address)
+		return false;
+	*ret_chunk = (struct address_range){start, address + size};
+	return true;
+}
+
+static enum snapimg_error note(struct address_ranges *found, struct address_range chunk)
+{
+	if (found->count == found->room) {
+		size_t room = found->room == 0 ? 64 : found->room * 2;
+		void *grown = realloc(found->range, room * sizeof(*found->range));
+
+		if (grown == NULL)
+			return SNAPIMG_ERR_MEMORY;
+		found->range = grown;
+		found->room = room;
+	}
+	found->range[found->count++] = chunk;
+	return SNAPIMG_OK;
+}
+
+enum snapimg_error chunks_find(const struct snapimg_mapping *mapping, const struct snapimg_run *run,
+                               const uint8_t *pages, struct address_ranges *found)
+{
+	size_t size = (size_t)run->pages * SNAPIMG_PAGE_SIZE, at;
+	enum snapimg_error error = SNAPIMG_OK;
+
+	for (at = 0; at < size && error == SNAPIMG_OK; at += HEAD_ALIGNMENT) {
+		struct address_range chunk;
+		uint64_t head[2];
+
+		memcpy(head, pages + at, sizeof(head));
+		if ((head[1] & FLAGS) == IS_MMAPPED && is_head(mapping, run->address + at, head, &chunk))
+			error = note(found, chunk);
+	}
+	return error;
+}

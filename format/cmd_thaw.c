@@ -1,0 +1,80 @@
+/* snapimg thaw and freeze: the same image with its pages ready to be mapped, or compressed. */
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "commands.h"
+#include "output_file.h"
+#include "repack.h"
+#include "text.h"
+
+enum { LEVEL = 12 }; /* where the image does not tell the one that it was made with */
+
+static enum exit_status complain_of_output(const char *path, int error)
+{
+	return complain(EXIT_REFUSED, "cannot write: %s: %s", path, strerror(error));
+}
+
+/* "zstd -N", as snaptrace wrote it. */
+static int level_of(const struct snapimg *image)
+{
+	const char *codec = snapimg_string(image, snapimg_get_origin(image)->codec);
+	long level = strncmp(codec, "zstd -", 6) == 0 ? strtol(codec + 6, NULL, 10) : LEVEL;
+
+	return level >= 1 && level <= ZSTD_maxCLevel() ? (int)level : LEVEL;
+}
+
+static enum exit_status convert(struct image_file *input, const struct command_options *options,
+                                const struct thaw_plan *plan)
+{
+	struct repack_options how = {
+	        .plan = plan, .compress = plan == NULL, .level = level_of(&input->image)};
+	struct output_file output;
+	enum exit_status status = EXIT_FINE;
+	enum snapimg_error error;
+
+	if (!output_file_begin(&output, options->output))
+		return complain_of_output(options->output, output.error);
+	error = repack(&input->image, &how, output_file_sink, &output, NULL);
+	if (error == SNAPIMG_ERR_SINK)
+		status = complain_of_output(options->output, output.error);
+	else if (error != SNAPIMG_OK)
+		status = complain_of_image(options->path, error, input->image.failed_section,
+		                           input->image.failed_index);
+	else if (!output_file_finish(&output))
+		status = complain_of_output(options->output, output.error);
+	output_file_end(&output);
+	return status;
+}
+
+enum exit_status command_thaw(const struct command_options *options)
+{
+	struct thaw_plan plan = {0};
+	struct image_file file;
+	enum exit_status status = image_file_open(&file, options->path, IMAGE_WHOLE, NULL);
+	enum snapimg_error error;
+
+	if (status != EXIT_FINE)
+		return status;
+	error = thaw_plan_make(&file.image, &plan);
+	if (error != SNAPIMG_OK)
+		status = complain_of_image(options->path, error, file.image.failed_section,
+		                           file.image.failed_index);
+	else
+		status = convert(&file, options, &plan);
+	thaw_plan_free(&plan);
+	image_file_close(&file);
+	return status;
+}
+
+enum exit_status command_freeze(const struct command_options *options)
+{
+	struct image_file file;
+	enum exit_status status = image_file_open(&file, options->path, IMAGE_WHOLE, NULL);
+
+	if (status != EXIT_FINE)
+		return status;
+	status = convert(&file, options, NULL);
+	image_file_close(&file);
+	return status;
+}
