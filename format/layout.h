@@ -381,10 +381,11 @@ static_assert(sizeof(struct snapimg_source) == 16, "source layout");
 
 /* The shim's table of mapped memory (struct snap_mapped of preload/contract.h): with it the program's calls
  * that show the difference between anonymous memory and a PIECE are made right. */
+enum { SNAPIMG_SHIM_VERSION = 1 };
 struct snapimg_shim {
 	uint64_t address;
 	uint32_t size;
-	uint32_t version; /* of the contract */
+	uint32_t version; /* SNAPIMG_SHIM_VERSION, else nothing may be mapped for it */
 };
 static_assert(sizeof(struct snapimg_shim) == 16, "shim layout");
 

@@ -50,7 +50,8 @@ static bool may_be_mapped(const struct snapimg *image, const struct snapimg_mapp
 	    mapping->advice & refused || mapping->run_count == 0)
 		return false;
 	if (mapping->kind == SNAPIMG_MAPPING_ANONYMOUS)
-		return snapimg_shim_count(image) > 0;
+		return snapimg_shim_count(image) > 0 &&
+		       snapimg_get_shim(image)->version == SNAPIMG_SHIM_VERSION;
 	return mapping->kind == SNAPIMG_MAPPING_FILE && is_of_program(image, mapping);
 }
 

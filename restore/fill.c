@@ -103,6 +103,8 @@ static void scatter(const struct snapimg_extent *extent, const struct snapimg_ru
 
 static void fill_extent(struct worker *worker, const struct snapimg_extent *extent)
 {
+	if (extent->kind == SNAPIMG_EXTENT_MAPPED)
+		return; /* its pages are there already (mappings.c) */
 	const uint8_t *stored = image_stored(extent);
 	if (stored == NULL) {
 		stored = worker->stored;
@@ -156,6 +158,8 @@ static struct needs measure(void)
 	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
 	struct needs needs = {0};
 	for (uint32_t i = 0; i < snapimg_extent_count(&loader.image); i++) {
+		if (extent[i].kind == SNAPIMG_EXTENT_MAPPED)
+			continue;
 		needs.raw_bytes += extent[i].raw_size;
 		if (image_stored(&extent[i]) == NULL && extent[i].stored_size > needs.stored)
 			needs.stored = extent[i].stored_size;

@@ -42,6 +42,7 @@ struct resume_area {
 	uint64_t marks;      /* struct memory_marks */
 	uint64_t argv, envp; /* the pointer vectors */
 	uint64_t argument_strings, environment_strings, strings_end;
+	uint64_t mapped; /* struct snap_mapped_range of each piece, then their bits; 0: no shim to tell */
 };
 
 /* What PR_SET_MM_MAP takes; the kernel wants the auxiliary vector with its AT_NULL. */
@@ -62,17 +63,19 @@ struct loader {
 };
 extern struct loader loader;
 
-void options_parse(void);       /* options.c: fills loader.options or ends */
-void image_open(void);          /* image.c: maps and checks the file */
-void image_close(void);         /* image.c: when no page data are to be read any more */
-void machine_check(void);       /* machine.c: processor and vdso */
-void machine_place_vdso(void);  /* machine.c: to where the image had it */
-void arguments_keep(void);      /* arguments.c: the resume area */
-void mappings_build(void);      /* mappings.c */
-void mappings_protect(void);    /* mappings.c: final protections and advice */
-void fill_pages(void);          /* fill.c: decodes on all processors */
-void descriptors_restore(void); /* descriptors.c */
-void process_restore(void);     /* process.c: cwd, umask, signal actions, mm, names, fix-ups */
+void options_parse(void);         /* options.c: fills loader.options or ends */
+void image_open(void);            /* image.c: maps and checks the file */
+void image_close(void);           /* image.c: when no page data are to be read any more */
+void machine_check(void);         /* machine.c: processor and vdso */
+void machine_place_vdso(void);    /* machine.c: to where the image had it */
+void arguments_keep(void);        /* arguments.c: the resume area */
+void mappings_build(void);        /* mappings.c */
+void mappings_protect(void);      /* mappings.c: final protections and advice */
+void fill_pages(void);            /* fill.c: decodes on all processors */
+void descriptors_restore(void);   /* descriptors.c */
+uint64_t pieces_table_size(void); /* pieces.c: bytes of what the shim is told; 0: nothing */
+void pieces_tell_shim(void);      /* pieces.c: when all pages are in place */
+void process_restore(void);       /* process.c: cwd, umask, signal actions, mm, names, fix-ups */
 /* process.c: [address, address + size) lies in one writable mapping of the program's. */
 bool process_can_write(uint64_t address, uint64_t size);
 _Noreturn void resume(void); /* resume_x86_64.c: thread state, callbacks, jump */

@@ -54,19 +54,54 @@ static const char *mapping_name(const struct snapimg_mapping *mapping)
 	return *name != '\0' ? name : "anonymous memory";
 }
 
-static void map(const struct snapimg_mapping *mapping, int descriptor)
+static void map_range(const struct snapimg_mapping *mapping, struct range range, uint64_t flags,
+                      int descriptor, uint64_t offset)
 {
-	uint64_t size = mapping->end - mapping->start;
-	uint64_t protection = mapping->protection | (mapping->run_count > 0 ? PROT_WRITE : 0);
-	uint64_t flags = MAP_FIXED;
+	bool copies = mapping->run_count > 0; /* pages come, or may come, by writing */
+	uint64_t protection = mapping->protection | (copies ? PROT_WRITE : 0);
+	flags |= MAP_FIXED;
 	flags |= (mapping->flags & SNAPIMG_MAP_SHARED) != 0 ? MAP_SHARED : MAP_PRIVATE;
 	flags |= (mapping->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
-	flags |= mapping->kind == SNAPIMG_MAPPING_FILE ? 0 : MAP_ANONYMOUS;
+	long result =
+	        sys(__NR_mmap, range.start, range.end - range.start, protection, flags, descriptor, offset);
+	if (result != (long)range.start)
+		die(EXIT_REFUSED, mapping_name(mapping), ": cannot map ", dec(range.end - range.start),
+		    " bytes at ", hex(range.start), ": ", error_text(result));
+}
+
+/* The pieces of one mapping. */
+struct pieces {
+	const struct snapimg_piece *first, *end;
+};
+
+/* Mappings and pieces are both sorted: *next moves behind those of this mapping. */
+static struct pieces take_pieces(uint32_t index, const struct snapimg_piece **next)
+{
+	const struct snapimg_piece *end =
+	        snapimg_get_piece(&loader.image) + snapimg_piece_count(&loader.image);
+	struct pieces pieces = {.first = *next};
+	while (*next < end && (*next)->mapping == index)
+		(*next)++;
+	pieces.end = *next;
+	return pieces;
+}
+
+/* The mapping itself, unless pieces cover it from its start or up to its end, and over it the others. */
+static void map(const struct snapimg_mapping *mapping, int descriptor, struct pieces pieces)
+{
+	struct range rest = {mapping->start, mapping->end};
+	const struct snapimg_piece *first = pieces.first, *last = pieces.end;
+	for (; first < last && first->start == rest.start; first++)
+		rest.start = first->end;
+	for (; first < last && last[-1].end == rest.end; last--)
+		rest.end = last[-1].start;
+	uint64_t flags = mapping->kind == SNAPIMG_MAPPING_FILE ? 0 : MAP_ANONYMOUS;
 	flags |= mapping->kind == SNAPIMG_MAPPING_STACK ? MAP_GROWSDOWN | MAP_STACK : 0;
-	long result = sys(__NR_mmap, mapping->start, size, protection, flags, descriptor, mapping->offset);
-	if (result != (long)mapping->start)
-		die(EXIT_REFUSED, mapping_name(mapping), ": cannot map ", dec(size), " bytes at ",
-		    hex(mapping->start), ": ", error_text(result));
+	if (rest.start < rest.end)
+		map_range(mapping, rest, flags, descriptor, mapping->offset + (rest.start - mapping->start));
+	for (const struct snapimg_piece *piece = pieces.first; piece < pieces.end; piece++)
+		map_range(mapping, (struct range){piece->start, piece->end}, 0, loader.image_descriptor,
+		          piece->offset);
 }
 
 /* "[anon:NAME]" is what prctl(PR_SET_VMA) made of NAME. Kernels without it show no name; nothing depends on
@@ -140,6 +175,7 @@ static void unmap_rest(void)
 void mappings_build(void)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	const struct snapimg_piece *next_piece = snapimg_get_piece(&loader.image);
 	struct open_file file = {.descriptor = -1};
 	unmap_rest();
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
@@ -147,7 +183,8 @@ void mappings_build(void)
 			continue;
 		check_zone(&mapping[i]);
 		map(&mapping[i],
-		    mapping[i].kind == SNAPIMG_MAPPING_FILE ? descriptor_for(&file, &mapping[i]) : -1);
+		    mapping[i].kind == SNAPIMG_MAPPING_FILE ? descriptor_for(&file, &mapping[i]) : -1,
+		    take_pieces(i, &next_piece));
 		if (mapping[i].name != 0 && mapping[i].kind == SNAPIMG_MAPPING_ANONYMOUS)
 			name_mapping(&mapping[i]);
 		if (mapping[i].advice != 0)

@@ -162,4 +162,5 @@ void process_restore(void)
 	sys(__NR_prctl, PR_SET_NAME, snapimg_get_thread(&loader.image)->comm);
 	refresh_random();
 	apply_fixups();
+	pieces_tell_shim();
 }

@@ -218,7 +218,7 @@ enum status mappings_read(const struct snapshot_request *request, const struct m
 }
 
 enum status mappings_find_resume_blocks(const struct mappings *mappings, pid_t pid, const struct files *files,
-                                        struct fixups *fixups)
+                                        struct fixups *fixups, struct snapimg_shim *shim)
 {
 	struct loaded_file loaded = {0};
 	enum status status = STATUS_OK;
@@ -234,6 +234,8 @@ enum status mappings_find_resume_blocks(const struct mappings *mappings, pid_t p
 			continue;
 		loaded = (struct loaded_file){.file = file, .start = record->start};
 		status = fixups_add_resume_blocks(fixups, pid, &loaded);
+		if (mapping->of_shim)
+			fixups_find_shim_table(pid, &loaded, shim);
 	}
 	return status;
 }
