@@ -50,8 +50,10 @@ def checked(program, point, arguments):
         t.skip(direct.out.decode().strip())
     t.check(direct.status == 0, "direct run:", direct)
     t.freeze("image.snap", [path, *arguments], at=point)
-    for _ in range(2):  # an image is not used up
-        restored = t.restore("image.snap")
+    thawed = t.run([t.SNAPIMG, "thaw", "image.snap", "-o", "thawed.snap"])
+    t.check(thawed.status == 0, "snapimg thaw:", thawed)
+    for image in ("image.snap", "image.snap", "thawed.snap"):  # an image is not used up
+        restored = t.restore(image)
         t.check(restored.status == 0 and restored.err == b"", "restored:", restored)
         if not arguments:
             t.same(restored, direct)
