@@ -20,7 +20,6 @@
  * (shrink_heap; calloc clears what is below mprotect_size, which stays) and of
  * free chunks in malloc_trim (mtrim; calloc clears them).
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
@@ -37,21 +36,6 @@ static bool is_head(const struct snapimg_mapping *mapping, uint64_t address, con
 	       (before + size) % SNAPIMG_PAGE_SIZE == 0 && size <= mapping->end - address;
 }
 
-static enum snapimg_error note(struct address_ranges *found, uint64_t page)
-{
-	if (found->count == found->room) {
-		size_t room = found->room == 0 ? 64 : found->room * 2;
-		void *grown = realloc(found->range, room * sizeof(*found->range));
-
-		if (grown == NULL)
-			return SNAPIMG_ERR_MEMORY;
-		found->range = grown;
-		found->room = room;
-	}
-	found->range[found->count++] = (struct address_range){page, page + SNAPIMG_PAGE_SIZE};
-	return SNAPIMG_OK;
-}
-
 enum snapimg_error chunks_find(const struct snapimg_mapping *mapping, const struct snapimg_run *run,
                                const uint8_t *pages, struct address_ranges *found)
 {
@@ -63,7 +47,8 @@ enum snapimg_error chunks_find(const struct snapimg_mapping *mapping, const stru
 
 		memcpy(head, pages + at, sizeof(head));
 		if ((head[1] & FLAGS) == IS_MMAPPED && is_head(mapping, run->address + at, head))
-			error = note(found, run->address + at - at % SNAPIMG_PAGE_SIZE);
+			error = ranges_add(found, run->address + at - at % SNAPIMG_PAGE_SIZE,
+			                   run->address + at - at % SNAPIMG_PAGE_SIZE + SNAPIMG_PAGE_SIZE);
 	}
 	return error;
 }

@@ -47,6 +47,9 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 #define SNAPIMG_FEATURES(X)                                                                                  \
 	X(ZSTD, 0, "zstd")           /* has ZSTD extents */                                                  \
 	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */                   \
+	X(THREADS, 2, "threads")     /* more than one */                                                     \
+	X(ROBUST, 3, "robust")       /* has ROBUST fix-ups */                                                \
+	X(OBJECTS, 4, "objects")     /* has OBJECTS */                                                       \
 	X(THAWED, 5, "thawed")       /* has MAPPED extents: memory that is mapped from the image itself */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
@@ -97,6 +100,17 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(ENVIRONMENT, 15, 1, '*', "environment")                         /* envp, each NUL-terminated */    \
 	X(AUXV, 16, sizeof(struct snapimg_auxv), '*', "auxiliary vector") /* without the AT_NULL */          \
 	X(FIXUPS, 17, sizeof(struct snapimg_fixup), '*', "fix-ups")                                          \
+	X(PENDING, 18, sizeof(struct snapimg_pending), '*', "pending signals")                               \
+	X(PLACES, 19, sizeof(struct snapimg_place), '*', "threads' places")                                  \
+	X(OBJECTS, 22, sizeof(struct snapimg_object), '*', "objects")                                        \
+	X(SETTINGS, 23, sizeof(struct snapimg_setting), '*', "settings")                                     \
+	X(CONTENTS, 24, sizeof(struct snapimg_content), '*', "contents")                                     \
+	X(WATCHES, 25, sizeof(struct snapimg_watch), '*', "watches")                                         \
+	X(LOCKS, 26, sizeof(struct snapimg_lock), '*', "locks")                                              \
+	X(BYTES, 27, 1, '*', "bytes")                                                                        \
+	X(ATTRIBUTES, 28, sizeof(struct snapimg_attribute), '*', "attributes")                               \
+	X(TIMERS, 29, sizeof(struct snapimg_timer), '*', "timers")                                           \
+	X(GUARDS, 30, sizeof(struct snapimg_guard), '*', "guard pages")                                      \
 	X(PIECES, 31, sizeof(struct snapimg_piece), '*', "mapped pieces")                                    \
 	X(SOURCE, 33, sizeof(struct snapimg_source), '?', "source")                                          \
 	X(SHIM, 34, sizeof(struct snapimg_shim), '?', "shim")
@@ -251,7 +265,8 @@ enum snapimg_mapping_flag { SNAPIMG_MAP_SHARED = 1, SNAPIMG_MAP_NORESERVE = 2 };
 	X(NOHUGEPAGE, 5, "nh", 15)                                                                           \
 	X(DONTDUMP, 6, "dd", 16)                                                                             \
 	X(WIPEONFORK, 7, "wf", 18)                                                                           \
-	X(LOCKED, 8, "lo", 0)
+	X(LOCKED, 8, "lo", 0)                                                                                \
+	X(LOCKED_ON_FAULT, 9, "??", 0) /* VM_LOCKONFAULT has no letters of its own */
 enum snapimg_advice {
 #define X(name, bit, letters, advice) SNAPIMG_ADVICE_##name = 1 << (bit),
 	SNAPIMG_ADVICE(X)
@@ -317,6 +332,7 @@ enum snapimg_descriptor_kind {
 	/* the same open file description as descriptor `source`, an earlier record that is not CLOSED */
 	SNAPIMG_DESCRIPTOR_DUPLICATE = 3,
 	SNAPIMG_DESCRIPTOR_CLOSED = 4, /* one of 0, 1, 2 that the program closed */
+	SNAPIMG_DESCRIPTOR_OBJECT = 5, /* record `source` of OBJECTS; `position` where that is a file */
 };
 /* Access mode, NOCTTY, APPEND, NONBLOCK, DSYNC, ASYNC, DIRECT, LARGEFILE, DIRECTORY, NOFOLLOW, NOATIME, SYNC
  * and PATH (include/uapi/asm-generic/fcntl.h): nothing that creates, truncates, or closes on exec. */
@@ -331,6 +347,114 @@ struct snapimg_descriptor {
 	int32_t source;
 };
 static_assert(sizeof(struct snapimg_descriptor) == 32, "descriptor layout");
+
+/* An open file description that is neither a file with a name nor inherited. What `value` holds: FORMAT.md.
+ * X(NAME, number, what it is) */
+#define SNAPIMG_OBJECT_KINDS(X)                                                                              \
+	X(PIPE, 1, "pipe")                                                                                   \
+	X(EVENTFD, 2, "eventfd")                                                                             \
+	X(EPOLL, 3, "epoll set")                                                                             \
+	X(TIMERFD, 4, "timerfd")                                                                             \
+	X(SIGNALFD, 5, "signalfd")                                                                           \
+	X(MEMFD, 7, "memfd")                                                                                 \
+	X(UNLINKED, 8, "deleted file")                                                                       \
+	X(REOPENED, 9, "opened once more")                                                                   \
+	X(SOCKET, 11, "socket")                                                                              \
+	X(PIDFD, 12, "pidfd of itself")
+enum snapimg_object_kind {
+#define X(name, number, text) SNAPIMG_OBJECT_##name = (number),
+	SNAPIMG_OBJECT_KINDS(X)
+#undef X
+};
+enum { SNAPIMG_OBJECT_VALUES = 5 };
+
+/* Made in order; `peer` is an earlier one. */
+struct snapimg_object {
+	uint32_t kind;
+	uint32_t flags; /* open(2) flags, among SNAPIMG_OPEN_FLAGS */
+	uint32_t peer;  /* index + 1 in OBJECTS: the other end; REOPENED: the same file */
+	uint32_t name;  /* string */
+	uint64_t value[SNAPIMG_OBJECT_VALUES];
+};
+static_assert(sizeof(struct snapimg_object) == 56, "object layout");
+
+/* Of `value` of the kinds: */
+enum snapimg_value {
+	SNAPIMG_PIPE_SIZE = 0,
+	SNAPIMG_EVENTFD_COUNT = 0,
+	SNAPIMG_EVENTFD_SEMAPHORE = 1,
+	SNAPIMG_TIMERFD_CLOCK = 0,
+	SNAPIMG_TIMERFD_VALUE = 1, /* nanoseconds */
+	SNAPIMG_TIMERFD_INTERVAL = 2,
+	SNAPIMG_TIMERFD_TICKS = 3,
+	SNAPIMG_TIMERFD_FLAGS = 4,
+	SNAPIMG_SIGNALFD_MASK = 0,
+	SNAPIMG_FILE_SIZE = 0, /* MEMFD, UNLINKED */
+	SNAPIMG_FILE_MODE = 1,
+	SNAPIMG_FILE_SEALS = 2,
+	SNAPIMG_SOCKET_DOMAIN = 0,
+	SNAPIMG_SOCKET_TYPE = 1,
+	SNAPIMG_SOCKET_PROTOCOL = 2,
+	SNAPIMG_SOCKET_STATE = 3,    /* enum snapimg_socket_state */
+	SNAPIMG_SOCKET_SHUTDOWN = 4, /* 1: for receiving, 2: for sending */
+};
+enum snapimg_socket_state {
+	SNAPIMG_SOCKET_SINGLE = 0,
+	SNAPIMG_SOCKET_PAIR = 1, /* made by socketpair(2) */
+};
+
+/* What is done with an object once it is made, in this order. */
+enum snapimg_setting_kind {
+	SNAPIMG_SETTING_OPTION = 1,  /* setsockopt(2): level, option, the bytes */
+	SNAPIMG_SETTING_BIND = 2,    /* bind(2): the bytes; option: the mode of the file it makes, or 0 */
+	SNAPIMG_SETTING_LISTEN = 3,  /* listen(2): option */
+	SNAPIMG_SETTING_CONNECT = 4, /* connect(2): the bytes */
+};
+struct snapimg_setting {
+	uint32_t object;
+	uint32_t kind;
+	int32_t level;
+	int32_t option;
+	uint64_t offset; /* in BYTES */
+	uint32_t size;
+	uint32_t reserved_zero;
+};
+static_assert(sizeof(struct snapimg_setting) == 32, "setting layout");
+
+/* Bytes in an object: of a file at `position`, of a pipe all, of a socket one message. */
+struct snapimg_content {
+	uint32_t object;
+	uint32_t reserved_zero;
+	uint64_t position; /* files; 0 for all others */
+	uint64_t offset;   /* in BYTES */
+	uint64_t size;
+};
+static_assert(sizeof(struct snapimg_content) == 32, "content layout");
+
+/* What an EPOLL object looks at. */
+struct snapimg_watch {
+	uint32_t object;
+	uint32_t events;
+	int32_t number; /* the descriptor */
+	uint32_t reserved_zero;
+	uint64_t data;
+};
+static_assert(sizeof(struct snapimg_watch) == 24, "watch layout");
+
+enum snapimg_lock_kind {
+	SNAPIMG_LOCK_FLOCK = 1, /* flock(2) */
+	SNAPIMG_LOCK_POSIX = 2, /* fcntl(2), F_SETLK */
+	SNAPIMG_LOCK_OFD = 3,   /* fcntl(2), F_OFD_SETLK */
+};
+struct snapimg_lock {
+	int32_t number;
+	uint32_t kind;
+	uint32_t exclusive; /* 0 or 1 */
+	uint32_t reserved_zero;
+	uint64_t start;
+	uint64_t length; /* 0: to the end, however long the file gets */
+};
+static_assert(sizeof(struct snapimg_lock) == 32, "lock layout");
 
 struct snapimg_sigaction { /* what rt_sigaction(2) takes */
 	uint32_t signal;
@@ -348,12 +472,30 @@ struct snapimg_auxv {
 };
 static_assert(sizeof(struct snapimg_auxv) == 16, "auxv layout");
 
+/* A signal that was sent and not yet delivered, in the order they are to be sent again. */
+enum { SNAPIMG_SIGINFO_SIZE = 128 };
+struct snapimg_pending {
+	uint32_t thread; /* index + 1 in THREADS; 0: of the process, any thread may take it */
+	uint32_t reserved_zero;
+	uint8_t info[SNAPIMG_SIGINFO_SIZE]; /* the kernel's siginfo_t; it begins with the signal's number */
+};
+static_assert(sizeof(struct snapimg_pending) == 136, "pending signal layout");
+
+/* Where the thread of the same index stands. */
+enum snapimg_place_flag { SNAPIMG_PLACE_POINT = 1 /* it met the point, and runs the callbacks */ };
+struct snapimg_place {
+	uint32_t flags;
+	uint32_t call; /* string: the system call that is made anew; 0: none */
+};
+static_assert(sizeof(struct snapimg_place) == 8, "place layout");
+
 /* Memory that the loader writes after all pages are in place. */
 enum snapimg_fixup_kind {
 	SNAPIMG_FIXUP_TID = 1,     /* u32 at address: the new thread id of thread `argument` */
 	SNAPIMG_FIXUP_ENVIRON = 2, /* u64 at address: the new envp (C's environ) */
 	SNAPIMG_FIXUP_RESUME =
 	        3, /* `argument` bytes at address: struct snap_resume blocks of preload/contract.h */
+	SNAPIMG_FIXUP_ROBUST = 4, /* u32 at address: its low 30 bits become the new id of thread `argument` */
 };
 struct snapimg_fixup {
 	uint64_t address;
@@ -361,6 +503,56 @@ struct snapimg_fixup {
 	uint32_t argument;
 };
 static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
+
+/* What the program changed of what a process or thread has from its maker: X(NAME, number, text).
+ * FORMAT.md says what their values are. */
+#define SNAPIMG_ATTRIBUTES(X)                                                                                \
+	X(LIMIT, 1, "resource limit")                                                                        \
+	X(NICE, 2, "nice value")                                                                             \
+	X(SCHEDULING, 3, "scheduling policy")                                                                \
+	X(AFFINITY, 4, "processor affinity")                                                                 \
+	X(IO_PRIORITY, 5, "I/O priority")                                                                    \
+	X(PERSONALITY, 6, "personality")                                                                     \
+	X(OOM_SCORE_ADJ, 7, "oom_score_adj")                                                                 \
+	X(COREDUMP_FILTER, 8, "coredump_filter")                                                             \
+	X(KEEP_CAPABILITIES, 9, "keep-capabilities flag")                                                    \
+	X(SECURE_BITS, 10, "secure bits")                                                                    \
+	X(MEMORY_MERGE, 11, "memory-merge flag")                                                             \
+	X(LOCK_FUTURE, 12, "mlockall(MCL_FUTURE)")
+enum snapimg_attribute_kind {
+#define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
+	SNAPIMG_ATTRIBUTES(X)
+#undef X
+};
+struct snapimg_attribute {
+	uint32_t kind;
+	uint32_t argument; /* the resource, or an index of THREADS */
+	uint64_t value;
+	uint64_t more;
+};
+static_assert(sizeof(struct snapimg_attribute) == 24, "attribute layout");
+
+enum snapimg_timer_kind { SNAPIMG_TIMER_INTERVAL = 1, SNAPIMG_TIMER_POSIX = 2 };
+/* How a POSIX timer tells: SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID (include/uapi/asm-generic/siginfo.h). */
+enum snapimg_timer_notify { SNAPIMG_NOTIFY_SIGNAL = 0, SNAPIMG_NOTIFY_NONE = 1, SNAPIMG_NOTIFY_THREAD = 4 };
+struct snapimg_timer {
+	uint32_t kind;
+	uint32_t id;    /* ITIMER_…, or the timer's id */
+	uint32_t clock; /* a CLOCK_… number */
+	uint32_t signal;
+	uint32_t notify;
+	uint32_t thread;    /* index of THREADS */
+	uint64_t value;     /* of the signal */
+	uint64_t remaining; /* nanoseconds; 0: not running */
+	uint64_t interval;
+};
+static_assert(sizeof(struct snapimg_timer) == 48, "timer layout");
+
+struct snapimg_guard {
+	uint64_t address;
+	uint64_t pages;
+};
+static_assert(sizeof(struct snapimg_guard) == 16, "guard layout");
 
 /* Memory that is mapped, privately, from the image file. Sorted by address, not overlapping. */
 struct snapimg_piece {

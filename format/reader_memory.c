@@ -250,6 +250,7 @@ enum snapimg_error snapimg_rule_fixup(const struct snapimg *image, uint32_t inde
 
 	switch (fixup->kind) {
 	case SNAPIMG_FIXUP_TID:
+	case SNAPIMG_FIXUP_ROBUST:
 		size = sizeof(uint32_t);
 		argument_is_valid = fixup->argument < snapimg_thread_count(image);
 		break;
@@ -263,6 +264,9 @@ enum snapimg_error snapimg_rule_fixup(const struct snapimg *image, uint32_t inde
 	default:
 		return SNAPIMG_ERR_FIXUP;
 	}
+	if (fixup->kind == SNAPIMG_FIXUP_ROBUST &&
+	    !(image->header->required_features & SNAPIMG_FEATURE_ROBUST))
+		return SNAPIMG_ERR_FIXUP;
 	return argument_is_valid && can_be_fixed(image, fixup->address, size) ? SNAPIMG_OK
 	                                                                      : SNAPIMG_ERR_FIXUP;
 }

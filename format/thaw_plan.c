@@ -34,6 +34,21 @@ struct planning {
 	size_t kept; /* ranges below lie before what is looked at */
 };
 
+enum snapimg_error ranges_add(struct address_ranges *found, uint64_t start, uint64_t end)
+{
+	if (found->count == found->room) {
+		size_t room = found->room == 0 ? 64 : found->room * 2;
+		void *grown = realloc(found->range, room * sizeof(*found->range));
+
+		if (grown == NULL)
+			return SNAPIMG_ERR_MEMORY;
+		found->range = grown;
+		found->room = room;
+	}
+	found->range[found->count++] = (struct address_range){start, end};
+	return SNAPIMG_OK;
+}
+
 /* Of an executable or a library, whose data nobody gives back to the kernel piecewise. */
 static bool is_of_program(const struct snapimg *image, const struct snapimg_mapping *mapping)
 {
@@ -77,6 +92,19 @@ static enum snapimg_error look_into(void *context, const struct snapimg_run *run
 	    !may_be_mapped(planning->image, mapping))
 		return SNAPIMG_OK;
 	return chunks_find(mapping, run, pages, &planning->plan->kept);
+}
+
+/* Before Linux 6.15 only anonymous memory can have guard pages (mm/madvise.c). */
+static enum snapimg_error keep_guards(const struct snapimg *image, struct thaw_plan *plan)
+{
+	const struct snapimg_guard *guard = snapimg_get_guard(image);
+	enum snapimg_error error = SNAPIMG_OK;
+	uint32_t i;
+
+	for (i = 0; i < snapimg_guard_count(image) && error == SNAPIMG_OK; i++)
+		error = ranges_add(&plan->kept, guard[i].address,
+		                   guard[i].address + guard[i].pages * SNAPIMG_PAGE_SIZE);
+	return error;
 }
 
 static int by_start(const void *a, const void *b)
@@ -146,6 +174,20 @@ static enum snapimg_error extend(struct planning *planning, uint64_t start, uint
 	return error;
 }
 
+/* Goes on to the kept range that ends behind the address. None that is passed lies in an open piece. */
+static enum snapimg_error pass_kept(struct planning *planning, uint64_t address)
+{
+	const struct address_ranges *kept = &planning->plan->kept;
+	enum snapimg_error error = SNAPIMG_OK;
+
+	while (planning->kept < kept->count && kept->range[planning->kept].end <= address) {
+		if (kept->range[planning->kept].start >= planning->open.end && error == SNAPIMG_OK)
+			error = close_piece(planning);
+		planning->kept++;
+	}
+	return error;
+}
+
 /* A run without what is kept. */
 static enum snapimg_error plan_run(struct planning *planning, const struct snapimg_run *run, uint64_t gap_max)
 {
@@ -154,8 +196,8 @@ static enum snapimg_error plan_run(struct planning *planning, const struct snapi
 	enum snapimg_error error = SNAPIMG_OK;
 
 	while (at < run_end && error == SNAPIMG_OK) {
-		while (planning->kept < kept->count && kept->range[planning->kept].end <= at)
-			planning->kept++;
+		if ((error = pass_kept(planning, at)) != SNAPIMG_OK)
+			return error;
 		uint64_t start = run_end, end = run_end; /* of what is kept next */
 		if (planning->kept < kept->count && kept->range[planning->kept].start < run_end) {
 			start = kept->range[planning->kept].start > at ? kept->range[planning->kept].start
@@ -205,6 +247,8 @@ enum snapimg_error thaw_plan_make(struct snapimg *image, struct thaw_plan *ret_p
 	struct planning planning = {.image = image, .plan = &plan};
 	enum snapimg_error error = page_data_visit(image, look_into, &planning);
 
+	if (error == SNAPIMG_OK)
+		error = keep_guards(image, &plan);
 	put_in_order(&plan.kept);
 	planning.worth = WORTH_A_PIECE;
 	if (error == SNAPIMG_OK)

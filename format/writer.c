@@ -198,6 +198,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	const struct growing *extents = &writer->section[SNAPIMG_SECTION_EXTENTS];
 	const struct snapimg_mapping *mapping = (const struct snapimg_mapping *)mappings->bytes;
 	const struct snapimg_extent *extent = (const struct snapimg_extent *)extents->bytes;
+	const struct growing *fixups = &writer->section[SNAPIMG_SECTION_FIXUPS];
+	const struct snapimg_fixup *fixup = (const struct snapimg_fixup *)fixups->bytes;
 	uint64_t features = 0;
 	size_t i;
 
@@ -209,6 +211,13 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 			features |= SNAPIMG_FEATURE_ZSTD;
 		else if (extent[i].kind == SNAPIMG_EXTENT_MAPPED)
 			features |= SNAPIMG_FEATURE_THAWED;
+	for (i = 0; i < fixups->size / sizeof(*fixup); i++)
+		if (fixup[i].kind == SNAPIMG_FIXUP_ROBUST)
+			features |= SNAPIMG_FEATURE_ROBUST;
+	if (writer->section[SNAPIMG_SECTION_THREADS].size > sizeof(struct snapimg_thread))
+		features |= SNAPIMG_FEATURE_THREADS;
+	if (writer->section[SNAPIMG_SECTION_OBJECTS].size > 0)
+		features |= SNAPIMG_FEATURE_OBJECTS;
 	return features;
 }
 

@@ -33,7 +33,7 @@ static uint64_t open_file(const char *path)
 	if (status.st_size == 0)
 		die(EXIT_REFUSED, path, ": ", snapimg_strerror(SNAPIMG_ERR_EMPTY),
 		    ": freeze the program again");
-	if ((uint64_t)status.st_size > ZONE_END - ZONE_IMAGE)
+	if ((uint64_t)status.st_size > ZONE_THREADS - ZONE_IMAGE)
 		die(EXIT_REFUSED, path, ": the image is larger than the loader can map");
 	loader.image_descriptor = (int)descriptor;
 	return (uint64_t)status.st_size;

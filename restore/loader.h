@@ -39,7 +39,10 @@ struct resume_area {
 	uint64_t argc;
 	uint64_t envc;
 	uint64_t frame;      /* offsets from start: the signal frame's ucontext, 64-aligned */
+	uint64_t departures; /* code that other threads leave the loader by, behind the tail
+	                        (threads_x86_64.c) */
 	uint64_t marks;      /* struct memory_marks */
+	uint64_t gone;       /* and the bytes by which they tell */
 	uint64_t argv, envp; /* the pointer vectors */
 	uint64_t argument_strings, environment_strings, strings_end;
 	uint64_t mapped; /* struct snap_mapped_range of each piece, then their bits; 0: no shim to tell */
@@ -75,9 +78,15 @@ void fill_pages(void);            /* fill.c: decodes on all processors */
 void descriptors_restore(void);   /* descriptors.c */
 uint64_t pieces_table_size(void); /* pieces.c: bytes of what the shim is told; 0: nothing */
 void pieces_tell_shim(void);      /* pieces.c: when all pages are in place */
-void process_restore(void);       /* process.c: cwd, umask, signal actions, mm, names, fix-ups */
+void process_restore(void);       /* process.c: cwd, umask, signal actions, mm, names */
+void process_restore_flags(void); /* process.c: what prctl(2) sets */
+void process_apply_fixups(void);  /* process.c: when all threads have their ids */
 /* process.c: [address, address + size) lies in one writable mapping of the program's. */
 bool process_can_write(uint64_t address, uint64_t size);
+void attributes_restore(void); /* attributes.c: limits, flags, … of the process */
+/* attributes.c: what thread `index` of THREADS, which is now tid, has for itself. */
+void attributes_restore_thread(uint32_t index, uint32_t tid);
+void timers_restore(void);   /* timers.c: when all threads are there; all signals must be blocked */
 _Noreturn void resume(void); /* resume_x86_64.c: thread state, callbacks, jump */
 
 /* image.c: the program's memory is mapped from the image, and its page data are not compared with their

@@ -101,7 +101,10 @@ _Noreturn void loader_main(uint64_t *stack)
 
 	descriptors_restore();
 	process_restore();
+	pieces_tell_shim();
 	mappings_protect();
+	attributes_restore();
+	process_restore_flags();
 	tell_phase("process restored");
 
 	resume();

@@ -130,7 +130,10 @@ static void map(const struct snapimg_mapping *mapping, struct open_file *file, s
 static void name_mapping(const struct snapimg_mapping *mapping)
 {
 	enum { NAME_MAX_SIZE = 80 }; /* ANON_VMA_NAME_MAX_LEN in the kernel's mm */
-	const char *name = text_after(snapimg_string(&loader.image, mapping->name), "[anon:");
+	const char *shown = snapimg_string(&loader.image, mapping->name);
+	const char *name = text_after(shown, "[anon:");
+	if (name == NULL)
+		name = text_after(shown, "[anon_shmem:");
 	if (name == NULL)
 		return;
 	char copy[NAME_MAX_SIZE];
@@ -212,6 +215,32 @@ void mappings_build(void)
 	close_file(&file);
 }
 
+/* ENOMEM also says that a locked page can't be had now (mlock(2)): behind a file's end, or without access. */
+static void lock(const struct snapimg_mapping *mapping)
+{
+	bool on_fault = (mapping->advice & SNAPIMG_ADVICE_LOCKED_ON_FAULT) != 0;
+	bool may_lack_pages = mapping->protection == 0 || mapping->kind == SNAPIMG_MAPPING_FILE;
+	long result =
+	        sys(__NR_mlock2, mapping->start, mapping->end - mapping->start, on_fault ? MLOCK_ONFAULT : 0);
+	if (result < 0 && !(result == -ENOMEM && may_lack_pages))
+		die(EXIT_REFUSED, mapping_name(mapping), ": cannot lock the memory at ", hex(mapping->start),
+		    ": ", error_text(result), ": raise ulimit -l");
+}
+
+/* Before anything is locked, for locked memory can't have them (mm/madvise.c). */
+static void install_guards(void)
+{
+	enum { GUARD_INSTALL = 102 }; /* MADV_GUARD_INSTALL, Linux 6.13 */
+	const struct snapimg_guard *guard = snapimg_get_guard(&loader.image);
+	for (uint32_t i = 0; i < snapimg_guard_count(&loader.image); i++) {
+		long result = sys(__NR_madvise, guard[i].address, guard[i].pages * SNAPIMG_PAGE_SIZE,
+		                  GUARD_INSTALL);
+		if (result < 0)
+			die(EXIT_REFUSED, "guard pages at ", hex(guard[i].address),
+			    ": cannot be made: ", error_text(result), ": this kernel may be too old (6.13)");
+	}
+}
+
 void mappings_protect(void)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
@@ -225,10 +254,9 @@ void mappings_protect(void)
 		if (result < 0)
 			die(EXIT_REFUSED, mapping_name(&mapping[i]), ": cannot protect the memory at ",
 			    hex(mapping[i].start), ": ", error_text(result));
-		if ((mapping[i].advice & SNAPIMG_ADVICE_LOCKED) != 0)
-			result = sys(__NR_mlock, mapping[i].start, size);
-		if (result < 0)
-			die(EXIT_REFUSED, mapping_name(&mapping[i]), ": cannot lock the memory at ",
-			    hex(mapping[i].start), ": ", error_text(result), ": raise ulimit -l");
 	}
+	install_guards();
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
+		if ((mapping[i].advice & SNAPIMG_ADVICE_LOCKED) != 0)
+			lock(&mapping[i]);
 }

@@ -29,4 +29,22 @@ thread_start:
 1:	ret
 	.size thread_start, . - thread_start
 
+/* long thread_clone(flags, stack, parent_tid, child_tid, tls): see thread_x86_64.h */
+	.globl thread_clone
+	.type thread_clone, @function
+thread_clone:
+	mov %rcx, %r10
+	mov $__NR_clone, %eax
+	syscall
+	test %rax, %rax
+	jnz 1f
+	xor %ebp, %ebp
+	pop %rax
+	pop %rdi
+	and $-16, %rsp
+	call *%rax
+	ud2
+1:	ret
+	.size thread_clone, . - thread_clone
+
 	.section .note.GNU-stack, "", @progbits

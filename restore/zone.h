@@ -15,7 +15,8 @@
 #define ZONE_VDSO        0x601000000000ull /* the kernel's vvar and vdso, where they must step aside */
 #define ZONE_DESCRIPTORS 0x602000000000ull /* see descriptors.c */
 #define ZONE_WORKERS     0x603000000000ull /* decoder workspaces and stacks */
-#define ZONE_IMAGE       0x604000000000ull /* the image's bytes; up to the end of the zone: 768 GiB */
+#define ZONE_IMAGE       0x604000000000ull /* the image's bytes; up to ZONE_THREADS: 704 GiB */
+#define ZONE_THREADS     0x60f000000000ull /* frames and stacks of threads: goes last */
 
 #define USER_START 0x10000ull
 #define USER_END   0x7ffffffff000ull /* TASK_SIZE with four-level page tables */

@@ -1,13 +1,24 @@
 # The capture side of the tracer: all that is behind snapshot.h, and the injection of system calls.
 set(CAPTURE_SOURCES
+  attributes.c
   caller.c
+  codec.c
   compressor.c
+  descriptor_epoll.c
+  descriptor_events.c
+  descriptor_internet.c
+  descriptor_lock.c
+  descriptor_memory.c
+  descriptor_pipe.c
+  descriptor_socket.c
+  descriptor_unix.c
   descriptors.c
   files.c
   helper.c
   inject.c
   mappings.c
   maps.c
+  objects.c
   page_reader.c
   pages.c
   pipeline.c
@@ -18,5 +29,13 @@ set(CAPTURE_SOURCES
   publish.c
   refuse.c
   resume_blocks.c
+  shared.c
   snapshot.c
-  thread_state_x86_64.c)
+  restart_x86_64.c
+  stop_threads.c
+  survey.c
+  thread_state_x86_64.c
+  threads.c
+  threads_pending.c
+  timers.c
+  unix_diag.c)

@@ -1,12 +1,15 @@
-/* The target's open descriptors: inherited from the caller, opened again at restore, or refused by name. */
+/* The target's open descriptors: inherited from the caller, opened or made again at restore, or
+ * refused by name. */
 #ifndef TRACER_DESCRIPTORS_H
 #define TRACER_DESCRIPTORS_H
 
 #include "files.h"
+#include "objects.h"
 
 struct descriptors {
 	struct snapimg_descriptor *record; /* sorted by number */
 	size_t count;
+	struct objects objects; /* what they refer to, and locks */
 };
 
 enum status descriptors_read(pid_t pid, struct files *files, struct descriptors *ret_descriptors)

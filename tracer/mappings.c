@@ -30,9 +30,6 @@ static enum status refuse_mapping(const struct vma *vma, const char *what, const
 
 /* Shared mappings of something that is no file any more or never was: X(beginning of the name, what) */
 #define REFUSED_SHARED(X)                                                                                    \
-	X("/dev/zero", "shared anonymous memory")                                                            \
-	X("[anon_shmem:", "shared anonymous memory")                                                         \
-	X("/memfd:", "shared memory of a memfd")                                                             \
 	X("/SYSV", "System V shared memory")                                                                 \
 	X("/[aio]", "an asynchronous I/O context (io_setup)")                                                \
 	X("anon_inode:[io_uring]", "an io_uring")                                                            \
@@ -68,6 +65,29 @@ static enum status refuse_shared(const struct vma *vma)
 	return STATUS_OK; /* not reached: the last row fits everything */
 }
 
+/* Those whose content is all that there is to them. The kernel marks what has no name any more. */
+static bool is_object(const struct vma *vma)
+{
+	static const char mark[] = " (deleted)";
+	size_t length = strlen(vma->name), tail = sizeof(mark) - 1;
+
+	if (strncmp(vma->name, "/SYSV", 5) == 0 || strncmp(vma->name, "/[aio]", 6) == 0 ||
+	    strncmp(vma->name, "/dmabuf:", 8) == 0)
+		return false;
+	return strncmp(vma->name, "[anon_shmem:", 12) == 0 ||
+	       (vma->name[0] == '/' && length > tail && strcmp(vma->name + length - tail, mark) == 0);
+}
+
+static enum status classify_shared(const struct vma *vma, struct mapping *mapping)
+{
+	if (!is_object(vma))
+		return refuse_shared(vma);
+	mapping->record.kind = SNAPIMG_MAPPING_ANONYMOUS;
+	mapping->record.flags = SNAPIMG_MAP_SHARED;
+	mapping->of_object = true;
+	return STATUS_OK;
+}
+
 static void set_advice(const struct vma *vma, struct snapimg_mapping *record)
 {
 #define X(name, bit, letters, number)                                                                        \
@@ -75,6 +95,8 @@ static void set_advice(const struct vma *vma, struct snapimg_mapping *record)
 		record->advice |= SNAPIMG_ADVICE_##name;
 	SNAPIMG_ADVICE(X)
 #undef X
+	if (!(record->advice & SNAPIMG_ADVICE_LOCKED)) /* then "??" is something else */
+		record->advice &= ~(uint32_t)SNAPIMG_ADVICE_LOCKED_ON_FAULT;
 	if (vma_has(vma, "nr"))
 		record->flags |= SNAPIMG_MAP_NORESERVE;
 }
@@ -113,7 +135,7 @@ static enum status classify_file(const struct vma *vma, struct files *files, str
 		return STATUS_OK;
 	}
 	if (vma->shared && !(present && S_ISREG(identity.st_mode)))
-		return refuse_shared(vma);
+		return classify_shared(vma, mapping);
 	if (present && !S_ISREG(identity.st_mode))
 		return refuse_mapping(vma, "memory of a device", "choose a point before it is mapped");
 	if (present && !vma->shared && files_is_shim(files, &identity)) {
@@ -157,7 +179,7 @@ static enum status classify(const struct vma *vma, struct files *files, struct m
 	}
 	if ((status = refuse_by_flags(vma)) != STATUS_OK)
 		return status;
-	if (vma->inode != 0 || vma->name[0] == '/') {
+	if (vma->inode != 0 || vma->name[0] == '/') { /* "[anon_shmem:", too */
 		if ((status = classify_file(vma, files, mapping)) != STATUS_OK)
 			return status;
 	} else if (vma->shared) {
@@ -202,7 +224,7 @@ enum status mappings_read(const struct snapshot_request *request, const struct m
 		return fail(STATUS_FAILED, "out of memory");
 	for (size_t i = 0; i < maps->count; i++) {
 		struct mapping *mapping = &result.mapping[result.count++];
-		enum status status = classify(&maps->vma[i], files, mapping);
+		enum status status = go_on(classify(&maps->vma[i], files, mapping));
 		if (status != STATUS_OK) {
 			mappings_free(&result);
 			return status;

@@ -45,7 +45,8 @@ static const char help[] =
         "      --json               the log as one JSON object a line\n"
         "      --in NAME            only in a process whose executable or script has this base name\n"
         "      --compress zstd|none how pages are stored (zstd; none up to 64 KiB)\n"
-        "      --level N            of zstd, 1 to 19 (12 for 1 to 32 MiB of pages, else 3)\n"
+        "      --level N            of zstd, 1 to 19 (3)\n"
+        "      --drop-seccomp       leave out the program's own seccomp filters instead of refusing\n"
         "  -q, --quiet              no summary, no progress, no warnings\n"
         "  -v, --verbose            tell what is done\n"
         "      --help, --version\n"
@@ -65,6 +66,7 @@ enum {
 	OPTION_OTHERS,
 	OPTION_LOG,
 	OPTION_JSON,
+	OPTION_DROP_SECCOMP,
 	OPTION_HELP,
 	OPTION_VERSION
 };
@@ -82,6 +84,7 @@ static const struct option long_options[] = {
         {"others", required_argument, NULL, OPTION_OTHERS},
         {"log-exec", optional_argument, NULL, OPTION_LOG},
         {"json", no_argument, NULL, OPTION_JSON},
+        {"drop-seccomp", no_argument, NULL, OPTION_DROP_SECCOMP},
         {"quiet", no_argument, NULL, 'q'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, OPTION_HELP},
@@ -206,6 +209,9 @@ static enum status read_option(int option, struct options *options)
 		return STATUS_OK;
 	case OPTION_JSON:
 		options->json = true;
+		return STATUS_OK;
+	case OPTION_DROP_SECCOMP:
+		options->drop_seccomp = true;
 		return STATUS_OK;
 	case 'q':
 		options->verbosity = QUIET;

@@ -27,6 +27,7 @@ struct options {
 	int level;     /* 0: not given */
 	bool compress; /* --compress=zstd, or not given */
 	bool compress_given;
+	bool drop_seccomp;
 	bool done;      /* --help or --version was answered: nothing to run */
 	char **program; /* PROG, its arguments, NULL; of -p only NULL */
 };

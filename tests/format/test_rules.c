@@ -50,6 +50,10 @@ struct row {
 #define ACTION(index, field, value) EDIT(SNAPIMG_SECTION_SIGNALS, snapimg_sigaction, index, field, value)
 #define AUXV(index, field, value)   EDIT(SNAPIMG_SECTION_AUXV, snapimg_auxv, index, field, value)
 #define FIXUP(index, field, value)  EDIT(SNAPIMG_SECTION_FIXUPS, snapimg_fixup, index, field, value)
+#define ATTRIBUTE(index, field, value)                                                                       \
+	EDIT(SNAPIMG_SECTION_ATTRIBUTES, snapimg_attribute, index, field, value)
+#define TIMER(index, field, value) EDIT(SNAPIMG_SECTION_TIMERS, snapimg_timer, index, field, value)
+#define GUARD(index, field, value) EDIT(SNAPIMG_SECTION_GUARDS, snapimg_guard, index, field, value)
 
 #define TASK_SIZE SYNTHETIC_TASK_SIZE
 #define FAR       UINT64_MAX

@@ -1,0 +1,24 @@
+/* Makes again what descriptors refer to that is neither a file with a name nor inherited. */
+#ifndef RESTORE_OBJECTS_H
+#define RESTORE_OBJECTS_H
+
+#include <stdint.h>
+
+#include "loader.h"
+
+/* Makes all objects, at numbers from `above` on; room: two int32_t for each object. */
+void objects_make(int32_t *room, uint64_t above);
+/* The descriptor of an object, until objects_leave(). */
+int objects_descriptor(uint32_t index);
+/* When they are at their own numbers: closes what only helped, fills epoll sets, takes locks. */
+void objects_leave(void);
+
+/* What could not be done with an object, and why. */
+_Noreturn void object_die(uint32_t index, const char *what, long result);
+
+/* object_socket.c */
+int socket_make(const struct snapimg_object *object, int32_t *ret_other);
+void socket_set(uint32_t index, int descriptor);
+void socket_send(uint32_t index, int from, const uint8_t *bytes, uint64_t size);
+
+#endif

@@ -1,0 +1,49 @@
+"""Open descriptions that are no files with a name: a program opens one, is frozen, and checks it in each start: five
+times, and where nothing of it can be there only once also two at once."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+OBJECTS = os.path.join(t.BUILD, "tests/capture/objects")
+ALONE = ("unix_listeners", "locks")  # one address, one lock
+SHARED = ("pipes", "events", "timers", "signal_descriptors", "epolls", "socket_pairs", "tcp_listeners", "udp_sockets",
+          "memory_files", "deleted_files", "pid_descriptor")
+
+
+def clean():
+    for name in ("listener", "datagrams"):
+        if os.path.exists(name):
+            os.unlink(name)
+
+
+def carried(mode):
+    alone = {**t.PLAIN_ENV, "ALONE": "1"}
+    direct = t.run([OBJECTS, mode], env=alone)
+    if direct.status == 77:
+        t.skip(direct.err.decode(errors="replace").strip())
+    t.check(direct.status == 0, "the direct run:", direct)
+    clean()
+    t.freeze("image.snap", [OBJECTS, mode], at="path:/snap/here", env=alone)
+    verified = t.run([t.SNAPIMG, "verify", "image.snap"])
+    t.check(verified.status == 0, "verify:", verified)
+    for form in ((), ("--json",)):
+        told = t.run([t.SNAPIMG, "info", *form, "image.snap"])
+        t.check(told.status == 0 and b"\"?\"" not in told.out and b" ?" not in told.out, "info:", told)
+    for _ in range(5):
+        again = t.run([t.SNAPRUN, "image.snap"], env=alone)
+        t.check(again.status == 0 and again.err == b"", "restored:", again)
+    if mode in SHARED:
+        t.freeze("two.snap", [OBJECTS, mode], at="path:/snap/here")
+        both = [subprocess.Popen([t.SNAPRUN, "two.snap"], env=t.PLAIN_ENV, stderr=subprocess.PIPE) for _ in range(2)]
+        for one in both:
+            err = one.communicate(timeout=60)[1]
+            t.check(one.returncode == 0 and err == b"", "two at once:", one.returncode, err.decode())
+
+
+ROWS = {f"object_{mode}": (lambda m=mode: carried(m)) for mode in SHARED + ALONE}
+
+if __name__ == "__main__":
+    t.main(ROWS)
