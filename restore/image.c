@@ -10,6 +10,7 @@
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
+#include "cache.h"
 #include "loader.h"
 #include "memory.h"
 #include "message.h"
@@ -131,11 +132,78 @@ static const char *advice_for(enum snapimg_error error)
 	}
 }
 
+/* A frozen image's copy in its place; returns the copy's size, 0: none. */
+static uint64_t take_copy(uint64_t size, struct snapimg_header *header)
+{
+	struct stat status = {0};
+	if (size < CACHE_LEAST || !image_read(header, sizeof *header, 0) ||
+	    memcmp(header->magic, SNAPIMG_MAGIC, SNAPIMG_MAGIC_SIZE) != 0 || header->major != SNAPIMG_MAJOR ||
+	    (header->required_features & SNAPIMG_FEATURE_THAWED) != 0)
+		return 0;
+	int copy = cache_find(header->digest);
+	if (copy < 0)
+		return 0;
+	if (sys(__NR_fstat, copy, &status) < 0 || status.st_size < SNAPIMG_HEADER_AREA ||
+	    (uint64_t)status.st_size > ZONE_THREADS - ZONE_IMAGE) {
+		sys(__NR_close, copy);
+		cache_remove();
+		return 0;
+	}
+	loader.image_descriptor = copy;
+	return (uint64_t)status.st_size;
+}
+
+static bool is_copy_of(const struct snapimg_header *original)
+{
+	const struct snapimg_source *source = snapimg_get_source(&loader.image);
+	return source != NULL && image_is_thawed() &&
+	       memcmp(source->digest, original->digest, SNAPIMG_DIGEST_SIZE) == 0;
+}
+
+static enum snapimg_error check_page_data(void)
+{
+	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
+	enum snapimg_error error = SNAPIMG_OK;
+	for (uint32_t i = 0; i < snapimg_extent_count(&loader.image) && error == SNAPIMG_OK; i++)
+		error = snapimg_check_extent(&loader.image, &extent[i]);
+	return error;
+}
+
+/* The page data of a frozen image are checked when they are decoded; --verify does so with mapped ones. */
+static enum snapimg_error open_records(uint64_t size)
+{
+	enum snapimg_error error = snapimg_open(read_records(size), size, &loader.image);
+	if (error != SNAPIMG_OK || !image_is_thawed())
+		return error;
+	map_data();
+	return loader.options.verify ? check_page_data() : SNAPIMG_OK;
+}
+
+/* Whether a sound copy is open now; else the original is again. */
+static bool open_copy(uint64_t size, int original)
+{
+	struct snapimg_header header;
+	uint64_t copy_size = take_copy(size, &header);
+	if (copy_size == 0)
+		return false;
+	bool is_sound = open_records(copy_size) == SNAPIMG_OK && is_copy_of(&header);
+	sys(__NR_close, is_sound ? original : loader.image_descriptor);
+	if (is_sound)
+		return true;
+	cache_remove();
+	sys(__NR_munmap, ZONE_IMAGE, copy_size);
+	loader.image_descriptor = original;
+	return false;
+}
+
 void image_open(void)
 {
 	const char *path = loader.options.image;
 	uint64_t size = open_file(path);
-	enum snapimg_error error = snapimg_open(read_records(size), size, &loader.image);
+	loader.is_copy = open_copy(size, loader.image_descriptor);
+	if (loader.is_copy)
+		return;
+	enum snapimg_error error = open_records(size);
 	if (error != SNAPIMG_OK) {
 		const char *where = loader.image.failed_section == 0 ? "" : " in section ";
 		const char *name = loader.image.failed_section == 0
@@ -143,6 +211,4 @@ void image_open(void)
 		                           : snapimg_section_name(loader.image.failed_section);
 		die(EXIT_REFUSED, path, ": ", snapimg_strerror(error), where, name, advice_for(error));
 	}
-	if (image_is_thawed())
-		map_data();
 }

@@ -21,6 +21,9 @@ struct options {
 	bool fallback;
 	bool quiet;
 	bool verbose;
+	const char *cache; /* off, auto or a directory; NULL: as the environment says */
+	bool cache_tried;  /* a copy was made, or could not be: none is made again */
+	bool verify;
 	enum on_mismatch on_mismatch;
 };
 
@@ -62,6 +65,7 @@ struct loader {
 	struct resume_area area;
 	uint8_t random[16]; /* fresh from the kernel: AT_RANDOM */
 	uint32_t tid;
+	bool is_copy;         /* the image is the thawed copy in the cache */
 	int image_descriptor; /* open until the pages are filled */
 };
 extern struct loader loader;

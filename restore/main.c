@@ -15,6 +15,7 @@
 #include <linux/auxvec.h>
 #include <linux/mman.h>
 
+#include "cache.h"
 #include "fallback.h"
 #include "loader.h"
 #include "memory.h"
@@ -88,6 +89,8 @@ _Noreturn void loader_main(uint64_t *stack)
 	if (loader.options.fallback)
 		die_instead = fallback_start; /* a damaged image names no program */
 	machine_check();
+	if (!loader.is_copy)
+		cache_make();
 	tell_phase("image and machine checked");
 
 	arguments_keep();

@@ -14,6 +14,10 @@ static const char help[] = "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
                            "      --on-mismatch=fail|warn|ignore\n"
                            "                     when a file that the image maps has changed (fail)\n"
                            "      --fallback     start the original program if the image can't be used\n"
+                           "      --cache=auto|off|DIR\n"
+                           "                     where thawed copies of frozen images are kept (auto:\n"
+                           "                     $XDG_CACHE_HOME/snaptrace or ~/.cache/snaptrace)\n"
+                           "      --verify       check all page data before the start\n"
                            "  -q, --quiet        no warnings\n"
                            "  -v, --verbose      say what was done\n"
                            "      --help         this text\n"
@@ -41,6 +45,25 @@ static void option_fallback(const char *value)
 {
 	(void)value;
 	loader.options.fallback = true;
+}
+
+static void option_cache(const char *value)
+{
+	if (!text_equal(value, "off") && !text_equal(value, "auto") && *value != '/')
+		die(EXIT_REFUSED, "--cache: ", value, ": use auto, off or a directory's absolute path");
+	loader.options.cache = value;
+}
+
+static void option_cache_tried(const char *value)
+{
+	(void)value;
+	loader.options.cache_tried = true;
+}
+
+static void option_verify(const char *value)
+{
+	(void)value;
+	loader.options.verify = true;
 }
 
 static void option_quiet(const char *value)
@@ -79,6 +102,9 @@ static const struct {
 } option_table[] = {
         {"--on-mismatch", option_on_mismatch, true},
         {"--fallback", option_fallback, false},
+        {"--cache", option_cache, true},
+        {"--cache-tried", option_cache_tried, false}, /* by snapimg cache add */
+        {"--verify", option_verify, false},
         {"--quiet", option_quiet, false},
         {"-q", option_quiet, false},
         {"--verbose", option_verbose, false},

@@ -57,6 +57,23 @@ static uint8_t *filled(size_t size)
 static uint8_t *given_up, *partly, *freed, *grown, *moved, *untouched, *wiped, *replaced, *unmapped, *locked,
         *unreadable, *twice, *sparse, *shrunk;
 static uint8_t *block, *aligned_block;
+static uint64_t noise[40000]; /* so that the image is not too small for the cache */
+
+/* Marsaglia's xorshift. */
+static uint64_t next_noise(uint64_t before)
+{
+	before ^= before << 13;
+	before ^= before >> 7;
+	return before ^ before << 17;
+}
+
+static bool is_noise(void)
+{
+	for (size_t i = 1; i < sizeof(noise) / sizeof(*noise); i++)
+		if (noise[i] != next_noise(noise[i - 1]))
+			return false;
+	return true;
+}
 
 static void prepare(void)
 {
@@ -65,6 +82,9 @@ static void prepare(void)
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		*all[i] = filled(SIZE);
+	noise[0] = 1;
+	for (size_t i = 1; i < sizeof(noise) / sizeof(*noise); i++)
+		noise[i] = next_noise(noise[i - 1]);
 	CHECK(mprotect(unreadable, SIZE, PROT_NONE) == 0);
 	sparse = map(PROT_READ | PROT_WRITE, 16 * SIZE);
 	for (int i = 0; i < 16; i++)
@@ -177,6 +197,7 @@ int main(int argc, char **argv)
 	(void)argc;
 	prepare();
 	snapshot_point();
+	CHECK(is_noise());
 	CHECK(is_filled(untouched, SIZE) && is_filled(block, HUGE_BLOCK) &&
 	      is_filled(aligned_block, HUGE_BLOCK));
 	give_up();
