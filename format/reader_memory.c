@@ -99,10 +99,16 @@ static bool piece_runs_are_valid(const struct snapimg *image, const struct snapi
 {
 	const struct snapimg_run *run = snapimg_get_run(image);
 	uint32_t before = piece->run_first - mapping->run_first; /* runs of the mapping before it */
+	uint32_t i;
 
-	return piece->run_count > 0 && piece->run_first >= mapping->run_first &&
-	       before <= mapping->run_count && piece->run_count <= mapping->run_count - before &&
-	       piece->start == run[piece->run_first].address &&
+	if (piece->run_count == 0 || piece->run_first < mapping->run_first || before > mapping->run_count ||
+	    piece->run_count > mapping->run_count - before)
+		return false;
+	/* A page of a file that no run names is the file's. */
+	for (i = 1; mapping->kind == SNAPIMG_MAPPING_FILE && i < piece->run_count; i++)
+		if (run[piece->run_first + i].address != snapimg_run_end(&run[piece->run_first + i - 1]))
+			return false;
+	return piece->start == run[piece->run_first].address &&
 	       piece->end == snapimg_run_end(&run[piece->run_first + piece->run_count - 1]);
 }
 

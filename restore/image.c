@@ -81,7 +81,7 @@ bool image_is_thawed(void)
 static void map_data(void)
 {
 	uint64_t end = page_floor(loader.image.header->metadata_offset);
-	if (loader.image.size <= SMALL_IMAGE || end <= SNAPIMG_HEADER_AREA)
+	if (end <= SNAPIMG_HEADER_AREA)
 		return;
 	long result = sys(__NR_mmap, ZONE_IMAGE + SNAPIMG_HEADER_AREA, end - SNAPIMG_HEADER_AREA, PROT_READ,
 	                  MAP_PRIVATE | MAP_FIXED, loader.image_descriptor, SNAPIMG_HEADER_AREA);
@@ -92,8 +92,8 @@ static void map_data(void)
 
 const uint8_t *image_stored(const struct snapimg_extent *extent)
 {
-	if (image_is_thawed())
-		return loader.image.base + extent->offset;
+	if (image_is_thawed()) /* whole pages, so what was mapped has them all */
+		return extent->kind != SNAPIMG_EXTENT_ZSTD ? loader.image.base + extent->offset : NULL;
 	return loader.image.size <= SMALL_IMAGE ? loader.image.base + extent->offset : NULL;
 }
 
@@ -105,12 +105,14 @@ static const uint8_t *read_records(uint64_t size)
 	if (result != (long)ZONE_IMAGE)
 		die(EXIT_REFUSED, loader.options.image, ": no memory for the image: ", error_text(result));
 	const struct snapimg_header *header = (const void *)ZONE_IMAGE;
-	if (size <= SMALL_IMAGE) {
+	if (size < SNAPIMG_HEADER_AREA) {
 		read_part(0, size);
 		return (const uint8_t *)ZONE_IMAGE;
 	}
 	read_part(0, SNAPIMG_HEADER_AREA);
-	if (header->metadata_offset >= SNAPIMG_HEADER_AREA && header->metadata_offset < size)
+	if (size <= SMALL_IMAGE && (header->required_features & SNAPIMG_FEATURE_THAWED) == 0)
+		read_part(SNAPIMG_HEADER_AREA, size);
+	else if (header->metadata_offset >= SNAPIMG_HEADER_AREA && header->metadata_offset < size)
 		read_part(header->metadata_offset, size);
 	return (const uint8_t *)ZONE_IMAGE;
 }
@@ -165,7 +167,8 @@ static enum snapimg_error check_page_data(void)
 	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
 	enum snapimg_error error = SNAPIMG_OK;
 	for (uint32_t i = 0; i < snapimg_extent_count(&loader.image) && error == SNAPIMG_OK; i++)
-		error = snapimg_check_extent(&loader.image, &extent[i]);
+		if (extent[i].kind != SNAPIMG_EXTENT_ZSTD) /* those are checked when they are decoded */
+			error = snapimg_check_extent(&loader.image, &extent[i]);
 	return error;
 }
 
