@@ -50,7 +50,7 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 	X(THREADS, 2, "threads")     /* more than one */                                                     \
 	X(ROBUST, 3, "robust")       /* has ROBUST fix-ups */                                                \
 	X(OBJECTS, 4, "objects")     /* has OBJECTS */                                                       \
-	X(THAWED, 5, "thawed")       /* has MAPPED extents: memory that is mapped from the image itself */
+	X(THAWED, 5, "thawed")       /* made to be mapped: may have PIECES and MAPPED extents */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)

@@ -216,6 +216,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 			features |= SNAPIMG_FEATURE_ROBUST;
 	if (writer->section[SNAPIMG_SECTION_THREADS].size > sizeof(struct snapimg_thread))
 		features |= SNAPIMG_FEATURE_THREADS;
+	if (writer->section[SNAPIMG_SECTION_SOURCE].size > 0)
+		features |= SNAPIMG_FEATURE_THAWED;
 	if (writer->section[SNAPIMG_SECTION_OBJECTS].size > 0)
 		features |= SNAPIMG_FEATURE_OBJECTS;
 	return features;

@@ -29,6 +29,7 @@ enum {
 static struct {
 	bool is_wanted; /* and the directory's name fits */
 	char name[2 * SNAPIMG_DIGEST_SIZE + sizeof ".snap"];
+	bool is_open;
 	int descriptor; /* of the directory */
 } cache;
 
@@ -122,7 +123,8 @@ int cache_find(const uint8_t *digest)
 		return -1;
 	name_by(digest);
 	cache.descriptor = open_own(AT_FDCWD, directory, O_PATH | O_DIRECTORY, DIRECTORY);
-	if (cache.descriptor < 0) { /* snapimg makes it, where there is a place for it */
+	cache.is_open = cache.descriptor >= 0;
+	if (!cache.is_open) { /* snapimg makes it, where there is a place for it */
 		cache.is_wanted = can_be_made(directory);
 		return -1;
 	}
@@ -138,6 +140,13 @@ void cache_remove(void)
 {
 	warn(loader.options.image, ": its thawed copy ", cache.name, " in the cache is damaged: removed");
 	sys(__NR_unlinkat, cache.descriptor, cache.name, 0);
+}
+
+void cache_close(void)
+{
+	if (cache.is_open)
+		sys(__NR_close, cache.descriptor);
+	cache.is_open = false;
 }
 
 /* The directory of the file that this process runs, and a name in it. */

@@ -204,6 +204,7 @@ void image_open(void)
 	const char *path = loader.options.image;
 	uint64_t size = open_file(path);
 	loader.is_copy = open_copy(size, loader.image_descriptor);
+	cache_close();
 	if (loader.is_copy)
 		return;
 	enum snapimg_error error = open_records(size);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capabilities.h"
 #include "format/reader.h"
 
 enum on_mismatch { MISMATCH_FAIL, MISMATCH_WARN, MISMATCH_IGNORE };
@@ -24,6 +25,8 @@ struct options {
 	const char *cache; /* off, auto or a directory; NULL: as the environment says */
 	bool cache_tried;  /* a copy was made, or could not be: none is made again */
 	bool verify;
+	bool same_ids; /* identity.c */
+	bool exe;      /* identity.c */
 	enum on_mismatch on_mismatch;
 };
 
@@ -56,6 +59,7 @@ enum { AUXV_MAX = 64 };
 struct memory_marks {
 	struct prctl_mm_map map;
 	struct snapimg_auxv auxv[AUXV_MAX + 1];
+	struct capability_sets capabilities; /* behind what the tail has to do with more */
 };
 
 struct loader {

@@ -1,7 +1,8 @@
 /*
  * snaprun becomes the program that an image holds. In order:
  *
- *   1. look     read the image's records and have them checked; check the machine
+ *   1. look     read the image's records and have them checked; check the machine;
+ *               with --same-ids, go on in a new process in a new namespace
  *   2. clear    keep what the caller gave (arguments, environment), put the
  *               vdso in its place, unmap everything else
  *   3. build    the mappings, then their pages, decoded on all processors
@@ -17,6 +18,7 @@
 
 #include "cache.h"
 #include "fallback.h"
+#include "identity.h"
 #include "loader.h"
 #include "memory.h"
 #include "message.h"
@@ -96,6 +98,7 @@ _Noreturn void loader_main(uint64_t *stack)
 	machine_check();
 	if (!loader.is_copy)
 		cache_make();
+	identity_enter();
 	tell_phase("image and machine checked");
 
 	arguments_keep();

@@ -18,6 +18,8 @@ static const char help[] = "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
                            "                     where thawed copies of frozen images are kept (auto:\n"
                            "                     $XDG_CACHE_HOME/snaptrace or ~/.cache/snaptrace)\n"
                            "      --verify       check all page data before the start\n"
+                           "      --same-ids     with the recorded IDs, in a PID namespace\n"
+                           "      --exe          with its own /proc/self/exe, in a user namespace\n"
                            "  -q, --quiet        no warnings\n"
                            "  -v, --verbose      say what was done\n"
                            "      --help         this text\n"
@@ -66,6 +68,18 @@ static void option_verify(const char *value)
 	loader.options.verify = true;
 }
 
+static void option_same_ids(const char *value)
+{
+	(void)value;
+	loader.options.same_ids = true;
+}
+
+static void option_exe(const char *value)
+{
+	(void)value;
+	loader.options.exe = true;
+}
+
 static void option_quiet(const char *value)
 {
 	(void)value;
@@ -105,6 +119,8 @@ static const struct {
         {"--cache", option_cache, true},
         {"--cache-tried", option_cache_tried, false}, /* by snapimg cache add */
         {"--verify", option_verify, false},
+        {"--same-ids", option_same_ids, false},
+        {"--exe", option_exe, false},
         {"--quiet", option_quiet, false},
         {"-q", option_quiet, false},
         {"--verbose", option_verbose, false},

@@ -14,6 +14,7 @@
 #define ZONE 24
 #define ZONE_SIZE 32
 #define STAGE_RUN 2
+#define CAPABILITY_DATA 8 /* struct capability_sets (capabilities.h) */
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 
@@ -28,6 +29,7 @@
  *        (EBUSY, kernel/sys.c).
  *   rbp: the struct prctl_mm_map that has this descriptor
  *   r12: the struct crew, or 0 where there is one thread
+ *   r13: what capset(2) takes, header and data, or 0
  */
 	.section .rodata
 	.globl resume_tail, resume_tail_park, resume_tail_end
@@ -47,7 +49,16 @@ resume_tail:
 	mov %ebx, %edi
 	mov $__NR_close, %eax
 	syscall
-1:	test %r12, %r12
+1:	test %r13, %r13
+	jz 6f
+	mov %r13, %rdi
+	lea CAPABILITY_DATA(%r13), %rsi
+	mov $__NR_capset, %eax
+	syscall
+	test %eax, %eax
+	jz 6f
+	ud2                           /* giving up what one has can't fail */
+6:	test %r12, %r12
 	jz 4f
 	movl $STAGE_RUN, STAGE(%r12)  /* the others are the program from here on */
 	lea STAGE(%r12), %rdi
@@ -112,6 +123,7 @@ resume_jump:
 	mov %r8d, %ebx
 	mov %r9, %rbp
 	mov 8(%rsp), %r12
+	mov 16(%rsp), %r13
 	jmp *%rax
 	.size resume_jump, . - resume_jump
 

@@ -2,7 +2,6 @@
 #include "resume_x86_64.h"
 
 #include <asm/prctl.h>
-#include <linux/capability.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
@@ -147,6 +146,8 @@ void thread_restore_self(const struct snapimg_thread *thread, uint32_t index)
 	} else if (!text_equal(thread->comm, snapimg_get_thread(&loader.image)->comm)) {
 		sys(__NR_prctl, PR_SET_NAME, thread->comm);
 	}
+	if (index != 0)
+		capabilities_drop(); /* the first needs one until the end */
 	if (thread->robust_list != 0)
 		sys(__NR_set_robust_list, thread->robust_list, thread->robust_list_size);
 	restore_rseq(thread);
@@ -172,19 +173,10 @@ void thread_call_callbacks(const struct snapimg_thread *thread)
 
 /* The kernel lets only those with CAP_SYS_ADMIN or (5.9) CAP_CHECKPOINT_RESTORE change /proc/self/exe; for
  * others it stays snaprun. */
-static bool may_set_executable(void)
-{
-	enum { SYS_ADMIN = 21, CHECKPOINT_RESTORE = 40 };
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
-	if (sys(__NR_capget, &header, data) < 0)
-		return false;
-	uint64_t effective = (uint64_t)data[1].effective << 32 | data[0].effective;
-	return (effective & ((uint64_t)1 << SYS_ADMIN | (uint64_t)1 << CHECKPOINT_RESTORE)) != 0;
-}
-
 static int open_executable(void)
 {
+	if (!capabilities_can_restore())
+		return -1;
 	const char *path = snapimg_string(&loader.image, snapimg_get_process(&loader.image)->executable);
 	return (int)sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 }
@@ -212,9 +204,10 @@ _Noreturn void resume(void)
 	thread_restore_self(thread, 0);
 	threads_run_callbacks();
 	struct memory_marks *marks = (void *)(loader.area.start + loader.area.marks);
-	int executable = may_set_executable() ? open_executable() : -1;
+	int executable = open_executable();
 	marks->map.exe_fd = (uint32_t)executable;
+	bool has_more = capabilities_last(&marks->capabilities);
 	struct crew *crew = threads_crew();
 	resume_jump(loader.area.start, ZONE_START, (crew != NULL ? ZONE_THREADS : ZONE_END) - ZONE_START,
-	            context, executable, (uint64_t)marks, crew);
+	            context, executable, (uint64_t)marks, crew, has_more ? &marks->capabilities : NULL);
 }

@@ -35,7 +35,7 @@ thread_start:
 thread_clone:
 	mov %rcx, %r10
 	mov $__NR_clone, %eax
-	syscall
+3:	syscall
 	test %rax, %rax
 	jnz 1f
 	xor %ebp, %ebp
@@ -46,5 +46,13 @@ thread_clone:
 	ud2
 1:	ret
 	.size thread_clone, . - thread_clone
+
+/* long thread_clone3(arguments, size): see thread_x86_64.h */
+	.globl thread_clone3
+	.type thread_clone3, @function
+thread_clone3:
+	mov $__NR_clone3, %eax
+	jmp 3b
+	.size thread_clone3, . - thread_clone3
 
 	.section .note.GNU-stack, "", @progbits

@@ -1,9 +1,11 @@
 #include "threads_x86_64.h"
 
+#include <asm/errno.h>
 #include <linux/futex.h>
 #include <linux/mman.h>
 #include <linux/sched.h>
 
+#include "identity.h"
 #include "loader.h"
 #include "memory.h"
 #include "message.h"
@@ -15,6 +17,7 @@
 enum {
 	STACK_SIZE = 4096, /* a message's buffers, at most */
 	DEPARTURE_SIZE = 32,
+	ATTEMPTS_MAX = 1 << 16,
 	THREAD_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
 	               CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
 };
@@ -103,17 +106,45 @@ static void become(void *argument)
 	resume_park(loader.area.start + resume_park_offset(), threads.crew, frame);
 }
 
+/* With the id that it had. A decoder's thread (fill.c) has told its end before the kernel gives its id back.
+ */
+static long make_with_id(uint32_t index, uint64_t stack, int32_t tid)
+{
+	const struct snapimg_thread *thread = snapimg_get_thread(&loader.image) + index;
+	uint64_t slot = threads.slots + (uint64_t)index * threads.slot_size;
+	struct clone_args arguments = {
+	        .flags = THREAD_FLAGS,
+	        .stack = slot,
+	        .stack_size = stack - slot,
+	        .parent_tid = (uint64_t)&threads.id[index],
+	        .child_tid = thread->tid_address,
+	        .tls = thread->registers.fs_base,
+	        .set_tid = (uint64_t)&tid,
+	        .set_tid_size = 1,
+	};
+	long result = -EEXIST;
+	for (uint32_t attempt = 0; result == -EEXIST && attempt < ATTEMPTS_MAX; attempt++) {
+		if (attempt > 0)
+			sys(__NR_sched_yield);
+		result = thread_clone3(&arguments, sizeof arguments);
+	}
+	return result;
+}
+
 static void start(uint32_t index)
 {
 	const struct snapimg_thread *thread = snapimg_get_thread(&loader.image) + index;
 	uint64_t stack = threads.slots + (uint64_t)(index + 1) * threads.slot_size - 16;
+	uint32_t tid = identity_wanted(index);
 	((uint64_t *)stack)[0] = (uint64_t)become;
 	((uint64_t *)stack)[1] = index;
-	long result = thread_clone(THREAD_FLAGS, stack, &threads.id[index], thread->tid_address,
-	                           thread->registers.fs_base);
+	long result = tid != 0 ? make_with_id(index, stack, (int32_t)tid)
+	                       : thread_clone(THREAD_FLAGS, stack, &threads.id[index], thread->tid_address,
+	                                      thread->registers.fs_base);
 	if (result < 0)
 		die(EXIT_REFUSED, "thread ", dec(index + 1), " of ", dec(threads.count),
-		    ": cannot be started: ", error_text(result), ": raise ulimit -u");
+		    ": cannot be started: ", error_text(result),
+		    tid != 0 ? ": start it without --same-ids" : ": raise ulimit -u");
 }
 
 static void make_room(void)

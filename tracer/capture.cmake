@@ -28,6 +28,7 @@ set(CAPTURE_SOURCES
   progress.c
   publish.c
   refuse.c
+  refuse_tracer.c
   resume_blocks.c
   shared.c
   snapshot.c

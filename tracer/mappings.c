@@ -149,6 +149,13 @@ static enum status classify_file(const struct vma *vma, struct files *files, str
 		mapping->by_content = true;
 		return STATUS_OK;
 	}
+	/* The thawed image that it was started from, perhaps a copy in a cache: gone one day, and its memory
+	 * was anonymous once. */
+	if (!vma->shared && files_is_image(vma->name)) {
+		mapping->record.kind = SNAPIMG_MAPPING_ANONYMOUS;
+		mapping->by_content = true;
+		return STATUS_OK;
+	}
 	bool written = vma->shared && (vma->protection & SNAPIMG_PROT_WRITE);
 	status = files_add(files, vma->name, &identity, written ? SNAPIMG_CHECK_EXISTS : SNAPIMG_CHECK_STAMP,
 	                   &index);

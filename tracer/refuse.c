@@ -203,7 +203,7 @@ enum status refuse_process(const struct subject *subject)
 	        check_children,   check_shared_memory_space,
 	        check_namespaces, check_credentials,
 	        check_seccomp,    check_root,
-	        check_session,
+	        check_session,    refuse_tracer,
 	};
 	enum status status = STATUS_OK;
 

@@ -29,6 +29,8 @@ struct subject {
 
 /* Every check of the process as a whole: children, credentials, … */
 enum status refuse_process(const struct subject *subject) __attribute__((warn_unused_result));
+/* refuse_tracer.c: it traces other processes. */
+enum status refuse_tracer(const struct subject *subject) __attribute__((warn_unused_result));
 /* What a thread beside the main one must share with it. */
 enum status refuse_thread(const struct subject *subject, pid_t tid) __attribute__((warn_unused_result));
 

@@ -53,13 +53,17 @@ def checked(program, point, arguments):
         t.skip(direct.out.decode().strip())
     t.check(direct.status == 0, "direct run:", direct)
     t.freeze("image.snap", [path, *arguments], at=point)
-    thawed = t.run([t.SNAPIMG, "thaw", "image.snap", "-o", "thawed.snap"])
-    t.check(thawed.status == 0, "snapimg thaw:", thawed)
-    for image in ("image.snap", "image.snap", "thawed.snap"):  # an image is not used up
+
+    def start(image="image.snap"):
         restored = t.restore(image)
         t.check(restored.status == 0 and restored.err == b"", "restored:", restored)
         if not arguments:
             t.same(restored, direct)
+
+    t.every_start(start)
+    thawed = t.run([t.SNAPIMG, "thaw", "image.snap", "-o", "thawed.snap"])
+    t.check(thawed.status == 0, "snapimg thaw:", thawed)
+    start("thawed.snap")
 
 
 def compared(program, point="main", starts=STARTS):
@@ -209,19 +213,16 @@ def stream(text, function):
         os.close(writer)
 
 
-def threads(program, starts=5):
+def threads(program):
     """Threads in every kind of wait go on where they were; also two at once."""
     path = t.program(program)
     stream(b"", lambda file: t.freeze("image.snap", [path], at=HERE, stdin=file))
 
-    def start(_=None):
+    def start():
         restored = stream(b"x", lambda file: t.restore("image.snap", stdin=file))
         t.check(restored.status == 0 and restored.out == b"all threads went on\n" and restored.err == b"", restored)
 
-    for _ in range(starts):
-        start()
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        list(pool.map(start, range(2)))
+    t.every_start(start)
 
 
 def soak(program, starts, at_once):

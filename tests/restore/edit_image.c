@@ -80,6 +80,18 @@ static void edit_fixup(void)
 	fixup->address = mapping->start;
 }
 
+static void edit_tid(void)
+{
+	struct snapimg_thread *thread = section(SNAPIMG_SECTION_THREADS);
+	thread->tid = 1;
+}
+
+static void edit_tid_huge(void)
+{
+	struct snapimg_thread *thread = section(SNAPIMG_SECTION_THREADS);
+	thread->tid = UINT32_MAX;
+}
+
 static void edit_cwd(void)
 {
 	struct snapimg_process *process = section(SNAPIMG_SECTION_PROCESS);
@@ -116,6 +128,8 @@ static const struct {
         {"xstate_size", edit_xstate_size},
         {"zone", edit_zone},
         {"fixup", edit_fixup},
+        {"tid", edit_tid},
+        {"tid_huge", edit_tid_huge},
         {"cwd", edit_cwd},
         {"architecture", edit_architecture},
         {"page_size", edit_page_size},

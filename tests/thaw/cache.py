@@ -52,16 +52,16 @@ def made_and_used():
 
 
 def same_process():
-    """The process that makes the copy is the program afterwards: the same process ID, arguments, streams and umask."""
+    """The process that makes the copy is the program afterwards: the same process ID, arguments, descriptors and umask."""
     code = ("import os, sys; os.path.exists('/snap/here'); sys.stdout.write(f'{os.getpid()} {sys.stdin.read()} '"
-            "+ open('/proc/self/cmdline').read().replace('\\0', ' ')); sys.exit(os.umask(0) != 0o077)")
+            "+ open('/proc/self/cmdline').read().replace('\\0', ' ') + ' '.join(os.listdir('/proc/self/fd'))); sys.exit(os.umask(0) != 0o077)")
     t.freeze("image.snap", ["/usr/bin/python3", "-c", code], at="path:/snap/here")
     env = {**t.PLAIN_ENV, "SNAP_CACHE": os.path.abspath("cache")}
     for _ in range(2):
         process = subprocess.Popen([t.SNAPRUN, "image.snap", "-c", code, "two words", "--exec"], env=env, umask=0o077,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         out, err = process.communicate(b"given")
-        wanted = f"{process.pid} given /usr/bin/python3 -c {code} two words --exec ".encode()
+        wanted = f"{process.pid} given /usr/bin/python3 -c {code} two words --exec 0 1 2 3".encode()
         t.same(t.Result(process.returncode, out, err), t.Result(0, wanted, b""))
         t.check(len(copies()) == 1, copies())
 
@@ -162,6 +162,18 @@ def verify():
     t.check(len(copies()) == 1, copies())
 
 
+def generations():
+    """A program that was started from a copy is frozen again: the new image needs neither the old one nor the copy."""
+    env = frozen()
+    start(env)
+    t.freeze("second.snap", [t.SNAPRUN, "image.snap"], at="syscall:mlock", env=env)
+    os.unlink("image.snap")
+    shutil.rmtree("cache")
+    for _ in range(3):
+        t.same(t.restore("second.snap", env=env), SAID)
+    t.check(copies() == [digest("second.snap") + ".snap"], copies())
+
+
 def first_starts_at_once():
     env = frozen()
     running = [subprocess.Popen([t.SNAPRUN, "image.snap"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -197,7 +209,7 @@ def limit():
 
 
 ROWS = {f"cache.{function.__name__.replace('_', '-')}": function for function in (
-    made_and_used, same_process, off, in_nobodys_way, file_size_limit, strange_copies, verify, first_starts_at_once, limit)}
+    made_and_used, same_process, off, in_nobodys_way, file_size_limit, strange_copies, verify, generations, first_starts_at_once, limit)}
 
 if __name__ == "__main__":
     t.main(ROWS)
