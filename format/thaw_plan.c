@@ -15,6 +15,7 @@
 
 #include "check.h"
 #include "page_data.h"
+#include "raw_calls.h"
 
 enum {
 	WORTH_A_PIECE = 2, /* pages of runs */
@@ -26,6 +27,7 @@ enum {
 struct planning {
 	struct snapimg *image;
 	struct thaw_plan *plan;
+	bool is_watched;  /* the shim sees what the program does to anonymous memory */
 	uint32_t mapping; /* that is looked at */
 	uint64_t worth;   /* WORTH_A_PIECE, or more */
 	/* While pieces are made: */
@@ -63,10 +65,17 @@ static bool is_of_program(const struct snapimg *image, const struct snapimg_mapp
 	return false;
 }
 
+static bool is_watched(const struct snapimg *image)
+{
+	return snapimg_shim_count(image) > 0 && snapimg_get_shim(image)->version == SNAPIMG_SHIM_VERSION &&
+	       !has_raw_calls(image);
+}
+
 /* No executable memory: it would fail where the thawed image lies on a filesystem that is mounted noexec. And
  * none with advice that only anonymous memory can have. */
-static bool may_be_mapped(const struct snapimg *image, const struct snapimg_mapping *mapping)
+static bool may_be_mapped(const struct planning *planning, const struct snapimg_mapping *mapping)
 {
+	const struct snapimg *image = planning->image;
 	const uint32_t refused = SNAPIMG_ADVICE_WIPEONFORK | SNAPIMG_ADVICE_MERGEABLE |
 	                         SNAPIMG_ADVICE_HUGEPAGE | SNAPIMG_ADVICE_LOCKED;
 
@@ -74,8 +83,7 @@ static bool may_be_mapped(const struct snapimg *image, const struct snapimg_mapp
 	    mapping->advice & refused || mapping->run_count == 0)
 		return false;
 	if (mapping->kind == SNAPIMG_MAPPING_ANONYMOUS)
-		return snapimg_shim_count(image) > 0 &&
-		       snapimg_get_shim(image)->version == SNAPIMG_SHIM_VERSION;
+		return planning->is_watched;
 	return mapping->kind == SNAPIMG_MAPPING_FILE && is_of_program(image, mapping);
 }
 
@@ -88,8 +96,7 @@ static enum snapimg_error look_into(void *context, const struct snapimg_run *run
 	while (mapping[planning->mapping].end <= run->address)
 		planning->mapping++;
 	mapping += planning->mapping;
-	if (pages == NULL || mapping->kind != SNAPIMG_MAPPING_ANONYMOUS ||
-	    !may_be_mapped(planning->image, mapping))
+	if (pages == NULL || mapping->kind != SNAPIMG_MAPPING_ANONYMOUS || !may_be_mapped(planning, mapping))
 		return SNAPIMG_OK;
 	return chunks_find(mapping, run, pages, &planning->plan->kept);
 }
@@ -221,7 +228,7 @@ static enum snapimg_error plan_mapping(struct planning *planning, uint32_t index
 	enum snapimg_error error = SNAPIMG_OK;
 	uint32_t i;
 
-	if (!may_be_mapped(planning->image, mapping))
+	if (!may_be_mapped(planning, mapping))
 		return SNAPIMG_OK;
 	planning->mapping = index;
 	for (i = 0; i < mapping->run_count && error == SNAPIMG_OK; i++)
@@ -244,7 +251,7 @@ static enum snapimg_error plan_all(struct planning *planning)
 enum snapimg_error thaw_plan_make(struct snapimg *image, struct thaw_plan *ret_plan)
 {
 	struct thaw_plan plan = {0};
-	struct planning planning = {.image = image, .plan = &plan};
+	struct planning planning = {.image = image, .plan = &plan, .is_watched = is_watched(image)};
 	enum snapimg_error error = page_data_visit(image, look_into, &planning);
 
 	if (error == SNAPIMG_OK)

@@ -108,6 +108,7 @@ ROWS = {
     "given-back.pie": lambda: starts("given_back-pie"),
     "given-back.static": lambda: starts("given_back-static"),
     "jemalloc": jemalloc,
+    "raw-calls": lambda: starts("raw_calls-pie"),
     "round-trip": round_trip,
     "mapped.pie": lambda: mapped("given_back-pie", True),
     "mapped.static": lambda: mapped("given_back-static", False),
