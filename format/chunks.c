@@ -2,13 +2,14 @@
  * glibc's realloc grows a chunk that has a mapping of its own by mremap(2), by
  * a call inside the library that no shim sees (malloc/malloc.c, mremap_chunk;
  * the same in 2.31 to 2.41). Memory of a file would grow into what follows in
- * the file. But mremap takes one mapping only and fails with EFAULT where there
- * are more (mm/mremap.c), and then realloc allocates, copies and frees. So it
- * is enough that one page of the chunk stays anonymous: the one with its head,
- * 16 bytes at an address that is a multiple of 16 (there, "struct
- * malloc_chunk"):
+ * the file. But to change the size mremap takes one mapping only, and fails
+ * with EFAULT where there are more (mm/mremap.c); then realloc allocates,
+ * copies and frees. So it is enough that one page of the chunk stays
+ * anonymous: the one with its head, 16 bytes at an address that is a multiple
+ * of 16 (there, "struct malloc_chunk"):
  *
- *     mchunk_prev_size   bytes between the mapping's start and the head
+ *     mchunk_prev_size   bytes between the mapping's start and the head; newer
+ *                        ones have a flag in the lowest bit
  *     mchunk_size        bytes from the head to the mapping's end, | 2
  *
  * Other bytes that look like one only cost that one page is copied at a
@@ -29,7 +30,7 @@ enum { HEAD_ALIGNMENT = 16, IS_MMAPPED = 2, FLAGS = 7 };
 
 static bool is_head(const struct snapimg_mapping *mapping, uint64_t address, const uint64_t head[2])
 {
-	uint64_t before = head[0], size = head[1] & ~(uint64_t)FLAGS;
+	uint64_t before = head[0] & ~(uint64_t)(HEAD_ALIGNMENT - 1), size = head[1] & ~(uint64_t)FLAGS;
 	uint64_t start = address - before;
 
 	return before <= address - mapping->start && size > 0 && start % SNAPIMG_PAGE_SIZE == 0 &&

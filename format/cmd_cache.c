@@ -101,28 +101,42 @@ static void unlock(const struct cache_store *store, const char *name, int descri
 	(void)close(descriptor);
 }
 
-static enum exit_status make_copy(const struct cache_store *store, struct image_file *file, const char *image)
+/* The room for it is there, and nobody else is at it. */
+static enum exit_status thaw_into(const struct cache_store *store, const char *name, const char *image)
 {
-	char name[COPY_NAME_SIZE], *to = NULL;
-	enum exit_status status;
-	int locked;
+	struct image_file file;
+	char *to = NULL;
+	enum exit_status status = image_file_open(&file, image, IMAGE_WHOLE, NULL);
 
-	(void)text_hex(name, file->image.header->digest, SNAPIMG_DIGEST_SIZE);
-	(void)strcat(name, ".snap");
-	if (faccessat(store->descriptor, name, R_OK, 0) == 0)
-		return EXIT_FINE;
-	if ((status = check_room(store, raw_bytes(&file->image))) != EXIT_FINE)
+	if (status != EXIT_FINE)
 		return status;
-	if ((locked = lock(store, name)) < 0)
-		return complain(EXIT_REFUSED,
-		                "another process makes this copy, or the cache can't be "
-		                "written: %s",
-		                store->path);
 	if (asprintf(&to, "%s/%s", store->path, name) < 0)
 		status = complain(EXIT_REFUSED, "out of memory");
 	else
-		status = thaw_image(file, image, to);
+		status = thaw_image(&file, image, to);
 	free(to);
+	image_file_close(&file);
+	return status;
+}
+
+static enum exit_status make_copy(const struct cache_store *store, const struct snapimg *image,
+                                  const char *path)
+{
+	char name[COPY_NAME_SIZE];
+	enum exit_status status;
+	int locked;
+
+	(void)text_hex(name, image->header->digest, SNAPIMG_DIGEST_SIZE);
+	(void)strcat(name, ".snap");
+	if (faccessat(store->descriptor, name, R_OK, 0) == 0)
+		return EXIT_FINE;
+	if ((status = check_room(store, raw_bytes(image))) != EXIT_FINE)
+		return status;
+	if ((locked = lock(store, name)) < 0)
+		return complain(EXIT_REFUSED,
+		                "another process makes this copy, or the cache can't be written: %s",
+		                store->path);
+	status = thaw_into(store, name, path);
 	unlock(store, name, locked);
 	if (status == EXIT_FINE)
 		cache_store_shrink(store, limit_of_environment(), name);
@@ -133,14 +147,15 @@ static enum exit_status add(const struct cache_options *options)
 {
 	struct cache_store store = {.descriptor = -1};
 	struct image_file file;
-	enum exit_status status = image_file_open(&file, options->image, IMAGE_WHOLE, NULL);
+	/* Of an image that is too large nothing but this is read. */
+	enum exit_status status = image_file_open(&file, options->image, IMAGE_RECORDS, NULL);
 
 	if (status != EXIT_FINE)
 		return status;
 	if (file.image.header->required_features & SNAPIMG_FEATURE_THAWED)
 		status = complain(EXIT_REFUSED, "thawed already: %s: it needs no copy", options->image);
 	else if ((status = cache_store_open(&store, options->dir, true)) == EXIT_FINE)
-		status = make_copy(&store, &file, options->image);
+		status = make_copy(&store, &file.image, options->image);
 	cache_store_close(&store);
 	image_file_close(&file);
 	return status;
