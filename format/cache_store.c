@@ -81,7 +81,7 @@ static bool is_copy_name(const char *name)
 {
 	size_t digits = strspn(name, "0123456789abcdef");
 
-	return digits == (size_t)(2 * SNAPIMG_DIGEST_SIZE) && strcmp(name + digits, ".snap") == 0;
+	return digits == COPY_DIGITS && strcmp(name + digits, ".snap") == 0;
 }
 
 static bool add_copy(struct cached_copies *copies, const char *name, const struct stat *status)

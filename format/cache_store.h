@@ -8,7 +8,7 @@
 
 #include "commands.h"
 
-enum { COPY_NAME_SIZE = 2 * SNAPIMG_DIGEST_SIZE + sizeof(".snap") };
+enum { COPY_DIGITS = 2 * SNAPIMG_DIGEST_SIZE, COPY_NAME_SIZE = COPY_DIGITS + sizeof(".snap") };
 
 struct cache_store {
 	char *path;     /* malloc'ed; absolute */

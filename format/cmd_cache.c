@@ -127,7 +127,7 @@ static enum exit_status make_copy(const struct cache_store *store, const struct 
 	int locked;
 
 	(void)text_hex(name, image->header->digest, SNAPIMG_DIGEST_SIZE);
-	(void)strcat(name, ".snap");
+	memcpy(name + COPY_DIGITS, ".snap", sizeof(".snap"));
 	if (faccessat(store->descriptor, name, R_OK, 0) == 0)
 		return EXIT_FINE;
 	if ((status = check_room(store, raw_bytes(image))) != EXIT_FINE)

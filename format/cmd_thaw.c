@@ -36,12 +36,10 @@ static enum exit_status convert(struct image_file *input, const char *path, cons
 	if (!output_file_begin(&output, to))
 		return complain_of_output(to, output.error);
 	error = repack(&input->image, &how, output_file_sink, &output, NULL);
-	if (error == SNAPIMG_ERR_SINK)
-		status = complain_of_output(to, output.error);
-	else if (error != SNAPIMG_OK)
+	if (error != SNAPIMG_OK && error != SNAPIMG_ERR_SINK)
 		status = complain_of_image(path, error, input->image.failed_section,
 		                           input->image.failed_index);
-	else if (!output_file_finish(&output))
+	else if (error == SNAPIMG_ERR_SINK || !output_file_finish(&output))
 		status = complain_of_output(to, output.error);
 	output_file_end(&output);
 	return status;

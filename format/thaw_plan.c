@@ -36,18 +36,18 @@ struct planning {
 	size_t kept; /* ranges below lie before what is looked at */
 };
 
-enum snapimg_error ranges_add(struct address_ranges *found, uint64_t start, uint64_t end)
+enum snapimg_error ranges_add(struct address_ranges *ranges, uint64_t start, uint64_t end)
 {
-	if (found->count == found->room) {
-		size_t room = found->room == 0 ? 64 : found->room * 2;
-		void *grown = realloc(found->range, room * sizeof(*found->range));
+	if (ranges->count == ranges->room) {
+		size_t room = ranges->room == 0 ? 64 : ranges->room * 2;
+		void *grown = realloc(ranges->range, room * sizeof(*ranges->range));
 
 		if (grown == NULL)
 			return SNAPIMG_ERR_MEMORY;
-		found->range = grown;
-		found->room = room;
+		ranges->range = grown;
+		ranges->room = room;
 	}
-	found->range[found->count++] = (struct address_range){start, end};
+	ranges->range[ranges->count++] = (struct address_range){start, end};
 	return SNAPIMG_OK;
 }
 

@@ -138,6 +138,7 @@ static const char *advice_for(enum snapimg_error error)
 static uint64_t take_copy(uint64_t size, struct snapimg_header *header)
 {
 	struct stat status = {0};
+	*header = (struct snapimg_header){0};
 	if (size < CACHE_LEAST || !image_read(header, sizeof *header, 0) ||
 	    memcmp(header->magic, SNAPIMG_MAGIC, SNAPIMG_MAGIC_SIZE) != 0 || header->major != SNAPIMG_MAJOR ||
 	    (header->required_features & SNAPIMG_FEATURE_THAWED) != 0)

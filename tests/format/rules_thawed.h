@@ -24,10 +24,12 @@ R(PIECE, SNAPIMG_SECTION_PIECES, "first run far out of range", PIECE(0, run_firs
 R(PIECE, SNAPIMG_SECTION_PIECES, "reserved bits", PIECE(0, reserved_zero, 1))
 R(PIECE, SNAPIMG_SECTION_PIECES, "of memory that is wiped", MAPPING(2, advice, SNAPIMG_ADVICE_WIPEONFORK))
 R(MAPPING, SNAPIMG_SECTION_MAPPINGS, "of memory that is shared", MAPPING(5, flags, SNAPIMG_MAP_SHARED))
-R(PIECE, SNAPIMG_SECTION_PIECES, "a gap in a file's piece", RUN(5, address, 0x31002000), PIECE(1, end, 0x31003000))
+R(PIECE, SNAPIMG_SECTION_PIECES, "a gap in a file's piece", RUN(5, address, 0x31002000),
+  PIECE(1, end, 0x31003000))
 R(EXTENT, SNAPIMG_SECTION_EXTENTS, "elsewhere than its piece", EXTENT(1, offset, 3 * 4096))
 R(EXTENT, SNAPIMG_SECTION_EXTENTS, "over the extent before", EXTENT(1, offset, 4096), PIECE(0, offset, 4096))
-R(EXTENT, SNAPIMG_SECTION_EXTENTS, "over the piece before", EXTENT(3, offset, 10 * 4096), PIECE(1, offset, 10 * 4096))
+R(EXTENT, SNAPIMG_SECTION_EXTENTS, "over the piece before", EXTENT(3, offset, 10 * 4096),
+  PIECE(1, offset, 10 * 4096))
 R(EXTENT, SNAPIMG_SECTION_EXTENTS, "shorter than its runs", EXTENT(1, stored_size, 4 * 4096))
 R(EXTENT, SNAPIMG_SECTION_EXTENTS, "longer than its runs", EXTENT(1, stored_size, 6 * 4096))
 R(EXTENT, SNAPIMG_SECTION_EXTENTS, "larger than any", EXTENT(1, stored_size, (1 << 20) + 4096))
