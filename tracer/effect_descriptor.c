@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,11 +34,12 @@ struct kind {
 };
 
 static bool held_by_nobody_else(const struct descriptor *it);
+static bool ends_held_by_nobody_else(const struct descriptor *it);
 static bool pair_held_by_nobody_else(const struct descriptor *it);
 static bool not_inherited(const struct descriptor *it);
 
 static const struct kind kinds[] = {
-        {"pipe:[", true, true, held_by_nobody_else},
+        {"pipe:[", true, true, ends_held_by_nobody_else},
         {"socket:[", true, true, pair_held_by_nobody_else},
         {"anon_inode:[eventfd", false, true, held_by_nobody_else},
         {"/memfd:", false, false, held_by_nobody_else},
@@ -84,7 +86,17 @@ static bool caller_has(const struct descriptor *it, const char *link)
 	return false;
 }
 
-static bool process_has(pid_t pid, const struct descriptor *it, const char *link)
+/* The permissions of such a link are what it was opened for: owner's r and w (proc(5), /proc/pid/fd). */
+static bool is_open_for(pid_t pid, int number, mode_t mode)
+{
+	struct stat stat;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, number);
+	return lstat(path, &stat) == 0 && (stat.st_mode & mode) == mode;
+}
+
+static bool process_has(pid_t pid, const struct descriptor *it, const char *link, mode_t mode)
 {
 	char path[64], other[LINK_SIZE];
 	DIR *directory;
@@ -99,6 +111,7 @@ static bool process_has(pid_t pid, const struct descriptor *it, const char *link
 
 		read_link(pid, number, other);
 		found = entry->d_name[0] != '.' && strcmp(other, link) == 0 &&
+		        is_open_for(pid, number, mode) &&
 		        (it->kind->is_object || is_same_file(it, pid, number));
 	}
 	closedir(directory);
@@ -111,7 +124,7 @@ static bool others_have(const struct descriptor *it, const char *link)
 
 	for (const struct tracee *other = tracee_next(NULL); other; other = tracee_next(other))
 		if (other->process != mine->process && other->tid == other->process->pid &&
-		    process_has(other->tid, it, link))
+		    process_has(other->tid, it, link, 0))
 			return true;
 	return false;
 }
@@ -119,6 +132,13 @@ static bool others_have(const struct descriptor *it, const char *link)
 static bool held_by_nobody_else(const struct descriptor *it)
 {
 	return !caller_has(it, it->link) && !others_have(it, it->link);
+}
+
+/* Both ends must be here: who had the other one may have left something in it. */
+static bool ends_held_by_nobody_else(const struct descriptor *it)
+{
+	return process_has(it->tid, it, it->link, S_IRUSR) && process_has(it->tid, it, it->link, S_IWUSR) &&
+	       held_by_nobody_else(it);
 }
 
 /* The peer must be here too: a socket without one is known to somebody by its name, or is of the Internet. */
@@ -131,7 +151,7 @@ static bool pair_held_by_nobody_else(const struct descriptor *it)
 	    state.peer == 0)
 		return false;
 	snprintf(peer, sizeof(peer), "%s%u]", it->kind->begins, state.peer);
-	return process_has(it->tid, it, peer) && held_by_nobody_else(it) && !caller_has(it, peer) &&
+	return process_has(it->tid, it, peer, 0) && held_by_nobody_else(it) && !caller_has(it, peer) &&
 	       !others_have(it, peer);
 }
 
