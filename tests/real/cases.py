@@ -194,7 +194,7 @@ def typescript():
 
 def npm_integrity():
     """A package with other contents than the pinned ones is an error, not a reason to skip, and is not left behind."""
-    def fetch(what, directory):
+    def fetch(_name, _version, directory):
         with open(os.path.join(directory, "package.tgz"), "wb") as file:
             file.write(b"other contents")
         return file.name
