@@ -168,10 +168,13 @@ bool descriptor_was_inherited(int number)
 	return false;
 }
 
+/* A process that was attached to began with others; those with our numbers count as inherited all the same.
+ */
 bool descriptor_is_inherited(pid_t tid, int number)
 {
 	return descriptor_was_inherited(number) &&
-	       is_same_file(&(struct descriptor){.tid = tid, .number = number}, getpid(), number);
+	       (the_caller.attached ||
+	        is_same_file(&(struct descriptor){.tid = tid, .number = number}, getpid(), number));
 }
 
 /* What a process that was attached to began with, nobody knows. */

@@ -555,6 +555,16 @@ def attached_point():
     t.check(again.out.startswith(b"marker 3\nmarker 4\n"), again)
 
 
+def attached_effect():
+    """Of what was attached to, 0 to 2 count as inherited: reading standard input is an effect."""
+    with subprocess.Popen([GOING_STATIC, "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=t.PLAIN_ENV) as target:
+        pid = int(target.stdout.readline())
+        done = trace("-v", "--timeout", "60s", "-o", "image.snap", "--at", "effect", "-p", str(pid))
+        t.check(done.status == 0 and b"at the point: read(0" in done.err, done)
+    again = t.run([t.SNAPRUN, "image.snap"], stdin=b"go\n")
+    t.check(again.status == 7, again)
+
+
 def tracer_of(pid):
     with open(f"/proc/{pid}/status") as file:
         return int(re.search(r"TracerPid:\t(\d+)", file.read()).group(1))
@@ -625,6 +635,7 @@ ROWS = {
     "several": several, "skip": skip_some, "skip.breakpoint": skip_breakpoint, "others": others,
     "continue": goes_on, "continue.refused": goes_on_refused,
     "attach": attached, "attach.continue": row(attached, "--continue"), "attach.point": attached_point,
+    "attach.effect": attached_effect,
     "attach.wrong": attached_wrong, "timeout": timed_out, "wrong-options": wrong_options, "under-others": under_others,
     "effect.stdin": effect_stdin, "effect.fork": row(stops, "fork", "("),
     "effect.unlink": row(stops, "unlink", "unlink"),
