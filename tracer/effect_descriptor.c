@@ -87,35 +87,37 @@ static bool caller_has(const struct descriptor *it, const char *link)
 }
 
 /* The permissions of such a link are what it was opened for: owner's r and w (proc(5), /proc/pid/fd). */
-static bool is_open_for(pid_t pid, int number, mode_t mode)
+static mode_t opened_for(pid_t pid, int number)
 {
 	struct stat stat;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, number);
-	return lstat(path, &stat) == 0 && (stat.st_mode & mode) == mode;
+	return lstat(path, &stat) < 0 ? 0 : stat.st_mode & (S_IRUSR | S_IWUSR);
 }
 
-static bool process_has(pid_t pid, const struct descriptor *it, const char *link, mode_t mode)
+/* What the process's descriptors of this link are opened for, all together; 0: it has none. */
+static mode_t process_has(pid_t pid, const struct descriptor *it, const char *link)
 {
 	char path[64], other[LINK_SIZE];
 	DIR *directory;
 	struct dirent *entry;
-	bool found = false;
+	mode_t modes = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	if (!(directory = opendir(path))) /* it has ended */
-		return false;
-	while (!found && (entry = readdir(directory))) {
+		return 0;
+	while ((entry = readdir(directory))) {
 		int number = atoi(entry->d_name);
 
+		if (entry->d_name[0] == '.')
+			continue;
 		read_link(pid, number, other);
-		found = entry->d_name[0] != '.' && strcmp(other, link) == 0 &&
-		        is_open_for(pid, number, mode) &&
-		        (it->kind->is_object || is_same_file(it, pid, number));
+		if (strcmp(other, link) == 0 && (it->kind->is_object || is_same_file(it, pid, number)))
+			modes |= opened_for(pid, number);
 	}
 	closedir(directory);
-	return found;
+	return modes;
 }
 
 static bool others_have(const struct descriptor *it, const char *link)
@@ -124,7 +126,7 @@ static bool others_have(const struct descriptor *it, const char *link)
 
 	for (const struct tracee *other = tracee_next(NULL); other; other = tracee_next(other))
 		if (other->process != mine->process && other->tid == other->process->pid &&
-		    process_has(other->tid, it, link, 0))
+		    process_has(other->tid, it, link) != 0)
 			return true;
 	return false;
 }
@@ -137,8 +139,7 @@ static bool held_by_nobody_else(const struct descriptor *it)
 /* Both ends must be here: who had the other one may have left something in it. */
 static bool ends_held_by_nobody_else(const struct descriptor *it)
 {
-	return process_has(it->tid, it, it->link, S_IRUSR) && process_has(it->tid, it, it->link, S_IWUSR) &&
-	       held_by_nobody_else(it);
+	return process_has(it->tid, it, it->link) == (S_IRUSR | S_IWUSR) && held_by_nobody_else(it);
 }
 
 /* The peer must be here too: a socket without one is known to somebody by its name, or is of the Internet. */
@@ -151,7 +152,7 @@ static bool pair_held_by_nobody_else(const struct descriptor *it)
 	    state.peer == 0)
 		return false;
 	snprintf(peer, sizeof(peer), "%s%u]", it->kind->begins, state.peer);
-	return process_has(it->tid, it, peer, 0) && held_by_nobody_else(it) && !caller_has(it, peer) &&
+	return process_has(it->tid, it, peer) != 0 && held_by_nobody_else(it) && !caller_has(it, peer) &&
 	       !others_have(it, peer);
 }
 
