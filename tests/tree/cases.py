@@ -15,7 +15,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import snaptest as t  # noqa: E402
 
 HERE = os.path.join(t.BUILD, "tests/tree")
-STORM, EFFECTS, GOING, GOING_STATIC = (os.path.join(HERE, name) for name in ("storm", "effects", "going", "going-static"))
+STORM, EFFECTS, GOING, GOING_STATIC, CHURN = (os.path.join(HERE, name) for name in
+                                              ("storm", "effects", "going", "going-static", "churn"))
 NEVER = "syscall:reboot"
 
 
@@ -565,6 +566,32 @@ def attached_effect():
     t.check(again.status == 7, again)
 
 
+def attached_churn():
+    """Threads that are born while it is attached to, and so many events that there is never none to wait for."""
+    with subprocess.Popen([CHURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=t.PLAIN_ENV) as target:
+        try:
+            pid = int(target.stdout.readline())
+            for _ in range(5):
+                done = trace("-q", "-o", "image.snap", "--continue", "-p", str(pid))
+                t.check(done.status == 0, done)
+            target.communicate(b"x", timeout=60)
+            t.check(target.returncode == 7, target.returncode)
+        finally:
+            target.kill()
+    again = t.run([t.SNAPRUN, "image.snap"], stdin=b"x")
+    t.check(again.status == 7, again)
+
+
+def clock_churn():
+    """What goes by the clock is not late for all the events."""
+    with subprocess.Popen([t.SNAPTRACE, "-q", "-o", "image.snap", "--at", "after:200ms", CHURN], stdin=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL) as tracer:
+        t.check(tracer.wait(100) == 0, tracer.returncode)
+    with subprocess.Popen([t.SNAPTRACE, "--timeout", "300ms", "--at", NEVER, CHURN], stdin=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as tracer:
+        t.check(tracer.wait(100) == 124, tracer.returncode)
+
+
 def tracer_of(pid):
     with open(f"/proc/{pid}/status") as file:
         return int(re.search(r"TracerPid:\t(\d+)", file.read()).group(1))
@@ -635,7 +662,7 @@ ROWS = {
     "several": several, "skip": skip_some, "skip.breakpoint": skip_breakpoint, "others": others,
     "continue": goes_on, "continue.refused": goes_on_refused,
     "attach": attached, "attach.continue": row(attached, "--continue"), "attach.point": attached_point,
-    "attach.effect": attached_effect,
+    "attach.effect": attached_effect, "attach.churn": attached_churn, "clock.churn": clock_churn,
     "attach.wrong": attached_wrong, "timeout": timed_out, "wrong-options": wrong_options, "under-others": under_others,
     "effect.stdin": effect_stdin, "effect.fork": row(stops, "fork", "("),
     "effect.unlink": row(stops, "unlink", "unlink"),
