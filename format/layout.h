@@ -45,11 +45,13 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 
 /* Required features: a reader that does not know a set bit refuses the image by the bit's name. */
 #define SNAPIMG_FEATURES(X)                                                                                  \
-	X(ZSTD, 0, "zstd")           /* has ZSTD extents */                                                  \
+	X(ZSTD, 0, "zstd")           /* has zstd frames */                                                   \
 	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */                   \
 	X(THREADS, 2, "threads")     /* more than one */                                                     \
 	X(ROBUST, 3, "robust")       /* has ROBUST fix-ups */                                                \
-	X(OBJECTS, 4, "objects")     /* has OBJECTS */
+	X(OBJECTS, 4, "objects")     /* has OBJECTS */                                                       \
+	X(OWNERS, 6, "owners")       /* has OWNERS */                                                        \
+	X(MEMORY, 7, "memory")       /* has mappings that are views of one memory */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)
@@ -108,7 +110,9 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(BYTES, 27, 1, '*', "bytes")                                                                        \
 	X(ATTRIBUTES, 28, sizeof(struct snapimg_attribute), '*', "attributes")                               \
 	X(TIMERS, 29, sizeof(struct snapimg_timer), '*', "timers")                                           \
-	X(GUARDS, 30, sizeof(struct snapimg_guard), '*', "guard pages")
+	X(GUARDS, 30, sizeof(struct snapimg_guard), '*', "guard pages")                                      \
+	X(NOTICES, 35, sizeof(struct snapimg_notice), '*', "notices")                                        \
+	X(OWNERS, 36, sizeof(struct snapimg_owner), '*', "owners")
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
@@ -244,10 +248,24 @@ enum snapimg_mapping_kind {
 	SNAPIMG_MAPPING_STACK = 3, /* anonymous, grows down: MAP_GROWSDOWN */
 	SNAPIMG_MAPPING_VVAR = 4,  /* any of the kernel's data pages before the vdso; name tells which */
 	SNAPIMG_MAPPING_VDSO = 5,
+	SNAPIMG_MAPPING_MEMORY = 6, /* what VIEWs look at; not the program's own mapping, see below */
+	SNAPIMG_MAPPING_VIEW = 7,   /* of a MEMORY, at `offset` */
 };
+/* Where the loader lies while it restores; a program has nothing there, or a reservation of it all. MEMORY
+ * mappings are given addresses in the middle. */
+#define SNAPIMG_LOADER_START UINT64_C(0x400000000000)
+#define SNAPIMG_MEMORY_START UINT64_C(0x408000000000)
+#define SNAPIMG_MEMORY_END   UINT64_C(0x40f000000000)
+#define SNAPIMG_LOADER_END   UINT64_C(0x410000000000)
+
 /* Protection and sharing use Linux's numbers, which are the same on every architecture. */
 enum { SNAPIMG_PROT_READ = 1, SNAPIMG_PROT_WRITE = 2, SNAPIMG_PROT_EXEC = 4 };
-enum snapimg_mapping_flag { SNAPIMG_MAP_SHARED = 1, SNAPIMG_MAP_NORESERVE = 2 };
+enum snapimg_mapping_flag {
+	SNAPIMG_MAP_SHARED = 1,
+	SNAPIMG_MAP_NORESERVE = 2,
+	SNAPIMG_MAP_READ_ONLY = 4, /* a VIEW by a descriptor that was opened for reading: never writable */
+	SNAPIMG_MAP_MAY_WRITE = 8, /* a shared FILE that isn't writable, but may be made so */
+};
 
 /* Advice and locks a mapping was given: X(NAME, bit, letters in smaps' VmFlags, madvise number; 0 = not
  * madvise) */
@@ -261,7 +279,7 @@ enum snapimg_mapping_flag { SNAPIMG_MAP_SHARED = 1, SNAPIMG_MAP_NORESERVE = 2 };
 	X(DONTDUMP, 6, "dd", 16)                                                                             \
 	X(WIPEONFORK, 7, "wf", 18)                                                                           \
 	X(LOCKED, 8, "lo", 0)                                                                                \
-	X(LOCKED_ON_FAULT, 9, "??", 0) /* VM_LOCKONFAULT has no letters of its own */
+	X(LOCKED_ON_FAULT, 9, "lf", 0) /* "??" before Linux 6.2 */
 enum snapimg_advice {
 #define X(name, bit, letters, advice) SNAPIMG_ADVICE_##name = 1 << (bit),
 	SNAPIMG_ADVICE(X)
@@ -277,7 +295,7 @@ struct snapimg_mapping {
 	uint32_t protection;
 	uint32_t flags;
 	uint32_t advice;
-	uint32_t file;      /* index + 1 in FILES */
+	uint32_t file;      /* index + 1: FILE: in FILES; VIEW: in MAPPINGS; MEMORY: in OBJECTS, 0: none */
 	uint32_t name;      /* string: as /proc/PID/maps showed it */
 	uint32_t run_first; /* its page runs: [run_first, run_first + run_count) */
 	uint32_t run_count;
@@ -348,11 +366,14 @@ static_assert(sizeof(struct snapimg_descriptor) == 32, "descriptor layout");
 	X(EPOLL, 3, "epoll set")                                                                             \
 	X(TIMERFD, 4, "timerfd")                                                                             \
 	X(SIGNALFD, 5, "signalfd")                                                                           \
+	X(INOTIFY, 6, "inotify instance")                                                                    \
 	X(MEMFD, 7, "memfd")                                                                                 \
 	X(UNLINKED, 8, "deleted file")                                                                       \
 	X(REOPENED, 9, "opened once more")                                                                   \
+	X(FIFO, 10, "FIFO")                                                                                  \
 	X(SOCKET, 11, "socket")                                                                              \
-	X(PIDFD, 12, "pidfd of itself")
+	X(PIDFD, 12, "pidfd of itself")                                                                      \
+	X(TERMINAL, 13, "pseudoterminal")
 enum snapimg_object_kind {
 #define X(name, number, text) SNAPIMG_OBJECT_##name = (number),
 	SNAPIMG_OBJECT_KINDS(X)
@@ -384,6 +405,11 @@ enum snapimg_value {
 	SNAPIMG_FILE_SIZE = 0, /* MEMFD, UNLINKED */
 	SNAPIMG_FILE_MODE = 1,
 	SNAPIMG_FILE_SEALS = 2,
+	SNAPIMG_FIFO_SIZE = 0,
+	SNAPIMG_FIFO_FRESH = 1,    /* 1: no writer was there since it was opened */
+	SNAPIMG_TERMINAL_END = 0,  /* 0: the master, 1: the slave */
+	SNAPIMG_TERMINAL_LOCK = 1, /* of the master: 1: its slave can't be opened yet */
+	SNAPIMG_TERMINAL_USED = 2, /* of the master: 1: its slave was opened, be it closed again */
 	SNAPIMG_SOCKET_DOMAIN = 0,
 	SNAPIMG_SOCKET_TYPE = 1,
 	SNAPIMG_SOCKET_PROTOCOL = 2,
@@ -392,7 +418,8 @@ enum snapimg_value {
 };
 enum snapimg_socket_state {
 	SNAPIMG_SOCKET_SINGLE = 0,
-	SNAPIMG_SOCKET_PAIR = 1, /* made by socketpair(2) */
+	SNAPIMG_SOCKET_PAIR = 1,  /* made by socketpair(2) */
+	SNAPIMG_SOCKET_RESET = 2, /* TCP, connected once to one who has reset the connection */
 };
 
 /* What is done with an object once it is made, in this order. */
@@ -401,6 +428,15 @@ enum snapimg_setting_kind {
 	SNAPIMG_SETTING_BIND = 2,    /* bind(2): the bytes; option: the mode of the file it makes, or 0 */
 	SNAPIMG_SETTING_LISTEN = 3,  /* listen(2): option */
 	SNAPIMG_SETTING_CONNECT = 4, /* connect(2): the bytes */
+	/* setsockopt(2): the bytes behind the name of a network interface, whose number they begin with */
+	SNAPIMG_SETTING_INTERFACE = 5,
+	SNAPIMG_SETTING_TERMIOS = 6, /* TCSETS2: struct termios2 */
+	SNAPIMG_SETTING_WINDOW = 7,  /* TIOCSWINSZ: struct winsize */
+};
+enum {
+	SNAPIMG_INTERFACE_NAME = 16, /* IFNAMSIZ */
+	SNAPIMG_TERMIOS_SIZE = 44,
+	SNAPIMG_WINDOW_SIZE = 8,
 };
 struct snapimg_setting {
 	uint32_t object;
@@ -416,9 +452,9 @@ static_assert(sizeof(struct snapimg_setting) == 32, "setting layout");
 /* Bytes in an object: of a file at `position`, of a pipe all, of a socket one message. */
 struct snapimg_content {
 	uint32_t object;
-	uint32_t reserved_zero;
-	uint64_t position; /* files; 0 for all others */
-	uint64_t offset;   /* in BYTES */
+	uint32_t stored_size; /* of one zstd frame in BYTES; 0: the bytes themselves */
+	uint64_t position;    /* files; 0 for all others */
+	uint64_t offset;      /* in BYTES */
 	uint64_t size;
 };
 static_assert(sizeof(struct snapimg_content) == 32, "content layout");
@@ -447,6 +483,26 @@ struct snapimg_lock {
 	uint64_t length; /* 0: to the end, however long the file gets */
 };
 static_assert(sizeof(struct snapimg_lock) == 32, "lock layout");
+
+/* A watch of an INOTIFY object, inotify_add_watch(2). */
+struct snapimg_notice {
+	uint32_t object;
+	uint32_t path; /* string: absolute */
+	uint32_t mask;
+	int32_t watch; /* its number */
+};
+static_assert(sizeof(struct snapimg_notice) == 16, "notice layout");
+
+/* Whom a descriptor's description sends signals, fcntl(2), F_SETOWN_EX: the process or its main thread. */
+enum snapimg_owner_kind { SNAPIMG_OWNER_NONE = 0, SNAPIMG_OWNER_PROCESS = 1, SNAPIMG_OWNER_THREAD = 2 };
+struct snapimg_owner {
+	int32_t number;
+	uint32_t kind;
+	uint32_t signal; /* F_SETSIG; 0: SIGIO without more */
+	uint32_t drives; /* 1: O_ASYNC */
+};
+static_assert(sizeof(struct snapimg_owner) == 16, "owner layout");
+enum { SNAPIMG_NOTICE_MAX = 65536 };
 
 struct snapimg_sigaction { /* what rt_sigaction(2) takes */
 	uint32_t signal;
@@ -510,7 +566,9 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(KEEP_CAPABILITIES, 9, "keep-capabilities flag")                                                    \
 	X(SECURE_BITS, 10, "secure bits")                                                                    \
 	X(MEMORY_MERGE, 11, "memory-merge flag")                                                             \
-	X(LOCK_FUTURE, 12, "mlockall(MCL_FUTURE)")
+	X(LOCK_FUTURE, 12, "mlockall(MCL_FUTURE)")                                                           \
+	X(HUGE_PAGES, 20, "huge-page switch")                                                                \
+	X(DENY_WRITE_EXECUTE, 21, "write-execute ban (PR_SET_MDWE)")
 enum snapimg_attribute_kind {
 #define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
 	SNAPIMG_ATTRIBUTES(X)

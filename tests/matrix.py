@@ -47,6 +47,13 @@ CARRIED = {
         ("eventfd", "object_events"),
         ("signalfd", "object_signal_descriptors"),
         ("the process's own pidfd", "object_pid_descriptor"),
+        ("FIFOs with what is in them", "object_fifos"),
+        ("pseudoterminals that the program made, with their settings", "object_terminals"),
+        ("inotify watches", "object_notices"),
+        ("multicast groups", "object_memberships"),
+        ("signal-driven input", "object_owners"),
+        ("paths (O_PATH)", "object_paths"),
+        ("files of `/proc/self`, for the new process", "object_own_files"),
         ("locks, taken again: flock, POSIX, open file description", "object_locks"),
         ("standard streams are the caller's", "programs.streams"),
     ),
@@ -65,9 +72,20 @@ CARRIED = {
         ("shared anonymous memory, still shared with what the program forks", "state_shared_anonymous state_shared_read_only"),
         ("POSIX shared memory, closed memfds, deleted files that are mapped shared",
          "state_posix_shm state_memfd_closed state_shared_deleted"),
+        ("shared memory without a file as one memory, however many mappings show it, whole or in parts, with what none shows",
+         "memory_twice memory_parts memory_only_the_end memory_protections memory_named memory_dev_zero memory_read_only_closed "
+         "memory_deleted_closed memory_locked memory_many_views"),
+        ("memfds and deleted files that have mappings and descriptors, with seals, also behind their end, also private",
+         "memory_code memory_write_sealed memory_future_write_sealed memory_deleted memory_unnamed memory_behind_the_end "
+         "memory_private_view memory_sparse memory_much memory_much_unmapped memory_goes_on "
+         "memory_java"),
+        ("files mapped for reading that may be written", "memory_file_that_may_be_written"),
+        ("programs under AddressSanitizer and ThreadSanitizer", "sanitized_address sanitized_thread memory_reservation"),
         ("guard pages", "state_guards"),
-        ("locks: mlock, mlockall, on fault", "state_locked state_locked_future state_locked_future_on_fault"),
-        ("advice of madvise", "state_advised"),
+        ("locks: mlock, mlockall, on fault", "state_locked state_locked_future state_locked_future_on_fault memory_locked_on_fault"),
+        ("every advice of madvise", "state_advised memory_every_advice"),
+        ("bans of memory that is written and run (PR_SET_MDWE), huge pages only where advised",
+         "memory_no_write_execute memory_huge_pages_if_advised"),
     ),
     "Process": (
         ("working directory, umask", "carried_directory programs.state"),
@@ -110,8 +128,9 @@ REFUSED = {
         ("POSIX timers on the clock that belongs to an ID", "thread_clock_timer"),
     ),
     "Memory": (
-        ("shared memory without a file that is mapped more than once or in parts or has a descriptor",
-         "shared_twice shared_parts shared_cut shared_with_descriptor shared_behind_end"),
+        ("shared memory without a file that another process has, too, or whose descriptor is the caller's",
+         "memory_elsewhere memfd_elsewhere shared_inherited"),
+        ("secret memory (memfd_secret)", "secret_memory"),
         ("System V shared memory", "sysv_memory"),
         ("huge pages of MAP_HUGETLB", "huge_pages"),
         ("memory under userfaultfd", "watched"),
@@ -123,33 +142,36 @@ REFUSED = {
         ("shadow stacks", "shadow_stack"),
     ),
     "Descriptors": (
-        ("connected TCP sockets", "connected"),
-        ("connections and datagrams that wait", "waiting_connection waiting_datagram"),
+        ("connected TCP sockets, unless `--tcp=reset`", "connected connect_error ended_connection"),
+        ("connections and datagrams that wait, or are being made", "waiting_connection waiting_datagram corked"),
+        ("errors and urgent data that wait in a socket", "unix_error udp_error error_queue urgent"),
+        ("socket options that can't be set again", "unicast_interface"),
         ("Unix connections through a name, and sockets whose file is gone", "unix_connection unix_gone"),
         ("netlink and other sockets", "netlink"),
         ("descriptors on their way through a socket", "in_flight"),
         ("pipes and sockets with an end in another process", "pipe_elsewhere socket_elsewhere"),
         ("pipes that were opened again by name, or in packet mode", "pipe_twice pipe_packets"),
-        ("FIFOs", "fifo"),
-        ("terminals that were not inherited", "terminal"),
+        ("FIFOs whose name is gone, or with bytes that nobody reads", "fifo unread_fifo"),
+        ("terminals that were neither inherited nor made by the program, or that hold bytes, or are in packet mode",
+         "terminal terminal_alone terminal_output terminal_line"),
         ("epoll sets that watch what was closed", "epoll_closed"),
-        ("inotify, fanotify", "inotify fanotify"),
+        ("inotify with events that wait, or whose file is not found", "inotify lost_watch"),
+        ("fanotify", "fanotify"),
         ("io_uring", "uring"),
         ("perf and BPF", "perf bpf"),
         ("other processes' pidfds", "other_pidfd"),
         ("namespaces", "namespace_descriptor"),
-        ("files of `/proc/self`", "own_proc"),
-        ("O_PATH", "path_only"),
-        ("deleted files that have another name", "linked_elsewhere"),
+        ("files of `/proc/self` that have a number", "own_proc own_fdinfo"),
+        ("deleted files that have another name, or only a path of (O_PATH)", "linked_elsewhere path_only"),
         ("leases", "lease"),
-        ("signal-driven input", "signal_driven"),
+        ("signals to others (F_SETOWN)", "signal_driven"),
     ),
 }
 
 TABLES = {"carried": (CARRIED, "capture."), "refused": (REFUSED, "capture.refused_")}
 FILES = ("README.md", "man/snaptrace.1")
 # Tests of a state, each of which must have its line.
-STATES = r"capture\.(carried|state|object|refused|memory)_.*|programs\.[a-z]+\.(pie|cxx)(\..*)?"
+STATES = r"capture\.(carried|state|object|refused|memory|sanitized)_.*|programs\.[a-z]+\.(pie|cxx)(\..*)?"
 # Tests that are about more than one state.
 OTHERS = {"capture.refused_together", "capture.state_lower_hard_limit", "programs.here.pie"}
 

@@ -6,14 +6,21 @@ set(CAPTURE_SOURCES
   compressor.c
   descriptor_epoll.c
   descriptor_events.c
+  descriptor_fifo.c
+  descriptor_file.c
+  descriptor_inotify.c
   descriptor_internet.c
   descriptor_lock.c
   descriptor_memory.c
+  descriptor_multicast.c
+  descriptor_owner.c
   descriptor_pipe.c
   descriptor_socket.c
+  descriptor_terminal.c
   descriptor_unix.c
   descriptors.c
   files.c
+  find_path.c
   helper.c
   inject.c
   mappings.c
@@ -31,7 +38,10 @@ set(CAPTURE_SOURCES
   refuse_tracer.c
   resume_blocks.c
   shared.c
+  shared_others.c
+  shared_view.c
   snapshot.c
+  sparse.c
   restart_x86_64.c
   stop_threads.c
   survey.c
@@ -39,4 +49,5 @@ set(CAPTURE_SOURCES
   threads.c
   threads_pending.c
   timers.c
-  unix_diag.c)
+  unix_diag.c
+  vm_flags.c)

@@ -10,23 +10,30 @@
 #include <unistd.h>
 
 #include "descriptor_kinds.h"
+#include "shared.h"
 
-enum { PIECE = 1 << 16 };
+enum { PIECE = 1 << 16, BLOCK = SNAPIMG_EXTENT_MAX };
 
+/* Zero pieces stay holes; what lies between them goes in blocks, which are compressed by themselves. */
 static enum status read_piece(struct taking *taking, int fd, off_t at, off_t end)
 {
-	static char piece[PIECE], zeros[PIECE];
+	static char block[BLOCK], zeros[PIECE];
 	enum status status = STATUS_OK;
+	size_t filled = 0;
+	ssize_t got;
 
-	while (at < end && status == STATUS_OK) {
-		size_t wanted = end - at < PIECE ? (size_t)(end - at) : PIECE;
-		ssize_t got = pread(fd, piece, wanted, at);
+	for (; at < end && status == STATUS_OK; at += got) {
+		got = pread(fd, block + filled, end - at < PIECE ? (size_t)(end - at) : PIECE, at);
 		if (got <= 0)
 			return fail(STATUS_FAILED, "can't read an unnamed file of process %d: %s",
 			            taking->survey->pid, strerror(got < 0 ? errno : EIO));
-		if (memcmp(piece, zeros, (size_t)got) != 0)
-			status = objects_fill(taking->objects, (uint64_t)at, piece, (uint64_t)got);
-		at += got;
+		bool is_hole = memcmp(block + filled, zeros, (size_t)got) == 0;
+		filled += is_hole ? 0 : (size_t)got;
+		if (filled && (is_hole || filled > BLOCK - PIECE || at + got == end)) {
+			off_t start = at + (is_hole ? 0 : got) - (off_t)filled;
+			status = objects_fill(taking->objects, (uint64_t)start, block, filled);
+			filled = 0;
+		}
 	}
 	return status;
 }
@@ -70,18 +77,25 @@ static enum status take_file(struct taking *taking, struct open_descriptor *it, 
 		object->kind = SNAPIMG_OBJECT_REOPENED;
 		return STATUS_OK;
 	}
+	if (survey_other_holder(taking->survey, it) != 0)
+		return refuse_descriptor(taking->survey, it, "an unnamed file that another process has, too",
+		                         "close it before the point");
 	object->value[SNAPIMG_FILE_SIZE] = (uint64_t)it->identity.st_size;
 	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
-	if (it->identity.st_size == 0)
-		return STATUS_OK;
 	/* Not through the copy, whose place is the target's and which may be write-only. */
 	snprintf(name, sizeof(name), "fd/%d", it->number);
 	struct proc_path path = proc_path(taking->survey->pid, name);
-	int fd = open(path.text, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	int fd = it->identity.st_size ? open(path.text, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0 && it->identity.st_size)
 		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",
 		                         "close it before the point");
-	enum status status = read_content(taking, fd, it->identity.st_size);
+	bool claimed = false;
+	enum status status =
+	        memories_claim(taking->memories, it, fd, taking->objects->object.count, &claimed);
+	if (claimed || fd < 0)
+		return status;
+	if (status == STATUS_OK)
+		status = read_content(taking, fd, it->identity.st_size);
 	close(fd);
 	return status;
 }

@@ -5,6 +5,8 @@
 
 #include "files.h"
 #include "objects.h"
+#include "shared.h"
+#include "snapshot.h"
 
 struct descriptors {
 	struct snapimg_descriptor *record; /* sorted by number */
@@ -12,7 +14,9 @@ struct descriptors {
 	struct objects objects; /* what they refer to, and locks */
 };
 
-enum status descriptors_read(pid_t pid, struct files *files, struct descriptors *ret_descriptors)
+/* Claims the memories that descriptors lead to. */
+enum status descriptors_read(const struct snapshot_request *request, struct files *files,
+                             struct memories *memories, struct descriptors *ret_descriptors)
         __attribute__((warn_unused_result));
 void descriptors_free(struct descriptors *descriptors);
 

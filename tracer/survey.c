@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "caller.h"
+#include "policy.h"
 #include "refuse.h"
 
 static void forget(struct open_descriptor *it)
@@ -140,7 +141,7 @@ static int find_inherited(const struct survey *survey, const struct open_descrip
 static int find_duplicate(const struct survey *survey, const struct open_descriptor *it)
 {
 	for (const struct open_descriptor *other = survey->open; other < it; other++) {
-		if (strcmp(other->link, it->link) != 0)
+		if (other->policy || strcmp(other->link, it->link) != 0)
 			continue;
 		int same = same_open_file(survey->pid, it->number, survey->pid, other->number);
 		if (same > 0 || (same < 0 && look_alike(it, other)))
@@ -149,7 +150,7 @@ static int find_duplicate(const struct survey *survey, const struct open_descrip
 	return -1;
 }
 
-enum status survey_read(struct survey *survey)
+enum status survey_read(struct survey *survey, const struct policies *policies)
 {
 	enum status status = read_directory(survey);
 
@@ -159,7 +160,8 @@ enum status survey_read(struct survey *survey)
 		it->inherited = !the_caller.attached ? find_inherited(survey, it)
 		                : it->number < 3     ? it->number
 		                                     : -1;
-		it->duplicate = it->inherited >= 0 ? -1 : find_duplicate(survey, it);
+		it->policy = policies_find(policies, it->number);
+		it->duplicate = it->inherited >= 0 || it->policy ? -1 : find_duplicate(survey, it);
 	}
 	return status;
 }
@@ -173,22 +175,38 @@ struct open_descriptor *survey_find(const struct survey *survey, int number)
 	return bsearch(&wanted, survey->open, survey->count, sizeof(*survey->open), by_number);
 }
 
-enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
+bool survey_try_copy(const struct survey *survey, struct open_descriptor *it)
 {
-	if (it->copy >= 0)
-		return STATUS_OK;
-	int process = (int)syscall(SYS_pidfd_open, survey->pid, 0);
+	int process = it->copy >= 0 ? -1 : (int)syscall(SYS_pidfd_open, survey->pid, 0);
+
 	if (process >= 0) {
 		it->copy = (int)syscall(SYS_pidfd_getfd, process, it->number, 0);
+		int error = errno;
 		close(process);
+		errno = error;
 	}
-	if (it->copy < 0)
-		return fail(STATUS_FAILED, "can't look at descriptor %d of process %d, %s: pidfd_getfd: %s",
-		            it->number, survey->pid, it->link, strerror(errno));
-	return STATUS_OK;
+	return it->copy >= 0;
 }
 
-static bool holds(pid_t pid, const char *link)
+enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
+{
+	if (survey_try_copy(survey, it))
+		return STATUS_OK;
+	return fail(STATUS_FAILED, "can't look at descriptor %d of process %d, %s: pidfd_getfd: %s",
+	            it->number, survey->pid, it->link, strerror(errno));
+}
+
+/* Names of files without a name may be several files'. */
+static bool is_same_file(int directory, const char *name, const struct open_descriptor *it)
+{
+	struct stat found;
+
+	return it->link[0] != '/' ||
+	       (fstatat(directory, name, &found, 0) == 0 && found.st_dev == it->identity.st_dev &&
+	        found.st_ino == it->identity.st_ino);
+}
+
+static bool holds(pid_t pid, const struct open_descriptor *it)
 {
 	struct proc_path path = proc_path(pid, "fd");
 	DIR *directory = opendir(path.text);
@@ -201,14 +219,14 @@ static bool holds(pid_t pid, const char *link)
 		if (length < 0)
 			continue;
 		its[length] = '\0';
-		found = strcmp(its, link) == 0;
+		found = strcmp(its, it->link) == 0 && is_same_file(dirfd(directory), entry->d_name, it);
 	}
 	if (directory)
 		closedir(directory);
 	return found;
 }
 
-pid_t survey_other_holder(const struct survey *survey, const char *link)
+pid_t survey_other_holder(const struct survey *survey, const struct open_descriptor *it)
 {
 	DIR *directory = opendir("/proc");
 	struct dirent *entry;
@@ -216,7 +234,7 @@ pid_t survey_other_holder(const struct survey *survey, const char *link)
 
 	while (directory && !found && (entry = readdir(directory))) {
 		pid_t pid = atoi(entry->d_name);
-		if (pid > 0 && pid != survey->pid && pid != getpid() && holds(pid, link))
+		if (pid > 0 && pid != survey->pid && pid != getpid() && holds(pid, it))
 			found = pid;
 	}
 	if (directory)

@@ -151,36 +151,17 @@ static bool group(void)
 	return setpgid(0, 0) == 0;
 }
 
-static bool shared_twice(void)
+/* Descriptor 9 is a memfd of the one who runs snaptrace. */
+static bool shared_inherited(void)
 {
-	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return mapped(memory) && mapped(mremap(memory, 0, 2 * PAGE, MREMAP_MAYMOVE));
+	return mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 9, 0));
 }
 
-static bool shared_parts(void)
+static bool secret_memory(void)
 {
-	char *memory = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return mapped(memory) && munmap(memory + PAGE, PAGE) == 0;
-}
-
-static bool shared_cut(void)
-{
-	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return mapped(memory) && munmap(memory + PAGE, PAGE) == 0;
-}
-
-static bool shared_with_descriptor(void)
-{
-	int fd = memfd_create("thing", 0);
+	int fd = (int)syscall(SYS_memfd_secret, 0);
 	return fd >= 0 && ftruncate(fd, PAGE) == 0 &&
-	       mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
-}
-
-static bool shared_behind_end(void)
-{
-	int fd = memfd_create("thing", 0);
-	return fd >= 0 && ftruncate(fd, PAGE) == 0 &&
-	       mapped(mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) && close(fd) == 0;
+	       mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) && close(fd) == 0;
 }
 
 static bool thread_clock_timer(void)
@@ -226,7 +207,7 @@ static bool key(void)
 
 static bool loaders_place(void)
 {
-	return mapped(mmap((void *)0x600000100000, PAGE, PROT_READ | PROT_WRITE,
+	return mapped(mmap((void *)0x400000100000, PAGE, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
 }
 
@@ -244,7 +225,7 @@ static bool uring(void)
 
 static bool fifo(void)
 {
-	return mkfifo("fifo", 0600) == 0 && open("fifo", O_RDWR) >= 0;
+	return mkfifo("fifo", 0600) == 0 && open("fifo", O_RDWR) >= 0 && unlink("fifo") == 0;
 }
 
 static int tcp_listener(struct sockaddr_in *address)
@@ -269,7 +250,8 @@ static bool connected(void)
 
 static bool inotify(void)
 {
-	return inotify_init1(0) >= 0;
+	int fd = inotify_init1(0);
+	return fd >= 0 && inotify_add_watch(fd, ".", IN_CREATE) >= 0 && mkdir("made", 0700) == 0;
 }
 
 /* A grandchild that nobody waits for keeps what it inherited. */
@@ -296,6 +278,17 @@ static bool socket_elsewhere(void)
 {
 	int fds[2];
 	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && with_heir();
+}
+
+static bool memory_elsewhere(void)
+{
+	return mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) &&
+	       with_heir();
+}
+
+static bool memfd_elsewhere(void)
+{
+	return memfd_create("heirloom", 0) >= 0 && with_heir();
 }
 
 static bool pipe_twice(void)
@@ -377,7 +370,7 @@ static bool epoll_closed(void)
 static bool signal_driven(void)
 {
 	int fds[2];
-	return pipe(fds) == 0 && fcntl(fds[0], F_SETFL, O_ASYNC) == 0;
+	return pipe(fds) == 0 && fcntl(fds[0], F_SETOWN, getppid()) == 0;
 }
 
 static bool other_pidfd(void)
@@ -421,17 +414,33 @@ static bool bpf(void)
 
 static bool path_only(void)
 {
-	return open("/", O_PATH) >= 0;
+	return open("file", O_RDONLY | O_CREAT, 0600) >= 0 && open("file", O_PATH) >= 0 &&
+	       unlink("file") == 0;
 }
 
 static bool terminal(void)
 {
-	return posix_openpt(O_RDWR | O_NOCTTY) >= 0;
+	int master = posix_openpt(O_RDWR | O_NOCTTY), on = 1;
+	return master >= 0 && ioctl(master, TIOCPKT, &on) == 0;
+}
+
+static int status_opened;
+
+static void *open_status(void *unused)
+{
+	__atomic_store_n(&status_opened, open("/proc/thread-self/status", O_RDONLY), __ATOMIC_SEQ_CST);
+	return sleeper(unused);
 }
 
 static bool own_proc(void)
 {
-	return open("/proc/self/status", O_RDONLY) >= 0;
+	pthread_t id;
+	int opened;
+	if (pthread_create(&id, NULL, open_status, NULL) != 0)
+		return false;
+	while ((opened = __atomic_load_n(&status_opened, __ATOMIC_SEQ_CST)) == 0)
+		sched_yield();
+	return opened > 0;
 }
 
 static bool namespace_descriptor(void)
@@ -489,11 +498,8 @@ int main(int argc, char **argv)
 	        MODE(user_namespace),
 	        MODE(session),
 	        MODE(group),
-	        MODE(shared_twice),
-	        MODE(shared_parts),
-	        MODE(shared_cut),
-	        MODE(shared_with_descriptor),
-	        MODE(shared_behind_end),
+	        MODE(shared_inherited),
+	        MODE(secret_memory),
 	        MODE(thread_clock_timer),
 	        MODE(sysv_memory),
 	        MODE(huge_pages),
@@ -505,6 +511,8 @@ int main(int argc, char **argv)
 	        MODE(fifo),
 	        MODE(connected),
 	        MODE(inotify),
+	        MODE(memory_elsewhere),
+	        MODE(memfd_elsewhere),
 	        MODE(pipe_elsewhere),
 	        MODE(socket_elsewhere),
 	        MODE(pipe_twice),
