@@ -41,6 +41,7 @@ static const struct {
         {SNAPIMG_SECTION_ARGUMENTS, snapimg_rule_arguments},
         {SNAPIMG_SECTION_AUXV, snapimg_rule_auxv},
         {SNAPIMG_SECTION_FIXUPS, snapimg_rule_fixup},
+        {SNAPIMG_SECTION_HOT, snapimg_rule_hot},
         {SNAPIMG_SECTION_SHIM, snapimg_rule_shim},
 };
 

@@ -21,7 +21,7 @@ typedef enum snapimg_error snapimg_rule(const struct snapimg *image, uint32_t in
 snapimg_rule snapimg_rule_strings, snapimg_rule_machine, snapimg_rule_origin, snapimg_rule_process,
         snapimg_rule_thread, snapimg_rule_file, snapimg_rule_run, snapimg_rule_mapping, snapimg_rule_extent,
         snapimg_rule_descriptor, snapimg_rule_signal, snapimg_rule_arguments, snapimg_rule_auxv,
-        snapimg_rule_fixup, snapimg_rule_piece, snapimg_rule_shim;
+        snapimg_rule_fixup, snapimg_rule_piece, snapimg_rule_hot, snapimg_rule_shim;
 
 /* Applies every rule to the records that image->section shows; needs image->header's features. Sets
  * failed_section and failed_index. */

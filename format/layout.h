@@ -98,6 +98,7 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(AUXV, 16, sizeof(struct snapimg_auxv), '*', "auxiliary vector") /* without the AT_NULL */          \
 	X(FIXUPS, 17, sizeof(struct snapimg_fixup), '*', "fix-ups")                                          \
 	X(PIECES, 31, sizeof(struct snapimg_piece), '*', "mapped pieces")                                    \
+	X(HOT, 32, sizeof(struct snapimg_hot), '*', "hot pages")                                             \
 	X(SOURCE, 33, sizeof(struct snapimg_source), '?', "source")                                          \
 	X(SHIM, 34, sizeof(struct snapimg_shim), '?', "shim")
 enum snapimg_section_type {
@@ -373,6 +374,16 @@ struct snapimg_piece {
 	uint32_t reserved_zero;
 };
 static_assert(sizeof(struct snapimg_piece) == 40, "piece layout");
+
+/* Pages that a run of the program was seen to use soon: populated in batches before it runs. Sorted by
+ * address, not overlapping, each within one mapping. */
+enum snapimg_hot_kind { SNAPIMG_HOT_READ = 1, SNAPIMG_HOT_WRITTEN = 2 };
+struct snapimg_hot {
+	uint64_t address;
+	uint32_t pages;
+	uint32_t kind;
+};
+static_assert(sizeof(struct snapimg_hot) == 16, "hot pages layout");
 
 struct snapimg_source { /* of a thawed image: which image it was */
 	uint8_t digest[SNAPIMG_DIGEST_SIZE];

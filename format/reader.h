@@ -57,7 +57,7 @@ const char *snapimg_section_name(uint32_t type);
 #define SNAPIMG_RECORDS(X)                                                                                   \
 	X(origin, ORIGIN) X(machine, MACHINE) X(process, PROCESS) X(thread, THREADS) X(file, FILES)          \
 	X(mapping, MAPPINGS) X(extent, EXTENTS) X(run, RUNS) X(descriptor, DESCRIPTORS)                      \
-	X(sigaction, SIGNALS) X(auxv, AUXV) X(fixup, FIXUPS) X(piece, PIECES) X(source, SOURCE) X(shim, SHIM)
+	X(sigaction, SIGNALS) X(auxv, AUXV) X(fixup, FIXUPS) X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \

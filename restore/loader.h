@@ -72,6 +72,7 @@ void arguments_keep(void);        /* arguments.c: the resume area */
 void mappings_build(void);        /* mappings.c */
 void mappings_protect(void);      /* mappings.c: final protections and advice */
 void fill_pages(void);            /* fill.c: decodes on all processors */
+void hot_populate(void);          /* hot.c: what the program will use soon */
 void descriptors_restore(void);   /* descriptors.c */
 uint64_t pieces_table_size(void); /* pieces.c: bytes of what the shim is told; 0: nothing */
 void pieces_tell_shim(void);      /* pieces.c: when all pages are in place */

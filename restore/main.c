@@ -97,6 +97,7 @@ _Noreturn void loader_main(uint64_t *stack)
 
 	fill_pages();
 	image_close();
+	hot_populate();
 	tell_phase("pages filled");
 
 	descriptors_restore();
