@@ -2,14 +2,17 @@
  * glibc's realloc grows a chunk that has a mapping of its own by mremap(2), by
  * a call inside the library that no shim sees (malloc/malloc.c, mremap_chunk;
  * the same in 2.31 to 2.41). Memory of a file would grow into what follows in
- * the file. Such chunks are recognised by their head, 16 bytes at an address
- * that is a multiple of 16 (there, "struct malloc_chunk"):
+ * the file. But mremap takes one mapping only and fails with EFAULT where there
+ * are more (mm/mremap.c), and then realloc allocates, copies and frees. So it
+ * is enough that one page of the chunk stays anonymous: the one with its head,
+ * 16 bytes at an address that is a multiple of 16 (there, "struct
+ * malloc_chunk"):
  *
  *     mchunk_prev_size   bytes between the mapping's start and the head
  *     mchunk_size        bytes from the head to the mapping's end, | 2
  *
- * Other bytes that look like one only cost the mapping: what is found is
- * copied at a restore as it would be anyway.
+ * Other bytes that look like one only cost that one page is copied at a
+ * restore.
  *
  * What else glibc does by itself to memory needs no zeros back from it:
  * MADV_DONTNEED of a stack in nptl/allocatestack.c (advise_stack_range; the
@@ -25,21 +28,16 @@
 
 enum { HEAD_ALIGNMENT = 16, IS_MMAPPED = 2, FLAGS = 7 };
 
-static bool is_head(const struct snapimg_mapping *mapping, uint64_t address, const uint64_t head[2],
-                    struct address_range *ret_chunk)
+static bool is_head(const struct snapimg_mapping *mapping, uint64_t address, const uint64_t head[2])
 {
 	uint64_t before = head[0], size = head[1] & ~(uint64_t)FLAGS;
 	uint64_t start = address - before;
 
-	if ((head[1] & FLAGS) != IS_MMAPPED || before > address - mapping->start || size == 0 ||
-	    start % SNAPIMG_PAGE_SIZE != 0 || (before + size) % SNAPIMG_PAGE_SIZE != 0 ||
-	    size > mapping->end - address)
-		return false;
-	*ret_chunk = (struct address_range){start, address + size};
-	return true;
+	return before <= address - mapping->start && size > 0 && start % SNAPIMG_PAGE_SIZE == 0 &&
+	       (before + size) % SNAPIMG_PAGE_SIZE == 0 && size <= mapping->end - address;
 }
 
-static enum snapimg_error note(struct address_ranges *found, struct address_range chunk)
+static enum snapimg_error note(struct address_ranges *found, uint64_t page)
 {
 	if (found->count == found->room) {
 		size_t room = found->room == 0 ? 64 : found->room * 2;
@@ -50,7 +48,7 @@ static enum snapimg_error note(struct address_ranges *found, struct address_rang
 		found->range = grown;
 		found->room = room;
 	}
-	found->range[found->count++] = chunk;
+	found->range[found->count++] = (struct address_range){page, page + SNAPIMG_PAGE_SIZE};
 	return SNAPIMG_OK;
 }
 
@@ -61,12 +59,11 @@ enum snapimg_error chunks_find(const struct snapimg_mapping *mapping, const stru
 	enum snapimg_error error = SNAPIMG_OK;
 
 	for (at = 0; at < size && error == SNAPIMG_OK; at += HEAD_ALIGNMENT) {
-		struct address_range chunk;
 		uint64_t head[2];
 
 		memcpy(head, pages + at, sizeof(head));
-		if ((head[1] & FLAGS) == IS_MMAPPED && is_head(mapping, run->address + at, head, &chunk))
-			error = note(found, chunk);
+		if ((head[1] & FLAGS) == IS_MMAPPED && is_head(mapping, run->address + at, head))
+			error = note(found, run->address + at - at % SNAPIMG_PAGE_SIZE);
 	}
 	return error;
 }

@@ -22,7 +22,7 @@ struct planned_piece {
 struct thaw_plan {
 	struct planned_piece *piece; /* sorted by address; malloc'ed, freed by thaw_plan_free */
 	size_t count, room;
-	struct address_ranges kept; /* memory that the C library may move by itself: never a piece */
+	struct address_ranges kept; /* pages that are in no piece, as the C library calls mremap(2) itself */
 };
 
 /* Reads all page data of the image once. On an error of these its failed_section and failed_index tell where.
@@ -32,7 +32,7 @@ enum snapimg_error thaw_plan_make(struct snapimg *image, struct thaw_plan *ret_p
 void thaw_plan_free(struct thaw_plan *plan);
 
 /* chunks.c: looks in the pages of one run for the heads of glibc's mmapped chunks (which mremap(2) may move)
- * in the mapping, and notes what they take up. */
+ * in the mapping, and notes the pages that must stay anonymous for them. */
 enum snapimg_error chunks_find(const struct snapimg_mapping *mapping, const struct snapimg_run *run,
                                const uint8_t *pages, struct address_ranges *found)
         __attribute__((warn_unused_result));

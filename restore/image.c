@@ -1,9 +1,9 @@
 /*
  * Reads the image's records and has the reader check them. The image gets the
  * address space of the whole file, but only the header and the records are read
- * into it; the page data are read extent by extent (fill.c). Nothing is mapped
- * from the file, so what happens to it meanwhile changes nothing that was
- * checked.
+ * into it; the page data are read extent by extent (fill.c). They are not
+ * mapped from the file, so what happens to it meanwhile changes nothing that
+ * was checked; but the page data of a thawed image are.
  */
 #include <asm/errno.h>
 #include <asm/stat.h>
@@ -70,8 +70,29 @@ static void read_part(uint64_t start, uint64_t end)
 		    ": it became shorter while it was read: try again");
 }
 
+bool image_is_thawed(void)
+{
+	return (loader.image.header->required_features & SNAPIMG_FEATURE_THAWED) != 0;
+}
+
+/* The page data of a thawed image, which are trusted to stay anyway: most of them are the program's memory
+ * from now on. What is still copied of them is copied from here, without a buffer in between. */
+static void map_data(void)
+{
+	uint64_t end = page_floor(loader.image.header->metadata_offset);
+	if (loader.image.size <= SMALL_IMAGE || end <= SNAPIMG_HEADER_AREA)
+		return;
+	long result = sys(__NR_mmap, ZONE_IMAGE + SNAPIMG_HEADER_AREA, end - SNAPIMG_HEADER_AREA, PROT_READ,
+	                  MAP_PRIVATE | MAP_FIXED, loader.image_descriptor, SNAPIMG_HEADER_AREA);
+	if (result != (long)(ZONE_IMAGE + SNAPIMG_HEADER_AREA))
+		die(EXIT_REFUSED, loader.options.image, ": cannot map the image: ", error_text(result),
+		    ": put it on a filesystem that can, or freeze it (snapimg freeze)");
+}
+
 const uint8_t *image_stored(const struct snapimg_extent *extent)
 {
+	if (image_is_thawed())
+		return loader.image.base + extent->offset;
 	return loader.image.size <= SMALL_IMAGE ? loader.image.base + extent->offset : NULL;
 }
 
@@ -122,4 +143,6 @@ void image_open(void)
 		                           : snapimg_section_name(loader.image.failed_section);
 		die(EXIT_REFUSED, path, ": ", snapimg_strerror(error), where, name, advice_for(error));
 	}
+	if (image_is_thawed())
+		map_data();
 }

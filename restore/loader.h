@@ -81,6 +81,9 @@ void process_restore(void);       /* process.c: cwd, umask, signal actions, mm, 
 bool process_can_write(uint64_t address, uint64_t size);
 _Noreturn void resume(void); /* resume_x86_64.c: thread state, callbacks, jump */
 
+/* image.c: the program's memory is mapped from the image, and its page data are not compared with their
+ * checksums, for that would read them all. */
+bool image_is_thawed(void);
 /* image.c: false when the file ends before all was read. */
 bool image_read(void *to, uint64_t size, uint64_t offset);
 /* image.c: the extent's stored bytes where they have been read already, else NULL. */

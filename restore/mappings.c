@@ -54,21 +54,6 @@ static const char *mapping_name(const struct snapimg_mapping *mapping)
 	return *name != '\0' ? name : "anonymous memory";
 }
 
-static void map_range(const struct snapimg_mapping *mapping, struct range range, uint64_t flags,
-                      int descriptor, uint64_t offset)
-{
-	bool copies = mapping->run_count > 0; /* pages come, or may come, by writing */
-	uint64_t protection = mapping->protection | (copies ? PROT_WRITE : 0);
-	flags |= MAP_FIXED;
-	flags |= (mapping->flags & SNAPIMG_MAP_SHARED) != 0 ? MAP_SHARED : MAP_PRIVATE;
-	flags |= (mapping->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
-	long result =
-	        sys(__NR_mmap, range.start, range.end - range.start, protection, flags, descriptor, offset);
-	if (result != (long)range.start)
-		die(EXIT_REFUSED, mapping_name(mapping), ": cannot map ", dec(range.end - range.start),
-		    " bytes at ", hex(range.start), ": ", error_text(result));
-}
-
 /* The pieces of one mapping. */
 struct pieces {
 	const struct snapimg_piece *first, *end;
@@ -86,8 +71,35 @@ static struct pieces take_pieces(uint32_t index, const struct snapimg_piece **ne
 	return pieces;
 }
 
+/* Pages come by writing; else all of them are there once it is mapped. */
+static bool is_copied_to(const struct snapimg_mapping *mapping, struct pieces pieces)
+{
+	uint32_t left = mapping->run_count;
+	for (const struct snapimg_piece *piece = pieces.first; piece < pieces.end; piece++)
+		left -= piece->run_count;
+	return left > 0;
+}
+
+struct source {
+	int descriptor;
+	uint64_t flags, offset;
+};
+
+static void map_range(const struct snapimg_mapping *mapping, struct range range, uint32_t protection,
+                      struct source from)
+{
+	uint64_t flags = MAP_FIXED | from.flags;
+	flags |= (mapping->flags & SNAPIMG_MAP_SHARED) != 0 ? MAP_SHARED : MAP_PRIVATE;
+	flags |= (mapping->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
+	long result = sys(__NR_mmap, range.start, range.end - range.start, protection, flags, from.descriptor,
+	                  from.offset);
+	if (result != (long)range.start)
+		die(EXIT_REFUSED, mapping_name(mapping), ": cannot map ", dec(range.end - range.start),
+		    " bytes at ", hex(range.start), ": ", error_text(result));
+}
+
 /* The mapping itself, unless pieces cover it from its start or up to its end, and over it the others. */
-static void map(const struct snapimg_mapping *mapping, int descriptor, struct pieces pieces)
+static void map(const struct snapimg_mapping *mapping, struct open_file *file, struct pieces pieces)
 {
 	struct range rest = {mapping->start, mapping->end};
 	const struct snapimg_piece *first = pieces.first, *last = pieces.end;
@@ -95,13 +107,22 @@ static void map(const struct snapimg_mapping *mapping, int descriptor, struct pi
 		rest.start = first->end;
 	for (; first < last && last[-1].end == rest.end; last--)
 		rest.end = last[-1].start;
-	uint64_t flags = mapping->kind == SNAPIMG_MAPPING_FILE ? 0 : MAP_ANONYMOUS;
-	flags |= mapping->kind == SNAPIMG_MAPPING_STACK ? MAP_GROWSDOWN | MAP_STACK : 0;
-	if (rest.start < rest.end)
-		map_range(mapping, rest, flags, descriptor, mapping->offset + (rest.start - mapping->start));
+	bool is_file = mapping->kind == SNAPIMG_MAPPING_FILE,
+	     is_stack = mapping->kind == SNAPIMG_MAPPING_STACK;
+	struct source source = {
+	        .descriptor = -1,
+	        .flags = (is_file ? 0 : MAP_ANONYMOUS) | (is_stack ? MAP_GROWSDOWN | MAP_STACK : 0),
+	        .offset = mapping->offset + (rest.start - mapping->start),
+	};
+	if (rest.start < rest.end) {
+		if (is_file)
+			source.descriptor = descriptor_for(file, mapping);
+		map_range(mapping, rest,
+		          mapping->protection | (is_copied_to(mapping, pieces) ? PROT_WRITE : 0), source);
+	}
 	for (const struct snapimg_piece *piece = pieces.first; piece < pieces.end; piece++)
-		map_range(mapping, (struct range){piece->start, piece->end}, 0, loader.image_descriptor,
-		          piece->offset);
+		map_range(mapping, (struct range){piece->start, piece->end}, mapping->protection,
+		          (struct source){.descriptor = loader.image_descriptor, .offset = piece->offset});
 }
 
 /* "[anon:NAME]" is what prctl(PR_SET_VMA) made of NAME. Kernels without it show no name; nothing depends on
@@ -182,9 +203,7 @@ void mappings_build(void)
 		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO)
 			continue;
 		check_zone(&mapping[i]);
-		map(&mapping[i],
-		    mapping[i].kind == SNAPIMG_MAPPING_FILE ? descriptor_for(&file, &mapping[i]) : -1,
-		    take_pieces(i, &next_piece));
+		map(&mapping[i], &file, take_pieces(i, &next_piece));
 		if (mapping[i].name != 0 && mapping[i].kind == SNAPIMG_MAPPING_ANONYMOUS)
 			name_mapping(&mapping[i]);
 		if (mapping[i].advice != 0)
@@ -196,10 +215,12 @@ void mappings_build(void)
 void mappings_protect(void)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	const struct snapimg_piece *next_piece = snapimg_get_piece(&loader.image);
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
 		uint64_t size = mapping[i].end - mapping[i].start;
 		long result = 0;
-		if (mapping[i].run_count > 0 && (mapping[i].protection & PROT_WRITE) == 0)
+		if (is_copied_to(&mapping[i], take_pieces(i, &next_piece)) &&
+		    (mapping[i].protection & PROT_WRITE) == 0)
 			result = sys(__NR_mprotect, mapping[i].start, size, mapping[i].protection);
 		if (result < 0)
 			die(EXIT_REFUSED, mapping_name(&mapping[i]), ": cannot protect the memory at ",
