@@ -35,7 +35,7 @@
 	X(SIGNAL, "a signal action is not valid")                                                            \
 	X(FIXUP, "a fix-up record is not valid")                                                             \
 	X(PIECE, "a mapped-piece record is not valid")                                                       \
-	X(HOT, "a hot-pages record is not valid")                                                          \
+	X(HOT, "a hot-pages record is not valid")                                                            \
 	X(SHIM, "the shim record is not valid")                                                              \
 	X(ARGUMENTS, "the arguments or the environment are not valid")                                       \
 	X(SINK, "the image could not be written")                                                            \

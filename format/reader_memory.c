@@ -221,7 +221,8 @@ enum snapimg_error snapimg_rule_extent(const struct snapimg *image, uint32_t ind
 }
 
 /* The mapping that holds all of [address, address + size), or NULL. */
-static const struct snapimg_mapping *find_mapping(const struct snapimg *image, uint64_t address, uint64_t size)
+static const struct snapimg_mapping *find_mapping(const struct snapimg *image, uint64_t address,
+                                                  uint64_t size)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
 	uint32_t low = 0, high = snapimg_mapping_count(image);

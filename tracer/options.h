@@ -22,7 +22,8 @@ struct options {
 	bool log;             /* --log-exec */
 	const char *log_file; /* NULL: stderr */
 	bool json;
-	const char *in; /* --in: base name of the executable; NULL: any */
+	bool record_hot; /* --record-hot: PROG is an image */
+	const char *in;  /* --in: base name of the executable; NULL: any */
 	enum verbosity verbosity;
 	int level;     /* 0: not given */
 	bool compress; /* --compress=zstd, or not given */
