@@ -19,6 +19,9 @@ struct options {
 	uint64_t argument_count;
 	bool arguments_given; /* else the recorded ones are used */
 	bool fallback;
+	bool record;
+	char *record_for; /* a duration; NULL: to the program's end */
+	char **words;     /* of the command line, from IMAGE on */
 	bool quiet;
 	bool verbose;
 	enum on_mismatch on_mismatch;
@@ -72,6 +75,7 @@ void arguments_keep(void);        /* arguments.c: the resume area */
 void mappings_build(void);        /* mappings.c */
 void mappings_protect(void);      /* mappings.c: final protections and advice */
 void fill_pages(void);            /* fill.c: decodes on all processors */
+void record_start(void);          /* record.c: becomes snaptrace, for --record-hot */
 void hot_populate(void);          /* hot.c: what the program will use soon */
 void descriptors_restore(void);   /* descriptors.c */
 uint64_t pieces_table_size(void); /* pieces.c: bytes of what the shim is told; 0: nothing */

@@ -14,6 +14,10 @@ static const char help[] = "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
                            "      --on-mismatch=fail|warn|ignore\n"
                            "                     when a file that the image maps has changed (fail)\n"
                            "      --fallback     start the original program if the image can't be used\n"
+                           "      --record-hot   note in IMAGE which pages this run uses up to its end, so\n"
+                           "                     that later starts make them in batches\n"
+                           "      --record-for=DURATION\n"
+                           "                     the same, up to then (ms, s, m, h)\n"
                            "  -q, --quiet        no warnings\n"
                            "  -v, --verbose      say what was done\n"
                            "      --help         this text\n"
@@ -41,6 +45,18 @@ static void option_fallback(const char *value)
 {
 	(void)value;
 	loader.options.fallback = true;
+}
+
+static void option_record(const char *value)
+{
+	(void)value;
+	loader.options.record = true;
+}
+
+static void option_record_for(const char *value)
+{
+	loader.options.record = true;
+	loader.options.record_for = (char *)(uint64_t)value;
 }
 
 static void option_quiet(const char *value)
@@ -79,6 +95,8 @@ static const struct {
 } option_table[] = {
         {"--on-mismatch", option_on_mismatch, true},
         {"--fallback", option_fallback, false},
+        {"--record-hot", option_record, false},
+        {"--record-for", option_record_for, true},
         {"--quiet", option_quiet, false},
         {"-q", option_quiet, false},
         {"--verbose", option_verbose, false},
@@ -123,6 +141,7 @@ void options_parse(void)
 	}
 	if (*at == NULL)
 		die(EXIT_REFUSED, "no image: what to start: see snaprun --help");
+	loader.options.words = at;
 	loader.options.image = *at++;
 	loader.options.arguments_given = *at != NULL;
 	if (*at != NULL && text_equal(*at, "--"))

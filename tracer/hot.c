@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 #include "format/check.h"
 #include "format/output_file.h"
@@ -295,12 +296,12 @@ static enum status store(const struct image *image, const char *output, const st
 	return status;
 }
 
-enum status hot_record(const struct options *options, int *ret_wait_status)
+static enum status record(const struct options *options, bool silent, int *ret_wait_status)
 {
 	const char *name = options->program[0];
 	struct image image CLEANUP(image_close) = {.descriptor = -1};
 	struct image copy CLEANUP(image_close) = {.descriptor = -1};
-	struct hot_run run = {0};
+	struct hot_run run = {.silent = silent};
 	enum status status;
 
 	*ret_wait_status = 0;
@@ -316,5 +317,51 @@ enum status hot_record(const struct options *options, int *ret_wait_status)
 	}
 	ranges_free(&run.written);
 	ranges_free(&run.present);
+	return status;
+}
+
+enum status hot_record(const struct options *options, int *ret_wait_status)
+{
+	return record(options, false, ret_wait_status);
+}
+
+/* IMAGE, "--" and the words. Owned, but for what they point to. */
+static char **train_program(char *path, const wordexp_t *words)
+{
+	static char exactly[] = "--";
+	char **program = calloc(words->we_wordc + 3, sizeof(*program));
+
+	if (!program)
+		return NULL;
+	program[0] = path;
+	program[1] = exactly;
+	memcpy(program + 2, words->we_wordv, words->we_wordc * sizeof(*program));
+	return program;
+}
+
+static enum status train(const struct options *options, char *path, const char *arguments)
+{
+	struct options own = {.timeout = options->timeout};
+	wordexp_t words;
+	enum status status;
+	int ended;
+
+	if (wordexp(arguments, &words, WRDE_NOCMD) != 0)
+		return fail(STATUS_FAILED, "--train %s: can't be split into words: quote it", arguments);
+	own.program = train_program(path, &words);
+	status = own.program ? record(&own, true, &ended) : fail(STATUS_FAILED, "out of memory");
+	free(own.program);
+	wordfree(&words);
+	return status;
+}
+
+enum status hot_train(const struct options *options, const char *path)
+{
+	char *own = strdup(path);
+	enum status status = own ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
+
+	for (unsigned i = 0; i < options->train_count && status == STATUS_OK; i++)
+		status = train(options, own, options->trains[i]);
+	free(own);
 	return status;
 }

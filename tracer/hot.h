@@ -9,4 +9,7 @@
 enum status hot_record(const struct options *options, int *ret_wait_status)
         __attribute__((warn_unused_result));
 
+/* --train: the image at `path` is started with each of these arguments, and gets the pages of these runs. */
+enum status hot_train(const struct options *options, const char *path) __attribute__((warn_unused_result));
+
 #endif

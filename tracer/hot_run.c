@@ -1,6 +1,7 @@
 #include "hot_run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -55,6 +56,13 @@ static _Noreturn void become(const struct hot_run *run, int gate, const sigset_t
 	if (read(gate, &go, 1) != 1)
 		_exit(STATUS_FAILED);
 	sigprocmask(SIG_SETMASK, mask, NULL);
+	if (run->silent) {
+		int null = open("/dev/null", O_RDWR);
+		for (int stream = 0; stream < 3; stream++)
+			if (dup2(null, stream) < 0)
+				_exit(STATUS_FAILED);
+		close(null);
+	}
 	execv(run->snaprun, run->arguments);
 	_exit(STATUS_CANNOT_RUN);
 }

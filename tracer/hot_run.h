@@ -7,6 +7,7 @@
 struct hot_run {
 	const char *snaprun; /* its path */
 	char **arguments;    /* of snaprun, with argv[0] and NULL */
+	bool silent;         /* its standard streams are /dev/null */
 	double timeout;      /* seconds until the look, 0: at its end */
 	int wait_status;     /* how it ended */
 	bool looked;         /* false: it became another program first, or was never at its end */

@@ -207,6 +207,8 @@ int main(int argc, char **argv)
 	}
 	if ((status = prepare(&run, &path, &output)) == STATUS_OK)
 		status = run_program(&run, path);
+	if (status == STATUS_OK && run.phase == PHASE_REACHED && options.train_count > 0)
+		status = hot_train(&options, run.output);
 	result = status == STATUS_OK ? outcome(&run) : (int)status;
 	points_free(&run.points);
 	call_rules_free(&run.own_calls);

@@ -43,6 +43,9 @@ static const char help[] =
         "                           what becomes of the other processes at the point (kill)\n"
         "      --log-exec[=FILE]    a line for each exec and each end of a process (standard error);\n"
         "                           without a point PROG is only followed\n"
+        "      --train ARGS         start the new image once with these arguments (words as the shell "
+        "splits\n"
+        "                           them), its output thrown away, to note which pages it uses\n"
         "      --record-hot         start IMAGE once and note in it which pages it uses up to its end, or\n"
         "                           for the time of --timeout: later starts make them in batches\n"
         "      --json               the log as one JSON object a line\n"
@@ -69,6 +72,7 @@ enum {
 	OPTION_LOG,
 	OPTION_JSON,
 	OPTION_RECORD_HOT,
+	OPTION_TRAIN,
 	OPTION_HELP,
 	OPTION_VERSION
 };
@@ -87,6 +91,7 @@ static const struct option long_options[] = {
         {"log-exec", optional_argument, NULL, OPTION_LOG},
         {"json", no_argument, NULL, OPTION_JSON},
         {"record-hot", no_argument, NULL, OPTION_RECORD_HOT},
+        {"train", required_argument, NULL, OPTION_TRAIN},
         {"quiet", no_argument, NULL, 'q'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, OPTION_HELP},
@@ -211,6 +216,11 @@ static enum status read_option(int option, struct options *options)
 		return STATUS_OK;
 	case OPTION_JSON:
 		options->json = true;
+		return STATUS_OK;
+	case OPTION_TRAIN:
+		if (options->train_count == TRAINS_MAX)
+			return fail(STATUS_FAILED, "--train: more than %d", TRAINS_MAX);
+		options->trains[options->train_count++] = optarg;
 		return STATUS_OK;
 	case OPTION_RECORD_HOT:
 		options->record_hot = true;

@@ -7,7 +7,7 @@
 
 #include "message.h"
 
-enum { POINTS_MAX = 32 };
+enum { POINTS_MAX = 32, TRAINS_MAX = 32 };
 
 struct options {
 	const char *output; /* as given; NULL: PROG's base name and ".snap" */
@@ -22,6 +22,8 @@ struct options {
 	bool log;             /* --log-exec */
 	const char *log_file; /* NULL: stderr */
 	bool json;
+	char *trains[TRAINS_MAX]; /* --train: arguments as one text each */
+	unsigned train_count;
 	bool record_hot; /* --record-hot: PROG is an image */
 	const char *in;  /* --in: base name of the executable; NULL: any */
 	enum verbosity verbosity;
