@@ -2,13 +2,14 @@
  * glibc's realloc grows a chunk that has a mapping of its own by mremap(2), by
  * a call inside the library that no shim sees (malloc/malloc.c, mremap_chunk;
  * the same in 2.31 to 2.41). Memory of a file would grow into what follows in
- * the file. But mremap takes one mapping only and fails with EFAULT where there
- * are more (mm/mremap.c), and then realloc allocates, copies and frees. So it
- * is enough that one page of the chunk stays anonymous: the one with its head,
- * 16 bytes at an address that is a multiple of 16 (there, "struct
- * malloc_chunk"):
+ * the file. But to change the size mremap takes one mapping only, and fails
+ * with EFAULT where there are more (mm/mremap.c); then realloc allocates,
+ * copies and frees. So it is enough that one page of the chunk stays
+ * anonymous: the one with its head, 16 bytes at an address that is a multiple
+ * of 16 (there, "struct malloc_chunk"):
  *
- *     mchunk_prev_size   bytes between the mapping's start and the head
+ *     mchunk_prev_size   bytes between the mapping's start and the head; newer
+ *                        ones have a flag in the lowest bit
  *     mchunk_size        bytes from the head to the mapping's end, | 2
  *
  * Other bytes that look like one only cost that one page is copied at a
@@ -20,7 +21,6 @@
  * (shrink_heap; calloc clears what is below mprotect_size, which stays) and of
  * free chunks in malloc_trim (mtrim; calloc clears them).
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
@@ -30,26 +30,11 @@ enum { HEAD_ALIGNMENT = 16, IS_MMAPPED = 2, FLAGS = 7 };
 
 static bool is_head(const struct snapimg_mapping *mapping, uint64_t address, const uint64_t head[2])
 {
-	uint64_t before = head[0], size = head[1] & ~(uint64_t)FLAGS;
+	uint64_t before = head[0] & ~(uint64_t)(HEAD_ALIGNMENT - 1), size = head[1] & ~(uint64_t)FLAGS;
 	uint64_t start = address - before;
 
 	return before <= address - mapping->start && size > 0 && start % SNAPIMG_PAGE_SIZE == 0 &&
 	       (before + size) % SNAPIMG_PAGE_SIZE == 0 && size <= mapping->end - address;
-}
-
-static enum snapimg_error note(struct address_ranges *found, uint64_t page)
-{
-	if (found->count == found->room) {
-		size_t room = found->room == 0 ? 64 : found->room * 2;
-		void *grown = realloc(found->range, room * sizeof(*found->range));
-
-		if (grown == NULL)
-			return SNAPIMG_ERR_MEMORY;
-		found->range = grown;
-		found->room = room;
-	}
-	found->range[found->count++] = (struct address_range){page, page + SNAPIMG_PAGE_SIZE};
-	return SNAPIMG_OK;
 }
 
 enum snapimg_error chunks_find(const struct snapimg_mapping *mapping, const struct snapimg_run *run,
@@ -63,7 +48,9 @@ enum snapimg_error chunks_find(const struct snapimg_mapping *mapping, const stru
 
 		memcpy(head, pages + at, sizeof(head));
 		if ((head[1] & FLAGS) == IS_MMAPPED && is_head(mapping, run->address + at, head))
-			error = note(found, run->address + at - at % SNAPIMG_PAGE_SIZE);
+			error = address_ranges_add(found, run->address + at - at % SNAPIMG_PAGE_SIZE,
+			                           run->address + at - at % SNAPIMG_PAGE_SIZE +
+			                                   SNAPIMG_PAGE_SIZE);
 	}
 	return error;
 }

@@ -24,7 +24,7 @@ static int level_of(const struct snapimg *image)
 	return level >= 1 && level <= ZSTD_maxCLevel() ? (int)level : LEVEL;
 }
 
-static enum exit_status convert(struct image_file *input, const struct command_options *options,
+static enum exit_status convert(struct image_file *input, const char *path, const char *to,
                                 const struct thaw_plan *plan)
 {
 	struct repack_options how = {
@@ -33,36 +33,39 @@ static enum exit_status convert(struct image_file *input, const struct command_o
 	enum exit_status status = EXIT_FINE;
 	enum snapimg_error error;
 
-	if (!output_file_begin(&output, options->output))
-		return complain_of_output(options->output, output.error);
+	if (!output_file_begin(&output, to))
+		return complain_of_output(to, output.error);
 	error = repack(&input->image, &how, output_file_sink, &output, NULL);
-	if (error == SNAPIMG_ERR_SINK)
-		status = complain_of_output(options->output, output.error);
-	else if (error != SNAPIMG_OK)
-		status = complain_of_image(options->path, error, input->image.failed_section,
+	if (error != SNAPIMG_OK && error != SNAPIMG_ERR_SINK)
+		status = complain_of_image(path, error, input->image.failed_section,
 		                           input->image.failed_index);
-	else if (!output_file_finish(&output))
-		status = complain_of_output(options->output, output.error);
+	else if (error == SNAPIMG_ERR_SINK || !output_file_finish(&output))
+		status = complain_of_output(to, output.error);
 	output_file_end(&output);
+	return status;
+}
+
+enum exit_status thaw_image(struct image_file *input, const char *path, const char *to)
+{
+	struct thaw_plan plan = {0};
+	enum snapimg_error error = thaw_plan_make(&input->image, &plan);
+	enum exit_status status = EXIT_FINE;
+
+	if (error != SNAPIMG_OK)
+		return complain_of_image(path, error, input->image.failed_section, input->image.failed_index);
+	status = convert(input, path, to, &plan);
+	thaw_plan_free(&plan);
 	return status;
 }
 
 enum exit_status command_thaw(const struct command_options *options)
 {
-	struct thaw_plan plan = {0};
 	struct image_file file;
 	enum exit_status status = image_file_open(&file, options->path, IMAGE_WHOLE, NULL);
-	enum snapimg_error error;
 
 	if (status != EXIT_FINE)
 		return status;
-	error = thaw_plan_make(&file.image, &plan);
-	if (error != SNAPIMG_OK)
-		status = complain_of_image(options->path, error, file.image.failed_section,
-		                           file.image.failed_index);
-	else
-		status = convert(&file, options, &plan);
-	thaw_plan_free(&plan);
+	status = thaw_image(&file, options->path, options->output);
 	image_file_close(&file);
 	return status;
 }
@@ -74,7 +77,7 @@ enum exit_status command_freeze(const struct command_options *options)
 
 	if (status != EXIT_FINE)
 		return status;
-	status = convert(&file, options, NULL);
+	status = convert(&file, options->path, options->output, NULL);
 	image_file_close(&file);
 	return status;
 }

@@ -38,6 +38,37 @@ static enum snapimg_error check_extents(struct snapimg *image, char content[2 * 
 	return error;
 }
 
+static enum snapimg_error check_contents(struct snapimg *image, struct page_data *data)
+{
+	const struct snapimg_content *content = snapimg_get_content(image);
+	const uint8_t *bytes = image->section[SNAPIMG_SECTION_BYTES].bytes;
+	uint32_t i;
+
+	for (i = 0; i < snapimg_content_count(image); i++) {
+		image->failed_section = SNAPIMG_SECTION_CONTENTS;
+		image->failed_index = i;
+		if (content[i].stored_size != 0 &&
+		    !page_data_is_frame(data, bytes + content[i].offset, content[i].stored_size,
+		                        content[i].size))
+			return SNAPIMG_ERR_EXTENT_FRAME;
+	}
+	return SNAPIMG_OK;
+}
+
+static enum snapimg_error check_data(struct snapimg *image, char content[2 * SNAPIMG_DIGEST_SIZE + 1])
+{
+	struct page_data data;
+	enum snapimg_error error = check_extents(image, content);
+
+	if (error != SNAPIMG_OK || snapimg_content_count(image) == 0)
+		return error;
+	if ((error = page_data_open(&data, image)) == SNAPIMG_OK) {
+		error = check_contents(image, &data);
+		page_data_close(&data);
+	}
+	return error;
+}
+
 static void put_result(const struct command_options *options, const struct snapimg *image,
                        enum snapimg_error error, const char *digest, const char *content)
 {
@@ -70,7 +101,7 @@ enum exit_status command_verify(const struct command_options *options)
 
 	if (status == EXIT_FINE) {
 		(void)text_hex(digest, file.image.header->digest, SNAPIMG_DIGEST_SIZE);
-		error = check_extents(&file.image, content);
+		error = check_data(&file.image, content);
 		if (error != SNAPIMG_OK)
 			status = complain_of_image(options->path, error, file.image.failed_section,
 			                           file.image.failed_index);

@@ -43,6 +43,16 @@ enum exit_status image_file_open(struct image_file *file, const char *path, enum
                                  enum snapimg_error *ret_error) __attribute__((warn_unused_result));
 void image_file_close(struct image_file *file);
 
+/* cmd_thaw.c: writes the thawed image of one that is open to the file `to`. */
+enum exit_status thaw_image(struct image_file *input, const char *path, const char *to)
+        __attribute__((warn_unused_result));
+
+/* cmd_cache.c: the words behind "snapimg cache". */
+enum exit_status command_cache(int count, char **words) __attribute__((warn_unused_result));
+
+/* From now on complain() prints nothing. */
+void be_quiet(void);
+
 /* Prints "snapimg: what: where: what to do" (a line) to stderr and returns status. */
 enum exit_status complain(enum exit_status status, const char *format, ...)
         __attribute__((format(printf, 2, 3), cold));

@@ -32,12 +32,18 @@
 	X(EXTENT_CHECKSUM, "page data is damaged (checksum)")                                                \
 	X(EXTENT_FRAME, "page data is damaged (zstd frame)")                                                 \
 	X(DESCRIPTOR, "a descriptor record is not valid")                                                    \
+	X(OBJECT, "an object record is not valid")                                                           \
 	X(SIGNAL, "a signal action is not valid")                                                            \
 	X(FIXUP, "a fix-up record is not valid")                                                             \
+	X(PENDING, "a pending signal is not valid")                                                          \
+	X(PLACE, "a thread's place is not valid")                                                            \
 	X(PIECE, "a mapped-piece record is not valid")                                                       \
 	X(HOT, "a hot-pages record is not valid")                                                            \
 	X(SHIM, "the shim record is not valid")                                                              \
 	X(ARGUMENTS, "the arguments or the environment are not valid")                                       \
+	X(ATTRIBUTE, "an attribute record is not valid")                                                     \
+	X(TIMER, "a timer record is not valid")                                                              \
+	X(GUARD, "a guard-page record is not valid")                                                         \
 	X(SINK, "the image could not be written")                                                            \
 	X(MEMORY, "out of memory")                                                                           \
 	X(LIMIT, "too large for the format")

@@ -37,6 +37,7 @@ static void put_process(struct json *json, const struct snapimg *image)
 {
 	const struct snapimg_process *process = snapimg_get_process(image);
 	const struct snapimg_thread *thread = snapimg_get_thread(image);
+	const struct snapimg_place *place = snapimg_get_place(image);
 	uint32_t i;
 
 	json_string(json, "program", snapimg_string(image, process->executable));
@@ -54,9 +55,15 @@ static void put_process(struct json *json, const struct snapimg *image)
 		json_number(json, "tid", thread[i].tid);
 		json_string(json, "name", thread[i].comm);
 		json_address(json, "rip", thread[i].registers.rip);
+		json_bool(json, "at_point", place ? place[i].flags & SNAPIMG_PLACE_POINT : i == 0);
+		if (place && place[i].call != 0)
+			json_string(json, "call", snapimg_string(image, place[i].call));
+		else
+			json_null(json, "call");
 		json_close(json, '}');
 	}
 	json_close(json, ']');
+	json_number(json, "pending_signals", snapimg_pending_count(image));
 }
 
 static void put_memory(struct json *json, const struct snapimg *image)
@@ -146,8 +153,89 @@ static void put_descriptor(struct json *json, const struct snapimg *image,
 		json_number(json, "flags", descriptor->flags);
 		json_number(json, "position", descriptor->position);
 	}
+	if (descriptor->kind == SNAPIMG_DESCRIPTOR_OBJECT) {
+		const struct snapimg_object *object = snapimg_get_object(image) + descriptor->source;
+
+		json_signed(json, "object", descriptor->source);
+		json_string(json, "what", summary_object_kind(object->kind));
+		json_string(json, "name", snapimg_string(image, object->name));
+		json_number(json, "flags", object->flags);
+		json_bool(json, "reset",
+		          object->kind == SNAPIMG_OBJECT_SOCKET &&
+		                  object->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_RESET);
+	}
 	json_bool(json, "close_on_exec", descriptor->close_on_exec);
 	json_close(json, '}');
+}
+
+static void put_attributes(struct json *json, const struct snapimg *image)
+{
+	static const char *const names[] = {
+#define X(name, number, text) [number] = (text),
+	        SNAPIMG_ATTRIBUTES(X)
+#undef X
+	};
+	const struct snapimg_attribute *attribute = snapimg_get_attribute(image);
+	uint32_t i, count = snapimg_attribute_count(image);
+
+	if (count == 0)
+		return;
+	json_open(json, "attributes", '[');
+	for (i = 0; i < count; i++) {
+		json_open(json, NULL, '{');
+		json_string(json, "kind", names[attribute[i].kind]);
+		json_number(json, "argument", attribute[i].argument);
+		json_number(json, "value", attribute[i].value);
+		json_number(json, "more", attribute[i].more);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void put_timers(struct json *json, const struct snapimg *image)
+{
+	const struct snapimg_timer *timer = snapimg_get_timer(image);
+	uint32_t i, count = snapimg_timer_count(image);
+
+	if (count == 0)
+		return;
+	json_open(json, "timers", '[');
+	for (i = 0; i < count; i++) {
+		json_open(json, NULL, '{');
+		json_string(json, "kind", timer[i].kind == SNAPIMG_TIMER_POSIX ? "posix" : "interval");
+		json_number(json, "id", timer[i].id);
+		json_number(json, "clock", timer[i].clock);
+		json_number(json, "signal", timer[i].signal);
+		json_number(json, "remaining_ns", timer[i].remaining);
+		json_number(json, "interval_ns", timer[i].interval);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void put_guards(struct json *json, const struct snapimg *image)
+{
+	const struct snapimg_guard *guard = snapimg_get_guard(image);
+	uint32_t i, count = snapimg_guard_count(image);
+
+	if (count == 0)
+		return;
+	json_open(json, "guards", '[');
+	for (i = 0; i < count; i++) {
+		json_open(json, NULL, '{');
+		json_address(json, "start", guard[i].address);
+		json_number(json, "pages", guard[i].pages);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+/* Where the image has any; others look as they did before version 1.1. */
+static void put_state(struct json *json, const struct snapimg *image)
+{
+	put_attributes(json, image);
+	put_timers(json, image);
+	put_guards(json, image);
 }
 
 static void put_records(struct json *json, const struct snapimg *image)
@@ -183,5 +271,6 @@ void info_put_json(const struct snapimg *image, const char *path)
 	put_hot(&json, image);
 	put_features(&json, image);
 	put_records(&json, image);
+	put_state(&json, image);
 	json_close(&json, '}');
 }

@@ -6,7 +6,7 @@
 #include "summary.h"
 #include "text.h"
 
-enum { LABEL_WIDTH = 12, LINE_WIDTH = 79, INDENT = 2 };
+enum { LABEL_WIDTH = 12, LINE_WIDTH = 79, INDENT = 2, THREADS_SHOWN = 8 };
 
 static void print_label(const char *label)
 {
@@ -73,11 +73,15 @@ static void print_program(const struct snapimg *image)
 	print_string("directory", process->cwd == 0 ? "the caller's" : snapimg_string(image, process->cwd));
 	print_label("threads");
 	printf("%u (", process->thread_count);
-	for (i = 0; i < process->thread_count; i++) {
+	for (i = 0; i < process->thread_count && i < THREADS_SHOWN; i++) {
 		(void)fputs(i == 0 ? "" : ", ", stdout);
 		text_print(stdout, thread[i].comm);
 	}
-	(void)fputs(")\n", stdout);
+	(void)fputs(i < process->thread_count ? ", ...)\n" : ")\n", stdout);
+	if (snapimg_pending_count(image) > 0) {
+		print_label("pending");
+		printf("%u signals\n", snapimg_pending_count(image));
+	}
 }
 
 static void print_memory(const struct snapimg *image)
@@ -148,6 +152,23 @@ static void print_cpu(const struct snapimg *image)
 	(void)putchar('\n');
 }
 
+/* Where each of several threads stands. */
+static void print_thread(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_thread *thread = snapimg_get_thread(image) + index;
+	const struct snapimg_place *place = snapimg_get_place(image) + index;
+
+	printf("%*s%u ", INDENT, "", thread->tid);
+	text_print(stdout, thread->comm);
+	if (place->call != 0) {
+		(void)fputs(", in ", stdout);
+		text_print(stdout, snapimg_string(image, place->call));
+	}
+	if (place->flags & SNAPIMG_PLACE_POINT)
+		(void)fputs(", at the point", stdout);
+	printf(", at 0x%" PRIx64 "\n", thread->registers.rip);
+}
+
 static void print_file(const struct snapimg *image, const struct snapimg_file *file)
 {
 	char id[2 * SNAPIMG_BUILD_ID_MAX + 1], size[TEXT_SIZE_MAX], time[SUMMARY_TIME_MAX];
@@ -164,6 +185,35 @@ static void print_file(const struct snapimg *image, const struct snapimg_file *f
 	(void)putchar('\n');
 }
 
+static void print_object(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_object *object = snapimg_get_object(image) + index;
+	const struct snapimg_content *content = snapimg_get_content(image);
+	char size[TEXT_SIZE_MAX];
+	const struct snapimg_notice *notice = snapimg_get_notice(image);
+	bool is_socket = object->kind == SNAPIMG_OBJECT_SOCKET;
+	uint64_t bytes = 0;
+	uint32_t i;
+
+	(void)fputs(summary_object_kind(object->kind), stdout);
+	if (is_socket && object->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_RESET)
+		(void)fputs(" that the other side has reset", stdout);
+	if (object->name != 0) {
+		(void)putchar(' ');
+		text_print(stdout, snapimg_string(image, object->name));
+	}
+	for (i = 0; i < snapimg_content_count(image); i++)
+		bytes += content[i].object == index ? content[i].size : 0;
+	if (bytes > 0)
+		printf(", with %s", text_size(size, bytes));
+	for (i = 0; i < snapimg_notice_count(image); i++) {
+		if (notice[i].object != index)
+			continue;
+		(void)fputs(", watches ", stdout);
+		text_print(stdout, snapimg_string(image, notice[i].path));
+	}
+}
+
 static void print_descriptor(const struct snapimg *image, const struct snapimg_descriptor *descriptor)
 {
 	printf("%*s%d ", INDENT, "", descriptor->number);
@@ -177,6 +227,9 @@ static void print_descriptor(const struct snapimg *image, const struct snapimg_d
 		break;
 	case SNAPIMG_DESCRIPTOR_DUPLICATE:
 		printf("shares %d", descriptor->source);
+		break;
+	case SNAPIMG_DESCRIPTOR_OBJECT:
+		print_object(image, (uint32_t)descriptor->source);
 		break;
 	default:
 		(void)fputs("closed", stdout);
@@ -194,6 +247,10 @@ void info_print_text(const struct snapimg *image, const char *path)
 	print_memory(image);
 	print_features(image);
 	print_cpu(image);
+	if (snapimg_place_count(image) > 0)
+		puts("\nthreads:");
+	for (i = 0; i < snapimg_place_count(image); i++)
+		print_thread(image, i);
 	if (snapimg_file_count(image) > 0)
 		puts("\nneeds these files:");
 	for (i = 0; i < snapimg_file_count(image); i++)

@@ -45,9 +45,14 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 
 /* Required features: a reader that does not know a set bit refuses the image by the bit's name. */
 #define SNAPIMG_FEATURES(X)                                                                                  \
-	X(ZSTD, 0, "zstd")           /* has ZSTD extents */                                                  \
+	X(ZSTD, 0, "zstd")           /* has zstd frames */                                                   \
 	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */                   \
-	X(THAWED, 5, "thawed")       /* has MAPPED extents: memory that is mapped from the image itself */
+	X(THREADS, 2, "threads")     /* more than one */                                                     \
+	X(ROBUST, 3, "robust")       /* has ROBUST fix-ups */                                                \
+	X(OBJECTS, 4, "objects")     /* has OBJECTS */                                                       \
+	X(THAWED, 5, "thawed")       /* made to be mapped: may have PIECES and MAPPED extents */             \
+	X(OWNERS, 6, "owners")       /* has OWNERS */                                                        \
+	X(MEMORY, 7, "memory")       /* has mappings that are views of one memory */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)
@@ -97,10 +102,23 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(ENVIRONMENT, 15, 1, '*', "environment")                         /* envp, each NUL-terminated */    \
 	X(AUXV, 16, sizeof(struct snapimg_auxv), '*', "auxiliary vector") /* without the AT_NULL */          \
 	X(FIXUPS, 17, sizeof(struct snapimg_fixup), '*', "fix-ups")                                          \
+	X(PENDING, 18, sizeof(struct snapimg_pending), '*', "pending signals")                               \
+	X(PLACES, 19, sizeof(struct snapimg_place), '*', "threads' places")                                  \
+	X(OBJECTS, 22, sizeof(struct snapimg_object), '*', "objects")                                        \
+	X(SETTINGS, 23, sizeof(struct snapimg_setting), '*', "settings")                                     \
+	X(CONTENTS, 24, sizeof(struct snapimg_content), '*', "contents")                                     \
+	X(WATCHES, 25, sizeof(struct snapimg_watch), '*', "watches")                                         \
+	X(LOCKS, 26, sizeof(struct snapimg_lock), '*', "locks")                                              \
+	X(BYTES, 27, 1, '*', "bytes")                                                                        \
+	X(ATTRIBUTES, 28, sizeof(struct snapimg_attribute), '*', "attributes")                               \
+	X(TIMERS, 29, sizeof(struct snapimg_timer), '*', "timers")                                           \
+	X(GUARDS, 30, sizeof(struct snapimg_guard), '*', "guard pages")                                      \
 	X(PIECES, 31, sizeof(struct snapimg_piece), '*', "mapped pieces")                                    \
 	X(HOT, 32, sizeof(struct snapimg_hot), '*', "hot pages")                                             \
 	X(SOURCE, 33, sizeof(struct snapimg_source), '?', "source")                                          \
-	X(SHIM, 34, sizeof(struct snapimg_shim), '?', "shim")
+	X(SHIM, 34, sizeof(struct snapimg_shim), '?', "shim")                                                \
+	X(NOTICES, 35, sizeof(struct snapimg_notice), '*', "notices")                                        \
+	X(OWNERS, 36, sizeof(struct snapimg_owner), '*', "owners")
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
@@ -236,10 +254,24 @@ enum snapimg_mapping_kind {
 	SNAPIMG_MAPPING_STACK = 3, /* anonymous, grows down: MAP_GROWSDOWN */
 	SNAPIMG_MAPPING_VVAR = 4,  /* any of the kernel's data pages before the vdso; name tells which */
 	SNAPIMG_MAPPING_VDSO = 5,
+	SNAPIMG_MAPPING_MEMORY = 6, /* what VIEWs look at; not the program's own mapping, see below */
+	SNAPIMG_MAPPING_VIEW = 7,   /* of a MEMORY, at `offset` */
 };
+/* Where the loader lies while it restores; a program has nothing there, or a reservation of it all. MEMORY
+ * mappings are given addresses in the middle. */
+#define SNAPIMG_LOADER_START UINT64_C(0x400000000000)
+#define SNAPIMG_MEMORY_START UINT64_C(0x408000000000)
+#define SNAPIMG_MEMORY_END   UINT64_C(0x40f000000000)
+#define SNAPIMG_LOADER_END   UINT64_C(0x410000000000)
+
 /* Protection and sharing use Linux's numbers, which are the same on every architecture. */
 enum { SNAPIMG_PROT_READ = 1, SNAPIMG_PROT_WRITE = 2, SNAPIMG_PROT_EXEC = 4 };
-enum snapimg_mapping_flag { SNAPIMG_MAP_SHARED = 1, SNAPIMG_MAP_NORESERVE = 2 };
+enum snapimg_mapping_flag {
+	SNAPIMG_MAP_SHARED = 1,
+	SNAPIMG_MAP_NORESERVE = 2,
+	SNAPIMG_MAP_READ_ONLY = 4, /* a VIEW by a descriptor that was opened for reading: never writable */
+	SNAPIMG_MAP_MAY_WRITE = 8, /* a shared FILE that isn't writable, but may be made so */
+};
 
 /* Advice and locks a mapping was given: X(NAME, bit, letters in smaps' VmFlags, madvise number; 0 = not
  * madvise) */
@@ -252,7 +284,8 @@ enum snapimg_mapping_flag { SNAPIMG_MAP_SHARED = 1, SNAPIMG_MAP_NORESERVE = 2 };
 	X(NOHUGEPAGE, 5, "nh", 15)                                                                           \
 	X(DONTDUMP, 6, "dd", 16)                                                                             \
 	X(WIPEONFORK, 7, "wf", 18)                                                                           \
-	X(LOCKED, 8, "lo", 0)
+	X(LOCKED, 8, "lo", 0)                                                                                \
+	X(LOCKED_ON_FAULT, 9, "lf", 0) /* "??" before Linux 6.2 */
 enum snapimg_advice {
 #define X(name, bit, letters, advice) SNAPIMG_ADVICE_##name = 1 << (bit),
 	SNAPIMG_ADVICE(X)
@@ -268,7 +301,7 @@ struct snapimg_mapping {
 	uint32_t protection;
 	uint32_t flags;
 	uint32_t advice;
-	uint32_t file;      /* index + 1 in FILES */
+	uint32_t file;      /* index + 1: FILE: in FILES; VIEW: in MAPPINGS; MEMORY: in OBJECTS, 0: none */
 	uint32_t name;      /* string: as /proc/PID/maps showed it */
 	uint32_t run_first; /* its page runs: [run_first, run_first + run_count) */
 	uint32_t run_count;
@@ -318,6 +351,7 @@ enum snapimg_descriptor_kind {
 	/* the same open file description as descriptor `source`, an earlier record that is not CLOSED */
 	SNAPIMG_DESCRIPTOR_DUPLICATE = 3,
 	SNAPIMG_DESCRIPTOR_CLOSED = 4, /* one of 0, 1, 2 that the program closed */
+	SNAPIMG_DESCRIPTOR_OBJECT = 5, /* record `source` of OBJECTS; `position` where that is a file */
 };
 /* Access mode, NOCTTY, APPEND, NONBLOCK, DSYNC, ASYNC, DIRECT, LARGEFILE, DIRECTORY, NOFOLLOW, NOATIME, SYNC
  * and PATH (include/uapi/asm-generic/fcntl.h): nothing that creates, truncates, or closes on exec. */
@@ -332,6 +366,152 @@ struct snapimg_descriptor {
 	int32_t source;
 };
 static_assert(sizeof(struct snapimg_descriptor) == 32, "descriptor layout");
+
+/* An open file description that is neither a file with a name nor inherited. What `value` holds: FORMAT.md.
+ * X(NAME, number, what it is) */
+#define SNAPIMG_OBJECT_KINDS(X)                                                                              \
+	X(PIPE, 1, "pipe")                                                                                   \
+	X(EVENTFD, 2, "eventfd")                                                                             \
+	X(EPOLL, 3, "epoll set")                                                                             \
+	X(TIMERFD, 4, "timerfd")                                                                             \
+	X(SIGNALFD, 5, "signalfd")                                                                           \
+	X(INOTIFY, 6, "inotify instance")                                                                    \
+	X(MEMFD, 7, "memfd")                                                                                 \
+	X(UNLINKED, 8, "deleted file")                                                                       \
+	X(REOPENED, 9, "opened once more")                                                                   \
+	X(FIFO, 10, "FIFO")                                                                                  \
+	X(SOCKET, 11, "socket")                                                                              \
+	X(PIDFD, 12, "pidfd of itself")                                                                      \
+	X(TERMINAL, 13, "pseudoterminal")
+enum snapimg_object_kind {
+#define X(name, number, text) SNAPIMG_OBJECT_##name = (number),
+	SNAPIMG_OBJECT_KINDS(X)
+#undef X
+};
+enum { SNAPIMG_OBJECT_VALUES = 5 };
+
+/* Made in order; `peer` is an earlier one. */
+struct snapimg_object {
+	uint32_t kind;
+	uint32_t flags; /* open(2) flags, among SNAPIMG_OPEN_FLAGS */
+	uint32_t peer;  /* index + 1 in OBJECTS: the other end; REOPENED: the same file */
+	uint32_t name;  /* string */
+	uint64_t value[SNAPIMG_OBJECT_VALUES];
+};
+static_assert(sizeof(struct snapimg_object) == 56, "object layout");
+
+/* Of `value` of the kinds: */
+enum snapimg_value {
+	SNAPIMG_PIPE_SIZE = 0,
+	SNAPIMG_EVENTFD_COUNT = 0,
+	SNAPIMG_EVENTFD_SEMAPHORE = 1,
+	SNAPIMG_TIMERFD_CLOCK = 0,
+	SNAPIMG_TIMERFD_VALUE = 1, /* nanoseconds */
+	SNAPIMG_TIMERFD_INTERVAL = 2,
+	SNAPIMG_TIMERFD_TICKS = 3,
+	SNAPIMG_TIMERFD_FLAGS = 4,
+	SNAPIMG_SIGNALFD_MASK = 0,
+	SNAPIMG_FILE_SIZE = 0, /* MEMFD, UNLINKED */
+	SNAPIMG_FILE_MODE = 1,
+	SNAPIMG_FILE_SEALS = 2,
+	SNAPIMG_FIFO_SIZE = 0,
+	SNAPIMG_FIFO_FRESH = 1,    /* 1: no writer was there since it was opened */
+	SNAPIMG_TERMINAL_END = 0,  /* 0: the master, 1: the slave */
+	SNAPIMG_TERMINAL_LOCK = 1, /* of the master: 1: its slave can't be opened yet */
+	SNAPIMG_TERMINAL_USED = 2, /* of the master: 1: its slave was opened, be it closed again */
+	SNAPIMG_SOCKET_DOMAIN = 0,
+	SNAPIMG_SOCKET_TYPE = 1,
+	SNAPIMG_SOCKET_PROTOCOL = 2,
+	SNAPIMG_SOCKET_STATE = 3,    /* enum snapimg_socket_state */
+	SNAPIMG_SOCKET_SHUTDOWN = 4, /* 1: for receiving, 2: for sending */
+};
+enum snapimg_socket_state {
+	SNAPIMG_SOCKET_SINGLE = 0,
+	SNAPIMG_SOCKET_PAIR = 1,  /* made by socketpair(2) */
+	SNAPIMG_SOCKET_RESET = 2, /* TCP, connected once to one who has reset the connection */
+};
+
+/* What is done with an object once it is made, in this order. */
+enum snapimg_setting_kind {
+	SNAPIMG_SETTING_OPTION = 1,  /* setsockopt(2): level, option, the bytes */
+	SNAPIMG_SETTING_BIND = 2,    /* bind(2): the bytes; option: the mode of the file it makes, or 0 */
+	SNAPIMG_SETTING_LISTEN = 3,  /* listen(2): option */
+	SNAPIMG_SETTING_CONNECT = 4, /* connect(2): the bytes */
+	/* setsockopt(2): the bytes behind the name of a network interface, whose number they begin with */
+	SNAPIMG_SETTING_INTERFACE = 5,
+	SNAPIMG_SETTING_TERMIOS = 6, /* TCSETS2: struct termios2 */
+	SNAPIMG_SETTING_WINDOW = 7,  /* TIOCSWINSZ: struct winsize */
+};
+enum {
+	SNAPIMG_INTERFACE_NAME = 16, /* IFNAMSIZ */
+	SNAPIMG_TERMIOS_SIZE = 44,
+	SNAPIMG_WINDOW_SIZE = 8,
+};
+struct snapimg_setting {
+	uint32_t object;
+	uint32_t kind;
+	int32_t level;
+	int32_t option;
+	uint64_t offset; /* in BYTES */
+	uint32_t size;
+	uint32_t reserved_zero;
+};
+static_assert(sizeof(struct snapimg_setting) == 32, "setting layout");
+
+/* Bytes in an object: of a file at `position`, of a pipe all, of a socket one message. */
+struct snapimg_content {
+	uint32_t object;
+	uint32_t stored_size; /* of one zstd frame in BYTES; 0: the bytes themselves */
+	uint64_t position;    /* files; 0 for all others */
+	uint64_t offset;      /* in BYTES */
+	uint64_t size;
+};
+static_assert(sizeof(struct snapimg_content) == 32, "content layout");
+
+/* What an EPOLL object looks at. */
+struct snapimg_watch {
+	uint32_t object;
+	uint32_t events;
+	int32_t number; /* the descriptor */
+	uint32_t reserved_zero;
+	uint64_t data;
+};
+static_assert(sizeof(struct snapimg_watch) == 24, "watch layout");
+
+enum snapimg_lock_kind {
+	SNAPIMG_LOCK_FLOCK = 1, /* flock(2) */
+	SNAPIMG_LOCK_POSIX = 2, /* fcntl(2), F_SETLK */
+	SNAPIMG_LOCK_OFD = 3,   /* fcntl(2), F_OFD_SETLK */
+};
+struct snapimg_lock {
+	int32_t number;
+	uint32_t kind;
+	uint32_t exclusive; /* 0 or 1 */
+	uint32_t reserved_zero;
+	uint64_t start;
+	uint64_t length; /* 0: to the end, however long the file gets */
+};
+static_assert(sizeof(struct snapimg_lock) == 32, "lock layout");
+
+/* A watch of an INOTIFY object, inotify_add_watch(2). */
+struct snapimg_notice {
+	uint32_t object;
+	uint32_t path; /* string: absolute */
+	uint32_t mask;
+	int32_t watch; /* its number */
+};
+static_assert(sizeof(struct snapimg_notice) == 16, "notice layout");
+
+/* Whom a descriptor's description sends signals, fcntl(2), F_SETOWN_EX: the process or its main thread. */
+enum snapimg_owner_kind { SNAPIMG_OWNER_NONE = 0, SNAPIMG_OWNER_PROCESS = 1, SNAPIMG_OWNER_THREAD = 2 };
+struct snapimg_owner {
+	int32_t number;
+	uint32_t kind;
+	uint32_t signal; /* F_SETSIG; 0: SIGIO without more */
+	uint32_t drives; /* 1: O_ASYNC */
+};
+static_assert(sizeof(struct snapimg_owner) == 16, "owner layout");
+enum { SNAPIMG_NOTICE_MAX = 65536 };
 
 struct snapimg_sigaction { /* what rt_sigaction(2) takes */
 	uint32_t signal;
@@ -349,12 +529,30 @@ struct snapimg_auxv {
 };
 static_assert(sizeof(struct snapimg_auxv) == 16, "auxv layout");
 
+/* A signal that was sent and not yet delivered, in the order they are to be sent again. */
+enum { SNAPIMG_SIGINFO_SIZE = 128 };
+struct snapimg_pending {
+	uint32_t thread; /* index + 1 in THREADS; 0: of the process, any thread may take it */
+	uint32_t reserved_zero;
+	uint8_t info[SNAPIMG_SIGINFO_SIZE]; /* the kernel's siginfo_t; it begins with the signal's number */
+};
+static_assert(sizeof(struct snapimg_pending) == 136, "pending signal layout");
+
+/* Where the thread of the same index stands. */
+enum snapimg_place_flag { SNAPIMG_PLACE_POINT = 1 /* it met the point, and runs the callbacks */ };
+struct snapimg_place {
+	uint32_t flags;
+	uint32_t call; /* string: the system call that is made anew; 0: none */
+};
+static_assert(sizeof(struct snapimg_place) == 8, "place layout");
+
 /* Memory that the loader writes after all pages are in place. */
 enum snapimg_fixup_kind {
 	SNAPIMG_FIXUP_TID = 1,     /* u32 at address: the new thread id of thread `argument` */
 	SNAPIMG_FIXUP_ENVIRON = 2, /* u64 at address: the new envp (C's environ) */
 	SNAPIMG_FIXUP_RESUME =
 	        3, /* `argument` bytes at address: struct snap_resume blocks of preload/contract.h */
+	SNAPIMG_FIXUP_ROBUST = 4, /* u32 at address: its low 30 bits become the new id of thread `argument` */
 };
 struct snapimg_fixup {
 	uint64_t address;
@@ -362,6 +560,58 @@ struct snapimg_fixup {
 	uint32_t argument;
 };
 static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
+
+/* What the program changed of what a process or thread has from its maker: X(NAME, number, text).
+ * FORMAT.md says what their values are. */
+#define SNAPIMG_ATTRIBUTES(X)                                                                                \
+	X(LIMIT, 1, "resource limit")                                                                        \
+	X(NICE, 2, "nice value")                                                                             \
+	X(SCHEDULING, 3, "scheduling policy")                                                                \
+	X(AFFINITY, 4, "processor affinity")                                                                 \
+	X(IO_PRIORITY, 5, "I/O priority")                                                                    \
+	X(PERSONALITY, 6, "personality")                                                                     \
+	X(OOM_SCORE_ADJ, 7, "oom_score_adj")                                                                 \
+	X(COREDUMP_FILTER, 8, "coredump_filter")                                                             \
+	X(KEEP_CAPABILITIES, 9, "keep-capabilities flag")                                                    \
+	X(SECURE_BITS, 10, "secure bits")                                                                    \
+	X(MEMORY_MERGE, 11, "memory-merge flag")                                                             \
+	X(LOCK_FUTURE, 12, "mlockall(MCL_FUTURE)")                                                           \
+	X(HUGE_PAGES, 20, "huge-page switch")                                                                \
+	X(DENY_WRITE_EXECUTE, 21, "write-execute ban (PR_SET_MDWE)")
+enum snapimg_attribute_kind {
+#define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
+	SNAPIMG_ATTRIBUTES(X)
+#undef X
+};
+struct snapimg_attribute {
+	uint32_t kind;
+	uint32_t argument; /* the resource, or an index of THREADS */
+	uint64_t value;
+	uint64_t more;
+};
+static_assert(sizeof(struct snapimg_attribute) == 24, "attribute layout");
+
+enum snapimg_timer_kind { SNAPIMG_TIMER_INTERVAL = 1, SNAPIMG_TIMER_POSIX = 2 };
+/* How a POSIX timer tells: SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID (include/uapi/asm-generic/siginfo.h). */
+enum snapimg_timer_notify { SNAPIMG_NOTIFY_SIGNAL = 0, SNAPIMG_NOTIFY_NONE = 1, SNAPIMG_NOTIFY_THREAD = 4 };
+struct snapimg_timer {
+	uint32_t kind;
+	uint32_t id;    /* ITIMER_…, or the timer's id */
+	uint32_t clock; /* a CLOCK_… number */
+	uint32_t signal;
+	uint32_t notify;
+	uint32_t thread;    /* index of THREADS */
+	uint64_t value;     /* of the signal */
+	uint64_t remaining; /* nanoseconds; 0: not running */
+	uint64_t interval;
+};
+static_assert(sizeof(struct snapimg_timer) == 48, "timer layout");
+
+struct snapimg_guard {
+	uint64_t address;
+	uint64_t pages;
+};
+static_assert(sizeof(struct snapimg_guard) == 16, "guard layout");
 
 /* Memory that is mapped, privately, from the image file. Sorted by address, not overlapping. */
 struct snapimg_piece {

@@ -70,7 +70,10 @@ bool output_file_begin(struct output_file *file, const char *path)
 	file->is_nameless = file->descriptor >= 0;
 	/* EOPNOTSUPP, or EISDIR from before Linux 3.11's filesystems: open(2), O_TMPFILE. Whatever else it
 	 * is, the other way fails for the same reason. */
-	return file->is_nameless || open_named(file);
+	if (!file->is_nameless && !open_named(file))
+		return false;
+	(void)fchmod(file->descriptor, FILE_MODE); /* whatever the umask is */
+	return true;
 }
 
 int output_file_sink(void *context, uint64_t offset, const void *bytes, size_t size)

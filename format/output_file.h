@@ -16,8 +16,8 @@ struct output_file {
 
 /* Opens a new file beside `path`, mode 0600. False: error says why. */
 bool output_file_begin(struct output_file *file, const char *path);
-/* A snapimg_sink. What is not written reads as zeros, and takes no room. */
-int output_file_sink(void *file, uint64_t offset, const void *bytes, size_t size);
+/* A snapimg_sink, for a struct output_file. What is not written reads as zeros, and takes no room. */
+int output_file_sink(void *context, uint64_t offset, const void *bytes, size_t size);
 /* Gives the file its name, in place of what had it. False: error says why, and nothing has changed. */
 bool output_file_finish(struct output_file *file);
 /* Always last; what was not finished is gone. */

@@ -22,16 +22,18 @@ void page_data_close(struct page_data *data)
 	*data = (struct page_data){0};
 }
 
-/* One standard frame with content size and checksum, no more and no less. */
+bool page_data_is_frame(struct page_data *data, const uint8_t *frame, size_t size, size_t raw_size)
+{
+	return ZSTD_getFrameContentSize(frame, size) == raw_size &&
+	       ZSTD_findFrameCompressedSize(frame, size) == size &&
+	       (frame[FRAME_DESCRIPTOR] & FRAME_HAS_CHECKSUM) != 0 &&
+	       ZSTD_decompressDCtx(data->decoder, data->room, raw_size, frame, size) == raw_size;
+}
+
 static enum snapimg_error decode(struct page_data *data, const struct snapimg_extent *extent)
 {
-	const uint8_t *frame = data->image->base + extent->offset;
-	size_t size = extent->stored_size;
-
-	if (ZSTD_getFrameContentSize(frame, size) != extent->raw_size ||
-	    ZSTD_findFrameCompressedSize(frame, size) != size ||
-	    !(frame[FRAME_DESCRIPTOR] & FRAME_HAS_CHECKSUM) ||
-	    ZSTD_decompressDCtx(data->decoder, data->room, extent->raw_size, frame, size) != extent->raw_size)
+	if (!page_data_is_frame(data, data->image->base + extent->offset, extent->stored_size,
+	                        extent->raw_size))
 		return SNAPIMG_ERR_EXTENT_FRAME;
 	data->bytes = data->room;
 	return SNAPIMG_OK;

@@ -2,6 +2,8 @@
 #ifndef SNAPIMG_PAGE_DATA_H
 #define SNAPIMG_PAGE_DATA_H
 
+#include <stdbool.h>
+
 #include "reader.h"
 
 struct ZSTD_DCtx_s;
@@ -22,6 +24,11 @@ void page_data_close(struct page_data *data);
 
 /* Checks an extent's stored bytes, decodes them, and sees that a frame is one as the format wants it. */
 enum snapimg_error page_data_load(struct page_data *data, const struct snapimg_extent *extent)
+        __attribute__((warn_unused_result));
+
+/* Whether this is one standard frame with content size (raw_size, at most SNAPIMG_EXTENT_MAX) and checksum,
+ * no more and no less; its content is in data->room then. */
+bool page_data_is_frame(struct page_data *data, const uint8_t *frame, size_t size, size_t raw_size)
         __attribute__((warn_unused_result));
 
 /* Is given each run of an image in order, with its pages; NULL for ZERO. */

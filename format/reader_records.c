@@ -166,11 +166,10 @@ enum snapimg_error snapimg_rule_file(const struct snapimg *image, uint32_t index
 	return SNAPIMG_OK;
 }
 
-/* DUPLICATE: its source must be open by then, so it is among the records before, which are sorted. */
-static bool is_open_before(const struct snapimg *image, uint32_t index, int32_t number)
+bool snapimg_is_open(const struct snapimg *image, uint32_t count, int32_t number)
 {
 	const struct snapimg_descriptor *descriptor = snapimg_get_descriptor(image);
-	uint32_t low = 0, high = index;
+	uint32_t low = 0, high = count;
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
@@ -180,7 +179,7 @@ static bool is_open_before(const struct snapimg *image, uint32_t index, int32_t 
 		else
 			high = middle;
 	}
-	return low < index && descriptor[low].number == number &&
+	return low < count && descriptor[low].number == number &&
 	       descriptor[low].kind != SNAPIMG_DESCRIPTOR_CLOSED;
 }
 
@@ -196,7 +195,12 @@ static bool descriptor_kind_is_valid(const struct snapimg *image, uint32_t index
 		return descriptor->file >= 1 && descriptor->file <= snapimg_file_count(image) &&
 		       descriptor->position <= INT64_MAX;
 	case SNAPIMG_DESCRIPTOR_DUPLICATE:
-		return is_open_before(image, index, descriptor->source) && descriptor->file == 0;
+		/* It must be open by then, so it is among the records before, which are sorted. */
+		return snapimg_is_open(image, index, descriptor->source) && descriptor->file == 0;
+	case SNAPIMG_DESCRIPTOR_OBJECT:
+		return descriptor->source >= 0 &&
+		       (uint32_t)descriptor->source < snapimg_object_count(image) && descriptor->file == 0 &&
+		       descriptor->position <= INT64_MAX;
 	case SNAPIMG_DESCRIPTOR_CLOSED:
 		return descriptor->number <= 2 && descriptor->file == 0;
 	default:
@@ -258,4 +262,32 @@ enum snapimg_error snapimg_rule_auxv(const struct snapimg *image, uint32_t index
 	if (entry->type == 0 || snapimg_auxv_count(image) > SNAPIMG_AUXV_MAX)
 		return SNAPIMG_ERR_ARGUMENTS;
 	return SNAPIMG_OK;
+}
+
+enum snapimg_error snapimg_rule_pending(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_pending *pending = snapimg_get_pending(image) + index;
+	int32_t number;
+
+	memcpy(&number, pending->info, sizeof(number));
+	if (pending->thread > snapimg_thread_count(image) || pending->reserved_zero != 0 || number < 1 ||
+	    number > SIGNAL_MAX || number == SIGNAL_KILL)
+		return SNAPIMG_ERR_PENDING;
+	return SNAPIMG_OK;
+}
+
+/* One for each thread, and one thread at most has met the point. */
+enum snapimg_error snapimg_rule_place(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_place *place = snapimg_get_place(image);
+	uint32_t i, points = 0;
+
+	if (!string_is_valid(image, place[index].call))
+		return SNAPIMG_ERR_STRING;
+	if (snapimg_place_count(image) != snapimg_thread_count(image) ||
+	    (place[index].flags & ~(uint32_t)SNAPIMG_PLACE_POINT) != 0)
+		return SNAPIMG_ERR_PLACE;
+	for (i = 0; index == 0 && i < snapimg_place_count(image); i++)
+		points += place[i].flags & SNAPIMG_PLACE_POINT;
+	return points <= 1 ? SNAPIMG_OK : SNAPIMG_ERR_PLACE;
 }

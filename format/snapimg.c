@@ -23,6 +23,13 @@ static const struct {
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
 
+static bool quiet;
+
+void be_quiet(void)
+{
+	quiet = true;
+}
+
 enum exit_status complain(enum exit_status status, const char *format, ...)
 {
 	char line[8192];
@@ -33,6 +40,8 @@ enum exit_status complain(enum exit_status status, const char *format, ...)
 	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
 	(void)vsnprintf(line, sizeof(line), format, arguments);
 	va_end(arguments);
+	if (quiet)
+		return status;
 	(void)fflush(stdout);
 	(void)fputs("snapimg: ", stderr);
 	text_print(stderr, line);
@@ -84,7 +93,7 @@ static void print_help(void)
 	     "OUTPUT\n\nCommands:");
 	for (i = 0; i < COMMAND_COUNT; i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
-	puts("\nOptions:\n"
+	puts("  cache    add IMAGE, list, clear: thawed copies that snaprun uses by itself\n\nOptions:\n"
 	     "  -o OUTPUT  the image to make\n"
 	     "  --json     one JSON document instead of text; a byte that is not UTF-8 is\n"
 	     "             written as the lone surrogate \\udcXX (Python: surrogateescape)\n"
@@ -164,5 +173,8 @@ static enum exit_status obey(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	/* Its words include a whole command line, options and all. */
+	if (argc > 1 && strcmp(argv[1], "cache") == 0)
+		return (int)finish(command_cache(argc - 2, argv + 2));
 	return (int)obey(argc, argv);
 }

@@ -50,9 +50,23 @@ const char *summary_descriptor_kind(uint32_t kind)
 	        [SNAPIMG_DESCRIPTOR_FILE] = "file",
 	        [SNAPIMG_DESCRIPTOR_DUPLICATE] = "duplicate",
 	        [SNAPIMG_DESCRIPTOR_CLOSED] = "closed",
+	        [SNAPIMG_DESCRIPTOR_OBJECT] = "object",
 	};
 
 	return kinds[kind < sizeof(kinds) / sizeof(*kinds) ? kind : 0];
+}
+
+const char *summary_object_kind(uint32_t kind)
+{
+	switch (kind) {
+#define X(name, number, text)                                                                                \
+	case number:                                                                                         \
+		return text;
+		SNAPIMG_OBJECT_KINDS(X)
+#undef X
+	default:
+		return "?";
+	}
 }
 
 const char *summary_feature(uint32_t bit)

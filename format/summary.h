@@ -20,6 +20,8 @@ void summary_of(const struct snapimg *image, struct summary *ret_summary);
 const char *summary_access(uint32_t flags);
 /* The kind of a descriptor in words. */
 const char *summary_descriptor_kind(uint32_t kind);
+/* What an object is: "pipe"; "?" for an unknown kind. */
+const char *summary_object_kind(uint32_t kind);
 /* The name of required feature `bit`, or "?". */
 const char *summary_feature(uint32_t bit);
 

@@ -15,6 +15,7 @@
 
 #include "check.h"
 #include "page_data.h"
+#include "raw_calls.h"
 
 enum {
 	WORTH_A_PIECE = 2, /* pages of runs */
@@ -26,6 +27,7 @@ enum {
 struct planning {
 	struct snapimg *image;
 	struct thaw_plan *plan;
+	bool is_watched;  /* the shim sees what the program does to anonymous memory */
 	uint32_t mapping; /* that is looked at */
 	uint64_t worth;   /* WORTH_A_PIECE, or more */
 	/* While pieces are made: */
@@ -33,6 +35,21 @@ struct planning {
 	uint64_t open_pages;
 	size_t kept; /* ranges below lie before what is looked at */
 };
+
+enum snapimg_error address_ranges_add(struct address_ranges *ranges, uint64_t start, uint64_t end)
+{
+	if (ranges->count == ranges->room) {
+		size_t room = ranges->room == 0 ? 64 : ranges->room * 2;
+		void *grown = realloc(ranges->range, room * sizeof(*ranges->range));
+
+		if (grown == NULL)
+			return SNAPIMG_ERR_MEMORY;
+		ranges->range = grown;
+		ranges->room = room;
+	}
+	ranges->range[ranges->count++] = (struct address_range){start, end};
+	return SNAPIMG_OK;
+}
 
 /* Of an executable or a library, whose data nobody gives back to the kernel piecewise. */
 static bool is_of_program(const struct snapimg *image, const struct snapimg_mapping *mapping)
@@ -48,10 +65,17 @@ static bool is_of_program(const struct snapimg *image, const struct snapimg_mapp
 	return false;
 }
 
+static bool is_watched(const struct snapimg *image)
+{
+	return snapimg_shim_count(image) > 0 && snapimg_get_shim(image)->version == SNAPIMG_SHIM_VERSION &&
+	       !has_raw_calls(image);
+}
+
 /* No executable memory: it would fail where the thawed image lies on a filesystem that is mounted noexec. And
  * none with advice that only anonymous memory can have. */
-static bool may_be_mapped(const struct snapimg *image, const struct snapimg_mapping *mapping)
+static bool may_be_mapped(const struct planning *planning, const struct snapimg_mapping *mapping)
 {
+	const struct snapimg *image = planning->image;
 	const uint32_t refused = SNAPIMG_ADVICE_WIPEONFORK | SNAPIMG_ADVICE_MERGEABLE |
 	                         SNAPIMG_ADVICE_HUGEPAGE | SNAPIMG_ADVICE_LOCKED;
 
@@ -59,8 +83,7 @@ static bool may_be_mapped(const struct snapimg *image, const struct snapimg_mapp
 	    mapping->advice & refused || mapping->run_count == 0)
 		return false;
 	if (mapping->kind == SNAPIMG_MAPPING_ANONYMOUS)
-		return snapimg_shim_count(image) > 0 &&
-		       snapimg_get_shim(image)->version == SNAPIMG_SHIM_VERSION;
+		return planning->is_watched;
 	return mapping->kind == SNAPIMG_MAPPING_FILE && is_of_program(image, mapping);
 }
 
@@ -73,10 +96,22 @@ static enum snapimg_error look_into(void *context, const struct snapimg_run *run
 	while (mapping[planning->mapping].end <= run->address)
 		planning->mapping++;
 	mapping += planning->mapping;
-	if (pages == NULL || mapping->kind != SNAPIMG_MAPPING_ANONYMOUS ||
-	    !may_be_mapped(planning->image, mapping))
+	if (pages == NULL || mapping->kind != SNAPIMG_MAPPING_ANONYMOUS || !may_be_mapped(planning, mapping))
 		return SNAPIMG_OK;
 	return chunks_find(mapping, run, pages, &planning->plan->kept);
+}
+
+/* Before Linux 6.15 only anonymous memory can have guard pages (mm/madvise.c). */
+static enum snapimg_error keep_guards(const struct snapimg *image, struct thaw_plan *plan)
+{
+	const struct snapimg_guard *guard = snapimg_get_guard(image);
+	enum snapimg_error error = SNAPIMG_OK;
+	uint32_t i;
+
+	for (i = 0; i < snapimg_guard_count(image) && error == SNAPIMG_OK; i++)
+		error = address_ranges_add(&plan->kept, guard[i].address,
+		                           guard[i].address + guard[i].pages * SNAPIMG_PAGE_SIZE);
+	return error;
 }
 
 static int by_start(const void *a, const void *b)
@@ -146,6 +181,20 @@ static enum snapimg_error extend(struct planning *planning, uint64_t start, uint
 	return error;
 }
 
+/* Goes on to the kept range that ends behind the address. None that is passed lies in an open piece. */
+static enum snapimg_error pass_kept(struct planning *planning, uint64_t address)
+{
+	const struct address_ranges *kept = &planning->plan->kept;
+	enum snapimg_error error = SNAPIMG_OK;
+
+	while (planning->kept < kept->count && kept->range[planning->kept].end <= address) {
+		if (kept->range[planning->kept].start >= planning->open.end && error == SNAPIMG_OK)
+			error = close_piece(planning);
+		planning->kept++;
+	}
+	return error;
+}
+
 /* A run without what is kept. */
 static enum snapimg_error plan_run(struct planning *planning, const struct snapimg_run *run, uint64_t gap_max)
 {
@@ -154,8 +203,8 @@ static enum snapimg_error plan_run(struct planning *planning, const struct snapi
 	enum snapimg_error error = SNAPIMG_OK;
 
 	while (at < run_end && error == SNAPIMG_OK) {
-		while (planning->kept < kept->count && kept->range[planning->kept].end <= at)
-			planning->kept++;
+		if ((error = pass_kept(planning, at)) != SNAPIMG_OK)
+			return error;
 		uint64_t start = run_end, end = run_end; /* of what is kept next */
 		if (planning->kept < kept->count && kept->range[planning->kept].start < run_end) {
 			start = kept->range[planning->kept].start > at ? kept->range[planning->kept].start
@@ -179,7 +228,7 @@ static enum snapimg_error plan_mapping(struct planning *planning, uint32_t index
 	enum snapimg_error error = SNAPIMG_OK;
 	uint32_t i;
 
-	if (!may_be_mapped(planning->image, mapping))
+	if (!may_be_mapped(planning, mapping))
 		return SNAPIMG_OK;
 	planning->mapping = index;
 	for (i = 0; i < mapping->run_count && error == SNAPIMG_OK; i++)
@@ -202,9 +251,11 @@ static enum snapimg_error plan_all(struct planning *planning)
 enum snapimg_error thaw_plan_make(struct snapimg *image, struct thaw_plan *ret_plan)
 {
 	struct thaw_plan plan = {0};
-	struct planning planning = {.image = image, .plan = &plan};
+	struct planning planning = {.image = image, .plan = &plan, .is_watched = is_watched(image)};
 	enum snapimg_error error = page_data_visit(image, look_into, &planning);
 
+	if (error == SNAPIMG_OK)
+		error = keep_guards(image, &plan);
 	put_in_order(&plan.kept);
 	planning.worth = WORTH_A_PIECE;
 	if (error == SNAPIMG_OK)

@@ -31,6 +31,9 @@ enum snapimg_error thaw_plan_make(struct snapimg *image, struct thaw_plan *ret_p
         __attribute__((warn_unused_result));
 void thaw_plan_free(struct thaw_plan *plan);
 
+enum snapimg_error address_ranges_add(struct address_ranges *ranges, uint64_t start, uint64_t end)
+        __attribute__((warn_unused_result));
+
 /* chunks.c: looks in the pages of one run for the heads of glibc's mmapped chunks (which mremap(2) may move)
  * in the mapping, and notes the pages that must stay anonymous for them. */
 enum snapimg_error chunks_find(const struct snapimg_mapping *mapping, const struct snapimg_run *run,

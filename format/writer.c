@@ -203,17 +203,38 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	const struct growing *extents = &writer->section[SNAPIMG_SECTION_EXTENTS];
 	const struct snapimg_mapping *mapping = (const struct snapimg_mapping *)mappings->bytes;
 	const struct snapimg_extent *extent = (const struct snapimg_extent *)extents->bytes;
+	const struct growing *fixups = &writer->section[SNAPIMG_SECTION_FIXUPS];
+	const struct snapimg_fixup *fixup = (const struct snapimg_fixup *)fixups->bytes;
+	const struct growing *contents = &writer->section[SNAPIMG_SECTION_CONTENTS];
+	const struct snapimg_content *content = (const struct snapimg_content *)contents->bytes;
 	uint64_t features = 0;
 	size_t i;
 
-	for (i = 0; i < mappings->size / sizeof(*mapping); i++)
+	for (i = 0; i < mappings->size / sizeof(*mapping); i++) {
 		if (mapping[i].kind == SNAPIMG_MAPPING_FILE)
 			features |= SNAPIMG_FEATURE_FILE_MAPPINGS;
+		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY || mapping[i].flags & SNAPIMG_MAP_MAY_WRITE)
+			features |= SNAPIMG_FEATURE_MEMORY;
+	}
 	for (i = 0; i < extents->size / sizeof(*extent); i++)
 		if (extent[i].kind == SNAPIMG_EXTENT_ZSTD)
 			features |= SNAPIMG_FEATURE_ZSTD;
 		else if (extent[i].kind == SNAPIMG_EXTENT_MAPPED)
 			features |= SNAPIMG_FEATURE_THAWED;
+	for (i = 0; i < fixups->size / sizeof(*fixup); i++)
+		if (fixup[i].kind == SNAPIMG_FIXUP_ROBUST)
+			features |= SNAPIMG_FEATURE_ROBUST;
+	for (i = 0; i < contents->size / sizeof(*content); i++)
+		if (content[i].stored_size != 0)
+			features |= SNAPIMG_FEATURE_ZSTD;
+	if (writer->section[SNAPIMG_SECTION_THREADS].size > sizeof(struct snapimg_thread))
+		features |= SNAPIMG_FEATURE_THREADS;
+	if (writer->section[SNAPIMG_SECTION_SOURCE].size > 0)
+		features |= SNAPIMG_FEATURE_THAWED;
+	if (writer->section[SNAPIMG_SECTION_OBJECTS].size > 0)
+		features |= SNAPIMG_FEATURE_OBJECTS;
+	if (writer->section[SNAPIMG_SECTION_OWNERS].size > 0)
+		features |= SNAPIMG_FEATURE_OWNERS;
 	return features;
 }
 

@@ -8,9 +8,9 @@
  * image that they name becomes anonymous first, empty or as a copy.
  *
  * A program that was not started so pays one comparison. glibc's own calls do
- * not come by here; format/chunks.c tells why they need not. A program that
- * makes these calls by itself, with no function of the C library, must not be
- * thawed (snapimg(1)).
+ * not come by here; format/chunks.c tells why they need not. For a program that
+ * makes these calls by itself, with no function of the C library, nothing
+ * anonymous is mapped from the image (format/raw_calls.c).
  *
  * What the program has unmapped or replaced since is not in the way: the
  * kernel's own list of mappings decides, and each page is looked up at most

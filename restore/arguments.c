@@ -12,6 +12,7 @@
 #include "message.h"
 #include "resume_x86_64.h"
 #include "syscall_x86_64.h"
+#include "threads_x86_64.h"
 #include "zone.h"
 
 /* A list of strings: NUL-terminated vector, or NUL-separated bytes of the image. */
@@ -109,10 +110,11 @@ void arguments_keep(void)
 	struct strings environment = from_vector(loader.stack.envp);
 
 	struct resume_area *area = &loader.area;
-	uint64_t frame_size = resume_frame_size();
+	uint64_t frame_size = thread_frame_size();
 	area->argc = fixed.count + given.count;
 	area->envc = environment.count;
-	area->frame = 4096;
+	area->departures = ((uint64_t)(resume_tail_end - resume_tail) + 63) & ~(uint64_t)63;
+	area->frame = page_ceil(area->departures + threads_departure_size());
 	area->marks = area->frame + frame_size;
 	area->argv = area->marks + sizeof(struct memory_marks);
 	area->envp = area->argv + (area->argc + 1) * sizeof(char *);
@@ -120,7 +122,8 @@ void arguments_keep(void)
 	area->environment_strings = area->argument_strings + fixed.size + given.size;
 	area->strings_end = area->environment_strings + environment.size;
 	uint64_t image_name_size = strlen(loader.options.image) + 1;
-	area->mapped = (area->strings_end + image_name_size + 7) & ~(uint64_t)7;
+	area->gone = area->strings_end + image_name_size;
+	area->mapped = (area->gone + threads_gone_size() + 7) & ~(uint64_t)7;
 	area->size = page_ceil(area->mapped + pieces_table_size());
 	area->start = place_above_stack(area->size);
 	if (area->start == 0 || map_area(area->start, area->size) != (long)area->start) {

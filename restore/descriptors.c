@@ -4,18 +4,32 @@
  * Records are sorted by number, and a DUPLICATE's source comes before it.
  */
 #include <asm/errno.h>
+#include <asm/resource.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
 #include "loader.h"
 #include "message.h"
+#include "notices.h"
+#include "objects.h"
+#include "overrides.h"
 #include "syscall_x86_64.h"
 #include "zone.h"
 
-enum { NOT_SAVED = -1, SOURCE_CLOSED = -2 };
+struct limit {
+	uint64_t now, most;
+};
+
+enum { NOT_SAVED = -1, SOURCE_CLOSED = -2, FIRST_FREE = 3 };
 
 /* By record: where an inherited descriptor waits for its turn. NULL when none has to. */
 static int32_t *saved;
+
+/* RLIMIT_NOFILE as it was, for numbers out of the way may lie above what the program has. */
+static struct {
+	bool raised;
+	struct limit before;
+} limit;
 
 static _Noreturn void die_descriptor(const struct snapimg_descriptor *record, const char *what, long result)
 {
@@ -27,16 +41,18 @@ static bool changes_number(const struct snapimg_descriptor *record)
 	return record->kind == SNAPIMG_DESCRIPTOR_INHERIT && record->source != record->number;
 }
 
-/* Memory for `saved`, if any record needs it: it lies in the zone and goes with it. */
+/* Memory for `saved`, and for the objects behind it, if any is needed: it lies in the zone and goes with it.
+ */
 static void make_room(const struct snapimg_descriptor *record, uint32_t count)
 {
-	bool needed = false;
+	uint64_t objects = snapimg_object_count(&loader.image);
+	bool needed = objects > 0;
 	for (uint32_t i = 0; i < count; i++)
 		needed = needed || changes_number(&record[i]);
 	if (!needed)
 		return;
-	long result = sys(__NR_mmap, ZONE_DESCRIPTORS, count * sizeof *saved, PROT_READ | PROT_WRITE,
-	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	long result = sys(__NR_mmap, ZONE_DESCRIPTORS, (count + 2 * objects) * sizeof *saved,
+	                  PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	if (result != (long)ZONE_DESCRIPTORS)
 		die(EXIT_REFUSED, "no memory for the descriptors: ", error_text(result));
 	saved = (int32_t *)ZONE_DESCRIPTORS;
@@ -44,9 +60,8 @@ static void make_room(const struct snapimg_descriptor *record, uint32_t count)
 
 /* Inherited descriptors that change their number step aside first, or another record might take the place of
  * their source before they are copied. */
-static void save_inherited(const struct snapimg_descriptor *record, uint32_t count)
+static void save_inherited(const struct snapimg_descriptor *record, uint32_t count, uint64_t above)
 {
-	uint64_t above = (uint64_t)record[count - 1].number + 1;
 	make_room(record, count);
 	for (uint32_t i = 0; saved != NULL && i < count; i++) {
 		saved[i] = NOT_SAVED;
@@ -57,6 +72,14 @@ static void save_inherited(const struct snapimg_descriptor *record, uint32_t cou
 			die_descriptor(&record[i], "cannot copy the caller's", copy);
 		saved[i] = copy < 0 ? SOURCE_CLOSED : (int32_t)copy;
 	}
+}
+
+static void raise_limit(void)
+{
+	sys(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &limit.before);
+	const struct limit most = {limit.before.most, limit.before.most};
+	sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &most, 0);
+	limit.raised = true;
 }
 
 /* Moves `from` to the record's number. */
@@ -100,6 +123,14 @@ static void restore_file(const struct snapimg_descriptor *record)
 	place(record, descriptor);
 }
 
+static long restore_object(const struct snapimg_descriptor *record)
+{
+	int made = objects_descriptor((uint32_t)record->source);
+	if (record->position != 0)
+		sys(__NR_lseek, made, record->position, 0);
+	return sys(__NR_dup3, made, record->number, 0);
+}
+
 static void restore_one(const struct snapimg_descriptor *record, int32_t copy)
 {
 	long result = 0;
@@ -113,6 +144,9 @@ static void restore_one(const struct snapimg_descriptor *record, int32_t copy)
 	case SNAPIMG_DESCRIPTOR_DUPLICATE:
 		result = sys(__NR_dup3, record->source, record->number, 0);
 		break;
+	case SNAPIMG_DESCRIPTOR_OBJECT:
+		result = restore_object(record);
+		break;
 	case SNAPIMG_DESCRIPTOR_CLOSED:
 		sys(__NR_close, record->number);
 		return;
@@ -125,13 +159,41 @@ static void restore_one(const struct snapimg_descriptor *record, int32_t copy)
 	sys(__NR_fcntl, record->number, F_SETFD, record->close_on_exec != 0 ? FD_CLOEXEC : 0);
 }
 
+void descriptors_limit(void)
+{
+	if (limit.raised)
+		sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit.before, 0);
+}
+
+void descriptors_prepare(void)
+{
+	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
+	uint32_t count = snapimg_descriptor_count(&loader.image);
+	if (limit.raised || (count == 0 && snapimg_object_count(&loader.image) == 0))
+		return;
+	uint64_t above = count > 0 ? (uint64_t)record[count - 1].number + 1 : FIRST_FREE;
+	raise_limit();
+	save_inherited(record, count, above);
+	overrides_save(above);
+	if (snapimg_object_count(&loader.image) > 0)
+		objects_begin(saved + count, above);
+}
+
 void descriptors_restore(void)
 {
 	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
 	uint32_t count = snapimg_descriptor_count(&loader.image);
-	if (count == 0)
+	descriptors_prepare();
+	if (!limit.raised) {
+		overrides_save(0);
 		return;
-	save_inherited(record, count);
+	}
+	objects_make();
 	for (uint32_t i = 0; i < count; i++)
-		restore_one(&record[i], saved != NULL ? saved[i] : NOT_SAVED);
+		if (overrides_leave_need(i))
+			restore_one(&record[i], saved != NULL ? saved[i] : NOT_SAVED);
+	overrides_apply();
+	objects_leave();
+	owners_restore();
+	descriptors_limit();
 }

@@ -112,7 +112,8 @@ static void fill_extent(struct worker *worker, const struct snapimg_extent *exte
 			damaged(extent, SNAPIMG_ERR_TRUNCATED);
 	}
 	const uint8_t *bytes = stored;
-	enum snapimg_error error = image_is_thawed() ? SNAPIMG_OK : snapimg_check_stored(extent, stored);
+	bool is_mapped = image_is_thawed() && extent->kind != SNAPIMG_EXTENT_ZSTD;
+	enum snapimg_error error = is_mapped ? SNAPIMG_OK : snapimg_check_stored(extent, stored);
 	if (error != SNAPIMG_OK)
 		damaged(extent, error);
 	if (extent->kind == SNAPIMG_EXTENT_ZSTD) {

@@ -9,7 +9,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capabilities.h"
 #include "format/reader.h"
+
+/* --fd: what a descriptor becomes, whatever the image says. */
+enum override_kind { OVERRIDE_CLOSE, OVERRIDE_NULL, OVERRIDE_INHERIT, OVERRIDE_FILE };
+enum { OVERRIDES_MAX = 64 };
+struct override {
+	int32_t number;
+	enum override_kind kind;
+	const char *file; /* of OVERRIDE_FILE */
+	int32_t saved;    /* of OVERRIDE_INHERIT: the caller's, out of the way; or a negative error */
+};
 
 enum on_mismatch { MISMATCH_FAIL, MISMATCH_WARN, MISMATCH_IGNORE };
 
@@ -18,12 +29,20 @@ struct options {
 	char **arguments;  /* what followed IMAGE */
 	uint64_t argument_count;
 	bool arguments_given; /* else the recorded ones are used */
+	struct override override[OVERRIDES_MAX];
+	uint32_t override_count;
+	bool refuse_reset; /* --tcp=refuse */
 	bool fallback;
 	bool record;
 	char *record_for; /* a duration; NULL: to the program's end */
 	char **words;     /* of the command line, from IMAGE on */
 	bool quiet;
 	bool verbose;
+	const char *cache; /* off, auto or a directory; NULL: as the environment says */
+	bool cache_tried;  /* a copy was made, or could not be: none is made again */
+	bool verify;
+	bool same_ids; /* identity.c */
+	bool exe;      /* identity.c */
 	enum on_mismatch on_mismatch;
 };
 
@@ -42,7 +61,10 @@ struct resume_area {
 	uint64_t argc;
 	uint64_t envc;
 	uint64_t frame;      /* offsets from start: the signal frame's ucontext, 64-aligned */
+	uint64_t departures; /* code that other threads leave the loader by, behind the tail
+	                        (threads_x86_64.c) */
 	uint64_t marks;      /* struct memory_marks */
+	uint64_t gone;       /* and the bytes by which they tell */
 	uint64_t argv, envp; /* the pointer vectors */
 	uint64_t argument_strings, environment_strings, strings_end;
 	uint64_t mapped; /* struct snap_mapped_range of each piece, then their bits; 0: no shim to tell */
@@ -53,6 +75,7 @@ enum { AUXV_MAX = 64 };
 struct memory_marks {
 	struct prctl_mm_map map;
 	struct snapimg_auxv auxv[AUXV_MAX + 1];
+	struct capability_sets capabilities; /* behind what the tail has to do with more */
 };
 
 struct loader {
@@ -62,27 +85,45 @@ struct loader {
 	struct resume_area area;
 	uint8_t random[16]; /* fresh from the kernel: AT_RANDOM */
 	uint32_t tid;
+	uint32_t reservation; /* flags of mmap(2) that makes the zone the program's; 0: it has none there */
+	bool is_copy;         /* the image is the thawed copy in the cache */
 	int image_descriptor; /* open until the pages are filled */
 };
 extern struct loader loader;
 
-void options_parse(void);         /* options.c: fills loader.options or ends */
-void image_open(void);            /* image.c: maps and checks the file */
-void image_close(void);           /* image.c: when no page data are to be read any more */
-void machine_check(void);         /* machine.c: processor and vdso */
-void machine_place_vdso(void);    /* machine.c: to where the image had it */
-void arguments_keep(void);        /* arguments.c: the resume area */
-void mappings_build(void);        /* mappings.c */
-void mappings_protect(void);      /* mappings.c: final protections and advice */
-void fill_pages(void);            /* fill.c: decodes on all processors */
-void record_start(void);          /* record.c: becomes snaptrace, for --record-hot */
-void hot_populate(void);          /* hot.c: what the program will use soon */
-void descriptors_restore(void);   /* descriptors.c */
-uint64_t pieces_table_size(void); /* pieces.c: bytes of what the shim is told; 0: nothing */
-void pieces_tell_shim(void);      /* pieces.c: when all pages are in place */
-void process_restore(void);       /* process.c: cwd, umask, signal actions, mm, names, fix-ups */
+void options_parse(void);      /* options.c: fills loader.options or ends */
+void image_open(void);         /* image.c: maps and checks the file */
+void image_close(void);        /* image.c: when no page data are to be read any more */
+void machine_check(void);      /* machine.c: processor and vdso */
+void machine_place_vdso(void); /* machine.c: to where the image had it */
+void arguments_keep(void);     /* arguments.c: the resume area */
+void mappings_build(void);     /* mappings.c */
+void mappings_protect(void);   /* mappings.c: final protections and advice */
+/* mappings.c: what could not be done with a mapping, and why. */
+_Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *what, long result);
+void memories_make(void);  /* memories.c: what views look at */
+void memories_leave(void); /* memories.c: when they are filled */
+void memories_map_view(const struct snapimg_mapping *view);
+void fill_pages(void);             /* fill.c: decodes on all processors */
+void record_start(void);           /* record.c: becomes snaptrace, for --record-hot */
+void hot_populate(void);           /* hot.c: what the program will use soon */
+void descriptors_prepare(void);    /* descriptors.c: makes it possible to make objects */
+void descriptors_restore(void);    /* descriptors.c */
+void descriptors_limit(void);      /* descriptors.c: how many there may be, as it was before */
+void option_fd(const char *value); /* overrides.c: takes the value of --fd */
+uint64_t pieces_table_size(void);  /* pieces.c: bytes of what the shim is told; 0: nothing */
+void pieces_tell_shim(void);       /* pieces.c: when all pages are in place */
+void process_restore(void);        /* process.c: cwd, umask, signal actions, mm, names */
+void process_restore_flags(void);  /* process.c: what prctl(2) sets */
+void process_apply_fixups(void);   /* process.c: when all threads have their ids */
 /* process.c: [address, address + size) lies in one writable mapping of the program's. */
 bool process_can_write(uint64_t address, uint64_t size);
+void attributes_restore(void); /* attributes.c: limits, flags, … of the process */
+/* attributes.c: what the loader itself could not live with; no more memory can be made executable. */
+void attributes_restore_last(void);
+/* attributes.c: what thread `index` of THREADS, which is now tid, has for itself. */
+void attributes_restore_thread(uint32_t index, uint32_t tid);
+void timers_restore(void);   /* timers.c: when all threads are there; all signals must be blocked */
 _Noreturn void resume(void); /* resume_x86_64.c: thread state, callbacks, jump */
 
 /* image.c: the program's memory is mapped from the image, and its page data are not compared with their

@@ -36,8 +36,9 @@ static void close_file(struct open_file *file)
 
 static int descriptor_for(struct open_file *file, const struct snapimg_mapping *mapping)
 {
-	bool writes_file =
-	        (mapping->flags & SNAPIMG_MAP_SHARED) != 0 && (mapping->protection & PROT_WRITE) != 0;
+	bool is_writable = (mapping->protection & PROT_WRITE) != 0;
+	bool writes_file = ((mapping->flags & SNAPIMG_MAP_SHARED) != 0 && is_writable) ||
+	                   (mapping->flags & SNAPIMG_MAP_MAY_WRITE) != 0;
 	uint32_t flags = writes_file ? O_RDWR : O_RDONLY;
 	uint32_t index = mapping->file - 1;
 	if (file->descriptor < 0 || file->index != index || file->flags != flags) {
@@ -52,6 +53,12 @@ static const char *mapping_name(const struct snapimg_mapping *mapping)
 {
 	const char *name = snapimg_string(&loader.image, mapping->name);
 	return *name != '\0' ? name : "anonymous memory";
+}
+
+_Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *what, long result)
+{
+	die(EXIT_REFUSED, mapping_name(mapping), ": cannot ", what, " ", dec(mapping->end - mapping->start),
+	    " bytes at ", hex(mapping->start), ": ", error_text(result));
 }
 
 /* The pieces of one mapping. */
@@ -94,8 +101,7 @@ static void map_range(const struct snapimg_mapping *mapping, struct range range,
 	long result = sys(__NR_mmap, range.start, range.end - range.start, protection, flags, from.descriptor,
 	                  from.offset);
 	if (result != (long)range.start)
-		die(EXIT_REFUSED, mapping_name(mapping), ": cannot map ", dec(range.end - range.start),
-		    " bytes at ", hex(range.start), ": ", error_text(result));
+		mapping_die(mapping, "map", result);
 }
 
 /* The mapping itself, unless pieces cover it from its start or up to its end, and over it the others. */
@@ -130,7 +136,10 @@ static void map(const struct snapimg_mapping *mapping, struct open_file *file, s
 static void name_mapping(const struct snapimg_mapping *mapping)
 {
 	enum { NAME_MAX_SIZE = 80 }; /* ANON_VMA_NAME_MAX_LEN in the kernel's mm */
-	const char *name = text_after(snapimg_string(&loader.image, mapping->name), "[anon:");
+	const char *shown = snapimg_string(&loader.image, mapping->name);
+	const char *name = text_after(shown, "[anon:");
+	if (name == NULL)
+		name = text_after(shown, "[anon_shmem:");
 	if (name == NULL)
 		return;
 	char copy[NAME_MAX_SIZE];
@@ -155,6 +164,15 @@ static void advise(const struct snapimg_mapping *mapping)
 			die(EXIT_REFUSED, mapping_name(mapping), ": cannot advise the memory at ",
 			    hex(mapping->start), ": ", error_text(result));
 	}
+}
+
+/* What the program has in the zone, made when the loader goes (FORMAT.md, MAPPINGS). */
+static bool is_reservation(const struct snapimg_mapping *mapping)
+{
+	return mapping->start == ZONE_START && mapping->end == ZONE_MEMORY &&
+	       mapping->kind == SNAPIMG_MAPPING_ANONYMOUS && mapping->protection == 0 &&
+	       mapping->advice == 0 && mapping->run_count == 0 &&
+	       (mapping->flags & ~(uint32_t)SNAPIMG_MAP_NORESERVE) == 0;
 }
 
 static void check_zone(const struct snapimg_mapping *mapping)
@@ -199,17 +217,57 @@ void mappings_build(void)
 	const struct snapimg_piece *next_piece = snapimg_get_piece(&loader.image);
 	struct open_file file = {.descriptor = -1};
 	unmap_rest();
+	memories_make();
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
-		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO)
+		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO ||
+		    mapping[i].kind == SNAPIMG_MAPPING_MEMORY)
 			continue;
+		if (is_reservation(&mapping[i])) {
+			loader.reservation =
+			        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+			        ((mapping[i].flags & SNAPIMG_MAP_NORESERVE) != 0 ? (uint32_t)MAP_NORESERVE
+			                                                         : 0);
+			continue;
+		}
 		check_zone(&mapping[i]);
-		map(&mapping[i], &file, take_pieces(i, &next_piece));
-		if (mapping[i].name != 0 && mapping[i].kind == SNAPIMG_MAPPING_ANONYMOUS)
+		if (mapping[i].kind == SNAPIMG_MAPPING_VIEW)
+			memories_map_view(&mapping[i]);
+		else
+			map(&mapping[i], &file, take_pieces(i, &next_piece));
+		if (mapping[i].name != 0 &&
+		    (mapping[i].kind == SNAPIMG_MAPPING_ANONYMOUS || mapping[i].kind == SNAPIMG_MAPPING_VIEW))
 			name_mapping(&mapping[i]);
 		if (mapping[i].advice != 0)
 			advise(&mapping[i]);
 	}
 	close_file(&file);
+}
+
+/* ENOMEM also says that a locked page can't be had now (mlock(2)): behind a file's end, or without access. */
+static void lock(const struct snapimg_mapping *mapping)
+{
+	bool on_fault = (mapping->advice & SNAPIMG_ADVICE_LOCKED_ON_FAULT) != 0;
+	bool may_lack_pages = mapping->protection == 0 || mapping->kind == SNAPIMG_MAPPING_FILE ||
+	                      mapping->kind == SNAPIMG_MAPPING_VIEW;
+	long result =
+	        sys(__NR_mlock2, mapping->start, mapping->end - mapping->start, on_fault ? MLOCK_ONFAULT : 0);
+	if (result < 0 && !(result == -ENOMEM && may_lack_pages))
+		die(EXIT_REFUSED, mapping_name(mapping), ": cannot lock the memory at ", hex(mapping->start),
+		    ": ", error_text(result), ": raise ulimit -l");
+}
+
+/* Before anything is locked, for locked memory can't have them (mm/madvise.c). */
+static void install_guards(void)
+{
+	enum { GUARD_INSTALL = 102 }; /* MADV_GUARD_INSTALL, Linux 6.13 */
+	const struct snapimg_guard *guard = snapimg_get_guard(&loader.image);
+	for (uint32_t i = 0; i < snapimg_guard_count(&loader.image); i++) {
+		long result = sys(__NR_madvise, guard[i].address, guard[i].pages * SNAPIMG_PAGE_SIZE,
+		                  GUARD_INSTALL);
+		if (result < 0)
+			die(EXIT_REFUSED, "guard pages at ", hex(guard[i].address),
+			    ": cannot be made: ", error_text(result), ": this kernel may be too old (6.13)");
+	}
 }
 
 void mappings_protect(void)
@@ -225,10 +283,9 @@ void mappings_protect(void)
 		if (result < 0)
 			die(EXIT_REFUSED, mapping_name(&mapping[i]), ": cannot protect the memory at ",
 			    hex(mapping[i].start), ": ", error_text(result));
-		if ((mapping[i].advice & SNAPIMG_ADVICE_LOCKED) != 0)
-			result = sys(__NR_mlock, mapping[i].start, size);
-		if (result < 0)
-			die(EXIT_REFUSED, mapping_name(&mapping[i]), ": cannot lock the memory at ",
-			    hex(mapping[i].start), ": ", error_text(result), ": raise ulimit -l");
 	}
+	install_guards();
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
+		if ((mapping[i].advice & SNAPIMG_ADVICE_LOCKED) != 0)
+			lock(&mapping[i]);
 }

@@ -66,6 +66,7 @@ static const struct {
         {EROFS, "Read-only file system"},
         {ENAMETOOLONG, "File name too long"},
         {ENOSYS, "Function not implemented"},
+        {EADDRINUSE, "Address already in use"},
         {ELOOP, "Too many levels of symbolic links"},
 };
 

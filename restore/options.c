@@ -4,27 +4,39 @@
 #include "message.h"
 #include "syscall_x86_64.h"
 
-static const char help[] = "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
-                           "Becomes the program that snaptrace froze in IMAGE.\n"
-                           "\n"
-                           "  IMAGE              keep the recorded arguments\n"
-                           "  IMAGE ARG...       these instead of all behind argv[0]\n"
-                           "  IMAGE -- [ARG...]  exactly what follows, nothing for none\n"
-                           "\n"
-                           "      --on-mismatch=fail|warn|ignore\n"
-                           "                     when a file that the image maps has changed (fail)\n"
-                           "      --fallback     start the original program if the image can't be used\n"
-                           "      --record-hot   note in IMAGE which pages this run uses up to its end, so\n"
-                           "                     that later starts make them in batches\n"
-                           "      --record-for=DURATION\n"
-                           "                     the same, up to then (ms, s, m, h)\n"
-                           "  -q, --quiet        no warnings\n"
-                           "  -v, --verbose      say what was done\n"
-                           "      --help         this text\n"
-                           "      --version      the version\n"
-                           "\n"
-                           "The exit status is the program's; 125: the image is damaged or refused;\n"
-                           "126, 127: it cannot be read, is not there.\n";
+static const char help[] =
+        "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
+        "Becomes the program that snaptrace froze in IMAGE.\n"
+        "\n"
+        "  IMAGE              keep the recorded arguments\n"
+        "  IMAGE ARG...       these instead of all behind argv[0]\n"
+        "  IMAGE -- [ARG...]  exactly what follows, nothing for none\n"
+        "\n"
+        "      --on-mismatch=fail|warn|ignore\n"
+        "                     when a file that the image maps has changed (fail)\n"
+        "      --fd N=close|null|inherit|file:PATH\n"
+        "                     what descriptor N becomes, whatever the image says\n"
+        "      --tcp=reset|refuse\n"
+        "                     connections that the image has as reset ones: let the program\n"
+        "                     find them so (reset), or refuse the image\n"
+        "      --fallback     start the original program if the image can't be used\n"
+        "      --cache=auto|off|DIR\n"
+        "                     where thawed copies of frozen images are kept (auto:\n"
+        "                     $XDG_CACHE_HOME/snaptrace or ~/.cache/snaptrace)\n"
+        "      --verify       check all page data before the start\n"
+        "      --record-hot   note in IMAGE which pages this run uses up to its end, so\n"
+        "                     that later starts make them in batches\n"
+        "      --record-for=DURATION\n"
+        "                     the same, up to then (ms, s, m, h)\n"
+        "      --same-ids     with the recorded IDs, in a PID namespace\n"
+        "      --exe          with its own /proc/self/exe, in a user namespace\n"
+        "  -q, --quiet        no warnings\n"
+        "  -v, --verbose      say what was done\n"
+        "      --help         this text\n"
+        "      --version      the version\n"
+        "\n"
+        "The exit status is the program's; 125: the image is damaged or refused;\n"
+        "126, 127: it cannot be read, is not there.\n";
 
 static void option_on_mismatch(const char *value)
 {
@@ -39,6 +51,13 @@ static void option_on_mismatch(const char *value)
 			return;
 		}
 	die(EXIT_REFUSED, "--on-mismatch: ", value, ": use fail, warn or ignore");
+}
+
+static void option_tcp(const char *value)
+{
+	loader.options.refuse_reset = text_equal(value, "refuse");
+	if (!loader.options.refuse_reset && !text_equal(value, "reset"))
+		die(EXIT_REFUSED, "--tcp: ", value, ": use reset or refuse");
 }
 
 static void option_fallback(const char *value)
@@ -57,6 +76,37 @@ static void option_record_for(const char *value)
 {
 	loader.options.record = true;
 	loader.options.record_for = (char *)(uint64_t)value;
+}
+
+static void option_cache(const char *value)
+{
+	if (!text_equal(value, "off") && !text_equal(value, "auto") && *value != '/')
+		die(EXIT_REFUSED, "--cache: ", value, ": use auto, off or a directory's absolute path");
+	loader.options.cache = value;
+}
+
+static void option_cache_tried(const char *value)
+{
+	(void)value;
+	loader.options.cache_tried = true;
+}
+
+static void option_verify(const char *value)
+{
+	(void)value;
+	loader.options.verify = true;
+}
+
+static void option_same_ids(const char *value)
+{
+	(void)value;
+	loader.options.same_ids = true;
+}
+
+static void option_exe(const char *value)
+{
+	(void)value;
+	loader.options.exe = true;
 }
 
 static void option_quiet(const char *value)
@@ -94,9 +144,16 @@ static const struct {
 	bool has_value;
 } option_table[] = {
         {"--on-mismatch", option_on_mismatch, true},
+        {"--fd", option_fd, true},
+        {"--tcp", option_tcp, true},
         {"--fallback", option_fallback, false},
         {"--record-hot", option_record, false},
         {"--record-for", option_record_for, true},
+        {"--cache", option_cache, true},
+        {"--cache-tried", option_cache_tried, false}, /* by snapimg cache add */
+        {"--verify", option_verify, false},
+        {"--same-ids", option_same_ids, false},
+        {"--exe", option_exe, false},
         {"--quiet", option_quiet, false},
         {"-q", option_quiet, false},
         {"--verbose", option_verbose, false},

@@ -10,6 +10,7 @@
 #include "preload/contract.h"
 #include "signals_x86_64.h"
 #include "syscall_x86_64.h"
+#include "threads_x86_64.h"
 
 static void restore_directory(const struct snapimg_process *process)
 {
@@ -65,7 +66,7 @@ static void restore_attributes(const struct snapimg_process *process)
 
 /* What /proc/self/{cmdline,environ,auxv,stat}, ps and brk(2) go by. PR_SET_MM_MAP needs no capability up to
  * Linux 6.18 (kernel/sys.c); where it is refused, only what these show is wrong, and brk fails instead of
- * growing (the loader's own break lies above any program's), which every malloc survives. */
+ * growing (its heap is not where the loader's own break is), which every malloc survives. */
 static void restore_memory_marks(const struct snapimg_process *process)
 {
 	const struct resume_area *area = &loader.area;
@@ -99,11 +100,16 @@ static void restore_memory_marks(const struct snapimg_process *process)
 bool process_can_write(uint64_t address, uint64_t size)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
-	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
-		if (address >= mapping[i].start && address < mapping[i].end)
-			return size <= mapping[i].end - address &&
-			       (mapping[i].protection & SNAPIMG_PROT_WRITE) != 0;
-	return false;
+	uint32_t low = 0, high = snapimg_mapping_count(&loader.image);
+	while (low < high) { /* to the first that ends behind the address */
+		uint32_t middle = low + (high - low) / 2;
+		if (mapping[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < snapimg_mapping_count(&loader.image) && address >= mapping[low].start &&
+	       size <= mapping[low].end - address && (mapping[low].protection & SNAPIMG_PROT_WRITE) != 0;
 }
 
 /* AT_RANDOM: sixteen bytes that libraries seed from. The C library's own stack guard was copied from the old
@@ -126,19 +132,29 @@ static void fill_resume_blocks(uint64_t address, uint64_t size)
 	}
 }
 
-static void apply_fixups(void)
+/* Of a futex word: the kernel's FUTEX_WAITERS and FUTEX_OWNER_DIED stay. */
+static void set_owner(uint32_t *word, uint32_t tid)
+{
+	enum { FUTEX_ID = 0x3fffffff }; /* FUTEX_TID_MASK */
+	*word = (*word & ~(uint32_t)FUTEX_ID) | tid;
+}
+
+void process_apply_fixups(void)
 {
 	const struct snapimg_fixup *fixup = snapimg_get_fixup(&loader.image);
 	for (uint32_t i = 0; i < snapimg_fixup_count(&loader.image); i++) {
-		uint64_t size = fixup[i].kind == SNAPIMG_FIXUP_TID       ? sizeof(uint32_t)
+		uint64_t size = fixup[i].kind == SNAPIMG_FIXUP_RESUME    ? fixup[i].argument
 		                : fixup[i].kind == SNAPIMG_FIXUP_ENVIRON ? sizeof(uint64_t)
-		                                                         : fixup[i].argument;
+		                                                         : sizeof(uint32_t);
 		if (!process_can_write(fixup[i].address, size))
 			die(EXIT_REFUSED, loader.options.image, ": a fix-up at ", hex(fixup[i].address),
 			    " lies in no writable memory: freeze the program again");
 		switch ((enum snapimg_fixup_kind)fixup[i].kind) {
 		case SNAPIMG_FIXUP_TID:
-			*(uint32_t *)fixup[i].address = loader.tid;
+			*(uint32_t *)fixup[i].address = thread_id(fixup[i].argument);
+			break;
+		case SNAPIMG_FIXUP_ROBUST:
+			set_owner((uint32_t *)fixup[i].address, thread_id(fixup[i].argument));
 			break;
 		case SNAPIMG_FIXUP_ENVIRON:
 			*(uint64_t *)fixup[i].address = loader.area.start + loader.area.envp;
@@ -150,6 +166,12 @@ static void apply_fixups(void)
 	}
 }
 
+/* The last ones: an undumpable process can't write to its own /proc files, as attributes.c does. */
+void process_restore_flags(void)
+{
+	restore_attributes(snapimg_get_process(&loader.image));
+}
+
 void process_restore(void)
 {
 	const struct snapimg_process *process = snapimg_get_process(&loader.image);
@@ -158,9 +180,6 @@ void process_restore(void)
 		sys(__NR_umask, process->umask);
 	restore_signal_actions();
 	restore_memory_marks(process);
-	restore_attributes(process);
 	sys(__NR_prctl, PR_SET_NAME, snapimg_get_thread(&loader.image)->comm);
 	refresh_random();
-	apply_fixups();
-	pieces_tell_shim();
 }

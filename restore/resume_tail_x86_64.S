@@ -5,23 +5,52 @@
 #define PR_SET_MM_MAP 14
 #define MM_MAP_SIZE 104
 
+/* struct crew (threads_x86_64.h) */
+#define PARKED 0
+#define WANTED 4
+#define STAGE 8
+#define OTHERS 12
+#define GONE 16
+#define ZONE 24
+#define ZONE_SIZE 32
+#define STAGE_RUN 2
+#define CAPABILITY_DATA 8 /* struct capability_sets (capabilities.h) */
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
+
+/* munmap(rdi, rsi), or mmap(rdi, rsi, PROT_NONE, r14, -1, 0): no more arguments are in the way of the first. */
+.macro take_away
+	mov $__NR_munmap, %eax
+	mov $__NR_mmap, %ecx
+	test %r14d, %r14d
+	cmovnz %ecx, %eax
+	xor %edx, %edx
+	mov %r14d, %r10d
+	mov $-1, %r8
+	xor %r9d, %r9d
+	syscall
+.endm
+
 /*
  * The code that stays: it takes the loader away and becomes the program.
  * Position-independent, for it runs from a copy in the resume area.
- *   rdi, rsi: the zone's start and size
+ *   rdi, rsi: the loader's memory, start and size
  *   rdx: the ucontext, which is what rt_sigreturn finds at the stack pointer
  *        (arch/x86/kernel/signal_64.c)
  *   rbx: a descriptor of the program's executable, for /proc/self/exe, or -1.
  *        The kernel takes it once nothing of the old one is mapped any more
  *        (EBUSY, kernel/sys.c).
  *   rbp: the struct prctl_mm_map that has this descriptor
+ *   r12: the struct crew, or 0 where there is one thread
+ *   r13: what capset(2) takes, header and data, or 0
+ *   r14: 0, or flags of mmap(2): then the loader's memory becomes a reservation
+ *        of the program's
  */
 	.section .rodata
-	.globl resume_tail, resume_tail_end
+	.globl resume_tail, resume_tail_park, resume_tail_end
 resume_tail:
 	mov %rdx, %rsp
-	mov $__NR_munmap, %eax
-	syscall
+	take_away
 	test %ebx, %ebx
 	js 1f
 	mov $PR_SET_MM, %edi
@@ -34,7 +63,64 @@ resume_tail:
 	mov %ebx, %edi
 	mov $__NR_close, %eax
 	syscall
-1:	mov $__NR_rt_sigreturn, %eax
+1:	test %r13, %r13
+	jz 6f
+	mov %r13, %rdi
+	lea CAPABILITY_DATA(%r13), %rsi
+	mov $__NR_capset, %eax
+	syscall
+	test %eax, %eax
+	jz 6f
+	ud2                           /* giving up what one has can't fail */
+6:	test %r12, %r12
+	jz 4f
+	movl $STAGE_RUN, STAGE(%r12)  /* the others are the program from here on */
+	lea STAGE(%r12), %rdi
+	mov $FUTEX_WAKE, %esi
+	mov $0x7fffffff, %edx
+	mov $__NR_futex, %eax
+	syscall
+	xor %ebx, %ebx
+2:	cmp OTHERS(%r12), %ebx        /* each must have left its frame before that goes */
+	jae 3f
+	mov GONE(%r12), %rax
+	cmpb $0, (%rax,%rbx)
+	jne 5f
+	mov $__NR_sched_yield, %eax
+	syscall
+	jmp 2b
+5:	inc %ebx
+	jmp 2b
+3:	mov ZONE(%r12), %rdi
+	mov ZONE_SIZE(%r12), %rsi
+	take_away
+4:	mov $__NR_rt_sigreturn, %eax
+	syscall
+	ud2
+
+/* A thread of the crew waits here until it may run: r12: the crew, rbp: its ucontext. */
+resume_tail_park:
+	mov $1, %eax
+	lock xadd %eax, PARKED(%r12)
+	inc %eax
+	cmp WANTED(%r12), %eax
+	jne 1f
+	lea PARKED(%r12), %rdi
+	mov $FUTEX_WAKE, %esi
+	mov $1, %edx
+	mov $__NR_futex, %eax
+	syscall
+1:	mov STAGE(%r12), %edx
+	cmp $STAGE_RUN, %edx
+	je 2f
+	lea STAGE(%r12), %rdi
+	mov $FUTEX_WAIT, %esi
+	xor %r10d, %r10d
+	mov $__NR_futex, %eax
+	syscall
+	jmp 1b
+2:	mov %rbp, %rsp
+	mov $__NR_rt_sigreturn, %eax
 	syscall
 	ud2
 resume_tail_end:
@@ -49,8 +135,20 @@ resume_jump:
 	mov %rcx, %rdx
 	mov %r8d, %ebx
 	mov %r9, %rbp
+	mov 8(%rsp), %r12
+	mov 16(%rsp), %r13
+	mov 24(%rsp), %r14d
 	jmp *%rax
 	.size resume_jump, . - resume_jump
+
+/* void resume_park(code, crew, context) */
+	.globl resume_park
+	.type resume_park, @function
+resume_park:
+	mov %rsi, %r12
+	mov %rdx, %rbp
+	jmp *%rdi
+	.size resume_park, . - resume_park
 
 /* void resume_call(function, argument, stack_top) */
 	.globl resume_call

@@ -2,7 +2,6 @@
 #include "resume_x86_64.h"
 
 #include <asm/prctl.h>
-#include <linux/capability.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
@@ -12,6 +11,7 @@
 #include "preload/contract.h"
 #include "signals_x86_64.h"
 #include "syscall_x86_64.h"
+#include "threads_x86_64.h"
 #include "zone.h"
 
 static_assert(sizeof(struct prctl_mm_map) == 104, "MM_MAP_SIZE in resume_tail_x86_64.S");
@@ -28,7 +28,7 @@ static uint64_t align_xstate(uint64_t size)
 }
 
 /* The ucontext, then the XSAVE area with its closing magic. */
-uint64_t resume_frame_size(void)
+uint64_t thread_frame_size(void)
 {
 	uint64_t xstate = snapimg_get_machine(&loader.image)->xstate_size;
 	return align_xstate(sizeof(struct kernel_ucontext)) + align_xstate(xstate + sizeof(uint32_t));
@@ -72,18 +72,21 @@ static void write_registers(struct kernel_sigcontext *to, const struct snapimg_r
 	        .cs = (uint16_t)from->cs,
 	        .ss = (uint16_t)from->ss,
 	};
-	if ((snapimg_get_process(&loader.image)->flags & SNAPIMG_PROCESS_RESUME_MAIN) != 0) {
-		to->rdi = loader.area.argc;
-		to->rsi = loader.area.start + loader.area.argv;
-		to->rdx = loader.area.start + loader.area.envp;
-	}
 }
 
-/* Returns the address of the ucontext. */
-static uint64_t write_frame(const struct snapimg_thread *thread)
+static void resume_as_main(struct kernel_sigcontext *to)
+{
+	if ((snapimg_get_process(&loader.image)->flags & SNAPIMG_PROCESS_RESUME_MAIN) == 0)
+		return;
+	to->rdi = loader.area.argc;
+	to->rsi = loader.area.start + loader.area.argv;
+	to->rdx = loader.area.start + loader.area.envp;
+}
+
+uint64_t thread_write_frame(uint64_t to, const struct snapimg_thread *thread, uint64_t rip)
 {
 	const struct snapimg_machine *machine = snapimg_get_machine(&loader.image);
-	struct kernel_ucontext *context = (void *)(loader.area.start + loader.area.frame);
+	struct kernel_ucontext *context = (void *)to;
 	uint8_t *xstate = (uint8_t *)context + align_xstate(sizeof *context);
 	*context = (struct kernel_ucontext){
 	        .flags = UCONTEXT_FP_XSTATE | UCONTEXT_SS | UCONTEXT_STRICT_SS,
@@ -93,6 +96,7 @@ static uint64_t write_frame(const struct snapimg_thread *thread)
 	        .mask = thread->signal_mask,
 	};
 	write_registers(&context->registers, &thread->registers);
+	context->registers.rip = rip;
 	write_xstate(xstate, machine, thread->xstate_offset);
 	context->registers.fpstate = (uint64_t)xstate;
 	return (uint64_t)context;
@@ -113,20 +117,47 @@ static void restore_rseq(const struct snapimg_thread *thread)
 		die(EXIT_REFUSED, "restartable sequences: cannot be registered: ", error_text(result));
 }
 
-static void restore_thread(const struct snapimg_thread *thread)
+/* Signals of the process can only be sent by the first thread, and those of a thread by itself: the kernel
+ * lets nobody else choose any si_code (kernel/signal.c, do_rt_sigqueueinfo, do_rt_tgsigqueueinfo). */
+static void send_pending(uint32_t index)
 {
-	sys(__NR_set_tid_address, thread->tid_address);
+	const struct snapimg_pending *pending = snapimg_get_pending(&loader.image);
+	for (uint32_t i = 0; i < snapimg_pending_count(&loader.image); i++) {
+		bool is_own = pending[i].thread == index + 1;
+		int32_t number;
+		if (!is_own && !(pending[i].thread == 0 && index == 0))
+			continue;
+		memcpy(&number, pending[i].info, sizeof number);
+		long result = is_own ? sys(__NR_rt_tgsigqueueinfo, loader.tid, thread_id(index), number,
+		                           pending[i].info)
+		                     : sys(__NR_rt_sigqueueinfo, loader.tid, number, pending[i].info);
+		if (result < 0)
+			die(EXIT_REFUSED, "signal ", dec((uint64_t)number),
+			    ": cannot be made pending: ", error_text(result), ": raise ulimit -i");
+	}
+}
+
+/* The other threads have their fs and tid address from clone. */
+void thread_restore_self(const struct snapimg_thread *thread, uint32_t index)
+{
+	if (index == 0) {
+		sys(__NR_set_tid_address, thread->tid_address);
+		sys(__NR_arch_prctl, ARCH_SET_FS, thread->registers.fs_base);
+	} else if (!text_equal(thread->comm, snapimg_get_thread(&loader.image)->comm)) {
+		sys(__NR_prctl, PR_SET_NAME, thread->comm);
+	}
+	if (index != 0)
+		capabilities_drop(); /* the first needs one until the end */
 	if (thread->robust_list != 0)
 		sys(__NR_set_robust_list, thread->robust_list, thread->robust_list_size);
 	restore_rseq(thread);
-	/* The alternate stack before callbacks may run; sigreturn sets it once more. */
-	sys(__NR_arch_prctl, ARCH_SET_FS, thread->registers.fs_base);
 	if (thread->registers.gs_base != 0)
 		sys(__NR_arch_prctl, ARCH_SET_GS, thread->registers.gs_base);
+	send_pending(index);
 }
 
 /* The program's own callbacks (snap_on_restore), on its stack, below what it may have in use. */
-static void call_callbacks(const struct snapimg_thread *thread)
+void thread_call_callbacks(const struct snapimg_thread *thread)
 {
 	const struct snapimg_fixup *fixup = snapimg_get_fixup(&loader.image);
 	uint64_t stack_top = (thread->registers.rsp - RED_ZONE) & ~(uint64_t)15;
@@ -142,19 +173,10 @@ static void call_callbacks(const struct snapimg_thread *thread)
 
 /* The kernel lets only those with CAP_SYS_ADMIN or (5.9) CAP_CHECKPOINT_RESTORE change /proc/self/exe; for
  * others it stays snaprun. */
-static bool may_set_executable(void)
-{
-	enum { SYS_ADMIN = 21, CHECKPOINT_RESTORE = 40 };
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
-	if (sys(__NR_capget, &header, data) < 0)
-		return false;
-	uint64_t effective = (uint64_t)data[1].effective << 32 | data[0].effective;
-	return (effective & ((uint64_t)1 << SYS_ADMIN | (uint64_t)1 << CHECKPOINT_RESTORE)) != 0;
-}
-
 static int open_executable(void)
 {
+	if (!capabilities_can_restore())
+		return -1;
 	const char *path = snapimg_string(&loader.image, snapimg_get_process(&loader.image)->executable);
 	return (int)sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 }
@@ -164,17 +186,30 @@ _Noreturn void resume(void)
 	const struct snapimg_thread *thread = snapimg_get_thread(&loader.image);
 	uint64_t all_signals = ~(uint64_t)0;
 	memcpy((void *)loader.area.start, resume_tail, (size_t)(resume_tail_end - resume_tail));
-	long result = sys(__NR_mprotect, loader.area.start, SNAPIMG_PAGE_SIZE, PROT_READ | PROT_EXEC);
-	if (result < 0)
-		die(EXIT_REFUSED, "cannot make the resume code executable: ", error_text(result));
-	uint64_t context = write_frame(thread);
+	uint64_t context =
+	        thread_write_frame(loader.area.start + loader.area.frame, thread, thread->registers.rip);
+	resume_as_main(&((struct kernel_ucontext *)context)->registers);
 	/* From here on a signal would find the program's handlers, but not yet its stack. */
 	sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all_signals, 0, SIGNAL_SET_SIZE);
-	restore_thread(thread);
-	call_callbacks(thread);
+	threads_write_departures();
+	long result = sys(__NR_mprotect, loader.area.start, loader.area.frame, PROT_READ | PROT_EXEC);
+	if (result < 0)
+		die(EXIT_REFUSED, "cannot make the resume code executable: ", error_text(result));
+	attributes_restore_last();
+	threads_start();
+	/* Only now, since a thread begins with its maker's. */
+	for (uint32_t i = 0; i < snapimg_thread_count(&loader.image); i++)
+		attributes_restore_thread(i, thread_id(i));
+	timers_restore();
+	process_apply_fixups();
+	thread_restore_self(thread, 0);
+	threads_run_callbacks();
 	struct memory_marks *marks = (void *)(loader.area.start + loader.area.marks);
-	int executable = may_set_executable() ? open_executable() : -1;
+	int executable = open_executable();
 	marks->map.exe_fd = (uint32_t)executable;
-	resume_jump(loader.area.start, ZONE_START, ZONE_END - ZONE_START, context, executable,
-	            (uint64_t)marks);
+	bool has_more = capabilities_last(&marks->capabilities);
+	struct crew *crew = threads_crew();
+	resume_jump(loader.area.start, ZONE_START, (crew != NULL ? ZONE_THREADS : ZONE_END) - ZONE_START,
+	            context, executable, (uint64_t)marks, crew, has_more ? &marks->capabilities : NULL,
+	            loader.reservation);
 }

@@ -29,4 +29,30 @@ thread_start:
 1:	ret
 	.size thread_start, . - thread_start
 
+/* long thread_clone(flags, stack, parent_tid, child_tid, tls): see thread_x86_64.h */
+	.globl thread_clone
+	.type thread_clone, @function
+thread_clone:
+	mov %rcx, %r10
+	mov $__NR_clone, %eax
+3:	syscall
+	test %rax, %rax
+	jnz 1f
+	xor %ebp, %ebp
+	pop %rax
+	pop %rdi
+	and $-16, %rsp
+	call *%rax
+	ud2
+1:	ret
+	.size thread_clone, . - thread_clone
+
+/* long thread_clone3(arguments, size): see thread_x86_64.h */
+	.globl thread_clone3
+	.type thread_clone3, @function
+thread_clone3:
+	mov $__NR_clone3, %eax
+	jmp 3b
+	.size thread_clone3, . - thread_clone3
+
 	.section .note.GNU-stack, "", @progbits

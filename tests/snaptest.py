@@ -3,6 +3,7 @@
 A test file has a table of rows and ends in main(ROWS). A row is a name and a function that asserts; it passes by
 returning, fails by raising, and skips by calling skip(reason).
 """
+import concurrent.futures
 import contextlib
 import difflib
 import os
@@ -81,6 +82,15 @@ def restore(image, arguments=None, env=None, options=(), **more):
     else:
         words = arguments if arguments and arguments[0] != "--" else ["--", *arguments]
     return run([SNAPRUN, *options, image, *words], env=env, **more)
+
+
+def every_start(start, together=True):
+    """Calls start(): five times one after the other, for an image is not used up, and twice at once."""
+    for _ in range(5):
+        start()
+    if together:
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: start(), range(2)))
 
 
 def same(got, wanted):

@@ -72,5 +72,8 @@ enum status snapshot_remember_caller(void)
 	the_caller.timer_slack_ns = (uint64_t)prctl(PR_GET_TIMERSLACK);
 	if (prctl(PR_GET_CHILD_SUBREAPER, &the_caller.subreaper) < 0)
 		the_caller.subreaper = 0;
+	for (unsigned int i = 0; i < RLIM_NLIMITS; i++)
+		if (getrlimit(i, &the_caller.limit[i]) < 0)
+			the_caller.limit[i] = (struct rlimit){0};
 	return STATUS_OK;
 }

@@ -6,6 +6,7 @@
 #define TRACER_CALLER_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 
 #include "proc.h"
 
@@ -20,6 +21,7 @@ struct caller {
 	uint64_t ignored_signals;
 	uint64_t timer_slack_ns;
 	int subreaper;
+	struct rlimit limit[RLIM_NLIMITS];
 	struct caller_descriptor *descriptor; /* sorted by number */
 	size_t descriptor_count;
 };

@@ -1,13 +1,31 @@
 # The capture side of the tracer: all that is behind snapshot.h, and the injection of system calls.
 set(CAPTURE_SOURCES
+  attributes.c
   caller.c
+  codec.c
   compressor.c
+  descriptor_epoll.c
+  descriptor_events.c
+  descriptor_fifo.c
+  descriptor_file.c
+  descriptor_inotify.c
+  descriptor_internet.c
+  descriptor_lock.c
+  descriptor_memory.c
+  descriptor_multicast.c
+  descriptor_owner.c
+  descriptor_pipe.c
+  descriptor_socket.c
+  descriptor_terminal.c
+  descriptor_unix.c
   descriptors.c
   files.c
+  find_path.c
   helper.c
   inject.c
   mappings.c
   maps.c
+  objects.c
   page_reader.c
   pages.c
   pipeline.c
@@ -17,6 +35,19 @@ set(CAPTURE_SOURCES
   progress.c
   publish.c
   refuse.c
+  refuse_tracer.c
   resume_blocks.c
+  shared.c
+  shared_others.c
+  shared_view.c
   snapshot.c
-  thread_state_x86_64.c)
+  sparse.c
+  restart_x86_64.c
+  stop_threads.c
+  survey.c
+  thread_state_x86_64.c
+  threads.c
+  threads_pending.c
+  timers.c
+  unix_diag.c
+  vm_flags.c)

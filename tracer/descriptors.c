@@ -1,176 +1,15 @@
 #include "descriptors.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
-#include <linux/magic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/sysmacros.h>
-#include <sys/vfs.h>
-#include <unistd.h>
 
 #include "caller.h"
+#include "descriptor_kinds.h"
 #include "refuse.h"
-
-/* One open descriptor of the target. */
-struct open_descriptor {
-	int number;
-	char *link;
-	bool known; /* stat(2) worked */
-	struct stat identity;
-	uint32_t flags; /* as open(2) takes them */
-	uint64_t position;
-	bool locked;
-};
-
-struct survey {
-	pid_t pid;
-	struct open_descriptor *open; /* sorted by number */
-	size_t count;
-};
-
-static void survey_free(struct survey *survey)
-{
-	for (size_t i = 0; i < survey->count; i++)
-		free(survey->open[i].link);
-	free(survey->open);
-}
-
-static int by_number(const void *left, const void *right)
-{
-	const struct open_descriptor *a = left, *b = right;
-
-	return (a->number > b->number) - (a->number < b->number);
-}
-
-static enum status look_at(struct survey *survey, int number)
-{
-	struct text info CLEANUP(text_free) = {0};
-	struct open_descriptor *it = &survey->open[survey->count];
-	struct proc_path name;
-	char link[4096];
-	enum status status;
-
-	*it = (struct open_descriptor){.number = number};
-	snprintf(name.text, sizeof(name.text), "fdinfo/%d", number);
-	if ((status = proc_read(survey->pid, name.text, &info)) != STATUS_OK)
-		return status;
-	snprintf(name.text, sizeof(name.text), "fd/%d", number);
-	if ((status = proc_read_link(survey->pid, name.text, link, sizeof(link))) != STATUS_OK)
-		return status;
-	name = proc_path(survey->pid, name.text);
-	it->known = stat(name.text, &it->identity) == 0;
-	it->flags = (uint32_t)proc_number(&info, "flags", 8);
-	it->position = proc_number(&info, "pos", 10);
-	it->locked = *proc_value(&info, "lock") != '\0';
-	it->link = strdup(link);
-	if (!it->link)
-		return fail(STATUS_FAILED, "out of memory");
-	survey->count++;
-	return STATUS_OK;
-}
-
-static enum status survey_read(struct survey *survey)
-{
-	struct proc_path path = proc_path(survey->pid, "fd");
-	enum status status = STATUS_OK;
-	struct dirent *entry;
-	DIR *directory = opendir(path.text);
-
-	if (!directory)
-		return fail(STATUS_FAILED, "can't read the program's descriptors: %s: %s", path.text,
-		            strerror(errno));
-	while (status == STATUS_OK && (entry = readdir(directory))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		if (survey->count % 64 == 0) {
-			struct open_descriptor *grown =
-			        realloc(survey->open, (survey->count + 64) * sizeof(*grown));
-			if (!grown) {
-				status = fail(STATUS_FAILED, "out of memory");
-				break;
-			}
-			survey->open = grown;
-		}
-		status = look_at(survey, atoi(entry->d_name));
-	}
-	closedir(directory);
-	if (status == STATUS_OK && survey->count)
-		qsort(survey->open, survey->count, sizeof(*survey->open), by_number);
-	return status;
-}
-
-/* Whether two descriptors are one open file: 1, 0, or -1 where the kernel doesn't tell (no CONFIG_KCMP). */
-static int same_open_file(pid_t left_pid, int left, pid_t right_pid, int right)
-{
-	long order = syscall(SYS_kcmp, left_pid, right_pid, KCMP_FILE, left, right);
-
-	return order < 0 ? -1 : order == 0;
-}
-
-/* The second best: the same file, mode and place in it. Two opens of a terminal or /dev/null are the same
- * in effect; two of a regular file at one position would from then on share it. */
-static bool look_alike(const struct open_descriptor *left, const struct open_descriptor *right)
-{
-	return left->known && right->known && left->identity.st_dev == right->identity.st_dev &&
-	       left->identity.st_ino == right->identity.st_ino && left->flags == right->flags &&
-	       left->position == right->position;
-}
-
-static bool is_inherited(const struct survey *survey, const struct open_descriptor *it,
-                         const struct caller_descriptor *of)
-{
-	if (strcmp(it->link, of->link) != 0)
-		return false;
-	int same = same_open_file(survey->pid, it->number, getpid(), of->number);
-	if (same >= 0)
-		return same;
-	struct open_descriptor single = {0};
-	struct survey own = {.pid = getpid(), .open = &single};
-	bool alike =
-	        it->number == of->number && look_at(&own, of->number) == STATUS_OK && look_alike(it, &single);
-	free(single.link);
-	return alike;
-}
-
-/* The caller's descriptor it is, or -1. The same number first, as 1 and 2 are often one open file. */
-static int find_inherited(const struct survey *survey, const struct open_descriptor *it)
-{
-	int found = -1;
-
-	for (size_t i = 0; i < the_caller.descriptor_count; i++) {
-		const struct caller_descriptor *of = &the_caller.descriptor[i];
-		if ((found < 0 || of->number == it->number) && is_inherited(survey, it, of))
-			found = of->number;
-	}
-	return found;
-}
-
-static int find_duplicate(const struct survey *survey, const struct open_descriptor *it)
-{
-	for (const struct open_descriptor *other = survey->open; other < it; other++) {
-		if (strcmp(other->link, it->link) != 0)
-			continue;
-		int same = same_open_file(survey->pid, it->number, survey->pid, other->number);
-		if (same > 0 || (same < 0 && look_alike(it, other)))
-			return other->number;
-	}
-	return -1;
-}
 
 /* What a descriptor can be that no image holds: X(beginning of its link, what, advice) */
 #define REFUSED_LINKS(X)                                                                                     \
-	X("pipe:", "a pipe", "close it before the point")                                                    \
-	X("socket:", "a socket", "connect or listen after the point")                                        \
-	X("anon_inode:[eventpoll]", "an epoll instance", "make it after the point")                          \
-	X("anon_inode:[eventfd", "an eventfd", "make it after the point")                                    \
-	X("anon_inode:[timerfd]", "a timerfd", "make it after the point")                                    \
-	X("anon_inode:[signalfd]", "a signalfd", "make it after the point")                                  \
-	X("anon_inode:inotify", "an inotify instance", "make it after the point")                            \
 	X("anon_inode:[fanotify]", "a fanotify group", "make it after the point")                            \
 	X("anon_inode:[pidfd]", "a pidfd", "close it before the point")                                      \
 	X("pidfd:", "a pidfd", "close it before the point")                                                  \
@@ -190,67 +29,9 @@ static int find_duplicate(const struct survey *survey, const struct open_descrip
 	X("uts:[", "a namespace", "close it before the point")                                               \
 	X("time:[", "a namespace", "close it before the point")                                              \
 	X("cgroup:[", "a namespace", "close it before the point")                                            \
-	X("/memfd:", "memory without a file (memfd)", "make it after the point")                             \
 	X("/dmabuf:", "a graphics buffer", "make it after the point")
 
-/* Character devices that have no state but their flags: X(major, minor).
- * Documentation/admin-guide/devices.txt */
-#define STATELESS_DEVICES(X) X(1, 3) X(1, 5) X(1, 7) X(1, 8) X(1, 9) X(5, 0)
-
-static bool is_stateless_device(const struct stat *identity)
-{
-	bool found = false;
-
-#define X(high, low) found = found || identity->st_rdev == makedev(high, low);
-	STATELESS_DEVICES(X)
-#undef X
-	return found && S_ISCHR(identity->st_mode);
-}
-
-/* Which state a socket is in decides what its owner can do about it. */
-static const char *socket_kind(const struct survey *survey, const struct open_descriptor *it)
-{
-	char line[512], wanted[32];
-	static const struct {
-		const char *name, *kind;
-	} tables[] = {
-	        {"net/tcp", "a TCP socket"},       {"net/tcp6", "a TCP socket"},
-	        {"net/udp", "a UDP socket"},       {"net/udp6", "a UDP socket"},
-	        {"net/unix", "a Unix socket"},     {"net/netlink", "a netlink socket"},
-	        {"net/packet", "a packet socket"},
-	};
-
-	snprintf(wanted, sizeof(wanted), " %lu", (unsigned long)it->identity.st_ino);
-	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
-		struct proc_path path = proc_path(survey->pid, tables[i].name);
-		FILE *table = fopen(path.text, "re");
-		const char *found = NULL;
-		while (table && !found && fgets(line, sizeof(line), table)) {
-			const char *at = strstr(line, wanted);
-			if (!at || (at[strlen(wanted)] != ' ' && at[strlen(wanted)] != '\n'))
-				continue;
-			bool listens =
-			        i < 2 && strstr(line, " 0A "); /* TCP_LISTEN, include/net/tcp_states.h */
-			bool connected = i < 2 && strstr(line, " 01 ");
-			found = listens     ? "a listening TCP socket"
-			        : connected ? "a connected TCP socket"
-			                    : tables[i].kind;
-		}
-		if (table)
-			fclose(table);
-		if (found)
-			return found;
-	}
-	return "a socket";
-}
-
-static enum status refuse_descriptor(const struct survey *survey, const struct open_descriptor *it,
-                                     const char *what, const char *advice)
-{
-	return refuse(what, advice, "descriptor %d of process %d, %s", it->number, survey->pid, it->link);
-}
-
-static enum status refuse_by_link(const struct survey *survey, const struct open_descriptor *it)
+enum status refuse_by_link(const struct survey *survey, const struct open_descriptor *it)
 {
 	static const struct {
 		const char *prefix, *what, *advice;
@@ -263,112 +44,89 @@ static enum status refuse_by_link(const struct survey *survey, const struct open
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
 		if (strncmp(it->link, refused[i].prefix, strlen(refused[i].prefix)) != 0)
 			continue;
-		const char *what = refused[i].what;
-		if (it->known && S_ISSOCK(it->identity.st_mode))
-			what = socket_kind(survey, it);
-		return refuse_descriptor(survey, it, what, refused[i].advice);
+		return refuse_descriptor(survey, it, refused[i].what, refused[i].advice);
 	}
 	return STATUS_OK;
 }
 
-static bool is_terminal(const struct open_descriptor *it)
+static take_descriptor *find_taker(const struct open_descriptor *it)
 {
-	return strncmp(it->link, "/dev/pt", 7) == 0 || strncmp(it->link, "/dev/tty", 8) == 0;
-}
+	static const struct {
+		const char *prefix;
+		take_descriptor *take;
+	} taken[] = {
+#define X(prefix, take) {prefix, take},
+	        TAKEN_LINKS(X)
+#undef X
+	};
 
-static enum status refuse_by_type(const struct survey *survey, const struct open_descriptor *it)
-{
-	mode_t mode = it->identity.st_mode;
-	char own_directory[32];
-
-	if (!it->known || it->link[0] != '/')
-		return refuse_descriptor(survey, it, "an unknown kind of descriptor",
-		                         "close it before the point");
 	if (it->flags & O_PATH)
-		return refuse_descriptor(survey, it, "a descriptor of a path only (O_PATH)",
-		                         "close it before the point");
-	if (S_ISFIFO(mode))
-		return refuse_descriptor(survey, it, "a FIFO", "close it before the point");
-	if (S_ISBLK(mode))
-		return refuse_descriptor(survey, it, "a block device", "close it before the point");
-	if (S_ISCHR(mode) && !is_stateless_device(&it->identity))
-		return refuse_descriptor(survey, it,
-		                         is_terminal(it) ? "a terminal that was not inherited" : "a device",
-		                         "close it before the point");
-	if (it->locked)
-		return refuse_descriptor(survey, it, "a locked file", "take the lock after the point");
-	if (it->flags & O_ASYNC)
-		return refuse_descriptor(survey, it, "signal-driven input (O_ASYNC)",
-		                         "set it after the point");
-	int length = snprintf(own_directory, sizeof(own_directory), "/proc/%d", survey->pid);
-	if (strncmp(it->link, own_directory, (size_t)length) == 0 &&
-	    (it->link[length] == '/' || it->link[length] == '\0'))
-		return refuse_descriptor(survey, it, "a file of the process's own /proc directory",
-		                         "close it before the point");
-	return STATUS_OK;
+		return NULL;
+	for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
+		if (strncmp(it->link, taken[i].prefix, strlen(taken[i].prefix)) == 0)
+			return taken[i].take;
+	if (!it->known || it->link[0] != '/')
+		return NULL;
+	if (S_ISFIFO(it->identity.st_mode))
+		return take_fifo;
+	return S_ISREG(it->identity.st_mode) && it->identity.st_nlink == 0 ? take_unlinked : NULL;
 }
 
-/* Files the kernel makes up have no size and another time at each look. */
-static bool is_made_up(const struct survey *survey, const struct open_descriptor *it)
+static enum status record_object(struct taking *taking, struct open_descriptor *it, take_descriptor *take,
+                                 struct snapimg_descriptor *record)
 {
-	char name[32];
-	struct statfs system;
-
-	snprintf(name, sizeof(name), "fd/%d", it->number);
-	struct proc_path path = proc_path(survey->pid, name);
-	return statfs(path.text, &system) == 0 &&
-	       (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC ||
-	        system.f_type == CGROUP_SUPER_MAGIC || system.f_type == CGROUP2_SUPER_MAGIC);
-}
-
-static enum status record_file(const struct survey *survey, const struct open_descriptor *it,
-                               struct files *files, struct snapimg_descriptor *record)
-{
-	struct stat found;
+	struct snapimg_object object = {.flags = it->flags & SNAPIMG_OPEN_FLAGS &
+	                                         ~(uint32_t)(O_NOFOLLOW | O_ASYNC)};
 	enum status status;
-	size_t index;
 
-	if ((status = refuse_by_link(survey, it)) != STATUS_OK ||
-	    (status = refuse_by_type(survey, it)) != STATUS_OK)
+	record->kind = SNAPIMG_DESCRIPTOR_OBJECT;
+	if (it->object >= 0) { /* another one needed it before it (descriptor_terminal.c) */
+		record->source = it->object;
+		return STATUS_OK;
+	}
+	if (it->refused)
+		return STATUS_REFUSED;
+	if ((status = survey_copy(taking->survey, it)) != STATUS_OK ||
+	    (status = take(taking, it, &object)) != STATUS_OK) {
+		it->refused = status == STATUS_REFUSED;
 		return status;
-	if (stat(it->link, &found) < 0 || found.st_dev != it->identity.st_dev ||
-	    found.st_ino != it->identity.st_ino)
-		return refuse_descriptor(survey, it, "a deleted or replaced file",
-		                         "close it before the point");
-	bool stamped =
-	        S_ISREG(found.st_mode) && (it->flags & O_ACCMODE) == O_RDONLY && !is_made_up(survey, it);
-	status = files_add(files, it->link, &found, stamped ? SNAPIMG_CHECK_STAMP : SNAPIMG_CHECK_EXISTS,
-	                   &index);
-	if (status != STATUS_OK)
-		return status;
-	record->kind = SNAPIMG_DESCRIPTOR_FILE;
-	record->flags = it->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)O_NOFOLLOW;
-	record->position = it->position;
-	record->file = (uint32_t)index + 1;
-	return STATUS_OK;
+	}
+	it->object = (int)taking->objects->object.count;
+	record->source = it->object;
+	if (it->known && S_ISREG(it->identity.st_mode) && it->link[0] == '/')
+		record->position = it->position;
+	return objects_add(taking->objects, &object);
 }
 
-static enum status record_one(const struct survey *survey, const struct open_descriptor *it,
-                              struct files *files, struct snapimg_descriptor *record)
+static enum status record_one(struct taking *taking, struct open_descriptor *it, struct files *files,
+                              struct snapimg_descriptor *record)
 {
+	take_descriptor *take = find_taker(it);
+	enum status status;
+
 	*record = (struct snapimg_descriptor){
 	        .number = it->number,
 	        .close_on_exec = (it->flags & O_CLOEXEC) != 0,
+	        .kind = SNAPIMG_DESCRIPTOR_INHERIT,
+	        .source = it->inherited,
 	};
-	/* Of a process that ran before, nobody knows what it was given but its standard streams. */
-	record->source =
-	        the_caller.attached ? (it->number < 3 ? it->number : -1) : find_inherited(survey, it);
-	if (record->source >= 0) {
-		record->kind = SNAPIMG_DESCRIPTOR_INHERIT;
-		return STATUS_OK;
+	if (it->policy)
+		return record_policy(it, files, record);
+	if (it->inherited >= 0) {
+		status = memories_check_inherited(taking->memories, taking->survey, it);
+		return status == STATUS_OK ? take_owner(taking, it) : status;
 	}
-	record->source = find_duplicate(survey, it);
-	if (record->source >= 0) {
+	if (it->duplicate >= 0) {
 		record->kind = SNAPIMG_DESCRIPTOR_DUPLICATE;
+		record->source = it->duplicate;
 		return STATUS_OK;
 	}
+	if ((status = take_locks(taking, it)) != STATUS_OK || /* first: a lease sets O_ASYNC, too */
+	    (status = take_owner(taking, it)) != STATUS_OK)
+		return status;
 	record->source = 0;
-	return record_file(survey, it, files, record);
+	return take ? record_object(taking, it, take, record)
+	            : record_file(taking->survey, it, files, record);
 }
 
 static bool caller_had(int number)
@@ -379,16 +137,25 @@ static bool caller_had(int number)
 	return false;
 }
 
-static enum status record_all(const struct survey *survey, struct files *files, struct descriptors *result)
+static enum status record_all(struct taking *taking, struct files *files, struct descriptors *result)
 {
+	const struct survey *survey = taking->survey;
 	enum status status = STATUS_OK;
 	size_t i = 0;
 
+	for (size_t n = 0; n < taking->policies->count; n++)
+		if (!survey_find(survey, taking->policies->fd[n].number))
+			return fail(STATUS_FAILED,
+			            "--fd %d: the program has no such descriptor at the point: "
+			            "leave it out",
+			            taking->policies->fd[n].number);
 	for (int standard = 0; (standard < 3 || i < survey->count) && status == STATUS_OK; standard++) {
 		struct snapimg_descriptor *record = &result->record[result->count];
 		if (standard >= 3 || (i < survey->count && survey->open[i].number == standard)) {
-			status = record_one(survey, &survey->open[i++], files, record);
-			result->count++;
+			status = go_on(record_one(taking, &survey->open[i++], files, record));
+			/* A number of no standard stream is closed by leaving it out. */
+			if (record->kind != SNAPIMG_DESCRIPTOR_CLOSED || record->number < 3)
+				result->count++;
 		} else if (caller_had(standard)) {
 			*record = (struct snapimg_descriptor){
 			        .number = standard,
@@ -400,15 +167,24 @@ static enum status record_all(const struct survey *survey, struct files *files, 
 	return status;
 }
 
-enum status descriptors_read(pid_t pid, struct files *files, struct descriptors *ret_descriptors)
+enum status descriptors_read(const struct snapshot_request *request, struct files *files,
+                             struct memories *memories, struct descriptors *ret_descriptors)
 {
-	struct survey survey = {.pid = pid};
+	enum { LEVEL_FAST = 3 };
+	const struct snapshot_output *output = &request->output;
+	struct survey survey = {.pid = request->pid};
 	struct descriptors result = {0};
+	struct taking taking = {.survey = &survey,
+	                        .objects = &result.objects,
+	                        .memories = memories,
+	                        .policies = request->policies};
 	enum status status;
 
-	if ((status = survey_read(&survey)) == STATUS_OK) {
+	if (output->compress)
+		result.objects.level = output->level ? output->level : LEVEL_FAST;
+	if ((status = survey_read(&survey, request->policies)) == STATUS_OK) {
 		result.record = calloc(survey.count + 3, sizeof(*result.record));
-		status = result.record ? record_all(&survey, files, &result)
+		status = result.record ? record_all(&taking, files, &result)
 		                       : fail(STATUS_FAILED, "out of memory");
 	}
 	survey_free(&survey);
@@ -422,5 +198,6 @@ enum status descriptors_read(pid_t pid, struct files *files, struct descriptors 
 void descriptors_free(struct descriptors *descriptors)
 {
 	free(descriptors->record);
+	objects_free(&descriptors->objects);
 	*descriptors = (struct descriptors){0};
 }

@@ -1,15 +1,22 @@
-/* The target's open descriptors: inherited from the caller, opened again at restore, or refused by name. */
+/* The target's open descriptors: inherited from the caller, opened or made again at restore, or
+ * refused by name. */
 #ifndef TRACER_DESCRIPTORS_H
 #define TRACER_DESCRIPTORS_H
 
 #include "files.h"
+#include "objects.h"
+#include "shared.h"
+#include "snapshot.h"
 
 struct descriptors {
 	struct snapimg_descriptor *record; /* sorted by number */
 	size_t count;
+	struct objects objects; /* what they refer to, and locks */
 };
 
-enum status descriptors_read(pid_t pid, struct files *files, struct descriptors *ret_descriptors)
+/* Claims the memories that descriptors lead to. */
+enum status descriptors_read(const struct snapshot_request *request, struct files *files,
+                             struct memories *memories, struct descriptors *ret_descriptors)
         __attribute__((warn_unused_result));
 void descriptors_free(struct descriptors *descriptors);
 

@@ -8,10 +8,12 @@
 
 #include "breakpoint.h"
 #include "events.h"
+#include "freeze.h"
 #include "point_signal.h"
 #include "point_start.h"
 #include "point_symbol.h"
 #include "release.h"
+#include "restart_x86_64.h"
 #include "resume.h"
 #include "tracee_memory.h"
 
@@ -104,7 +106,7 @@ enum status on_signal(struct run *run, struct tracee *tracee, int status)
 
 		signal_name(name, sizeof(name), WSTOPSIG(status));
 		snprintf(run->trigger, sizeof(run->trigger), "SIG%s was sent to it", name);
-		return freeze_anywhere(run, tracee, point);
+		return freeze(run, tracee, &(struct arrival){.point = point});
 	}
 	return resume(run, tracee, WSTOPSIG(status));
 }
@@ -131,12 +133,12 @@ enum status on_stop(struct run *run, struct tracee *tracee, int status)
 		return release(run, tracee);
 	tracee->process->due = NULL;
 	if (due && run_wants(run, tracee) && run_counts(run, tracee, due))
-		return freeze_anywhere(run, tracee, due);
+		return freeze(run, tracee, &(struct arrival){.point = due});
 	if (WSTOPSIG(status) != SIGTRAP)
 		return on_group_stop(run, tracee, WSTOPSIG(status));
 	/* Our stop must not show as EINTR. */
 	if (run->options->attach && tracee_get_registers(tracee, &registers) &&
-	    (int64_t)registers.rax == -EINTR && make_call_anew(&registers))
+	    (int64_t)registers.rax == -EINTR && restart_call(&registers, BY_STOP) >= 0)
 		tracee_set_registers(tracee, &registers);
 	return resume(run, tracee, 0);
 }

@@ -11,48 +11,15 @@
 #include "breakpoint.h"
 #include "inject.h"
 #include "interrupt.h"
+#include "proc.h"
+#include "refuse.h"
 #include "release.h"
 #include "resume.h"
 #include "snapshot.h"
+#include "stop_threads.h"
 #include "tick.h"
 
 enum { CODE_64 = 0x33 }; /* __USER_CS: code that runs in 64-bit mode */
-
-static enum status stop_thread(struct tracee *tracee)
-{
-	int status;
-
-	if (tracee->in_vfork)
-		return fail(STATUS_FAILED,
-		            "thread %d waits in vfork for a child: it can't be frozen there: choose another "
-		            "point",
-		            tracee->tid);
-	/* It may be in a stop already, with an event that wait has not told yet: then that is what comes. */
-	if (ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0) < 0)
-		return STATUS_OK; /* gone */
-	while (waitpid(tracee->tid, &status, __WALL) < 0)
-		if (errno != EINTR)
-			return STATUS_OK;
-	if (!WIFSTOPPED(status))
-		tracee_remove(tracee);
-	else if (status >> 16 == 0 && WSTOPSIG(status) != (SIGTRAP | 0x80))
-		tracee->held_signal = WSTOPSIG(status);
-	return STATUS_OK;
-}
-
-static enum status stop_others(const struct tracee *tracee)
-{
-	enum status status;
-	struct tracee *next;
-
-	for (struct tracee *other = tracee_next(NULL); other; other = next) {
-		next = tracee_next(other);
-		if (other != tracee && other->process == tracee->process &&
-		    (status = stop_thread(other)) != STATUS_OK)
-			return status;
-	}
-	return STATUS_OK;
-}
 
 static enum status check_state(const struct tracee *tracee)
 {
@@ -112,12 +79,13 @@ static void print_summary(const struct run *run, const struct point *point,
 }
 
 static enum status take(struct run *run, struct tracee *tracee, const struct arrival *arrival,
-                        struct snapshot_result *ret_result)
+                        const struct stopped_threads *threads, struct snapshot_result *ret_result)
 {
 	struct process *process = tracee->process;
 	const struct options *options = run->options;
 	struct snapshot_request request = {
 	        .pid = process->pid,
+	        .threads = threads,
 	        .gate = process->gate,
 	        .point = arrival->point->text,
 	        .trigger = run->trigger,
@@ -128,6 +96,8 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	        .shim = run->shim,
 	        .no_new_privs = program_set_no_new_privs(run, process),
 	        .seccomp_filters = run->filter.length ? 1 : 0,
+	        .drop_seccomp = options->drop_seccomp,
+	        .policies = &options->policies,
 	        .output = {.path = run->output,
 	                   .compress = options->compress,
 	                   .may_be_raw = !options->compress_given && options->level == 0,
@@ -136,8 +106,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	};
 	enum status status;
 
-	explain("process %d is at the point: %s", process->pid, run->trigger);
-	if ((status = stop_others(tracee)) != STATUS_OK || (status = check_state(tracee)) != STATUS_OK ||
+	if ((status = check_state(tracee)) != STATUS_OK ||
 	    (status = breakpoint_take_out_all(process)) != STATUS_OK ||
 	    /* The program may have moved its vdso since it began: a restored one has. */
 	    (status = inject_find_gate(process->pid, &request.gate)) != STATUS_OK)
@@ -148,7 +117,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 
 /* The program goes on, and with a log that is still written everything is followed on, else nothing. */
 static enum status let_live(struct run *run, struct tracee *tracee, const struct arrival *arrival,
-                            enum status outcome)
+                            const struct stopped_threads *threads, enum status outcome)
 {
 	enum status status = release_clean(tracee);
 
@@ -163,11 +132,11 @@ static enum status let_live(struct run *run, struct tracee *tracee, const struct
 	/* The kernel makes an interrupted call anew on its way through a stop (get_signal(),
 	 * kernel/signal.c). */
 	ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
-	for (struct tracee *other = tracee_next(NULL); other; other = tracee_next(other)) {
-		if (other->process != tracee->process || other == tracee)
-			continue;
-		(void)resume(run, other, other->held_signal);
-		other->held_signal = 0;
+	stopped_threads_give_back(threads, tracee->process->gate);
+	for (size_t i = 0; i < threads->count; i++) {
+		struct tracee *other = tracee_find(threads->thread[i].tid);
+		if (other && other != tracee)
+			(void)resume(run, other, 0);
 	}
 	(void)resume(run, tracee, 0);
 	return status;
@@ -175,6 +144,7 @@ static enum status let_live(struct run *run, struct tracee *tracee, const struct
 
 enum status freeze(struct run *run, struct tracee *tracee, const struct arrival *arrival)
 {
+	struct stopped_threads threads CLEANUP(stopped_threads_free) = {0};
 	const struct options *options = run->options;
 	struct snapshot_result result;
 	enum status status;
@@ -182,10 +152,14 @@ enum status freeze(struct run *run, struct tracee *tracee, const struct arrival 
 	tick_stop();
 	if (!options->attach)
 		interrupt_set_mode(INTERRUPT_END_ALWAYS, run->root);
-	if ((status = take(run, tracee, arrival, &result)) == STATUS_OK)
+	explain("process %d is at the point: %s", tracee->process->pid, run->trigger);
+	if ((status = stop_threads(tracee, &threads)) == STATUS_OK &&
+	    (status = take(run, tracee, arrival, &threads, &result)) == STATUS_OK)
 		print_summary(run, arrival->point, &result);
+	if (status == STATUS_REFUSED)
+		status = refusals_end();
 	if (options->go_on || (status != STATUS_OK && options->attach))
-		return let_live(run, tracee, arrival, status);
+		return let_live(run, tracee, arrival, &threads, status);
 	if (status != STATUS_OK)
 		return status;
 	kill(tracee->process->pid, SIGKILL);

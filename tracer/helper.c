@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -5,6 +6,7 @@
 
 #include "inject.h"
 #include "process_state.h"
+#include "tracee_memory.h"
 
 enum status helper_call(const struct helper *helper, int64_t *ret_result, long number, uint64_t a, uint64_t b,
                         uint64_t c, uint64_t d)
@@ -12,6 +14,23 @@ enum status helper_call(const struct helper *helper, int64_t *ret_result, long n
 	const uint64_t arguments[6] = {a, b, c, d, 0, 0};
 
 	return inject_syscall(helper->pid, helper->gate, number, arguments, ret_result);
+}
+
+enum status helper_fetch(const struct helper *helper, const char *what, void *result, size_t size,
+                         long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	enum status status;
+	int64_t answer;
+
+	if ((status = helper_call(helper, &answer, number, a, b, c, d)) != STATUS_OK)
+		return status;
+	if (answer < 0)
+		return fail(STATUS_FAILED, "can't read the program's state: %s of process %d: %s", what,
+		            helper->pid, strerror((int)-answer));
+	if (tracee_read(helper->pid, helper->scratch, result, size) < 0)
+		return fail(STATUS_FAILED, "can't read the program's memory: process %d: %s", helper->pid,
+		            strerror(errno));
+	return STATUS_OK;
 }
 
 enum status helper_enter(pid_t pid, uint64_t gate, struct helper *ret_helper)

@@ -124,14 +124,15 @@ static char **make_arguments(char *const *program, char *image)
 
 	while (program[count])
 		count++;
-	static char name[] = "snaprun", quiet[] = "-q";
-	char **arguments = calloc(count + 3, sizeof(*arguments));
+	static char name[] = "snaprun", quiet[] = "-q", uncached[] = "--cache=off";
+	char **arguments = calloc(count + 4, sizeof(*arguments));
 	if (!arguments)
 		return NULL;
 	arguments[0] = name;
 	arguments[1] = quiet;
-	arguments[2] = image;
-	memcpy(arguments + 3, program + 1, (count - 1) * sizeof(*arguments));
+	arguments[2] = uncached;
+	arguments[3] = image;
+	memcpy(arguments + 4, program + 1, (count - 1) * sizeof(*arguments));
 	return arguments;
 }
 

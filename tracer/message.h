@@ -14,6 +14,7 @@
 /* The exit statuses of snaptrace are the error codes of its functions. */
 enum status {
 	STATUS_OK = 0,
+	STATUS_REFUSED = -1,     /* what was looked at has had its line; never leaves the capture: refuse.h */
 	STATUS_ENDED = 1,        /* the program ended before the point */
 	STATUS_TIMED_OUT = 124,  /* --timeout, as timeout(1) */
 	STATUS_FAILED = 125,     /* the tool itself failed, or refused */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "message.h"
+#include "policy.h"
 
 enum { POINTS_MAX = 32, TRAINS_MAX = 32 };
 
@@ -30,8 +31,10 @@ struct options {
 	int level;     /* 0: not given */
 	bool compress; /* --compress=zstd, or not given */
 	bool compress_given;
-	bool done;      /* --help or --version was answered: nothing to run */
-	char **program; /* PROG, its arguments, NULL; of -p only NULL */
+	bool drop_seccomp;
+	struct policies policies; /* --fd, --tcp */
+	bool done;                /* --help or --version was answered: nothing to run */
+	char **program;           /* PROG, its arguments, NULL; of -p only NULL */
 };
 
 /* Reads the command line and SNAP_AT into *ret_options, which borrows their strings. Prints a line and

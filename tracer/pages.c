@@ -25,6 +25,7 @@ enum {
 	SCAN_PRESENT = 1 << 3,
 	SCAN_SWAPPED = 1 << 4,
 	SCAN_ZERO = 1 << 5,
+	SCAN_GUARD = 1 << 8, /* Linux 6.16 */
 };
 
 /* Documentation/admin-guide/mm/pagemap.rst */
@@ -36,9 +37,9 @@ enum {
 
 enum { REGIONS = 512, ENTRIES = 1 << 16 };
 
-static bool scan_works(int pagemap)
+static bool scan_works(int pagemap, uint64_t category)
 {
-	struct scan_arguments probe = {.size = sizeof(probe), .return_mask = SCAN_PRESENT};
+	struct scan_arguments probe = {.size = sizeof(probe), .return_mask = category};
 
 	return ioctl(pagemap, SCAN_IOCTL, &probe) >= 0;
 }
@@ -51,7 +52,8 @@ enum status pages_open(pid_t pid, bool allow_scan, struct pages *ret_pages)
 	if (pages.pagemap < 0)
 		return fail(STATUS_FAILED, "can't read the program's pages: %s: %s", path.text,
 		            strerror(errno));
-	pages.by_scan = allow_scan && scan_works(pages.pagemap);
+	pages.by_scan = allow_scan && scan_works(pages.pagemap, SCAN_PRESENT);
+	pages.tells_guards = pages.by_scan && scan_works(pages.pagemap, SCAN_GUARD);
 	pages.buffer =
 	        malloc(pages.by_scan ? REGIONS * sizeof(struct scan_region) : ENTRIES * sizeof(uint64_t));
 	if (!pages.buffer) {
@@ -71,22 +73,15 @@ void pages_close(struct pages *pages)
 	*pages = (struct pages){0};
 }
 
-static enum status walk_by_scan(const struct pages *pages, const struct vma *vma, bool of_file,
-                                pages_visitor *visit, void *context)
+static enum status scan(const struct pages *pages, struct scan_arguments arguments, pages_visitor *visit,
+                        void *context)
 {
 	struct scan_region *region = (struct scan_region *)(void *)pages->buffer;
-	struct scan_arguments arguments = {
-	        .size = sizeof(arguments),
-	        .start = vma->start,
-	        .end = vma->end,
-	        .regions = (uint64_t)(uintptr_t)region,
-	        .region_count = REGIONS,
-	        .category_mask = of_file ? SCAN_FILE : SCAN_ZERO, /* without these … */
-	        .category_inverted = of_file ? SCAN_FILE : SCAN_ZERO,
-	        .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED, /* … but one of those */
-	        .return_mask = SCAN_PRESENT | SCAN_SWAPPED,
-	};
 	enum status status = STATUS_OK;
+
+	arguments.size = sizeof(arguments);
+	arguments.regions = (uint64_t)(uintptr_t)region;
+	arguments.region_count = REGIONS;
 
 	/* walk_end is not used: where there are more regions than the kernel's own buffer of 512 holds, it
 	 * may be left from an earlier round (pagemap_scan in fs/proc/task_mmu.c, seen on Linux 6.18). */
@@ -101,6 +96,33 @@ static enum status walk_by_scan(const struct pages *pages, const struct vma *vma
 			arguments.start = region[found - 1].end;
 	}
 	return status;
+}
+
+static enum status walk_by_scan(const struct pages *pages, const struct vma *vma, bool of_file,
+                                pages_visitor *visit, void *context)
+{
+	uint64_t unwanted = (of_file ? SCAN_FILE : SCAN_ZERO) | (pages->tells_guards ? SCAN_GUARD : 0);
+
+	return scan(pages,
+	            (struct scan_arguments){
+	                    .start = vma->start,
+	                    .end = vma->end,
+	                    .category_mask = unwanted, /* without these … */
+	                    .category_inverted = unwanted,
+	                    .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED, /* … but one of those */
+	                    .return_mask = SCAN_PRESENT | SCAN_SWAPPED,
+	            },
+	            visit, context);
+}
+
+enum status pages_walk_guards(const struct pages *pages, uint64_t end, pages_visitor *visit, void *context)
+{
+	if (!pages->tells_guards)
+		return STATUS_OK;
+	return scan(
+	        pages,
+	        (struct scan_arguments){.end = end, .category_mask = SCAN_GUARD, .return_mask = SCAN_GUARD},
+	        visit, context);
 }
 
 static bool wanted(uint64_t entry, bool of_file)

@@ -6,8 +6,9 @@
 
 /* One open source for one process. */
 struct pages {
-	int pagemap;  /* /proc/PID/pagemap */
-	bool by_scan; /* PAGEMAP_SCAN works (Linux 6.7) */
+	int pagemap;       /* /proc/PID/pagemap */
+	bool by_scan;      /* PAGEMAP_SCAN works (Linux 6.7) */
+	bool tells_guards; /* and knows PAGE_IS_GUARD (Linux 6.16) */
 	uint64_t *buffer;
 };
 
@@ -22,9 +23,14 @@ typedef enum status pages_visitor(void *context, uint64_t start, uint64_t end);
 /*
  * Visits the runs of vma that must be looked at: in an anonymous mapping what is present or swapped
  * out, in a private file mapping of that only what isn't the file's. Zero pages are left out where the
- * kernel tells (PAGEMAP_SCAN). A guard page (MADV_GUARD_INSTALL) counts as swapped out; it can't be read.
+ * kernel tells (PAGEMAP_SCAN), and so are guard pages (MADV_GUARD_INSTALL); where it doesn't tell, they count
+ * as swapped out, and can't be read.
  */
 enum status pages_walk(const struct pages *pages, const struct vma *vma, bool of_file, pages_visitor *visit,
                        void *context) __attribute__((warn_unused_result));
+
+/* Visits the guard pages below end, where the kernel tells them. */
+enum status pages_walk_guards(const struct pages *pages, uint64_t end, pages_visitor *visit, void *context)
+        __attribute__((warn_unused_result));
 
 #endif

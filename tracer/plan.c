@@ -1,8 +1,11 @@
 #include "plan.h"
 
 #include <stdlib.h>
+#include <sys/syscall.h>
 
 #include "pages.h"
+#include "shared.h"
+#include "sparse.h"
 
 enum { OWN_JOB_PAGES = 16 };
 
@@ -10,6 +13,8 @@ struct making {
 	struct plan *plan;
 	const struct mapping *mapping;
 	int file;
+	int source;     /* what is to be read where it is not the program's memory, or -1 */
+	uint64_t shift; /* from addresses of the image to those that are read */
 };
 
 /* The array with room for one more; NULL when out of memory, and the array is as before. */
@@ -29,7 +34,7 @@ static void *grow(void *array, size_t count, size_t *room, size_t size)
 static struct job *open_job(struct plan *plan, uint64_t pages)
 {
 	struct job *last = plan->job_count ? &plan->job[plan->job_count - 1] : NULL;
-	if (last && last->pages < JOB_PAGES && !(pages >= OWN_JOB_PAGES && last->pages))
+	if (last && last->pages < plan->job_pages && !(pages >= OWN_JOB_PAGES && last->pages))
 		return last;
 	struct job *grown = grow(plan->job, plan->job_count, &plan->job_room, sizeof(*plan->job));
 	if (!grown)
@@ -54,16 +59,19 @@ static enum status add_run(void *context, uint64_t start, uint64_t end)
 			plan->range = range;
 		if (!job || !range)
 			return fail(STATUS_FAILED, "out of memory");
-		if (pages > JOB_PAGES - job->pages)
-			pages = JOB_PAGES - job->pages;
+		if (pages > plan->job_pages - job->pages)
+			pages = plan->job_pages - job->pages;
 		plan->range[plan->range_count++] = (struct page_range){
 		        .address = start,
+		        .from = start + making->shift,
+		        .source = making->source,
 		        .pages = (uint32_t)pages,
-		        .unreadable = !(mapping->vma->protection & SNAPIMG_PROT_READ),
+		        .unreadable = !mapping->memory && !(mapping->vma->protection & SNAPIMG_PROT_READ),
 		        .may_be_missing = mapping->by_content,
 		        .file = making->file,
 		        .file_offset = mapping->vma->offset + (start - mapping->vma->start),
-		        .zero_must_be_kept = mapping->record.kind == SNAPIMG_MAPPING_FILE,
+		        .zero_must_be_kept = mapping->record.kind == SNAPIMG_MAPPING_FILE ||
+		                             mapping->record.kind == SNAPIMG_MAPPING_VIEW,
 		};
 		job->range_count++;
 		job->pages += (uint32_t)pages;
@@ -73,16 +81,45 @@ static enum status add_run(void *context, uint64_t start, uint64_t end)
 	return STATUS_OK;
 }
 
-static enum status add_mapping(const struct pages *pages, const struct mapping *mapping,
-                               const struct files *files, struct plan *plan)
+/* Of a memory, by offset. */
+static enum status add_part(void *context, uint64_t start, uint64_t end)
+{
+	const struct making *making = context;
+	uint64_t base = making->mapping->record.start;
+
+	return add_run(context, base + start, base + end);
+}
+
+static enum status add_memory(const struct helper *helper, struct making *making)
+{
+	const struct memory *memory = making->mapping->memory;
+
+	making->source = memory->content;
+	making->shift =
+	        (memory->content >= 0 ? 0 : memory->view - memory->offset) - making->mapping->record.start;
+	return memory_walk(helper, memory, add_part, making);
+}
+
+static enum status advise(void *context, uint64_t start, uint64_t size, int advice, int64_t *ret_result)
+{
+	return helper_call(context, ret_result, SYS_madvise, start, size, (uint64_t)advice, 0);
+}
+
+static enum status add_mapping(const struct helper *helper, const struct pages *pages,
+                               const struct mapping *mapping, const struct files *files, struct plan *plan)
 {
 	const struct snapimg_mapping *record = &mapping->record;
+	bool is_view = record->kind == SNAPIMG_MAPPING_VIEW;
 	bool of_file = record->kind == SNAPIMG_MAPPING_FILE;
-	struct making making = {.plan = plan, .mapping = mapping, .file = -1};
+	struct making making = {.plan = plan, .mapping = mapping, .file = -1, .source = -1};
 	struct vma part = *mapping->vma; /* without what was cut off */
 
 	if (record->kind == SNAPIMG_MAPPING_VVAR || record->kind == SNAPIMG_MAPPING_VDSO ||
-	    (record->flags & SNAPIMG_MAP_SHARED) || mapping->not_stored)
+	    mapping->not_stored)
+		return STATUS_OK;
+	if (mapping->memory)
+		return add_memory(helper, &making);
+	if (record->flags & SNAPIMG_MAP_SHARED)
 		return STATUS_OK;
 	if (mapping->by_content)
 		return add_run(&making, record->start, record->end);
@@ -90,20 +127,40 @@ static enum status add_mapping(const struct pages *pages, const struct mapping *
 		making.file = files->file[record->file - 1].fd;
 	part.start = record->start;
 	part.end = record->end;
-	return pages_walk(pages, &part, of_file, add_run, &making);
+	if (of_file || is_view)
+		return pages_walk(pages, &part, true, add_run, &making);
+	const struct adviser adviser = {advise, (void *)(uintptr_t)helper};
+	return sparse_walk(pages, helper->pid, &part, &adviser, add_run, &making);
 }
 
-enum status plan_make(pid_t pid, const struct mappings *mappings, const struct files *files,
-                      struct plan *ret_plan)
+static enum status add_guard(void *context, uint64_t start, uint64_t end)
 {
-	struct plan plan = {0};
+	struct plan *plan = context;
+	struct snapimg_guard *guard =
+	        grow(plan->guard, plan->guard_count, &plan->guard_room, sizeof(*plan->guard));
+
+	if (!guard)
+		return fail(STATUS_FAILED, "out of memory");
+	plan->guard = guard;
+	guard[plan->guard_count++] =
+	        (struct snapimg_guard){.address = start, .pages = (end - start) / SNAPIMG_PAGE_SIZE};
+	return STATUS_OK;
+}
+
+enum status plan_make(const struct helper *helper, const struct mappings *mappings, const struct files *files,
+                      uint32_t job_pages, struct plan *ret_plan)
+{
+	struct plan plan = {.job_pages = job_pages};
 	struct pages pages;
 	enum status status;
 
-	if ((status = pages_open(pid, true, &pages)) != STATUS_OK)
+	if ((status = pages_open(helper->pid, true, &pages)) != STATUS_OK)
 		return status;
+	if (mappings->count)
+		status = pages_walk_guards(&pages, mappings->mapping[mappings->count - 1].record.end,
+		                           add_guard, &plan);
 	for (size_t i = 0; i < mappings->count && status == STATUS_OK; i++)
-		status = add_mapping(&pages, &mappings->mapping[i], files, &plan);
+		status = add_mapping(helper, &pages, &mappings->mapping[i], files, &plan);
 	pages_close(&pages);
 	if (status == STATUS_OK)
 		*ret_plan = plan;
@@ -112,8 +169,17 @@ enum status plan_make(pid_t pid, const struct mappings *mappings, const struct f
 	return status;
 }
 
+enum snapimg_error plan_write_guards(const struct plan *plan, struct snapimg_writer *writer)
+{
+	if (plan->guard_count == 0)
+		return SNAPIMG_OK;
+	return snapimg_writer_add(writer, SNAPIMG_SECTION_GUARDS, plan->guard,
+	                          plan->guard_count * sizeof(*plan->guard));
+}
+
 void plan_free(struct plan *plan)
 {
+	free(plan->guard);
 	free(plan->range);
 	free(plan->job);
 	*plan = (struct plan){0};

@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "caller.h"
@@ -21,24 +20,6 @@
 enum { KERNEL_SIGSET = 8 };
 #define TASK_SIZE_4_LEVEL                                                                                    \
 	0x7ffffffff000ull /* TASK_SIZE_MAX: 2^47 less one page (arch/x86/include/asm/page_64_types.h) */
-
-/* A call that writes `size` bytes to the scratch page and answers 0. */
-static enum status fetch(const struct helper *helper, const char *what, void *result, size_t size,
-                         long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
-{
-	enum status status;
-	int64_t answer;
-
-	if ((status = helper_call(helper, &answer, number, a, b, c, d)) != STATUS_OK)
-		return status;
-	if (answer < 0)
-		return fail(STATUS_FAILED, "can't read the program's state: %s of process %d: %s", what,
-		            helper->pid, strerror((int)-answer));
-	if (tracee_read(helper->pid, helper->scratch, result, size) < 0)
-		return fail(STATUS_FAILED, "can't read the program's memory: process %d: %s", helper->pid,
-		            strerror(errno));
-	return STATUS_OK;
-}
 
 struct kernel_sigaction { /* arch/x86/include/uapi/asm/signal.h */
 	uint64_t handler, flags, restorer, mask;
@@ -58,8 +39,8 @@ static enum status read_signals(const struct subject *subject, const struct help
 		struct kernel_sigaction action = {0};
 		if (!(changed >> (signal - 1) & 1) || signal == SIGKILL || signal == SIGSTOP)
 			continue;
-		if ((status = fetch(helper, "signal action", &action, sizeof(action), SYS_rt_sigaction,
-		                    signal, 0, helper->scratch, KERNEL_SIGSET)) != STATUS_OK)
+		if ((status = helper_fetch(helper, "signal action", &action, sizeof(action), SYS_rt_sigaction,
+		                           signal, 0, helper->scratch, KERNEL_SIGSET)) != STATUS_OK)
 			return status;
 		state->signals[state->signal_count++] = (struct snapimg_sigaction){
 		        .signal = signal,
@@ -72,58 +53,6 @@ static enum status read_signals(const struct subject *subject, const struct help
 	return STATUS_OK;
 }
 
-static enum status check_interval_timers(const struct helper *helper)
-{
-	static const struct {
-		uint64_t which;
-		const char *what;
-	} timers[] = {
-	        {ITIMER_REAL, "a running timer (alarm, setitimer)"},
-	        {ITIMER_VIRTUAL, "a running timer (ITIMER_VIRTUAL)"},
-	        {ITIMER_PROF, "a running timer (ITIMER_PROF)"},
-	};
-	enum status status;
-
-	for (size_t i = 0; i < sizeof(timers) / sizeof(*timers); i++) {
-		struct itimerval value = {0};
-		if ((status = fetch(helper, "interval timer", &value, sizeof(value), SYS_getitimer,
-		                    timers[i].which, helper->scratch, 0, 0)) != STATUS_OK)
-			return status;
-		if (value.it_value.tv_sec || value.it_value.tv_usec)
-			return refuse(timers[i].what, "choose a point before it is started", "process %d",
-			              helper->pid);
-	}
-	return STATUS_OK;
-}
-
-static enum status read_altstack(const struct helper *helper, struct snapimg_thread *thread)
-{
-	stack_t stack = {0};
-	enum status status;
-
-	if ((status = fetch(helper, "alternate signal stack", &stack, sizeof(stack), SYS_sigaltstack, 0,
-	                    helper->scratch, 0, 0)) != STATUS_OK)
-		return status;
-	thread->altstack_address = (uint64_t)(uintptr_t)stack.ss_sp;
-	thread->altstack_size = stack.ss_size;
-	/* Whether the thread runs on it now follows from rsp: only what sigaltstack() takes is kept. */
-	thread->altstack_flags = (uint32_t)stack.ss_flags & ~(uint32_t)SS_ONSTACK;
-	return STATUS_OK;
-}
-
-static enum status read_robust_list(pid_t pid, struct snapimg_thread *thread)
-{
-	void *head;
-	size_t length;
-
-	if (syscall(SYS_get_robust_list, pid, &head, &length) < 0)
-		return fail(STATUS_FAILED, "can't read the program's state: robust list of process %d: %s",
-		            pid, strerror(errno));
-	thread->robust_list = (uint64_t)(uintptr_t)head;
-	thread->robust_list_size = head ? length : 0;
-	return STATUS_OK;
-}
-
 static enum status read_prctl(const struct helper *helper, struct process_state *state)
 {
 	struct snapimg_process *process = &state->process;
@@ -132,14 +61,10 @@ static enum status read_prctl(const struct helper *helper, struct process_state 
 	int64_t slack = 0, no_thp = 0, brk = 0;
 	enum status status;
 
-	/* The kernel has it with CONFIG_CHECKPOINT_RESTORE, as the kernels of all distributions do. */
-	if ((status = fetch(helper, "thread id address (PR_GET_TID_ADDRESS)", &state->thread.tid_address,
-	                    sizeof(state->thread.tid_address), SYS_prctl, PR_GET_TID_ADDRESS, scratch, 0,
-	                    0)) ||
-	    (status = fetch(helper, "parent-death signal", &death_signal, sizeof(death_signal), SYS_prctl,
-	                    PR_GET_PDEATHSIG, scratch, 0, 0)) ||
-	    (status = fetch(helper, "subreaper flag", &subreaper, sizeof(subreaper), SYS_prctl,
-	                    PR_GET_CHILD_SUBREAPER, scratch, 0, 0)) ||
+	if ((status = helper_fetch(helper, "parent-death signal", &death_signal, sizeof(death_signal),
+	                           SYS_prctl, PR_GET_PDEATHSIG, scratch, 0, 0)) ||
+	    (status = helper_fetch(helper, "subreaper flag", &subreaper, sizeof(subreaper), SYS_prctl,
+	                           PR_GET_CHILD_SUBREAPER, scratch, 0, 0)) ||
 	    (status = helper_call(helper, &slack, SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0)) ||
 	    (status = helper_call(helper, &no_thp, SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0)) ||
 	    (status = helper_call(helper, &brk, SYS_brk, 0, 0, 0, 0)))
@@ -149,7 +74,7 @@ static enum status read_prctl(const struct helper *helper, struct process_state 
 	        slack > 0 && (uint64_t)slack != the_caller.timer_slack_ns ? (uint64_t)slack : 0;
 	process->brk = (uint64_t)brk;
 	process->flags |= (subreaper ? (uint32_t)SNAPIMG_PROCESS_SUBREAPER : 0u) |
-	                  (no_thp > 0 ? (uint32_t)SNAPIMG_PROCESS_NO_THP : 0u) |
+	                  (no_thp == 1 ? (uint32_t)SNAPIMG_PROCESS_NO_THP : 0u) |
 	                  (helper->dumpable_forced ? (uint32_t)SNAPIMG_PROCESS_NOT_DUMPABLE : 0u);
 	return STATUS_OK;
 }
@@ -160,7 +85,6 @@ static void read_numbers(const struct subject *subject, struct snapimg_process *
 	uint64_t umask = proc_number(&subject->status, "Umask", 8);
 
 	process->pid = (uint32_t)subject->pid;
-	process->thread_count = 1;
 	process->umask = !the_caller.attached && umask == proc_number(&the_caller.status, "Umask", 8)
 	                         ? SNAPIMG_UMASK_INHERITED
 	                         : (uint32_t)umask;
@@ -272,11 +196,6 @@ static enum status read_texts(const struct subject *subject, struct process_stat
 	    (status = proc_read(subject->pid, "personality", &text)))
 		return status;
 	state->process.personality = (uint32_t)strtoul(text.bytes, NULL, 16);
-	text_free(&text);
-	if ((status = proc_read(subject->pid, "comm", &text)))
-		return status;
-	text.bytes[strcspn(text.bytes, "\n")] = '\0';
-	strncpy(state->thread.comm, text.bytes, sizeof(state->thread.comm) - 1);
 	if ((status = end_strings(&state->arguments, true)) ||
 	    (status = end_strings(&state->environment, false)))
 		return status;
@@ -304,10 +223,8 @@ enum status process_state_read(const struct subject *subject, const struct helpe
 	enum status status;
 
 	read_numbers(subject, &state->process);
-	if ((status = read_paths(subject, state)) || (status = read_texts(subject, state)) ||
-	    (status = check_interval_timers(helper)) || (status = read_signals(subject, helper, state)) ||
-	    (status = read_altstack(helper, &state->thread)) ||
-	    (status = read_robust_list(subject->pid, &state->thread)) || (status = read_prctl(helper, state)))
+	if ((status = go_on(read_paths(subject, state))) || (status = read_texts(subject, state)) ||
+	    (status = read_signals(subject, helper, state)) || (status = read_prctl(helper, state)))
 		return status;
 	snapimg_cpu_read(state->machine.cpu_features);
 	read_boot_id(state->machine.boot_id);
@@ -337,8 +254,6 @@ enum snapimg_error process_state_write(const struct process_state *state, struct
 	} sections[] = {
 	        {SNAPIMG_SECTION_PROCESS, &process, sizeof(process)},
 	        {SNAPIMG_SECTION_MACHINE, &state->machine, sizeof(state->machine)},
-	        {SNAPIMG_SECTION_THREADS, &state->thread, sizeof(state->thread)},
-	        {SNAPIMG_SECTION_XSTATE, state->xstate, state->machine.xstate_size},
 	        {SNAPIMG_SECTION_SIGNALS, state->signals, state->signal_count * sizeof(*state->signals)},
 	        {SNAPIMG_SECTION_ARGUMENTS, state->arguments.bytes, state->arguments.size},
 	        {SNAPIMG_SECTION_ENVIRONMENT, state->environment.bytes, state->environment.size},

@@ -1,4 +1,4 @@
-/* Everything of a process that is not memory or a descriptor: registers, signals, prctl(2) state, … */
+/* Everything of a process that is not memory, a descriptor or of one thread: signals, prctl(2) state, … */
 #ifndef TRACER_PROCESS_STATE_H
 #define TRACER_PROCESS_STATE_H
 
@@ -7,8 +7,6 @@
 #include "format/layout.h"
 #include "format/writer.h"
 #include "refuse.h"
-
-enum { XSTATE_ROOM = 16384 }; /* with AMX's tiles about 11 KiB */
 
 /* How calls are made in the target, and a page of its memory they may write their results to. */
 struct helper {
@@ -20,14 +18,12 @@ struct helper {
 
 struct process_state {
 	struct snapimg_process process; /* strings: set when it's written */
-	struct snapimg_thread thread;
 	struct snapimg_machine machine; /* but the vdso */
 	struct snapimg_sigaction signals[64];
 	size_t signal_count;
 	struct text arguments, environment, auxv;
 	char executable[4096];
 	char cwd[4096]; /* "": the caller's */
-	uint8_t xstate[XSTATE_ROOM];
 };
 
 /* Reading /proc of a process that made itself undumpable is for root only: undone in helper_leave(). */
@@ -41,10 +37,13 @@ enum status helper_leave(struct helper *helper) __attribute__((warn_unused_resul
 enum status helper_call(const struct helper *helper, int64_t *ret_result, long number, uint64_t a, uint64_t b,
                         uint64_t c, uint64_t d) __attribute__((warn_unused_result));
 
-/* Registers and the like, by ptrace(2): before any call is made in the target. */
-enum status process_state_read_thread(const struct subject *subject, struct process_state *state)
+/* A call that writes `size` bytes to the scratch page and answers 0, which must not fail; `what` is for the
+ * message. */
+enum status helper_fetch(const struct helper *helper, const char *what, void *result, size_t size,
+                         long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
         __attribute__((warn_unused_result));
-/* All the rest. Needs the scratch page. Refuses what can't be carried. */
+
+/* Needs the scratch page. Refuses what can't be carried. */
 enum status process_state_read(const struct subject *subject, const struct helper *helper,
                                struct process_state *state) __attribute__((warn_unused_result));
 

@@ -3,38 +3,42 @@
 #include <dirent.h>
 #include <limits.h>
 #include <linux/kcmp.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "caller.h"
 
+/* More lines than this help nobody. */
+enum { LINES_MAX = 40 };
+
+static unsigned int refused;
+
 enum status refuse(const char *what, const char *advice, const char *where, ...)
 {
 	char place[PATH_MAX + 128];
 	va_list arguments;
 
+	if (refused++ >= LINES_MAX)
+		return STATUS_REFUSED;
 	va_start(arguments, where);
 	vsnprintf(place, sizeof(place), where, arguments);
 	va_end(arguments);
-	return fail(STATUS_FAILED, "%s can't be carried: %s: %s", what, place, advice);
+	return fail(STATUS_REFUSED, "%s can't be carried: %s: %s", what, place, advice);
 }
 
-static enum status check_threads(const struct subject *subject)
+enum status refusals_end(void)
 {
-	uint64_t threads = proc_number(&subject->status, "Threads", 10);
+	unsigned int count = refused;
 
-	if (threads == 1)
-		return STATUS_OK;
-	return refuse("more than one thread", "choose a point before threads are started",
-	              "process %d has %lu threads", subject->pid, threads);
+	refused = 0;
+	if (count > LINES_MAX)
+		message_error("and %u more that can't be carried", count - LINES_MAX);
+	return count ? STATUS_FAILED : STATUS_OK;
 }
 
 /* The children of a process without CONFIG_PROC_CHILDREN: whoever names it as parent. */
@@ -85,47 +89,8 @@ static enum status check_shared_memory_space(const struct subject *subject)
 	              "process %d and process %d", subject->pid, parent);
 }
 
-/* Signals whose default is to be ignored (signal(7)); traced, even they queue. */
-#define BIT(signal) (1ull << ((signal)-1))
-static uint64_t without_effect(const struct subject *subject)
-{
-	uint64_t caught = proc_number(&subject->status, "SigCgt", 16);
-	uint64_t ignored = proc_number(&subject->status, "SigIgn", 16);
-	uint64_t blocked = proc_number(&subject->status, "SigBlk", 16);
-	uint64_t harmless = BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT);
-
-	return (ignored | (harmless & ~caught)) & ~blocked;
-}
-
-static enum status check_pending(const struct subject *subject)
-{
-	uint64_t pending =
-	        proc_number(&subject->status, "SigPnd", 16) | proc_number(&subject->status, "ShdPnd", 16);
-
-	pending &= ~without_effect(subject);
-	if (pending == 0)
-		return STATUS_OK;
-	int number = __builtin_ctzll(pending) + 1;
-	const char *name = sigabbrev_np(number);
-	return refuse("a pending signal", "choose a point where none is blocked",
-	              "signal %d%s%s of process %d", number, name ? ", SIG" : "", name ? name : "",
-	              subject->pid);
-}
-
-static enum status check_timers(const struct subject *subject)
-{
-	struct text timers CLEANUP(text_free) = {0};
-	struct proc_path path = proc_path(subject->pid, "timers");
-
-	/* No such file: no POSIX timers in this kernel. */
-	if (proc_try_read(path.text, &timers) < 0 || timers.size == 0)
-		return STATUS_OK;
-	return refuse("a POSIX timer (timer_create)", "choose a point before it is made",
-	              "timer %d of process %d", atoi(timers.bytes + strcspn(timers.bytes, "0123456789")),
-	              subject->pid);
-}
-
-/* Of /proc/PID/status: what the program can change about what it may do. X(key, what) */
+/* Of /proc/PID/status: what the program can change about what it may do. X(key, what)
+ */
 #define CREDENTIALS(X)                                                                                       \
 	X("Uid", "a changed user")                                                                           \
 	X("Gid", "a changed group")                                                                          \
@@ -153,6 +118,7 @@ static enum status check_credentials(const struct subject *subject)
 {
 	enum status status;
 
+	/* One line: each of them follows from a change of the user. */
 #define X(key, what)                                                                                         \
 	if ((status = check_credential(subject, key, what)) != STATUS_OK)                                    \
 		return status;
@@ -170,8 +136,17 @@ static enum status check_seccomp(const struct subject *subject)
 
 	if (mode != 1 && filters <= expected)
 		return STATUS_OK;
+	if (mode != 1 && subject->request->drop_seccomp) {
+		tell("the program's own seccomp filters are left out: what they "
+		     "forbade is allowed from here "
+		     "on");
+		return STATUS_OK;
+	}
 	return refuse(mode == 1 ? "seccomp strict mode" : "a seccomp filter of the program",
-	              "choose a point before it is installed", "process %d", subject->pid);
+	              mode == 1 ? "choose a point before it is set"
+	                        : "choose a point before it is installed, or give "
+	                          "--drop-seccomp",
+	              "process %d", subject->pid);
 }
 
 static enum status check_namespaces(const struct subject *subject)
@@ -208,8 +183,8 @@ static enum status check_root(const struct subject *subject)
 
 static enum status check_session(const struct subject *subject)
 {
-	if (the_caller.attached) /* its shell's doing, and as good as ours is for what is started from the
-	                            image */
+	if (the_caller.attached) /* its shell's doing, and as good as ours is for what
+	                            is started from the image */
 		return STATUS_OK;
 	if ((pid_t)subject->stat.field[STAT_SESSION] != getsid(0))
 		return refuse("a session of the program's own (setsid)", "choose a point before it is made",
@@ -221,44 +196,52 @@ static enum status check_session(const struct subject *subject)
 	return STATUS_OK;
 }
 
-/* Not refused, as a program runs with either: the restored one has what its caller gives it. */
-static enum status check_what_the_caller_gives(const struct subject *subject)
-{
-	const char *own = proc_value(&the_caller.status, "Cpus_allowed");
-	const char *its = proc_value(&subject->status, "Cpus_allowed");
-
-	if (the_caller.attached)
-		return STATUS_OK;
-	if ((int)subject->stat.field[STAT_NICE] != getpriority(PRIO_PROCESS, 0))
-		tell("the program's nice value %d is not kept: it will run with its caller's",
-		     (int)subject->stat.field[STAT_NICE]);
-	if (subject->stat.field[STAT_POLICY] != (uint64_t)sched_getscheduler(0))
-		tell("the program's scheduling policy is not kept: it will run with its caller's");
-	if (proc_value_length(own) != proc_value_length(its) ||
-	    strncmp(own, its, proc_value_length(own)) != 0)
-		tell("the program's processor affinity is not kept: it will run with its caller's");
-	for (unsigned int i = 0; i < RLIM_NLIMITS; i++) {
-		struct rlimit mine, theirs;
-		if (getrlimit(i, &mine) == 0 && prlimit(subject->pid, i, NULL, &theirs) == 0 &&
-		    (mine.rlim_cur != theirs.rlim_cur || mine.rlim_max != theirs.rlim_max))
-			tell("the program's change of resource limit %u is not kept: "
-			     "it will run with its caller's limits",
-			     i);
-	}
-	return STATUS_OK;
-}
-
 enum status refuse_process(const struct subject *subject)
 {
 	/* Namespaces first: a new user namespace shows as other credentials, too. */
 	static enum status (*const checks[])(const struct subject *) = {
-	        check_threads, check_children,   check_shared_memory_space,   check_pending,
-	        check_timers,  check_namespaces, check_credentials,           check_seccomp,
-	        check_root,    check_session,    check_what_the_caller_gives,
+	        check_children,   check_shared_memory_space,
+	        check_namespaces, check_credentials,
+	        check_seccomp,    check_root,
+	        check_session,    refuse_tracer,
 	};
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(*checks) && status == STATUS_OK; i++)
-		status = checks[i](subject);
+		status = go_on(checks[i](subject));
+	return status;
+}
+
+/* What a thread can have of its own, clone(2): a new one begins with its maker's. */
+static enum status check_sharing(const struct subject *subject, pid_t tid)
+{
+	static const struct {
+		int type;
+		const char *what;
+	} shared[] = {
+	        {KCMP_FILES, "a thread with descriptors of its own (unshare)"},
+	        {KCMP_FS, "a thread with a working directory of its own (unshare)"},
+	        {KCMP_SYSVSEM, "a thread with System V semaphore undos of its own (unshare)"},
+	};
+
+	for (size_t i = 0; i < sizeof(shared) / sizeof(*shared); i++)
+		if (syscall(SYS_kcmp, subject->pid, tid, shared[i].type, 0, 0) > 0)
+			return refuse(shared[i].what, "choose a point before it is made",
+			              "thread %d of process %d", tid, subject->pid);
+	return STATUS_OK;
+}
+
+enum status refuse_thread(const struct subject *subject, pid_t tid)
+{
+	struct subject thread = {.request = subject->request, .pid = tid};
+	enum status status;
+
+	if ((status = check_sharing(subject, tid)) != STATUS_OK ||
+	    (status = proc_read(tid, "status", &thread.status)) != STATUS_OK)
+		return status;
+	if ((status = check_namespaces(&thread)) == STATUS_OK &&
+	    (status = check_credentials(&thread)) == STATUS_OK)
+		status = check_seccomp(&thread);
+	text_free(&thread.status);
 	return status;
 }

@@ -166,9 +166,10 @@ void fixups_find_shim_table(pid_t pid, const struct loaded_file *shim, struct sn
  * src/internal/pthread_impl.h). */
 enum { MUSL_TID = 48 };
 
-enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct snapimg_thread *thread)
+enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct snapimg_thread *thread,
+                                 uint32_t index)
 {
-	struct snapimg_fixup record = {.kind = SNAPIMG_FIXUP_TID, .argument = 0};
+	struct snapimg_fixup record = {.kind = SNAPIMG_FIXUP_TID, .argument = index};
 	uint64_t self = 0;
 	uint32_t tid = 0;
 

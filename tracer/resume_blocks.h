@@ -23,9 +23,9 @@ enum status fixups_add_resume_blocks(struct fixups *fixups, pid_t pid, struct lo
 /* The shim's table of mapped memory. Found only where the program's C library is one that it works with; size
  * stays 0 otherwise. */
 void fixups_find_shim_table(pid_t pid, const struct loaded_file *shim, struct snapimg_shim *ret_record);
-/* Where the C library keeps the thread's id. */
-enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct snapimg_thread *thread)
-        __attribute__((warn_unused_result));
+/* Where the C library keeps the id of the thread with this index. */
+enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct snapimg_thread *thread,
+                                 uint32_t index) __attribute__((warn_unused_result));
 enum status fixups_add(struct fixups *fixups, struct snapimg_fixup record)
         __attribute__((warn_unused_result));
 void fixups_free(struct fixups *fixups);

@@ -9,6 +9,8 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "attributes.h"
+#include "codec.h"
 #include "descriptors.h"
 #include "format/checksum.h"
 #include "mappings.h"
@@ -16,6 +18,9 @@
 #include "process_state.h"
 #include "progress.h"
 #include "publish.h"
+#include "shared.h"
+#include "threads.h"
+#include "timers.h"
 #include "tracee_memory.h"
 
 /* All that is gathered about the target before a byte is written. */
@@ -27,10 +32,14 @@ struct capture {
 	struct maps maps;
 	struct files files;
 	struct mappings mappings;
+	struct memories memories;
 	struct descriptors descriptors;
 	struct fixups fixups;
 	struct snapimg_shim shim; /* size 0: none */
 	struct process_state state;
+	struct threads threads;
+	struct attributes attributes;
+	struct timers timers;
 	struct plan plan;
 	struct pipeline_totals totals;
 };
@@ -38,9 +47,13 @@ struct capture {
 static void capture_free(struct capture *capture)
 {
 	plan_free(&capture->plan);
+	threads_free(&capture->threads);
+	timers_free(&capture->timers);
+	attributes_free(&capture->attributes);
 	process_state_free(&capture->state);
 	fixups_free(&capture->fixups);
 	descriptors_free(&capture->descriptors);
+	memories_free(&capture->memories);
 	mappings_free(&capture->mappings);
 	files_free(&capture->files);
 	maps_free(&capture->maps);
@@ -92,8 +105,8 @@ static enum status read_fixups(struct capture *capture)
 
 	if ((status = mappings_find_resume_blocks(&capture->mappings, request->pid, &capture->files,
 	                                          &capture->fixups, &capture->shim)) != STATUS_OK ||
-	    (status = fixups_add_thread_id(&capture->fixups, request->pid, &capture->state.thread)) !=
-	            STATUS_OK)
+	    (status = threads_add_fixups(&capture->threads, request->pid, &capture->mappings,
+	                                 &capture->fixups)) != STATUS_OK)
 		return status;
 	if (!request->environ_cell)
 		return STATUS_OK;
@@ -107,12 +120,25 @@ static enum status examine(struct capture *capture)
 	pid_t pid = capture->request->pid;
 	enum status status;
 
-	if ((status = process_state_read_thread(&capture->subject, &capture->state)) != STATUS_OK ||
+	if ((status = threads_read_registers(capture->request->threads, &capture->threads)) != STATUS_OK ||
 	    (status = helper_enter(pid, capture->request->gate, &capture->helper)) != STATUS_OK ||
 	    (status = proc_read(pid, "status", &capture->subject.status)) != STATUS_OK ||
 	    (status = proc_read_stat(pid, &capture->subject.stat)) != STATUS_OK)
 		return status;
-	return refuse_process(&capture->subject);
+	if ((status = refuse_process(&capture->subject)) != STATUS_OK)
+		return status;
+	return threads_refuse(&capture->threads, &capture->subject);
+}
+
+static enum status read_thread_attributes(struct capture *capture)
+{
+	const struct stopped_threads *stopped = capture->request->threads;
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < stopped->count && status == STATUS_OK; i++)
+		status = go_on(
+		        attributes_read_thread(stopped->thread[i].tid, (uint32_t)i, &capture->attributes));
+	return status;
 }
 
 static enum status gather(struct capture *capture)
@@ -124,13 +150,26 @@ static enum status gather(struct capture *capture)
 	if ((status = maps_read(pid, &capture->maps)) != STATUS_OK ||
 	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
-	    (status = descriptors_read(pid, &capture->files, &capture->descriptors)) != STATUS_OK ||
+	    (status = memories_find(&capture->mappings, &capture->memories)) != STATUS_OK ||
+	    (status = descriptors_read(capture->request, &capture->files, &capture->memories,
+	                               &capture->descriptors)) != STATUS_OK ||
+	    (status = memories_settle(&capture->helper, &capture->memories, &capture->descriptors.objects,
+	                              &capture->mappings)) != STATUS_OK ||
 	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
-	    (status = process_state_read(&capture->subject, &capture->helper, &capture->state)) !=
+	    (status = attributes_read(&capture->subject, &capture->helper, &capture->attributes)) !=
 	            STATUS_OK ||
-	    (status = read_vdso(capture)) != STATUS_OK || (status = read_fixups(capture)) != STATUS_OK)
+	    (status = go_on(process_state_read(&capture->subject, &capture->helper, &capture->state))) !=
+	            STATUS_OK ||
+	    (status = go_on(threads_read(&capture->threads, &capture->subject, &capture->helper,
+	                                 capture->mappings.vdso, &capture->state))) != STATUS_OK ||
+	    (status = go_on(timers_read(&capture->subject, &capture->threads, &capture->helper,
+	                                &capture->timers))) != STATUS_OK ||
+	    (status = read_thread_attributes(capture)) != STATUS_OK ||
+	    (status = read_vdso(capture)) != STATUS_OK ||
+	    (status = go_on(read_fixups(capture))) != STATUS_OK || (status = refusals_end()) != STATUS_OK)
 		return status;
-	return plan_make(pid, &capture->mappings, &capture->files, &capture->plan);
+	return plan_make(&capture->helper, &capture->mappings, &capture->files,
+	                 codec_job_pages(&capture->request->output), &capture->plan);
 }
 
 /* CPUID's brand string; /proc/cpuinfo of a large machine takes long to read. */
@@ -190,7 +229,7 @@ static enum snapimg_error write_origin(const struct capture *capture, struct sna
 	return error ? error : snapimg_writer_add(writer, SNAPIMG_SECTION_ORIGIN, &origin, sizeof(origin));
 }
 
-static enum snapimg_error write_records(const struct capture *capture, struct snapimg_writer *writer)
+static enum snapimg_error write_records(struct capture *capture, struct snapimg_writer *writer)
 {
 	const struct descriptors *descriptors = &capture->descriptors;
 	const struct fixups *fixups = &capture->fixups;
@@ -198,12 +237,18 @@ static enum snapimg_error write_records(const struct capture *capture, struct sn
 
 	if ((error = write_origin(capture, writer)) ||
 	    (error = process_state_write(&capture->state, writer)) ||
+	    (error = threads_write(&capture->threads, writer)) ||
 	    (error = files_write(&capture->files, writer)) ||
-	    (error = mappings_write(&capture->mappings, writer)))
+	    (error = mappings_write(&capture->mappings, writer)) ||
+	    (error = attributes_write(&capture->attributes, writer)) ||
+	    (error = timers_write(&capture->timers, writer)) ||
+	    (error = plan_write_guards(&capture->plan, writer)))
 		return error;
 	if (descriptors->count &&
 	    (error = snapimg_writer_add(writer, SNAPIMG_SECTION_DESCRIPTORS, descriptors->record,
 	                                descriptors->count * sizeof(*descriptors->record))))
+		return error;
+	if ((error = objects_write(&descriptors->objects, writer)))
 		return error;
 	if (fixups->count && (error = snapimg_writer_add(writer, SNAPIMG_SECTION_FIXUPS, fixups->record,
 	                                                 fixups->count * sizeof(*fixups->record))))
@@ -227,36 +272,6 @@ static enum status writer_failed(const struct snapimg_writer *writer, const stru
 		return fail(STATUS_FAILED, "can't make the image: %s: record %llu: choose another point",
 		            snapimg_strerror(error), (unsigned long long)index);
 	return fail(STATUS_FAILED, "can't make the image: %s", snapimg_strerror(error));
-}
-
-/*
- * What nobody asked for goes by the number of pages:
- *   - up to 64 KiB are stored raw: starting the decoder takes longer than reading them;
- *   - up to 32 MiB are compressed for being decoded, which happens at every start: a high level, and no short
- * matches (measured on a Python's memory: level 3 is decoded at 1.36 GB/s, 12 at 1.65, 12 without matches
- * under six bytes at 1.72, and is smaller than 3 all the same); under 1 MiB that gains nothing;
- *   - more get the level at which compression keeps up with a disk.
- */
-static void choose_codec(struct snapshot_output *output, uint64_t pages)
-{
-	enum {
-		RAW_PAGES = 16,
-		SMALL_PAGES = 256,
-		LARGE_PAGES = 8192,
-		LEVEL_FAST = 3,
-		LEVEL_TO_KEEP = 12,
-		LEAST_MATCH = 6
-	};
-
-	if (output->may_be_raw && pages <= RAW_PAGES)
-		output->compress = false;
-	if (output->level != 0)
-		return;
-	output->level = LEVEL_FAST;
-	if (pages > SMALL_PAGES && pages <= LARGE_PAGES) {
-		output->level = LEVEL_TO_KEEP;
-		output->least_match = LEAST_MATCH;
-	}
 }
 
 static enum status write_image(struct capture *capture, struct snapimg_writer *writer,
@@ -290,7 +305,7 @@ static enum status publish(struct capture *capture, struct snapshot_result *resu
 	enum status status;
 
 	capture->output = capture->request->output;
-	choose_codec(&capture->output, capture->plan.pages);
+	codec_choose(&capture->output, capture->plan.pages);
 	if ((status = publish_begin(capture->request->output.path, true, &publication)) != STATUS_OK)
 		return status;
 	struct snapimg_writer *writer = snapimg_writer_new(publish_sink, &publication);
@@ -308,14 +323,16 @@ static enum status leave(struct capture *capture, enum status status)
 	/* A target that can't be reached any more has had its line already. */
 	if (!capture->helper.scratch && !capture->helper.dumpable_forced)
 		return status;
-	enum status left = helper_leave(&capture->helper);
+	enum status left = memories_leave(&capture->helper, &capture->memories);
+	if (left == STATUS_OK)
+		left = helper_leave(&capture->helper);
 	return status == STATUS_OK ? left : status;
 }
 
 enum status snapshot_take(const struct snapshot_request *request, struct snapshot_result *ret_result)
 {
 	double start = monotonic_seconds();
-	struct snapshot_result result = {.threads = 1};
+	struct snapshot_result result = {.threads = (uint32_t)request->threads->count};
 	struct capture *capture = calloc(1, sizeof(*capture));
 	enum status status;
 
@@ -323,6 +340,7 @@ enum status snapshot_take(const struct snapshot_request *request, struct snapsho
 		return fail(STATUS_FAILED, "out of memory");
 	capture->request = request;
 	capture->subject = (struct subject){.request = request, .pid = request->pid};
+	(void)refusals_end(); /* of a dump that failed in its midst */
 	status = examine(capture);
 	allow_many_files(); /* not before limits were compared */
 	if (status == STATUS_OK)

@@ -20,8 +20,8 @@ struct snapshot_output {
 };
 
 struct snapshot_request {
-	pid_t pid;             /* the process; its only thread is in a clean ptrace-stop, its registers are
-	                          already those it shall be resumed with */
+	pid_t pid; /* the process; all its threads are stopped (stop_threads.h) */
+	const struct stopped_threads *threads;
 	uint64_t gate;         /* see inject.h */
 	const char *point;     /* as given: for ORIGIN */
 	const char *trigger;   /* what was met, in words */
@@ -31,7 +31,9 @@ struct snapshot_request {
 	        guard_end; /* the page that keeps brk from growing: not part of the image; 0, 0: none */
 	const char *shim;  /* the shim's file, which the image shall not need; NULL: none */
 	bool no_new_privs; /* the program itself set it */
-	uint32_t seccomp_filters; /* how many of the process's filters are the tracer's own */
+	uint32_t seccomp_filters;        /* how many of the process's filters are the tracer's own */
+	bool drop_seccomp;               /* the program's own filters may be left out */
+	const struct policies *policies; /* policy.h */
 	struct snapshot_output output;
 };
 

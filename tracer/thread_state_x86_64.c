@@ -8,7 +8,8 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 
-#include "process_state.h"
+#include "refuse.h"
+#include "threads.h"
 
 enum {
 	CS_64BIT = 0x33, /* __USER_CS, arch/x86/include/asm/segment.h */
@@ -26,7 +27,7 @@ static enum status ptrace_failed(const char *what, pid_t pid)
 	            strerror(errno));
 }
 
-static enum status read_registers(pid_t pid, struct snapimg_registers *ret_registers)
+enum status thread_read_registers(pid_t pid, struct user_regs_struct *ret_registers)
 {
 	struct user_regs_struct registers;
 	struct iovec area = {.iov_base = &registers, .iov_len = sizeof(registers)};
@@ -39,9 +40,7 @@ static enum status read_registers(pid_t pid, struct snapimg_registers *ret_regis
 	if (registers.ds || registers.es || registers.fs || registers.gs)
 		return refuse("a segment selector of the program's own (modify_ldt)",
 		              "choose a point before it is set", "process %d", pid);
-#define X(name) ret_registers->name = registers.name;
-	SNAPIMG_REGISTERS(X)
-#undef X
+	*ret_registers = registers;
 	return STATUS_OK;
 }
 
@@ -63,37 +62,38 @@ static uint32_t xstate_end(uint64_t features, uint32_t size)
 	return end < size ? end : size;
 }
 
-static enum status read_xstate(pid_t pid, struct process_state *state)
+enum status thread_read_xstate(pid_t pid, uint8_t *xstate, uint64_t *features, uint32_t *size)
 {
-	struct iovec area = {.iov_base = state->xstate, .iov_len = sizeof(state->xstate)};
+	struct iovec area = {.iov_base = xstate, .iov_len = XSTATE_ROOM};
 	uint64_t enabled, used;
 	uint32_t mxcsr;
 
 	if (ptrace(PTRACE_GETREGSET, pid, NT_X86_XSTATE, &area) < 0)
 		return ptrace_failed("extended registers", pid);
-	if (area.iov_len < SNAPIMG_XSTATE_MIN || area.iov_len == sizeof(state->xstate))
+	if (area.iov_len < SNAPIMG_XSTATE_MIN || area.iov_len == XSTATE_ROOM)
 		return fail(STATUS_FAILED,
 		            "can't read the program's state: %zu bytes of extended registers: "
 		            "not a size this version knows",
 		            area.iov_len);
-	memcpy(&enabled, state->xstate + XSTATE_SOFTWARE, sizeof(enabled));
-	memcpy(&used, state->xstate + XSTATE_HEADER, sizeof(used));
+	memcpy(&enabled, xstate + XSTATE_SOFTWARE, sizeof(enabled));
+	memcpy(&used, xstate + XSTATE_HEADER, sizeof(used));
 	if (used & XFEATURES_AMX)
 		return refuse("AMX tiles in use", "choose a point where they are released", "process %d",
 		              pid);
 	/* Features in their initial state need not be known where the image is restored. */
 	used = (used & enabled) | XFEATURES_LEGACY;
-	memset(state->xstate + XSTATE_SOFTWARE, 0, XSTATE_HEADER - XSTATE_SOFTWARE);
-	memset(state->xstate + XSTATE_HEADER, 0, SNAPIMG_XSTATE_MIN - XSTATE_HEADER);
-	memcpy(state->xstate + XSTATE_HEADER, &used, sizeof(used));
-	memcpy(&mxcsr, state->xstate + XSTATE_MXCSR, sizeof(mxcsr));
+	memset(xstate + XSTATE_SOFTWARE, 0, XSTATE_HEADER - XSTATE_SOFTWARE);
+	memset(xstate + XSTATE_HEADER, 0, SNAPIMG_XSTATE_MIN - XSTATE_HEADER);
+	memcpy(xstate + XSTATE_HEADER, &used, sizeof(used));
+	memcpy(&mxcsr, xstate + XSTATE_MXCSR, sizeof(mxcsr));
 	mxcsr &= 0xffff;
-	memcpy(state->xstate + XSTATE_MXCSR, &mxcsr, sizeof(mxcsr));
+	memcpy(xstate + XSTATE_MXCSR, &mxcsr, sizeof(mxcsr));
 
 	uint32_t end = xstate_end(used, (uint32_t)area.iov_len);
-	state->machine.xfeatures = used;
-	state->machine.xstate_size = (end + SNAPIMG_ALIGNMENT - 1) / SNAPIMG_ALIGNMENT * SNAPIMG_ALIGNMENT;
-	memset(state->xstate + end, 0, state->machine.xstate_size - end);
+	memset(xstate + end, 0, XSTATE_ROOM - end);
+	end = (end + SNAPIMG_ALIGNMENT - 1) / SNAPIMG_ALIGNMENT * SNAPIMG_ALIGNMENT;
+	*features |= used;
+	*size = end > *size ? end : *size;
 	return STATUS_OK;
 }
 
@@ -102,7 +102,7 @@ struct rseq_configuration { /* include/uapi/linux/ptrace.h; the C library's name
 	uint32_t size, signature, flags, pad;
 };
 
-static enum status read_rseq(pid_t pid, struct snapimg_thread *thread)
+enum status thread_read_rseq(pid_t pid, struct snapimg_thread *thread)
 {
 	struct rseq_configuration rseq = {0};
 
@@ -114,20 +114,5 @@ static enum status read_rseq(pid_t pid, struct snapimg_thread *thread)
 		thread->rseq_size = rseq.size;
 		thread->rseq_signature = rseq.signature;
 	}
-	return STATUS_OK;
-}
-
-enum status process_state_read_thread(const struct subject *subject, struct process_state *state)
-{
-	pid_t pid = subject->pid;
-	enum status status;
-
-	if ((status = read_registers(pid, &state->thread.registers)) != STATUS_OK ||
-	    (status = read_xstate(pid, state)) != STATUS_OK ||
-	    (status = read_rseq(pid, &state->thread)) != STATUS_OK)
-		return status;
-	if (ptrace(PTRACE_GETSIGMASK, pid, sizeof(state->thread.signal_mask), &state->thread.signal_mask) < 0)
-		return ptrace_failed("signal mask", pid);
-	state->thread.tid = (uint32_t)pid;
 	return STATUS_OK;
 }

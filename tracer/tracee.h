@@ -60,7 +60,6 @@ struct tracee {
 	bool in_vfork;                     /* waits for its child, and can't be stopped meanwhile */
 	struct user_regs_struct registers; /* AWAIT_CALL_END: at the call's entry */
 	const struct point *met;           /* AWAIT_CALL_END: the point */
-	int held_signal;                   /* taken from it by a stop of ours: it goes on with it */
 	struct exec_record *exec;          /* AWAIT_EXEC_RESULT, for the log: owned */
 	struct tracee *next_in_bucket, *next, *previous;
 };

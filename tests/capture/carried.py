@@ -29,9 +29,12 @@ def carried(mode, *options):
     verified = t.run([t.SNAPIMG, "verify", "image.snap"])
     t.check(verified.status == 0, "verify:", verified)
     t.check(os.stat("image.snap").st_mode & 0o7777 == 0o600, "the image's mode")
-    for _ in range(2):
+
+    def start():
         again = t.run([t.SNAPRUN, "image.snap"], preexec_fn=quit_ignored)
         t.check(again.status == 0 and again.err == b"", "restored:", again)
+
+    t.every_start(start)
 
 
 def uncompressed(mode):

@@ -6,6 +6,7 @@
 #include <linux/aio_abi.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
@@ -27,8 +28,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,10 +50,51 @@ static bool mapped(void *memory)
 	return true;
 }
 
-static bool thread(void)
+/* The main thread ends when another has seen it go, and that one passes the marker. */
+static void *outlive(void *unused)
+{
+	char line[256];
+	const char *state = NULL;
+	do {
+		char path[64];
+		(void)unused;
+		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", getpid());
+		FILE *file = fopen(path, "r");
+		if (!file || !fgets(line, sizeof(line), file))
+			_exit(77);
+		fclose(file);
+		state = strrchr(line, ')');
+	} while (!state || state[2] != 'Z');
+	access("/snap/here", F_OK);
+	_exit(0);
+}
+
+static bool main_ended(void)
 {
 	pthread_t id;
-	return pthread_create(&id, NULL, sleeper, NULL) == 0;
+	if (pthread_create(&id, NULL, outlive, NULL) != 0)
+		return false;
+	pthread_exit(NULL);
+}
+
+static int own_directory_made;
+
+static void *unshared(void *unused)
+{
+	(void)unused;
+	__atomic_store_n(&own_directory_made, unshare(CLONE_FS) == 0 ? 1 : -1, __ATOMIC_SEQ_CST);
+	return sleeper(NULL);
+}
+
+static bool own_directory(void)
+{
+	pthread_t id;
+	int made;
+	if (pthread_create(&id, NULL, unshared, NULL) != 0)
+		return false;
+	while ((made = __atomic_load_n(&own_directory_made, __ATOMIC_SEQ_CST)) == 0)
+		sched_yield();
+	return made > 0;
 }
 
 static bool child(void)
@@ -74,33 +116,6 @@ static bool zombie(void)
 	if (pid == 0)
 		_exit(0);
 	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0;
-}
-
-static bool pending(void)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	return sigprocmask(SIG_BLOCK, &set, NULL) == 0 && raise(SIGUSR1) == 0;
-}
-
-static bool posix_timer(void)
-{
-	timer_t timer;
-	struct sigevent event = {.sigev_notify = SIGEV_NONE};
-	return timer_create(CLOCK_MONOTONIC, &event, &timer) == 0;
-}
-
-static bool alarm_clock(void)
-{
-	alarm(10000);
-	return true;
-}
-
-static bool profiling_timer(void)
-{
-	struct itimerval value = {.it_value = {.tv_sec = 10000}};
-	return setitimer(ITIMER_PROF, &value, NULL) == 0;
 }
 
 static bool own_filter(void)
@@ -136,18 +151,25 @@ static bool group(void)
 	return setpgid(0, 0) == 0;
 }
 
-static bool shared_anonymous(void)
+/* Descriptor 9 is a memfd of the one who runs snaptrace. */
+static bool shared_inherited(void)
 {
-	return mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	return mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 9, 0));
 }
 
-static bool memfd_mapping(void)
+static bool secret_memory(void)
 {
-	int fd = memfd_create("thing", 0);
-	if (fd < 0 || ftruncate(fd, PAGE) < 0 ||
-	    !mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)))
-		return false;
-	return close(fd) == 0;
+	int fd = (int)syscall(SYS_memfd_secret, 0);
+	return fd >= 0 && ftruncate(fd, PAGE) == 0 &&
+	       mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) && close(fd) == 0;
+}
+
+static bool thread_clock_timer(void)
+{
+	timer_t timer;
+	struct sigevent event = {.sigev_notify = SIGEV_NONE};
+	clockid_t clock;
+	return clock_getcpuclockid(getpid(), &clock) == 0 && timer_create(clock, &event, &timer) == 0;
 }
 
 static bool sysv_memory(void)
@@ -156,15 +178,6 @@ static bool sysv_memory(void)
 	void *memory = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
 	shmctl(id, IPC_RMID, NULL);
 	return memory != (void *)-1;
-}
-
-static bool shared_deleted(void)
-{
-	int fd = open("gone", O_RDWR | O_CREAT, 0600);
-	if (fd < 0 || ftruncate(fd, PAGE) < 0 ||
-	    !mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)))
-		return false;
-	return close(fd) == 0 && unlink("gone") == 0;
 }
 
 static bool huge_pages(void)
@@ -192,21 +205,9 @@ static bool key(void)
 	return number >= 0 && pkey_mprotect(memory, PAGE, PROT_READ | PROT_WRITE, number) == 0;
 }
 
-static bool guard(void)
-{
-	char *memory = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return mapped(memory) && madvise(memory + PAGE, PAGE, 102 /* MADV_GUARD_INSTALL, Linux 6.13 */) == 0;
-}
-
-static bool guard_only(void)
-{
-	char *memory = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return memory != MAP_FAILED && madvise(memory, 4 * PAGE, 102) == 0;
-}
-
 static bool loaders_place(void)
 {
-	return mapped(mmap((void *)0x600000100000, PAGE, PROT_READ | PROT_WRITE,
+	return mapped(mmap((void *)0x400000100000, PAGE, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
 }
 
@@ -222,15 +223,9 @@ static bool uring(void)
 	return syscall(SYS_io_uring_setup, 4, &parameters) >= 0;
 }
 
-static bool a_pipe(void)
-{
-	int fds[2];
-	return pipe(fds) == 0;
-}
-
 static bool fifo(void)
 {
-	return mkfifo("fifo", 0600) == 0 && open("fifo", O_RDWR) >= 0;
+	return mkfifo("fifo", 0600) == 0 && open("fifo", O_RDWR) >= 0 && unlink("fifo") == 0;
 }
 
 static int tcp_listener(struct sockaddr_in *address)
@@ -244,12 +239,6 @@ static int tcp_listener(struct sockaddr_in *address)
 	return fd;
 }
 
-static bool listener(void)
-{
-	struct sockaddr_in address;
-	return tcp_listener(&address) >= 0;
-}
-
 static bool connected(void)
 {
 	struct sockaddr_in address;
@@ -259,85 +248,199 @@ static bool connected(void)
 	return accept(server, NULL, NULL) >= 0 && close(server) == 0;
 }
 
-static bool unix_socket(void)
-{
-	int fds[2];
-	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0;
-}
-
-static bool epoll(void)
-{
-	return epoll_create1(0) >= 0;
-}
-
-static bool event(void)
-{
-	return eventfd(0, 0) >= 0;
-}
-
-static bool timer_descriptor(void)
-{
-	return timerfd_create(CLOCK_MONOTONIC, 0) >= 0;
-}
-
-static bool signal_descriptor(void)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	return signalfd(-1, &set, 0) >= 0;
-}
-
 static bool inotify(void)
 {
-	return inotify_init1(0) >= 0;
+	int fd = inotify_init1(0);
+	return fd >= 0 && inotify_add_watch(fd, ".", IN_CREATE) >= 0 && mkdir("made", 0700) == 0;
 }
 
-static bool memfd(void)
+/* A grandchild that nobody waits for keeps what it inherited. */
+static bool with_heir(void)
 {
-	return memfd_create("thing", 0) >= 0;
+	int status;
+	pid_t child = fork();
+	if (child == 0) {
+		if (fork() == 0)
+			for (;;)
+				pause();
+		_exit(0);
+	}
+	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
-static bool pidfd(void)
+static bool pipe_elsewhere(void)
 {
-	return syscall(SYS_pidfd_open, getpid(), 0) >= 0;
+	int fds[2];
+	return pipe(fds) == 0 && with_heir();
+}
+
+static bool socket_elsewhere(void)
+{
+	int fds[2];
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && with_heir();
+}
+
+static bool memory_elsewhere(void)
+{
+	return mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) &&
+	       with_heir();
+}
+
+static bool memfd_elsewhere(void)
+{
+	return memfd_create("heirloom", 0) >= 0 && with_heir();
+}
+
+static bool pipe_twice(void)
+{
+	char path[64];
+	int fds[2];
+	if (pipe(fds) < 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[1]);
+	return open(path, O_WRONLY) >= 0;
+}
+
+static bool pipe_packets(void)
+{
+	int fds[2];
+	return pipe2(fds, O_DIRECT) == 0 && write(fds[1], "x", 1) == 1;
+}
+
+static bool waiting_connection(void)
+{
+	struct sockaddr_in address;
+	int server = tcp_listener(&address), fd = socket(AF_INET, SOCK_STREAM, 0);
+	return server >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	       close(fd) == 0;
+}
+
+static bool waiting_datagram(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	return bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	       getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
+	       sendto(fd, "x", 1, 0, (struct sockaddr *)&address, sizeof(address)) == 1;
+}
+
+static bool in_flight(void)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+	char byte = 'x';
+	struct iovec part = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr message = {
+	        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+	int fds[2], passed = open("/dev/null", O_RDONLY);
+	*head = (struct cmsghdr){
+	        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+	memcpy(CMSG_DATA(head), &passed, sizeof(passed));
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && sendmsg(fds[0], &message, 0) == 1;
+}
+
+static bool unix_connection(void)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"};
+	int server = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	return bind(server, (struct sockaddr *)&name, sizeof(name)) == 0 && listen(server, 1) == 0 &&
+	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && accept(server, NULL, NULL) >= 0;
+}
+
+static bool unix_gone(void)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	return bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && unlink("name") == 0;
+}
+
+static bool netlink(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW, 0) >= 0;
+}
+
+static bool epoll_closed(void)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int set = epoll_create1(0), fd = eventfd(0, 0);
+	return dup(fd) >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0 && close(fd) == 0;
+}
+
+static bool signal_driven(void)
+{
+	int fds[2];
+	return pipe(fds) == 0 && fcntl(fds[0], F_SETOWN, getppid()) == 0;
+}
+
+static bool other_pidfd(void)
+{
+	return syscall(SYS_pidfd_open, getppid(), 0) >= 0;
+}
+
+static bool linked_elsewhere(void)
+{
+	return open("file", O_RDWR | O_CREAT, 0600) >= 0 && link("file", "other") == 0 && unlink("file") == 0;
+}
+
+static bool lease(void)
+{
+	int fd = open("file", O_RDONLY | O_CREAT, 0600);
+	return fd >= 0 && fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
+}
+
+static bool fanotify(void)
+{
+	return syscall(SYS_fanotify_init, 0x200 /* FAN_REPORT_FID, what everyone may have since Linux 5.13 */,
+	               0) >= 0;
+}
+
+static bool perf(void)
+{
+	struct perf_event_attr event = {.type = PERF_TYPE_SOFTWARE,
+	                                .size = sizeof(event),
+	                                .config = PERF_COUNT_SW_TASK_CLOCK,
+	                                .exclude_kernel = 1};
+	return syscall(SYS_perf_event_open, &event, 0, -1, -1, 0) >= 0;
+}
+
+static bool bpf(void)
+{
+	struct {
+		unsigned int type, key_size, value_size, entries, rest[16];
+	} map = {.type = 2 /* BPF_MAP_TYPE_ARRAY */, .key_size = 4, .value_size = 4, .entries = 1};
+	return syscall(SYS_bpf, 0 /* BPF_MAP_CREATE */, &map, sizeof(map)) >= 0;
 }
 
 static bool path_only(void)
 {
-	return open("/", O_PATH) >= 0;
-}
-
-static bool deleted(void)
-{
-	return open("gone", O_RDWR | O_CREAT, 0600) >= 0 && unlink("gone") == 0;
-}
-
-static bool replaced(void)
-{
-	return open("file", O_RDWR | O_CREAT, 0600) >= 0 && unlink("file") == 0 && creat("file", 0600) >= 0;
+	return open("file", O_RDONLY | O_CREAT, 0600) >= 0 && open("file", O_PATH) >= 0 &&
+	       unlink("file") == 0;
 }
 
 static bool terminal(void)
 {
-	return posix_openpt(O_RDWR | O_NOCTTY) >= 0;
+	int master = posix_openpt(O_RDWR | O_NOCTTY), on = 1;
+	return master >= 0 && ioctl(master, TIOCPKT, &on) == 0;
 }
 
-static bool locked(void)
-{
-	int fd = open("file", O_RDWR | O_CREAT, 0600);
-	return fd >= 0 && flock(fd, LOCK_EX) == 0;
-}
+static int status_opened;
 
-static bool record_locked(void)
+static void *open_status(void *unused)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int fd = open("file", O_RDWR | O_CREAT, 0600);
-	return fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0;
+	__atomic_store_n(&status_opened, open("/proc/thread-self/status", O_RDONLY), __ATOMIC_SEQ_CST);
+	return sleeper(unused);
 }
 
 static bool own_proc(void)
 {
-	return open("/proc/self/status", O_RDONLY) >= 0;
+	pthread_t id;
+	int opened;
+	if (pthread_create(&id, NULL, open_status, NULL) != 0)
+		return false;
+	while ((opened = __atomic_load_n(&status_opened, __ATOMIC_SEQ_CST)) == 0)
+		sched_yield();
+	return opened > 0;
 }
 
 static bool namespace_descriptor(void)
@@ -363,6 +466,12 @@ static bool tiles(void)
 	return true;
 }
 
+/* Three that no image holds: one line each. */
+static bool together(void)
+{
+	return session() && path_only() && own_filter();
+}
+
 static bool vfork_memory(void)
 {
 	return vfork() == 0; /* the child goes on to the marker */
@@ -379,53 +488,56 @@ int main(int argc, char **argv)
 		const char *name;
 		bool (*enter)(void);
 	} modes[] = {
-	        MODE(thread),
+	        MODE(main_ended),
+	        MODE(own_directory),
 	        MODE(child),
 	        MODE(zombie),
-	        MODE(pending),
-	        MODE(posix_timer),
-	        MODE(alarm_clock),
-	        MODE(profiling_timer),
 	        MODE(own_filter),
 	        MODE(other_user),
 	        MODE(other_root),
 	        MODE(user_namespace),
 	        MODE(session),
 	        MODE(group),
-	        MODE(shared_anonymous),
-	        MODE(memfd_mapping),
+	        MODE(shared_inherited),
+	        MODE(secret_memory),
+	        MODE(thread_clock_timer),
 	        MODE(sysv_memory),
-	        MODE(shared_deleted),
 	        MODE(huge_pages),
 	        MODE(watched),
 	        MODE(key),
-	        MODE(guard),
-	        MODE(guard_only),
 	        MODE(loaders_place),
 	        MODE(aio),
 	        MODE(uring),
-	        MODE(a_pipe),
 	        MODE(fifo),
-	        MODE(listener),
 	        MODE(connected),
-	        MODE(unix_socket),
-	        MODE(epoll),
-	        MODE(event),
-	        MODE(timer_descriptor),
-	        MODE(signal_descriptor),
 	        MODE(inotify),
-	        MODE(memfd),
-	        MODE(pidfd),
+	        MODE(memory_elsewhere),
+	        MODE(memfd_elsewhere),
+	        MODE(pipe_elsewhere),
+	        MODE(socket_elsewhere),
+	        MODE(pipe_twice),
+	        MODE(pipe_packets),
+	        MODE(waiting_connection),
+	        MODE(waiting_datagram),
+	        MODE(in_flight),
+	        MODE(unix_connection),
+	        MODE(unix_gone),
+	        MODE(netlink),
+	        MODE(epoll_closed),
+	        MODE(signal_driven),
+	        MODE(other_pidfd),
+	        MODE(linked_elsewhere),
+	        MODE(lease),
+	        MODE(fanotify),
+	        MODE(perf),
+	        MODE(bpf),
 	        MODE(path_only),
-	        MODE(deleted),
-	        MODE(replaced),
 	        MODE(terminal),
-	        MODE(locked),
-	        MODE(record_locked),
 	        MODE(own_proc),
 	        MODE(namespace_descriptor),
 	        MODE(removed_cwd),
 	        MODE(tiles),
+	        MODE(together),
 	        MODE(vfork_memory),
 	};
 

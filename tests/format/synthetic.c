@@ -273,6 +273,17 @@ static void put_rest(struct snapimg_writer *writer)
 	        {0x404ff8, SNAPIMG_FIXUP_ENVIRON, 0},
 	        {0x10000800, SNAPIMG_FIXUP_RESUME, 2 * SNAPIMG_RESUME_SIZE},
 	};
+	static const struct snapimg_attribute attributes[] = {
+	        {SNAPIMG_ATTRIBUTE_LIMIT, 7, 100, 200},
+	        {SNAPIMG_ATTRIBUTE_NICE, 0, 5, 0},
+	        {SNAPIMG_ATTRIBUTE_AFFINITY, 1, 3, 1},
+	        {SNAPIMG_ATTRIBUTE_LOCK_FUTURE, 0, 6, 0},
+	};
+	static const struct snapimg_timer timers[] = {
+	        {.kind = SNAPIMG_TIMER_INTERVAL, .id = 1, .remaining = 5, .interval = 7},
+	        {.kind = SNAPIMG_TIMER_POSIX, .id = 3, .clock = 1, .signal = 14, .notify = 4, .thread = 1},
+	};
+	static const struct snapimg_guard guards[] = {{0x10005000, 2}, {0x10008000, 1}};
 	static const char arguments[] = "prog\0it's\0two words\0new\nline\0caf\xc3\xa9 \xff";
 	static const char environment[] = "HOME=/home/someone\0EMPTY=";
 
@@ -280,6 +291,9 @@ static void put_rest(struct snapimg_writer *writer)
 	ADD(writer, SIGNALS, actions);
 	ADD(writer, AUXV, auxv);
 	ADD(writer, FIXUPS, fixups);
+	ADD(writer, ATTRIBUTES, attributes);
+	ADD(writer, TIMERS, timers);
+	ADD(writer, GUARDS, guards);
 	ADD(writer, ARGUMENTS, arguments);
 	ADD(writer, ENVIRONMENT, environment);
 }

@@ -13,7 +13,8 @@ static void check_counts(const struct snapimg *image)
 	CHECK(snapimg_extent_count(image) == SYNTHETIC_EXTENTS);
 	CHECK(snapimg_thread_count(image) == SYNTHETIC_THREADS);
 	CHECK(snapimg_descriptor_count(image) == SYNTHETIC_DESCRIPTORS);
-	CHECK(image->header->required_features == (SNAPIMG_FEATURE_ZSTD | SNAPIMG_FEATURE_FILE_MAPPINGS));
+	CHECK(image->header->required_features ==
+	      (SNAPIMG_FEATURE_ZSTD | SNAPIMG_FEATURE_FILE_MAPPINGS | SNAPIMG_FEATURE_THREADS));
 }
 
 static void check_records(const struct snapimg *image)

@@ -4,6 +4,7 @@ A row: name: (program, point, frozen arguments, kinds of executable). `checked` 
 finds itself well (exit 0); `compared` rows are started with other arguments and another environment than they were
 frozen with, and must print and end as a direct run does.
 """
+import concurrent.futures
 import json
 import os
 import resource
@@ -31,6 +32,8 @@ CHECKED = {
     "clock": ((HERE, "main", "entry"), (), ALL),
     "stack": ((HERE, "main"), (), ("pie", "static")),
     "mappings": ((HERE,), (), ("pie", "static")),
+    "crew": ((HERE,), (), ALL),
+    "exceptions": ((HERE,), (), ("cxx", "cxxstatic")),
 }
 
 FROZEN = (["frozen", "arguments here"], {"PATH": "/usr/bin:/bin", "ANSWER": "frozen", "ONLY_FROZEN": "1"})
@@ -50,11 +53,17 @@ def checked(program, point, arguments):
         t.skip(direct.out.decode().strip())
     t.check(direct.status == 0, "direct run:", direct)
     t.freeze("image.snap", [path, *arguments], at=point)
-    for _ in range(2):  # an image is not used up
-        restored = t.restore("image.snap")
+
+    def start(image="image.snap"):
+        restored = t.restore(image)
         t.check(restored.status == 0 and restored.err == b"", "restored:", restored)
         if not arguments:
             t.same(restored, direct)
+
+    t.every_start(start)
+    thawed = t.run([t.SNAPIMG, "thaw", "image.snap", "-o", "thawed.snap"])
+    t.check(thawed.status == 0, "snapimg thaw:", thawed)
+    start("thawed.snap")
 
 
 def compared(program, point="main", starts=STARTS):
@@ -193,6 +202,59 @@ def inspected():
         t.check(word in said["maps"][0], word, said["maps"][0])
 
 
+def stream(text, function):
+    """Calls function with a stdin that holds text and has no end."""
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, text)
+        with os.fdopen(reader, "rb") as file:
+            return function(file)
+    finally:
+        os.close(writer)
+
+
+def threads(program):
+    """Threads in every kind of wait go on where they were; also two at once."""
+    path = t.program(program)
+    stream(b"", lambda file: t.freeze("image.snap", [path], at=HERE, stdin=file))
+
+    def start():
+        restored = stream(b"x", lambda file: t.restore("image.snap", stdin=file))
+        t.check(restored.status == 0 and restored.out == b"all threads went on\n" and restored.err == b"", restored)
+
+    t.every_start(start)
+
+
+def soak(program, starts, at_once):
+    """Many starts in a row, and many at once. SNAP_SOAK: how many times as many."""
+    times = int(os.environ.get("SNAP_SOAK", "1"))
+    path = t.program(program)
+    t.freeze("image.snap", [path], at=HERE)
+
+    def start(_=None):
+        restored = t.restore("image.snap")
+        t.check(restored.status == 0 and restored.err == b"", restored)
+
+    for _ in range(starts * times):
+        start()
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(start, range(at_once * times)))
+
+
+def named_threads():
+    """snapimg tells the threads, their names and where they stand; the summary counts them."""
+    path = t.program("threads-pie")
+    ended = stream(b"", lambda file: t.run([t.SNAPTRACE, "-o", "image.snap", "--at", HERE, path], stdin=file))
+    t.check(ended.status == 0 and b", 14 threads, " in ended.err, ended)
+    said = json.loads(t.run([t.SNAPIMG, "info", "--json", "image.snap"]).out)["threads"]
+    calls = {thread["name"]: thread["call"] for thread in said}
+    wanted = {"threads-pie": None, "poll": "poll", "spin": None, "sigtimedwait": "rt_sigtimedwait", "read": "read"}
+    t.check(len(said) == 14 and wanted.items() <= calls.items(), said)
+    t.check([thread["at_point"] for thread in said] == [True] + 13 * [False], said)
+    plain = t.run([t.SNAPIMG, "info", "image.snap"]).out.decode()
+    t.check("poll, in poll" in plain and "threads-pie, at the point" in plain, plain)
+
+
 def row(function, *arguments):
     return lambda: function(*arguments)
 
@@ -207,6 +269,7 @@ for _program, (_points, _arguments, _kinds) in CHECKED.items():
         for _kind in _kinds:
             ROWS[f"{_program}.{_kind}.{short(_point)}"] = row(checked, f"{_program}-{_kind}", _point, _arguments)
 for _kind in ALL:
+    ROWS[f"threads.{_kind}"] = row(threads, f"threads-{_kind}")
     ROWS[f"args.{_kind}"] = row(compared, f"args-{_kind}")
     ROWS[f"proc.{_kind}.main"] = row(compared, f"proc-{_kind}", "main")
     ROWS[f"proc.{_kind}.path"] = row(compared, f"proc-{_kind}", HERE)
@@ -216,6 +279,8 @@ for _kind in ALL:
 for _kind in ("pie", "static"):
     ROWS[f"inherits.{_kind}"] = row(inherits, f"inherits-{_kind}")
 ROWS.update({
+    "threads-named": named_threads,
+    "threads-soak": row(soak, "crew-pie", 200, 32),
     "recorded-arguments": recorded_arguments,
     "ends": ends,
     "stages.symbol": row(stages, "stage", 0),

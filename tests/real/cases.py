@@ -7,6 +7,8 @@ import sys
 
 HERE_DIR = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE_DIR, ".."))
+sys.path.insert(1, HERE_DIR)
+import npm  # noqa: E402
 import snaptest as t  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
@@ -175,6 +177,42 @@ def maker_gone():
     t.same(restored, t.Result(0, b"echo of still here\n", b""))
 
 
+def typescript():
+    """node with the TypeScript compiler loaded: the threads of V8 and libuv come back, and the compiler works."""
+    node = shutil.which("node") or t.skip("no node here")
+    try:
+        package = npm.package("typescript", os.path.join(t.BUILD, "npm"))
+    except npm.Unavailable as reason:
+        t.skip(reason)
+    argv = [node, os.path.join(HERE_DIR, "../bench/node_typescript.js"), package, "compile"]
+    direct = t.run(argv)
+    t.check(direct.status == 0 and b"AsyncGenerator" not in direct.out and b"walk()" in direct.out, "direct run:", direct)
+    t.freeze("image.snap", argv, at=POINT)
+    for _ in range(3):
+        t.same(t.restore("image.snap"), direct)
+
+
+def npm_integrity():
+    """A package with other contents than the pinned ones is an error, not a reason to skip, and is not left behind."""
+    def fetch(_name, _version, directory):
+        with open(os.path.join(directory, "package.tgz"), "wb") as file:
+            file.write(b"other contents")
+        return file.name
+
+    usual, npm.fetch = npm.fetch, fetch
+    try:
+        for name in npm.PACKAGES:
+            try:
+                npm.package(name, "cache")
+            except ValueError as error:
+                t.check("integrity" in str(error), error)
+            else:
+                t.check(False, name, "was taken")
+    finally:
+        npm.fetch = usual
+    t.check(os.listdir("cache") == [], os.listdir("cache"))
+
+
 def row(function, *arguments):
     return lambda: function(*arguments)
 
@@ -190,6 +228,25 @@ def generations():
             t.same(t.restore(image), t.Result(3, b"x is 7, a\n", b""))
 
 
+def thawed(function, *arguments):
+    """The same with every image thawed before it is started."""
+    freeze = t.freeze
+
+    def freeze_and_thaw(image, *more, **options):
+        result = freeze(image, *more, **options)
+        done = t.run([t.SNAPIMG, "thaw", image, "-o", image])
+        t.check(done.status == 0, "snapimg thaw:", done)
+        return result
+
+    def run():
+        t.freeze = freeze_and_thaw
+        try:
+            function(*arguments)
+        finally:
+            t.freeze = freeze
+    return run
+
+
 ROWS = {f"{name}.main": row(at_main, name) for name in AT_MAIN}
 ROWS.update({
     "xz.round-trip": xz_there_and_back,
@@ -202,6 +259,16 @@ ROWS.update({
     "fifty.warm": fifty_warm,
     "maker-gone": maker_gone,
     "generations": generations,
+    "npm-integrity": npm_integrity,
+    "typescript.path": typescript,
+    "thawed.python3": thawed(script_at, POINT, [PYTHON], "python_work.py", WORK),
+    "thawed.perl": thawed(script_at, POINT, ["/usr/bin/perl"], "perl_work.pl", (["a", "b c"], [])),
+    "thawed.cc1": thawed(cc1),
+    "thawed.git": thawed(git),
+    "thawed.fifty": thawed(fifty_warm),
+    "thawed.maker-gone": thawed(maker_gone),
+    "thawed.generations": thawed(generations),
 })
+ROWS.update({f"thawed.{name}": thawed(at_main, name) for name in AT_MAIN if name != "python3"})
 
 t.main(ROWS)

@@ -65,9 +65,9 @@ static void edit_xstate_size(void)
 static void edit_zone(void)
 {
 	struct snapimg_mapping *mapping = section(SNAPIMG_SECTION_MAPPINGS);
-	while (mapping->end < 0x600000000000ull)
+	while (mapping->end < 0x400000000000ull)
 		mapping++;
-	mapping->start = 0x600000000000ull;
+	mapping->start = 0x400000000000ull;
 }
 
 static void edit_fixup(void)
@@ -78,6 +78,18 @@ static void edit_fixup(void)
 	while ((mapping->protection & SNAPIMG_PROT_WRITE) != 0)
 		mapping++;
 	fixup->address = mapping->start;
+}
+
+static void edit_tid(void)
+{
+	struct snapimg_thread *thread = section(SNAPIMG_SECTION_THREADS);
+	thread->tid = 1;
+}
+
+static void edit_tid_huge(void)
+{
+	struct snapimg_thread *thread = section(SNAPIMG_SECTION_THREADS);
+	thread->tid = UINT32_MAX;
 }
 
 static void edit_cwd(void)
@@ -116,6 +128,8 @@ static const struct {
         {"xstate_size", edit_xstate_size},
         {"zone", edit_zone},
         {"fixup", edit_fixup},
+        {"tid", edit_tid},
+        {"tid_huge", edit_tid_huge},
         {"cwd", edit_cwd},
         {"architecture", edit_architecture},
         {"page_size", edit_page_size},

@@ -12,7 +12,7 @@ REFUSED = {
     "vdso": ("another vdso", "kernel"),
     "xfeatures": ("register state", "0x4000000000000000"),
     "xstate_size": ("register state", "laid out otherwise"),
-    "zone": ("loader", "0x600000000000"),
+    "zone": ("loader", "0x400000000000"),
     "fixup": ("fix-up", "writable"),
     "cwd": ("directory",),
     "architecture": ("another processor architecture",),
@@ -50,6 +50,19 @@ def falls_back(edit):
 
 
 ROWS = {f"refused_{edit}": (lambda e=edit, w=words: refused(e, w)) for edit, words in REFUSED.items()}
+
+
+def same_ids(edit, *words):
+    """A recorded ID that no process can have: --same-ids tells so; without it the image is as good as any."""
+    edited(edit)
+    t.check(t.restore("edited.snap").status == 0, "without --same-ids")
+    if t.run(["unshare", "-U", "-p", "-f", "true"]).status != 0:
+        t.skip("this machine allows no new user and PID namespace")
+    t.one_line(t.restore("edited.snap", options=("--same-ids",)), 125, *words, tool="snaprun: --same-ids: ")
+
+
+ROWS["same_ids_init"] = lambda: same_ids("tid", "recorded ID 1", "init")
+ROWS["same_ids_huge"] = lambda: same_ids("tid_huge", "4294967295")
 ROWS["refused_cpu_feature"] = missing_cpu_feature
 for _edit in ("vdso", "zone", "fixup"):  # at three depths: before, while and after the mappings are built
     ROWS[f"fallback_{_edit}"] = lambda e=_edit: falls_back(e)

@@ -1,0 +1,58 @@
+"""As carried.py, for the states of carried_state.c: each is started from its image five times, and twice at once."""
+import os
+import resource
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+PROGRAM = os.path.join(t.BUILD, "tests/capture/carried_state")
+STATES = ("shared_anonymous", "shared_read_only", "memfd_closed", "shared_deleted", "posix_shm", "guards", "grows_down",
+          "locked", "locked_future", "locked_future_on_fault", "advised", "many_mappings", "limits", "scheduling",
+          "process_files", "interval_timers", "alarm_rings", "posix_timers")
+
+
+def freeze(mode):
+    direct = t.run([PROGRAM, mode])
+    if direct.status == 77:
+        t.skip(direct.err.decode(errors="replace").strip())
+    t.check(direct.status == 0, "the direct run:", direct)
+    t.freeze("image.snap", [PROGRAM, mode], at="path:/snap/here")
+    verified = t.run([t.SNAPIMG, "verify", "image.snap"])
+    t.check(verified.status == 0, "verify:", verified)
+
+
+def start():
+    again = t.restore("image.snap")
+    t.check(again.status == 0 and again.err == b"", "restored:", again)
+
+
+def carried(mode):
+    freeze(mode)
+    try:
+        t.every_start(start)
+    finally:
+        shared = f"/dev/shm/snaptest-{os.stat('.').st_ino}"
+        if os.path.exists(shared):
+            os.unlink(shared)
+
+
+def lower_hard_limit():
+    """A caller with a lower hard limit keeps it, and one line tells so."""
+    def lowered():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+
+    if t.IS_ROOT:
+        t.skip("root may raise a hard limit")
+    freeze("limits")
+    again = t.restore("image.snap", preexec_fn=lowered)
+    lines = again.err.decode().splitlines()
+    t.check(len([line for line in lines if line.startswith("snaprun: ")]) == 1, "one line:", again)
+    t.check("hard limit is lower" in lines[0], "the line:", again)
+
+
+ROWS = {f"state_{mode}": (lambda m=mode: carried(m)) for mode in STATES}
+ROWS["state_lower_hard_limit"] = lower_hard_limit
+
+if __name__ == "__main__":
+    t.main(ROWS)

@@ -1,0 +1,251 @@
+"""What an image carries and what is refused: a line each, with the tests that prove it.
+
+The tables in README.md and the manual are made from this list (tests/matrix.py --write), and ctest fails when they
+are not, when a line names no test, or when a test of a state has no line: what is claimed is what is tested. Each
+state is frozen, started five times, and where nothing of it can be there only once also twice at the same time.
+"""
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import snaptest as t  # noqa: E402
+
+# group: (claim, tests: `capture.` where there is no dot; all kinds of executable of programs.NAME).
+CARRIED = {
+    "Threads": (
+        ("any number, running or in a system call, with names, signal masks, alternate stacks and thread-local variables",
+         "programs.threads programs.crew programs.tls"),
+        ("all registers, up to AVX-512", "programs.registers"),
+        ("the C library's thread IDs, robust lists, held robust mutexes", "programs.tid programs.threads"),
+        ("restartable sequences", "programs.rseq"),
+        ("C++ exceptions and thread_local", "programs.exceptions"),
+        ("with `snaprun --same-ids` the process and thread IDs", "programs.same-ids"),
+    ),
+    "Signals": (
+        ("actions with flags and masks, ignored signals, mask, alternate stack", "programs.signals carried_signals"),
+        ("pending signals with what was sent along", "programs.threads"),
+    ),
+    "Timers": (
+        ("interval timers with what remained", "state_interval_timers"),
+        ("alarms", "state_alarm_rings"),
+        ("POSIX timers under their IDs", "state_posix_timers"),
+        ("timerfd", "object_timers"),
+    ),
+    "Descriptors": (
+        ("files with position, flags and close-on-exec, shared ones still shared, append files, directories, devices without state",
+         "carried_descriptors programs.files"),
+        ("deleted files", "object_deleted_files"),
+        ("memfds with their seals", "object_memory_files"),
+        ("pipes with both ends in the process and what is in them", "object_pipes"),
+        ("Unix socket pairs with what is in them", "object_socket_pairs"),
+        ("listening and bound Unix sockets", "object_unix_listeners"),
+        ("listening and bound TCP sockets with their options", "object_tcp_listeners"),
+        ("UDP sockets", "object_udp_sockets"),
+        ("epoll sets: edge, one-shot, nested", "object_epolls"),
+        ("eventfd", "object_events"),
+        ("signalfd", "object_signal_descriptors"),
+        ("the process's own pidfd", "object_pid_descriptor"),
+        ("FIFOs with what is in them", "object_fifos"),
+        ("pseudoterminals that the program made, with their settings", "object_terminals"),
+        ("inotify watches", "object_notices"),
+        ("multicast groups", "object_memberships"),
+        ("signal-driven input", "object_owners"),
+        ("paths (O_PATH)", "object_paths"),
+        ("files of `/proc/self`, for the new process", "object_own_files"),
+        ("locks, taken again: flock, POSIX, open file description", "object_locks"),
+        ("standard streams are the caller's", "programs.streams"),
+    ),
+    "Memory": (
+        ("private and shared, of files and anonymous, in any patchwork of protections",
+         "programs.mappings carried_patchwork carried_shared_file"),
+        ("heaps of malloc and of the break", "programs.heap programs.brk"),
+        ("stacks that grow on", "programs.stack state_grows_down"),
+        ("pages of files: changed, unchanged, read-only again, at the file's end",
+         "carried_file_pages carried_file_read_only_again"),
+        ("mapped files that are deleted, replaced, or named oddly",
+         "carried_deleted_file carried_replaced_file carried_name_with_newline"),
+        ("content without access", "carried_no_access"),
+        ("sparse reservations of terabytes at no cost", "carried_reservation"),
+        ("many thousand mappings", "state_many_mappings"),
+        ("shared anonymous memory, still shared with what the program forks", "state_shared_anonymous state_shared_read_only"),
+        ("POSIX shared memory, closed memfds, deleted files that are mapped shared",
+         "state_posix_shm state_memfd_closed state_shared_deleted"),
+        ("shared memory without a file as one memory, however many mappings show it, whole or in parts, with what none shows",
+         "memory_twice memory_parts memory_only_the_end memory_protections memory_named memory_dev_zero memory_read_only_closed "
+         "memory_deleted_closed memory_locked memory_many_views"),
+        ("memfds and deleted files that have mappings and descriptors, with seals, also behind their end, also private",
+         "memory_code memory_write_sealed memory_future_write_sealed memory_deleted memory_unnamed memory_behind_the_end "
+         "memory_private_view memory_sparse memory_much memory_much_unmapped memory_goes_on "
+         "memory_java"),
+        ("files mapped for reading that may be written", "memory_file_that_may_be_written"),
+        ("programs under AddressSanitizer and ThreadSanitizer", "sanitized_address sanitized_thread memory_reservation"),
+        ("guard pages", "state_guards"),
+        ("locks: mlock, mlockall, on fault", "state_locked state_locked_future state_locked_future_on_fault memory_locked_on_fault"),
+        ("every advice of madvise", "state_advised memory_every_advice"),
+        ("bans of memory that is written and run (PR_SET_MDWE), huge pages only where advised",
+         "memory_no_write_execute memory_huge_pages_if_advised"),
+    ),
+    "Process": (
+        ("working directory, umask", "carried_directory programs.state"),
+        ("parent-death signal, subreaper, timer slack, huge-page switch, dumpable and no-new-privileges flag",
+         "carried_attributes carried_undumpable programs.state"),
+        ("resource limits", "state_limits"),
+        ("nice value, scheduling policy, affinity, I/O priority", "state_scheduling"),
+        ("oom_score_adj, coredump_filter, personality, secure bits, keep-capabilities and memory-merge flag",
+         "state_process_files"),
+        ("arguments, environment, name and auxiliary vector, as `ps` sees them", "programs.args programs.proc"),
+        ("`/proc/self/exe` for root, with `snaprun --exe` for everybody", "programs.exe"),
+        ("the vdso, and time that goes on", "programs.clock"),
+        ("what the program inherited is the caller's", "programs.inherits"),
+    ),
+    "Uniqueness": (
+        ("AT_RANDOM is new in each start", "programs.random"),
+        ("memory of MADV_WIPEONFORK comes back zeroed", "carried_wiped"),
+        ("the vdso's getrandom seeds itself anew", "programs.unique.vdso"),
+        ("OpenSSL under a new process ID, and Python's os.urandom, secrets, uuid and ssl, draw new random bytes",
+         "programs.unique.openssl programs.unique.python"),
+        ("functions of snap_on_restore() run before the point returns, the newest first", "preload.header.frozen programs.here"),
+    ),
+}
+
+# group: (what is refused, tests: `capture.refused_` where there is no dot).
+REFUSED = {
+    "Process": (
+        ("a main thread that has ended", "main_ended"),
+        ("threads that share less than threads do", "own_directory"),
+        ("child processes, running or not yet waited for", "child zombie"),
+        ("seccomp filters of the program, unless `--drop-seccomp`", "own_filter"),
+        ("changed users, root directories, namespaces", "other_user other_root user_namespace"),
+        ("a session or process group of its own", "session group"),
+        ("a removed working directory", "removed_cwd"),
+        ("a child before its exec", "vfork_memory"),
+        ("use of AMX", "tiles"),
+        ("32-bit code, segments of its own (modify_ldt)", "code_32 own_segment"),
+        ("processes that it traces (ptrace)", "tracer"),
+        ("set-user-ID programs", "bad.set-user-id"),
+        ("POSIX timers on the clock that belongs to an ID", "thread_clock_timer"),
+    ),
+    "Memory": (
+        ("shared memory without a file that another process has, too, or whose descriptor is the caller's",
+         "memory_elsewhere memfd_elsewhere shared_inherited"),
+        ("secret memory (memfd_secret)", "secret_memory"),
+        ("System V shared memory", "sysv_memory"),
+        ("huge pages of MAP_HUGETLB", "huge_pages"),
+        ("memory under userfaultfd", "watched"),
+        ("protection keys", "key"),
+        ("asynchronous I/O (io_setup)", "aio"),
+        ("what lies at the loader's addresses", "loaders_place"),
+        ("memory of devices, named", "device_memory"),
+        ("rings of io_uring, perf and packet sockets", "uring_memory perf_buffer packet_ring"),
+        ("shadow stacks", "shadow_stack"),
+    ),
+    "Descriptors": (
+        ("connected TCP sockets, unless `--tcp=reset`", "connected connect_error ended_connection"),
+        ("connections and datagrams that wait, or are being made", "waiting_connection waiting_datagram corked"),
+        ("errors and urgent data that wait in a socket", "unix_error udp_error error_queue urgent"),
+        ("socket options that can't be set again", "unicast_interface"),
+        ("Unix connections through a name, and sockets whose file is gone", "unix_connection unix_gone"),
+        ("netlink and other sockets", "netlink"),
+        ("descriptors on their way through a socket", "in_flight"),
+        ("pipes and sockets with an end in another process", "pipe_elsewhere socket_elsewhere"),
+        ("pipes that were opened again by name, or in packet mode", "pipe_twice pipe_packets"),
+        ("FIFOs whose name is gone, or with bytes that nobody reads", "fifo unread_fifo"),
+        ("terminals that were neither inherited nor made by the program, or that hold bytes, or are in packet mode",
+         "terminal terminal_alone terminal_output terminal_line"),
+        ("epoll sets that watch what was closed", "epoll_closed"),
+        ("inotify with events that wait, or whose file is not found", "inotify lost_watch"),
+        ("fanotify", "fanotify"),
+        ("io_uring", "uring"),
+        ("perf and BPF", "perf bpf"),
+        ("other processes' pidfds", "other_pidfd"),
+        ("namespaces", "namespace_descriptor"),
+        ("files of `/proc/self` that have a number", "own_proc own_fdinfo"),
+        ("deleted files that have another name, or only a path of (O_PATH)", "linked_elsewhere path_only"),
+        ("leases", "lease"),
+        ("signals to others (F_SETOWN)", "signal_driven"),
+    ),
+}
+
+TABLES = {"carried": (CARRIED, "capture."), "refused": (REFUSED, "capture.refused_")}
+FILES = ("README.md", "man/snaptrace.1")
+# Tests of a state, each of which must have its line.
+STATES = r"capture\.(carried|state|object|refused|memory|sanitized)_.*|programs\.[a-z]+\.(pie|cxx)(\..*)?"
+# Tests that are about more than one state.
+OTHERS = {"capture.refused_together", "capture.state_lower_hard_limit", "programs.here.pie"}
+
+
+def in_markdown(table, heading):
+    lines = [f"| | {heading} |", "| --- | --- |"]
+    return lines + [f"| {group} | {'; '.join(claim for claim, _ in rows)} |" for group, rows in table.items()]
+
+
+def in_roff(table, _):
+    lines = []
+    for group, rows in table.items():
+        lines += [".TP", group]
+        lines += [re.sub("`(.*?)`", r"\\fB\1\\fR", claim).replace("-", r"\-") + ("." if claim is rows[-1][0] else ";")
+                  for claim, _ in rows]
+    return lines
+
+
+def renewed(path, text):
+    """The file's text with the tables between their marks."""
+    is_manual = path.endswith(".1")
+    for name, (table, _) in TABLES.items():
+        start, end = ((f'.\\" tests/matrix.py: {name}', '.\\" end') if is_manual else
+                      (f"<!-- tests/matrix.py: {name} -->", "<!-- end -->"))
+        t.check(text.count(start + "\n") == 1, path, "has no place for the table", name)
+        before, _, rest = text.partition(start + "\n")
+        t.check(end in rest, path, name, "has no end")
+        lines = (in_roff if is_manual else in_markdown)(table, name)
+        text = before + "\n".join([start, *lines, end]) + rest[rest.index(end) + len(end):]
+    return text
+
+
+def read(path):
+    with open(os.path.join(t.SOURCE, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def tables():
+    """README.md and the manual say what the list says."""
+    for path in FILES:
+        text = read(path)
+        t.check(renewed(path, text) == text, path, "is out of date: run tests/matrix.py --write")
+
+
+def known_tests():
+    listed = subprocess.run(["ctest", "--test-dir", t.BUILD, "-N"], stdout=subprocess.PIPE, check=True).stdout.decode()
+    return set(re.findall(r"^ +Test +#\d+: (\S+)$", listed, re.MULTILINE))
+
+
+def tests():
+    """Each line names tests that ctest runs, and each test of a state has a line."""
+    known, claimed = known_tests(), set()
+    t.check(known, "ctest lists no tests")
+    for table, prefix in TABLES.values():
+        for claim, names in (row for rows in table.values() for row in rows):
+            for name in names.split():
+                full = name if "." in name else prefix + name
+                found = {test for test in known if re.fullmatch(re.escape(full) + r"([.-].*)?", test)}
+                t.check(found, repr(claim), "is proved by no test:", full)
+                claimed |= found
+    unclaimed = sorted(test for test in known - claimed - OTHERS if re.fullmatch(STATES, test))
+    t.check(not unclaimed, "no line of tests/matrix.py claims:", *unclaimed)
+
+
+def write():
+    for path in FILES:
+        text = renewed(path, read(path))
+        with open(os.path.join(t.SOURCE, path), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        t.SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+        write()
+    else:
+        t.main({"tables": tables, "tests": tests})
