@@ -63,6 +63,8 @@ static void put_extent(struct snapimg_writer *writer, size_t index)
 
 static enum snapimg_error put_all(struct snapimg_writer *writer, const struct snapimg *image)
 {
+	static const struct snapimg_hot hot[] = {{0x10000000, 2, SNAPIMG_HOT_WRITTEN},
+	                                         {0x31000000, 1, SNAPIMG_HOT_READ}};
 	static const struct snapimg_shim shim = {0x10000900, 32, SNAPIMG_SHIM_VERSION};
 	static const struct snapimg_source source = {"fifteen letters"};
 	size_t i;
@@ -71,6 +73,7 @@ static enum snapimg_error put_all(struct snapimg_writer *writer, const struct sn
 	for (i = 0; i < sizeof(extents) / sizeof(*extents); i++)
 		put_extent(writer, i);
 	(void)!snapimg_writer_add(writer, SNAPIMG_SECTION_PIECES, pieces, sizeof(pieces));
+	(void)!snapimg_writer_add(writer, SNAPIMG_SECTION_HOT, hot, sizeof(hot));
 	(void)!snapimg_writer_add(writer, SNAPIMG_SECTION_SHIM, &shim, sizeof(shim));
 	(void)!snapimg_writer_add(writer, SNAPIMG_SECTION_SOURCE, &source, sizeof(source));
 	return snapimg_writer_finish(writer, NULL, NULL);

@@ -49,6 +49,7 @@ struct row {
 	EDIT(SNAPIMG_SECTION_DESCRIPTORS, snapimg_descriptor, index, field, value)
 #define ACTION(index, field, value) EDIT(SNAPIMG_SECTION_SIGNALS, snapimg_sigaction, index, field, value)
 #define PIECE(index, field, value)  EDIT(SNAPIMG_SECTION_PIECES, snapimg_piece, index, field, value)
+#define HOT(index, field, value)    EDIT(SNAPIMG_SECTION_HOT, snapimg_hot, index, field, value)
 #define SHIM(field, value)          EDIT(SNAPIMG_SECTION_SHIM, snapimg_shim, 0, field, value)
 #define AUXV(index, field, value)   EDIT(SNAPIMG_SECTION_AUXV, snapimg_auxv, index, field, value)
 #define FIXUP(index, field, value)  EDIT(SNAPIMG_SECTION_FIXUPS, snapimg_fixup, index, field, value)
