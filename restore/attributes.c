@@ -63,7 +63,7 @@ static long write_number(const char *path, int64_t number)
 	const char *digits = dec(number < 0 ? (uint64_t)-number : (uint64_t)number);
 	char text[24] = "-";
 	size_t sign = number < 0 ? 1 : 0, length = strlen(digits);
-	memcpy(text + sign, digits, length);
+	memcpy(text + sign, digits, length + 1);
 	long descriptor = sys(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
 	if (descriptor < 0)
 		return descriptor;
@@ -145,7 +145,10 @@ static void set(const struct snapimg_attribute *record, uint32_t tid)
 	        SNAPIMG_ATTRIBUTES(X)
 #undef X
 	};
-	long result = setters[record->kind].set(record, tid);
+	attribute_setter *setter = setters[record->kind].set;
+	if (setter == NULL) /* AFFINITY, of several records: set_affinity() */
+		return;
+	long result = setter(record, tid);
 	if (result >= 0)
 		return;
 	if (!setters[record->kind].may_be_refused)

@@ -21,7 +21,7 @@ enum {
 int socket_make(const struct snapimg_object *object, int32_t *ret_other)
 {
 	const uint64_t *value = object->value;
-	int32_t ends[2];
+	int32_t ends[2] = {-1, -1};
 	if (value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_SINGLE)
 		return (int)sys(__NR_socket, value[SNAPIMG_SOCKET_DOMAIN],
 		                value[SNAPIMG_SOCKET_TYPE] | CLOEXEC, value[SNAPIMG_SOCKET_PROTOCOL]);

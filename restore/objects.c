@@ -53,7 +53,7 @@ static uint64_t status_flags(const struct snapimg_object *object)
 
 static long make_pipe(const struct snapimg_object *object, int32_t *ret_other)
 {
-	int32_t ends[2];
+	int32_t ends[2] = {-1, -1};
 	long result = sys(__NR_pipe2, ends, O_CLOEXEC);
 	if (result < 0)
 		return result;

@@ -83,10 +83,10 @@ static void resume_as_main(struct kernel_sigcontext *to)
 	to->rdx = loader.area.start + loader.area.envp;
 }
 
-uint64_t thread_write_frame(uint64_t place, const struct snapimg_thread *thread, uint64_t rip)
+uint64_t thread_write_frame(uint64_t to, const struct snapimg_thread *thread, uint64_t rip)
 {
 	const struct snapimg_machine *machine = snapimg_get_machine(&loader.image);
-	struct kernel_ucontext *context = (void *)place;
+	struct kernel_ucontext *context = (void *)to;
 	uint8_t *xstate = (uint8_t *)context + align_xstate(sizeof *context);
 	*context = (struct kernel_ucontext){
 	        .flags = UCONTEXT_FP_XSTATE | UCONTEXT_SS | UCONTEXT_STRICT_SS,

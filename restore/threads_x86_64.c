@@ -64,12 +64,13 @@ static uint64_t departure_of(uint32_t index)
  */
 static void write_departure(uint32_t index)
 {
+	static const uint8_t template[] = {0xc6, 0x05, 0, 0, 0, 0, 0x01, 0xff, 0x25, 0, 0, 0, 0};
 	uint8_t *code = (uint8_t *)departure_of(index);
 	uint64_t gone = loader.area.start + loader.area.gone + index - 1;
 	int32_t distance = (int32_t)(gone - ((uint64_t)code + 7));
-	memcpy(code, "\xc6\x05\0\0\0\0\x01\xff\x25\0\0\0\0", 13);
+	memcpy(code, template, sizeof template);
 	memcpy(code + 2, &distance, sizeof distance);
-	memcpy(code + 13, &snapimg_get_thread(&loader.image)[index].registers.rip, 8);
+	memcpy(code + sizeof template, &snapimg_get_thread(&loader.image)[index].registers.rip, 8);
 }
 
 void threads_write_departures(void)

@@ -2,6 +2,7 @@
 set(CAPTURE_SOURCES
   attributes.c
   caller.c
+  codec.c
   compressor.c
   descriptor_epoll.c
   descriptor_events.c

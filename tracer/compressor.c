@@ -36,14 +36,26 @@ static size_t set_up(ZSTD_CCtx *context, int level, ZSTD_compressionParameters p
 	return result;
 }
 
-enum status compressor_open(int level, unsigned int least_match, size_t largest,
-                            struct compressor *ret_compressor)
+static ZSTD_compressionParameters choose_parameters(int level, unsigned int least_match, size_t largest)
 {
 	ZSTD_compressionParameters parameters = ZSTD_getCParams(level, largest, 0);
-	struct compressor compressor;
 
 	if (parameters.minMatch < least_match)
 		parameters.minMatch = least_match;
+	return parameters;
+}
+
+size_t compressor_memory(int level, unsigned int least_match, size_t largest)
+{
+	return ZSTD_estimateCCtxSize_usingCParams(choose_parameters(level, least_match, largest));
+}
+
+enum status compressor_open(int level, unsigned int least_match, size_t largest,
+                            struct compressor *ret_compressor)
+{
+	ZSTD_compressionParameters parameters = choose_parameters(level, least_match, largest);
+	struct compressor compressor;
+
 	compressor.workspace_size = ZSTD_estimateCCtxSize_usingCParams(parameters);
 	compressor.workspace = populated_memory(compressor.workspace_size);
 	if (!compressor.workspace)

@@ -19,6 +19,8 @@ struct compressor {
  * level has it): fewer and longer ones are decoded faster. */
 enum status compressor_open(int level, unsigned int least_match, size_t largest,
                             struct compressor *ret_compressor) __attribute__((warn_unused_result));
+/* Bytes that it will take. */
+size_t compressor_memory(int level, unsigned int least_match, size_t largest);
 void compressor_close(struct compressor *compressor);
 
 /* How large the output can be. */

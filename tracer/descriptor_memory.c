@@ -101,7 +101,8 @@ enum status take_memfd(struct taking *taking, struct open_descriptor *it, struct
 	object->value[SNAPIMG_FILE_SEALS] = (uint64_t)seals;
 	size_t length = strlen(it->link + strlen(before));
 	if (length >= strlen(behind) && length < sizeof(name))
-		memcpy(name, it->link + strlen(before), length - strlen(behind));
+		snprintf(name, sizeof(name), "%.*s", (int)(length - strlen(behind)),
+		         it->link + strlen(before));
 	if ((status = objects_name(taking->objects, name, &object->name)) != STATUS_OK)
 		return status;
 	return take_file(taking, it, object);

@@ -41,6 +41,7 @@ static bool carries_rights(struct msghdr *message)
 }
 
 /* One look at the queue; a stream's shows all of it. Its length, or -1: nothing more, or -2: refused. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): recvmsg(2) writes there */
 static ssize_t look(struct taking *taking, struct open_descriptor *it, char *bytes, size_t room)
 {
 	_Alignas(struct cmsghdr) char control[4096];
@@ -82,7 +83,7 @@ static enum status take_messages(struct taking *taking, struct open_descriptor *
 			                           "an empty message in a Unix socket, or its end",
 			                           INTERRUPTED);
 		else
-			status = size < 0 ? STATUS_FAILED
+			status = size < 0 ? STATUS_REFUSED
 			                  : objects_fill(taking->objects, 0, bytes, (uint64_t)size);
 	}
 	(void)setsockopt(it->copy, SOL_SOCKET, SO_PEEK_OFF, &usual, sizeof(usual));
@@ -109,7 +110,7 @@ static enum status take_queue(struct taking *taking, struct open_descriptor *it,
 	else if ((size = look(taking, it, bytes, ROOM)) == waiting)
 		status = objects_fill(taking->objects, 0, bytes, (uint64_t)size);
 	else
-		status = size == -2 ? STATUS_FAILED
+		status = size == -2 ? STATUS_REFUSED
 		                    : refuse_descriptor(taking->survey, it, "data in a Unix socket",
 		                                        INTERRUPTED);
 	free(bytes);

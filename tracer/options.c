@@ -45,7 +45,7 @@ static const char help[] =
         "      --json               the log as one JSON object a line\n"
         "      --in NAME            only in a process whose executable or script has this base name\n"
         "      --compress zstd|none how pages are stored (zstd; none up to 64 KiB)\n"
-        "      --level N            of zstd, 1 to 19 (12 for 1 to 32 MiB of pages, else 3)\n"
+        "      --level N            of zstd, 1 to 19 (3)\n"
         "      --drop-seccomp       leave out the program's own seccomp filters instead of refusing\n"
         "  -q, --quiet              no summary, no progress, no warnings\n"
         "  -v, --verbose            tell what is done\n"

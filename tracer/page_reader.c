@@ -50,7 +50,7 @@ static bool read_by_file(const struct page_reader *reader, const struct page_ran
 static uint32_t read_at_once(const struct page_reader *reader, const struct page_range *range, uint32_t count,
                              uint32_t first_page, struct iovec local)
 {
-	struct iovec remote[JOB_PAGES];
+	struct iovec remote[JOB_PAGES_MAX];
 	uint32_t used = 0;
 
 	for (; used < count && !range[used].unreadable; used++) {

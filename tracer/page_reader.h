@@ -12,9 +12,9 @@ struct page_reader {
 
 /* What a job came to: the bytes of its DATA runs, packed, and its runs. */
 struct job_pages {
-	uint8_t *bytes;      /* room for JOB_PAGES pages */
+	uint8_t *bytes;      /* room for a job of the plan */
 	uint8_t *file_bytes; /* the same, to compare with files */
-	struct snapimg_run run[JOB_PAGES];
+	struct snapimg_run run[JOB_PAGES_MAX];
 	uint32_t run_count;
 	uint32_t stored_pages, zero_pages, file_pages;
 	int error;              /* 0 or an errno … */

@@ -15,9 +15,10 @@
 #include "progress.h"
 
 enum {
-	JOB_BYTES = JOB_PAGES * SNAPIMG_PAGE_SIZE,
 	SLOTS_PER_WORKER = 8, /* one in work; the others are done, while the writer waits for the disk */
+	SLOTS_LEAST = 2,      /* one in work, and one with the writer */
 	WORKERS_MAX = 256,
+	MEMORY_MAX = 160 << 20, /* of all buffers, however many processors and pages there are */
 };
 
 /* A job under way. Between taken and done it's a worker's, then the writer's. */
@@ -40,6 +41,7 @@ struct pipeline {
 	bool stop;
 	struct slot *slot;
 	size_t slot_count;
+	size_t job_size, packed_size; /* bytes that a slot has room for, each two or one time */
 	uint8_t *buffers;
 	size_t buffers_size;
 };
@@ -62,7 +64,7 @@ static void pack(struct worker *worker, struct slot *slot)
 	extent->kind = SNAPIMG_EXTENT_RAW;
 	extent->stored_size = raw_size;
 	if (worker->pipeline->output->compress) {
-		size_t size = compressor_run(&worker->compressor, slot->packed, compressor_bound(JOB_BYTES),
+		size_t size = compressor_run(&worker->compressor, slot->packed, worker->pipeline->packed_size,
 		                             slot->pages.bytes, raw_size);
 		if (size == 0)
 			slot->pages.error = ENOMEM;
@@ -176,25 +178,52 @@ static enum status write_in_order(struct pipeline *pipeline, struct snapimg_writ
 	return status;
 }
 
-static unsigned int count_workers(const struct plan *plan)
+static size_t least(size_t a, size_t b)
 {
-	cpu_set_t set;
-	unsigned int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned int)CPU_COUNT(&set) : 1;
-
-	if (count > WORKERS_MAX)
-		count = WORKERS_MAX;
-	return count < plan->job_count ? count : (unsigned int)plan->job_count;
+	return a < b ? a : b;
 }
 
-static enum status make_slots(struct pipeline *pipeline, unsigned int workers)
+static size_t one_or_more(size_t count)
 {
-	size_t packed = pipeline->output->compress ? compressor_bound(JOB_BYTES) : 0;
-	size_t each = (size_t)JOB_BYTES * 2 +
-	              (packed + SNAPIMG_PAGE_SIZE - 1) / SNAPIMG_PAGE_SIZE * SNAPIMG_PAGE_SIZE;
+	return count > 0 ? count : 1;
+}
 
-	pipeline->slot_count = (size_t)workers * SLOTS_PER_WORKER;
-	if (pipeline->slot_count > pipeline->plan->job_count)
-		pipeline->slot_count = pipeline->plan->job_count;
+static size_t slot_size(const struct pipeline *pipeline)
+{
+	return pipeline->job_size * 2 + pipeline->packed_size;
+}
+
+static void size_slots(struct pipeline *pipeline)
+{
+	const size_t page = SNAPIMG_PAGE_SIZE;
+
+	pipeline->job_size = pipeline->plan->job_pages * page;
+	if (pipeline->output->compress)
+		pipeline->packed_size = (compressor_bound(pipeline->job_size) + page - 1) / page * page;
+}
+
+/* A processor each, as far as the memory allows. */
+static unsigned int share_out(struct pipeline *pipeline)
+{
+	const struct snapshot_output *output = pipeline->output;
+	size_t workspace = output->compress
+	                           ? compressor_memory(output->level, output->least_match, pipeline->job_size)
+	                           : 0;
+	size_t most = MEMORY_MAX / (workspace + SLOTS_LEAST * slot_size(pipeline));
+	cpu_set_t set;
+	size_t workers = sched_getaffinity(0, sizeof(set), &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
+
+	workers = one_or_more(least(least(workers, WORKERS_MAX), least(most, pipeline->plan->job_count)));
+	pipeline->slot_count =
+	        one_or_more(least((MEMORY_MAX - workers * workspace) / slot_size(pipeline),
+	                          least(workers * SLOTS_PER_WORKER, pipeline->plan->job_count)));
+	return (unsigned int)workers;
+}
+
+static enum status make_slots(struct pipeline *pipeline)
+{
+	size_t each = slot_size(pipeline);
+
 	pipeline->buffers_size = each * pipeline->slot_count;
 	pipeline->slot = calloc(pipeline->slot_count, sizeof(*pipeline->slot));
 	pipeline->buffers = populated_memory(pipeline->buffers_size);
@@ -203,8 +232,8 @@ static enum status make_slots(struct pipeline *pipeline, unsigned int workers)
 	for (size_t i = 0; i < pipeline->slot_count; i++) {
 		uint8_t *buffer = pipeline->buffers + i * each;
 		pipeline->slot[i].pages.bytes = buffer;
-		pipeline->slot[i].pages.file_bytes = buffer + JOB_BYTES;
-		pipeline->slot[i].packed = buffer + (size_t)JOB_BYTES * 2;
+		pipeline->slot[i].pages.file_bytes = buffer + pipeline->job_size;
+		pipeline->slot[i].packed = buffer + pipeline->job_size * 2;
 	}
 	return STATUS_OK;
 }
@@ -239,7 +268,7 @@ static enum status start_workers(struct pipeline *pipeline, struct worker *worke
 		*worker = (struct worker){.pipeline = pipeline};
 		if (pipeline->output->compress &&
 		    (status = compressor_open(pipeline->output->level, pipeline->output->least_match,
-		                              JOB_BYTES, &worker->compressor)) != STATUS_OK)
+		                              pipeline->job_size, &worker->compressor)) != STATUS_OK)
 			return status;
 		int error = start_thread(worker);
 		if (error) {
@@ -256,13 +285,14 @@ static enum status start_workers(struct pipeline *pipeline, struct worker *worke
 static enum status run(struct pipeline *pipeline, struct snapimg_writer *writer,
                        struct pipeline_totals *totals, enum snapimg_error *ret_error)
 {
-	unsigned int count = count_workers(pipeline->plan), started = 0;
+	size_slots(pipeline);
+	unsigned int count = share_out(pipeline), started = 0;
 	struct worker *workers = calloc(count, sizeof(*workers));
 	enum status status;
 
 	if (!workers)
 		return fail(STATUS_FAILED, "out of memory");
-	if ((status = make_slots(pipeline, count)) == STATUS_OK &&
+	if ((status = make_slots(pipeline)) == STATUS_OK &&
 	    (status = start_workers(pipeline, workers, count, &started)) == STATUS_OK)
 		status = write_in_order(pipeline, writer, totals, ret_error);
 	stop(pipeline);

@@ -30,7 +30,7 @@ static void *grow(void *array, size_t count, size_t *room, size_t size)
 static struct job *open_job(struct plan *plan, uint64_t pages)
 {
 	struct job *last = plan->job_count ? &plan->job[plan->job_count - 1] : NULL;
-	if (last && last->pages < JOB_PAGES && !(pages >= OWN_JOB_PAGES && last->pages))
+	if (last && last->pages < plan->job_pages && !(pages >= OWN_JOB_PAGES && last->pages))
 		return last;
 	struct job *grown = grow(plan->job, plan->job_count, &plan->job_room, sizeof(*plan->job));
 	if (!grown)
@@ -55,8 +55,8 @@ static enum status add_run(void *context, uint64_t start, uint64_t end)
 			plan->range = range;
 		if (!job || !range)
 			return fail(STATUS_FAILED, "out of memory");
-		if (pages > JOB_PAGES - job->pages)
-			pages = JOB_PAGES - job->pages;
+		if (pages > plan->job_pages - job->pages)
+			pages = plan->job_pages - job->pages;
 		plan->range[plan->range_count++] = (struct page_range){
 		        .address = start,
 		        .pages = (uint32_t)pages,
@@ -113,9 +113,9 @@ static enum status add_guard(void *context, uint64_t start, uint64_t end)
 }
 
 enum status plan_make(const struct helper *helper, const struct mappings *mappings, const struct files *files,
-                      struct plan *ret_plan)
+                      uint32_t job_pages, struct plan *ret_plan)
 {
-	struct plan plan = {0};
+	struct plan plan = {.job_pages = job_pages};
 	struct pages pages;
 	enum status status;
 

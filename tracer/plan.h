@@ -5,8 +5,9 @@
 #include "mappings.h"
 #include "process_state.h"
 
-enum { JOB_PAGES = 64 }; /* an extent of 256 KiB: large enough to compress well, small enough to spread */
-static_assert(JOB_PAGES * SNAPIMG_PAGE_SIZE <= SNAPIMG_EXTENT_MAX, "a job is one extent");
+/* How many pages a job has at most. An extent of 256 KiB is large enough to compress well and small enough to
+ * spread; the largest compresses best, as no match reaches out of its frame. */
+enum { JOB_PAGES = 64, JOB_PAGES_MAX = SNAPIMG_EXTENT_MAX / SNAPIMG_PAGE_SIZE };
 
 /* Pages that follow each other within one mapping. */
 struct page_range {
@@ -30,13 +31,14 @@ struct plan {
 	size_t range_count, range_room;
 	struct job *job;
 	size_t job_count, job_room;
+	uint32_t job_pages; /* the most that a job has */
 	uint64_t pages;
 	struct snapimg_guard *guard;
 	size_t guard_count, guard_room;
 };
 
 enum status plan_make(const struct helper *helper, const struct mappings *mappings, const struct files *files,
-                      struct plan *ret_plan) __attribute__((warn_unused_result));
+                      uint32_t job_pages, struct plan *ret_plan) __attribute__((warn_unused_result));
 enum snapimg_error plan_write_guards(const struct plan *plan, struct snapimg_writer *writer)
         __attribute__((warn_unused_result));
 void plan_free(struct plan *plan);

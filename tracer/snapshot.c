@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "attributes.h"
+#include "codec.h"
 #include "descriptors.h"
 #include "format/checksum.h"
 #include "mappings.h"
@@ -161,7 +162,8 @@ static enum status gather(struct capture *capture)
 	    (status = read_vdso(capture)) != STATUS_OK ||
 	    (status = go_on(read_fixups(capture))) != STATUS_OK || (status = refusals_end()) != STATUS_OK)
 		return status;
-	return plan_make(&capture->helper, &capture->mappings, &capture->files, &capture->plan);
+	return plan_make(&capture->helper, &capture->mappings, &capture->files,
+	                 codec_job_pages(&capture->request->output), &capture->plan);
 }
 
 /* CPUID's brand string; /proc/cpuinfo of a large machine takes long to read. */
@@ -264,36 +266,6 @@ static enum status writer_failed(const struct snapimg_writer *writer, const stru
 	return fail(STATUS_FAILED, "can't make the image: %s", snapimg_strerror(error));
 }
 
-/*
- * What nobody asked for goes by the number of pages:
- *   - up to 64 KiB are stored raw: starting the decoder takes longer than reading them;
- *   - up to 32 MiB are compressed for being decoded, which happens at every start: a high level, and no short
- * matches (measured on a Python's memory: level 3 is decoded at 1.36 GB/s, 12 at 1.65, 12 without matches
- * under six bytes at 1.72, and is smaller than 3 all the same); under 1 MiB that gains nothing;
- *   - more get the level at which compression keeps up with a disk.
- */
-static void choose_codec(struct snapshot_output *output, uint64_t pages)
-{
-	enum {
-		RAW_PAGES = 16,
-		SMALL_PAGES = 256,
-		LARGE_PAGES = 8192,
-		LEVEL_FAST = 3,
-		LEVEL_TO_KEEP = 12,
-		LEAST_MATCH = 6
-	};
-
-	if (output->may_be_raw && pages <= RAW_PAGES)
-		output->compress = false;
-	if (output->level != 0)
-		return;
-	output->level = LEVEL_FAST;
-	if (pages > SMALL_PAGES && pages <= LARGE_PAGES) {
-		output->level = LEVEL_TO_KEEP;
-		output->least_match = LEAST_MATCH;
-	}
-}
-
 static enum status write_image(struct capture *capture, struct snapimg_writer *writer,
                                struct publication *publication, struct snapshot_result *result)
 {
@@ -325,7 +297,7 @@ static enum status publish(struct capture *capture, struct snapshot_result *resu
 	enum status status;
 
 	capture->output = capture->request->output;
-	choose_codec(&capture->output, capture->plan.pages);
+	codec_choose(&capture->output, capture->plan.pages);
 	if ((status = publish_begin(capture->request->output.path, true, &publication)) != STATUS_OK)
 		return status;
 	struct snapimg_writer *writer = snapimg_writer_new(publish_sink, &publication);

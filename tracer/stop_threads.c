@@ -242,7 +242,7 @@ enum status stop_threads(struct tracee *tracee, struct stopped_threads *ret_thre
 			closedir(tasks);
 	}
 	*ret_threads = threads;
-	if (status != STATUS_OK)
+	if (status != STATUS_OK || threads.count == 0)
 		return status;
 	qsort(threads.thread, threads.count, sizeof(*threads.thread), by_id);
 	for (size_t i = 1; i < threads.count;

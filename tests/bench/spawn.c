@@ -1,108 +1,72 @@
 /*
- * bench_spawn [-1] ROUNDS -- COMMAND [ARG...] [-- COMMAND [ARG...]]...
+ * bench_spawn ROUNDS KIND COMMAND [ARG...] [KIND COMMAND [ARG...]]...
  *
- * Starts the commands in turn, ROUNDS times, and prints a line a round: for each command the nanoseconds from
- * before the start to its end, or with -1 to the first byte that it writes to stdout. In C, for an
- * interpreter that starts processes costs more than what is measured. Fails when a command does: a failure is
- * quick and would look good.
+ * Starts the commands in turn, ROUNDS times, and prints a line a round: for each command `nanoseconds,page
+ * faults,microseconds of processor`. In C, for an interpreter that starts processes costs more than what is
+ * measured. Fails when a command does: a failure is quick and would look good. Kinds: spawn_kinds.c.
  */
+#include "spawn.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-extern char **environ;
 
 enum { MAX_COMMANDS = 16 };
 
-static void die(const char *what, const char *which)
+void die(const char *what, const char *which)
 {
 	fprintf(stderr, "bench_spawn: %s: %s: %s\n", which, what, strerror(errno));
 	exit(125);
 }
 
-static long long now(void)
+static int parse(char **argument, struct command *command)
 {
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000000ll + time.tv_nsec;
+	int count = 0;
+
+	for (; *argument; argument++) {
+		const struct kind *kind = find_kind(*argument);
+		if (!kind)
+			continue;
+		if (count == MAX_COMMANDS || !argument[1])
+			return 0;
+		command[count] = (struct command){.kind = kind, .argv = argument + 1};
+		if (kind->word[strlen(kind->word) - 1] == '=')
+			command[count].number = atoi(*argument + strlen(kind->word));
+		count++;
+		*argument = NULL; /* ends the command before */
+	}
+	return count;
 }
 
-static long long until_first_byte(int fd, const char *which)
+/* Each round begins with another command, so that none always comes after the same one. */
+static void measure_round(struct command *command, int count, long round)
 {
-	char buffer[65536];
-	if (read(fd, buffer, sizeof(buffer)) <= 0)
-		die("ended without a byte on stdout", which);
-	long long end = now();
-	while (read(fd, buffer, sizeof(buffer)) > 0)
-		;
-	close(fd);
-	return end;
-}
+	struct sample sample[MAX_COMMANDS];
 
-static long long measure(char **command, bool first_byte)
-{
-	int fds[2] = {-1, -1};
-	posix_spawn_file_actions_t actions;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	if (first_byte) {
-		if (pipe2(fds, O_CLOEXEC) != 0)
-			die("pipe", command[0]);
-		posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
-	} else {
-		posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+	for (int i = 0; i < count; i++) {
+		int which = (int)((round + i) % count);
+		sample[which] = command[which].kind->measure(&command[which]);
 	}
-	pid_t pid;
-	int status;
-	long long start = now();
-	errno = posix_spawnp(&pid, command[0], &actions, NULL, command, environ);
-	if (errno)
-		die("cannot be started", command[0]);
-	long long end = 0;
-	if (first_byte) {
-		close(fds[1]);
-		end = until_first_byte(fds[0], command[0]);
-	}
-	if (waitpid(pid, &status, 0) != pid)
-		die("waitpid", command[0]);
-	if (!first_byte)
-		end = now();
-	errno = 0;
-	if (status != 0)
-		die("ended with a failure", command[0]);
-	posix_spawn_file_actions_destroy(&actions);
-	return end - start;
+	for (int i = 0; i < count; i++)
+		printf("%lld,%ld,%lld%c", sample[i].nanoseconds, sample[i].faults, sample[i].microseconds,
+		       i + 1 < count ? ' ' : '\n');
+	fflush(stdout);
 }
 
 int main(int argc, char **argv)
 {
-	bool first_byte = argc > 1 && strcmp(argv[1], "-1") == 0;
-	int next = first_byte ? 2 : 1;
-	if (argc < next + 3 || strcmp(argv[next + 1], "--") != 0) {
-		fputs("usage: bench_spawn [-1] ROUNDS -- COMMAND [ARG...] [-- COMMAND [ARG...]]...\n",
-		      stderr);
+	struct command command[MAX_COMMANDS];
+	int count = argc > 3 && find_kind(argv[2]) ? parse(&argv[2], command) : 0;
+
+	if (count == 0) {
+		fputs("usage: bench_spawn ROUNDS KIND COMMAND [ARG...] [KIND COMMAND [ARG...]]...\n", stderr);
 		return 125;
 	}
-	long rounds = strtol(argv[next], NULL, 10);
-	char **commands[MAX_COMMANDS];
-	int count = 0;
-	for (int i = next + 1; i < argc && count < MAX_COMMANDS; i++) {
-		if (strcmp(argv[i], "--") == 0) {
-			argv[i] = NULL; /* ends the command before */
-			commands[count++] = &argv[i + 1];
-		}
-	}
-	for (long round = 0; round < rounds; round++) {
-		for (int i = 0; i < count; i++)
-			printf("%lld%c", measure(commands[i], first_byte), i + 1 < count ? ' ' : '\n');
-		fflush(stdout);
-	}
+	long rounds = strtol(argv[1], NULL, 10);
+	for (long round = 0; round < rounds; round++)
+		measure_round(command, count, round);
+	for (int i = 0; i < count; i++)
+		finish(&command[i]);
 	return 0;
 }

@@ -7,6 +7,8 @@ import sys
 
 HERE_DIR = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE_DIR, ".."))
+sys.path.insert(1, HERE_DIR)
+import npm  # noqa: E402
 import snaptest as t  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
@@ -175,6 +177,39 @@ def maker_gone():
     t.same(restored, t.Result(0, b"echo of still here\n", b""))
 
 
+def typescript():
+    """node with the TypeScript compiler loaded: the threads of V8 and libuv come back, and the compiler works."""
+    node = shutil.which("node") or t.skip("no node here")
+    try:
+        package = npm.package("typescript", os.path.join(t.BUILD, "npm"))
+    except npm.Unavailable as reason:
+        t.skip(reason)
+    argv = [node, os.path.join(HERE_DIR, "../bench/node_typescript.js"), package, "compile"]
+    direct = t.run(argv)
+    t.check(direct.status == 0 and b"AsyncGenerator" not in direct.out and b"walk()" in direct.out, "direct run:", direct)
+    t.freeze("image.snap", argv, at=POINT)
+    for _ in range(3):
+        t.same(t.restore("image.snap"), direct)
+
+
+def npm_integrity():
+    """A package with other contents than the pinned ones is an error, not a reason to skip, and is not left behind."""
+    def fetch(what, directory):
+        with open(os.path.join(directory, "package.tgz"), "wb") as file:
+            file.write(b"other contents")
+        return file.name
+
+    npm.fetch = fetch
+    for name in npm.PACKAGES:
+        try:
+            npm.package(name, "cache")
+        except ValueError as error:
+            t.check("integrity" in str(error), error)
+        else:
+            t.check(False, name, "was taken")
+    t.check(os.listdir("cache") == [], os.listdir("cache"))
+
+
 def row(function, *arguments):
     return lambda: function(*arguments)
 
@@ -202,6 +237,8 @@ ROWS.update({
     "fifty.warm": fifty_warm,
     "maker-gone": maker_gone,
     "generations": generations,
+    "npm-integrity": npm_integrity,
+    "typescript.path": typescript,
 })
 
 t.main(ROWS)

@@ -1,0 +1,99 @@
+"""Starts from an image, against cold starts, a fork of the same warm process, and criu."""
+import os
+import subprocess
+import time
+
+from bench import HERE, POINT, PYTHON, Command, Missing, Series, difference, needed, value_or_missing
+
+SCRIPT = os.path.join(HERE, "python_start.py")
+WARM = os.path.join(HERE, "python_warm.py")
+NUMPY = "import numpy, os; os.path.exists('/snap/here'); os._exit(0)"
+
+
+def warm(what, kind=":end"):
+    return Command([PYTHON, WARM, what], kind)
+
+
+def empty(bench):
+    image = bench.freeze("empty.snap", bench.program("empty"))
+    return bench.sample({**bench.starts(image), "no-op": Command([bench.program("noop")]),
+                         "floor": Command([bench.tool["snaprun"], "--version"]), "direct": Command([bench.program("empty")])}, 10)
+
+
+def python_exit(bench):
+    """To _exit right after the point."""
+    image = bench.freeze("exit.snap", PYTHON, WARM, "exit", at=POINT)
+    return bench.sample({**bench.starts(image), "cold": warm("exit"), "fork": warm("fork-exit", ":warm"),
+                         "C fork": warm("c-fork-exit", ":warm"), "criu": value_or_missing(criu)})
+
+
+def python_work(bench):
+    """The same, and some json, decimal and minidom after the point."""
+    image = bench.freeze("work.snap", PYTHON, WARM, "work", at=POINT)
+    return bench.sample({**bench.starts(image), "cold": warm("work"), "fork": warm("fork-work", ":warm")})
+
+
+def python_output(bench):
+    """To the first byte of output, with new arguments, as the README shows it; and frozen at main instead."""
+    image = bench.freeze("python.snap", PYTHON, SCRIPT, at=POINT)
+    bare = bench.freeze("bare.snap", PYTHON, "-c", "pass")
+    return bench.sample({"frozen": bench.start(image, kind=":byte"), "at main": bench.start(bare, SCRIPT, kind=":byte"),
+                         "cold": Command([PYTHON, SCRIPT], ":byte")})
+
+
+def python_end(bench):
+    """To the end, some work and Python's own end included."""
+    image = bench.freeze("python.snap", PYTHON, SCRIPT, at=POINT)
+    return bench.sample({**bench.starts(image), "cold": Command([PYTHON, SCRIPT])})
+
+
+def threads(bench):
+    """The restore of many threads, up to their end, and of one; beside the program that makes them itself."""
+    count = 100 if bench.quick else 1000
+    crew = os.path.join(bench.build, "tests/programs/crew-pie")
+    images = [bench.freeze(f"crew{many}.snap", crew, str(many), at=POINT) for many in (1, count)]
+    took = bench.sample({"one": bench.start(images[0]), "many": bench.start(images[1]),
+                         "direct": Command([crew, str(count)])}, 0.7)
+    more = difference(took["many"], took["one"])
+    return took | {"each": Series([value * 1000 / (count - 1) for value in more.values])}
+
+
+def numpy(bench):
+    if subprocess.run([PYTHON, "-c", "import numpy"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        raise Missing("no numpy here (python3-numpy)")
+    image = bench.freeze("numpy.snap", PYTHON, "-c", NUMPY, at=POINT)
+    return bench.sample({**bench.starts(image), "cold": Command([PYTHON, "-c", NUMPY])})
+
+
+def criu():
+    """criu's restore of that Python, or why there is none."""
+    program = needed("criu")
+    if os.geteuid() != 0:
+        raise Missing("criu needs root")
+    checked = subprocess.run([program, "check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if checked.returncode != 0:
+        raise Missing("`criu check` fails: " + first_error(checked.stdout))
+    os.mkdir("criu")
+    target = subprocess.Popen([PYTHON, WARM, "until-go"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, start_new_session=True)
+    while not os.path.exists("ready"):
+        time.sleep(0.01)
+    dumped = subprocess.run([program, "dump", "-t", str(target.pid), "-D", "criu", "-v1"], check=False, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    target.kill()
+    target.wait()
+    if dumped.returncode != 0:
+        raise Missing("criu can't dump it: " + first_error(dumped.stdout))
+    open("go", "wb").close()
+    restore = [program, "restore", "-D", "criu", "-v1"]
+    restored = subprocess.run(restore, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if restored.returncode != 0:
+        raise Missing("criu can't restore it: " + first_error(restored.stdout))
+    return Command(restore)
+
+
+def first_error(text):
+    """Of criu's lines; the later ones follow from it. The version tells whether another would do."""
+    line = next((line for line in text.splitlines() if "Error" in line and "exited" not in line), "no reason given")
+    version = subprocess.run(["criu", "--version"], stdout=subprocess.PIPE, text=True, check=False).stdout.split()
+    return f"{line.strip()} (version {version[-1] if version else '?'})"

@@ -1,0 +1,134 @@
+"""The table: what is measured, against what, and how much of it is allowed."""
+import dataclasses
+from typing import Callable
+
+import figures_dump as dump
+import figures_servers as servers
+import figures_sharing as sharing
+import figures_start as start
+import figures_traced as traced
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """figure gives the series that ours and peer name. bar: the most that ours / peer may be, or without a peer ours."""
+    name: str
+    title: str
+    figure: Callable
+    ours: str
+    peer: str | None
+    against: str
+    bar: float | None
+    limits: str  # what takes the time, or the room
+    unit: str = "ms"
+
+
+FORK = "fork() and _exit of the same warm Python"
+DECODING = "decoding the pages"
+FAULTS = "page faults"
+EXEC = "two execs' worth of kernel work"
+COMPRESSION = "compression and the disk"
+STOPS = "stops, each two switches to the tracer"
+STRACE = "strace -f -e trace=execve,execveat"
+
+ROWS = (
+    # Part 1: a start from a frozen image; dumps
+    Row("main.work", "to main under snaptrace, a program that works first", traced.to_main, "work traced", "allowed",
+        "1.10 of the run alone, and 15 ms", 1.0, "the fixed part"),
+    Row("main.fixed", "to main under snaptrace, fixed part", traced.to_main, "fixed part", None, "less the run alone", 15,
+        "exec, seize, the shim"),
+    Row("main.whole", "snaptrace as a whole, a program that does nothing", traced.to_main, "whole", None, "", None, "the disk"),
+    Row("empty.frozen", "near-empty static program, frozen", start.empty, "frozen", "no-op",
+        "fork+exec of a no-op without libc", 2.5, EXEC),
+    Row("empty.direct", "near-empty static program, frozen", start.empty, "frozen", "direct", "fork+exec of that program",
+        None, EXEC),
+    Row("output.frozen", "Python + imports, frozen, to its first output", start.python_output, "frozen", "cold",
+        "cold start", 1 / 8, DECODING),
+    Row("output.main", "Python frozen at main, to its first output", start.python_output, "at main", "cold", "cold start",
+        None, "the imports, which are still to come"),
+    Row("end.frozen", "Python + imports, frozen, some work and Python's own end", start.python_end, "frozen", "cold",
+        "cold start", None, "Python's own end"),
+    Row("heap.random", "dump of a heap, incompressible", dump.random_heap, "dump", "zstd", "zstd -T0 -3 of the bytes, and sync",
+        1.3, "the disk"),
+    Row("heap.text", "dump of a heap, text-like", dump.text_heap, "dump", "zstd", "zstd -T0 -3 of the bytes, and sync", 1.3,
+        COMPRESSION),
+    Row("heap.random.size", "image of a heap, incompressible", dump.random_heap, "size", "zstd size", "zstd -3", None,
+        "the bytes", "MB"),
+    Row("heap.text.size", "image of a heap, text-like", dump.text_heap, "size", "zstd size", "zstd -3", None,
+        "frames that stand alone", "MB"),
+    Row("size.raw", "image of that Python", dump.python_size, "default", "raw", "the pages it holds, raw", 1 / 3,
+        "frames that stand alone", "MB"),
+
+    # Part 2: what a process has beside its memory
+    Row("threads.many", "1000 threads restored, to their end", start.threads, "many", "direct", "the program itself", None,
+        "a clone and a stack each"),
+    Row("threads.each", "  for each of them", start.threads, "each", None, "less the restore of one", None,
+        "a clone and a stack each", "us"),
+
+    # Part 3: to be followed
+    *(Row(f"follow.{what}.{name}", f"{title}, followed for {point}", figure, name, "alone", "run alone", bar, STOPS)
+      for what, title, figure in (("build", "a build (8 files, cc -O2)", traced.build_followed),
+                                  ("small", "600 processes that do nothing", traced.small_followed))
+      for name, point, bar in (("main", "main", 1.15), ("log", "the log", None))),
+    *(Row(f"follow.{what}.{name}.adds", f"{title}, what following for {point} adds", figure, f"{name} adds",
+          "strace adds", STRACE, 0.2, STOPS)
+      for what, title, figure in (("build", "a build (8 files, cc -O2)", traced.build_followed),
+                                  ("small", "600 processes that do nothing", traced.small_followed))
+      for name, point in (("main", "main"), ("log", "the log"))),
+    Row("calls.main", "a million reads, followed for main", traced.calls_followed, "main", "alone", "run alone", 1.05, STOPS),
+    Row("calls.effect", "a million reads, followed for effect", traced.calls_followed, "effect", "alone", "run alone", 1.3,
+        STOPS),
+
+    # Part 4: thawed, with a hot set, shared
+    Row("empty.thawed", "near-empty static program, thawed", start.empty, "thawed", "no-op",
+        "fork+exec of a no-op without libc", 1.6, EXEC),
+    Row("empty.floor", "snaprun --version: its exec and exit alone", start.empty, "floor", "no-op",
+        "fork+exec of a no-op without libc", None, "the exec of a static program"),
+    Row("exit.thawed", "Python + imports, thawed, to _exit", start.python_exit, "thawed", "fork", FORK, 0.5, FAULTS),
+    Row("exit.thawed.c", "Python + imports, thawed, to _exit", start.python_exit, "thawed", "C fork",
+        "the same from C, without Python's hooks", None, FAULTS),
+    Row("exit.thawed.cold", "Python + imports, thawed, to _exit", start.python_exit, "thawed", "cold", "cold start", None,
+        FAULTS),
+    Row("exit.frozen", "Python + imports, frozen, no cache, to _exit", start.python_exit, "frozen", "cold", "cold start",
+        1 / 10, DECODING),
+    Row("exit.frozen.fork", "Python + imports, frozen, no cache, to _exit", start.python_exit, "frozen", "fork", FORK,
+        None, DECODING),
+    Row("exit.criu", "Python + imports, thawed, to _exit", start.python_exit, "thawed", "criu", "criu restore, as root", None,
+        FAULTS),
+    Row("exit.criu.frozen", "Python + imports, frozen, no cache, to _exit", start.python_exit, "frozen", "criu",
+        "criu restore, as root", None, DECODING),
+    Row("work.hot", "Python + imports, hot set, some work, to _exit", start.python_work, "hot", "fork",
+        "the same work in a forked warm child", 0.5, "the work"),
+    Row("work.hot.cold", "Python + imports, hot set, some work, to _exit", start.python_work, "hot", "cold", "cold start",
+        1 / 20, "the work"),
+    Row("work.thawed", "Python + imports, thawed, some work, to _exit", start.python_work, "thawed", "fork",
+        "the same work in a forked warm child", None, FAULTS),
+    Row("work.frozen", "Python + imports, frozen, no cache, some work, to _exit", start.python_work, "frozen", "cold", "cold start",
+        None, DECODING),
+    Row("numpy.thawed", "Python + numpy, thawed, to _exit", start.numpy, "thawed", "cold", "cold start", 1 / 20, FAULTS),
+    Row("numpy.frozen", "Python + numpy, frozen, no cache, to _exit", start.numpy, "frozen", "cold", "cold start", None,
+        DECODING),
+    Row("node.exit", "node + TypeScript, thawed, to its exit", servers.node_exit, "thawed", "cold", "cold start", 1 / 15,
+        FAULTS),
+    Row("node.exit.frozen", "node + TypeScript, frozen, no cache, to its exit", servers.node_exit, "frozen", "cold",
+        "cold start", None, DECODING),
+    Row("node.compile", "node + TypeScript, thawed, a small file compiled", servers.node_compile, "thawed", "cold",
+        "cold start", 1 / 5, "the compilation"),
+    Row("node.compile.frozen", "node + TypeScript, frozen, no cache, a small file compiled", servers.node_compile, "frozen",
+        "cold", "cold start", None, DECODING),
+    Row("redis.thawed", "redis-server, 1,000,000 keys, thawed, to its first PONG", servers.redis, "thawed", "cold",
+        "loading the same RDB", 1 / 50, FAULTS),
+    Row("redis.frozen", "redis-server, 1,000,000 keys, frozen, no cache", servers.redis, "frozen", "cold",
+        "loading the same RDB", None, DECODING),
+    Row("sharing.thawed", "50 Pythons, thawed, sum of PSS", sharing.python_sharing, "thawed", "cold", "50 cold starts", 0.35,
+        "pages that a start writes", "MiB"),
+    Row("sharing.frozen", "50 Pythons, frozen, no cache, sum of PSS", sharing.python_sharing, "frozen", "cold",
+        "50 cold starts", None, "nothing decoded is shared", "MiB"),
+    Row("dump.python", "dump of that Python, point to image complete", dump.python_dump, "dump", "gcore and zstd",
+        "gcore, then zstd -3 -T0", 0.25, COMPRESSION),
+    Row("dump.memory", "snaptrace's own peak, dumping 4 GiB", dump.tracer_memory, "peak", None, "", 256, "its buffers", "MiB"),
+    Row("size.default", "image of that Python, default level", dump.python_size, "default", "zstd -3", "gcore, zstd -3", 0.95,
+        "frames that stand alone", "MB"),
+    Row("size.19", "image of that Python, --level 19", dump.python_size, "level 19", "zstd -19", "gcore, zstd -19", 1.0,
+        "frames that stand alone", "MB"),
+)
