@@ -194,19 +194,22 @@ def typescript():
 
 def npm_integrity():
     """A package with other contents than the pinned ones is an error, not a reason to skip, and is not left behind."""
-    def fetch(what, directory):
+    def fetch(_name, _version, directory):
         with open(os.path.join(directory, "package.tgz"), "wb") as file:
             file.write(b"other contents")
         return file.name
 
-    npm.fetch = fetch
-    for name in npm.PACKAGES:
-        try:
-            npm.package(name, "cache")
-        except ValueError as error:
-            t.check("integrity" in str(error), error)
-        else:
-            t.check(False, name, "was taken")
+    usual, npm.fetch = npm.fetch, fetch
+    try:
+        for name in npm.PACKAGES:
+            try:
+                npm.package(name, "cache")
+            except ValueError as error:
+                t.check("integrity" in str(error), error)
+            else:
+                t.check(False, name, "was taken")
+    finally:
+        npm.fetch = usual
     t.check(os.listdir("cache") == [], os.listdir("cache"))
 
 

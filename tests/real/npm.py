@@ -1,6 +1,6 @@
 """Packages of npm's registry that the tests and the benchmark use: one version each, and only with the right contents.
 
-package(NAME, CACHE) gives the folder of the unpacked package, from CACHE or fetched by npm into it; where that can't
+package(NAME, CACHE) gives the folder of the unpacked package, from CACHE or fetched into it; where that can't
 be, it raises Unavailable, and the caller skips. As a program: npm.py CACHE NAME... prints the folders; 77 when one
 can't be had.
 """
@@ -13,9 +13,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import urllib.request
+
+REGISTRY = "https://registry.npmjs.org"
 
 # name: (version, integrity as the registry and npm's lock files state it). None has dependencies or needs a build.
 PACKAGES = {
+    "mustache": ("4.2.0", "sha512-71ippSywq5Yb7/tVYyGbkBggbU8H3u5Rz56fH60jGFgr8uHwxs+aSKeqmluIVzM0m0kB7xQjKS6qPfd0b2ZoqQ=="),
     "typescript": ("5.6.3", "sha512-hjcS1mhfuyi4WW8IWtjP7brDrG2cuDZukyrYrSauoXGNgx0S7zceP07adYkJycEr56BOUTNPzbInooiN3fn1qw=="),
 }
 
@@ -30,17 +34,28 @@ def package(name, cache):
     if not os.path.exists(folder):
         os.makedirs(cache, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=cache) as directory:
-            archive = fetch(f"{name}@{version}", directory)
+            archive = fetch(name, version, directory)
             check(archive, integrity)
             unpack(archive, directory)
             put_in_place(os.path.join(directory, "package"), folder)
     return folder
 
 
-def fetch(what, directory):
+def fetch(name, version, directory):
+    """The archive, from the registry itself, or by npm, which knows of mirrors and proxies."""
+    path = os.path.join(directory, f"{name}-{version}.tgz")
+    try:
+        with urllib.request.urlopen(f"{REGISTRY}/{name}/-/{name}-{version}.tgz", timeout=60) as answer, open(path, "wb") as file:
+            shutil.copyfileobj(answer, file)
+        return path
+    except OSError as error:
+        return fetch_by_npm(f"{name}@{version}", directory, error)
+
+
+def fetch_by_npm(what, directory, error):
     npm = shutil.which("npm")
     if not npm:
-        raise Unavailable("no npm here")
+        raise Unavailable(f"{what} can't be fetched: {error}; and no npm here")
     words = [npm, "pack", what, "--json", "--ignore-scripts", "--fetch-retries=0", "--pack-destination", directory]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
                           env={**os.environ, "npm_config_cache": os.path.join(directory, "cache")})
