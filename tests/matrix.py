@@ -105,7 +105,10 @@ CARRIED = {
     "Uniqueness": (
         ("AT_RANDOM is new in each start", "programs.random"),
         ("memory of MADV_WIPEONFORK comes back zeroed", "carried_wiped"),
-        ("functions of snap_on_restore() run before the point returns", "preload.header.frozen programs.callbacks"),
+        ("the vdso's getrandom seeds itself anew", "programs.unique.vdso"),
+        ("OpenSSL under a new process ID, and Python's os.urandom, secrets, uuid and ssl, draw new random bytes",
+         "programs.unique.openssl programs.unique.python"),
+        ("functions of snap_on_restore() run before the point returns, the newest first", "preload.header.frozen programs.here programs.callbacks"),
     ),
 }
 
