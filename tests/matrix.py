@@ -19,18 +19,20 @@ CARRIED = {
          "programs.threads programs.crew programs.tls"),
         ("all registers, up to AVX-512", "programs.registers"),
         ("the C library's thread IDs, robust lists, held robust mutexes", "programs.tid programs.threads"),
+        ("waits in epoll, poll, select, futex, sleeps, read, recv, accept, file locks, for signals", "programs.threads programs.waits"),
+        ("nice value, affinity and I/O priority of each", "programs.pace"),
         ("restartable sequences", "programs.rseq"),
         ("C++ exceptions and thread_local", "programs.exceptions"),
         ("with `snaprun --same-ids` the process and thread IDs", "programs.same-ids"),
     ),
     "Signals": (
         ("actions with flags and masks, ignored signals, mask, alternate stack", "programs.signals carried_signals"),
-        ("pending signals with what was sent along", "programs.threads"),
+        ("pending signals with what was sent along, none lost or twice", "programs.threads programs.crossfire"),
     ),
     "Timers": (
         ("interval timers with what remained", "state_interval_timers"),
         ("alarms", "state_alarm_rings"),
-        ("POSIX timers under their IDs", "state_posix_timers"),
+        ("POSIX timers under their IDs, also those that tell a thread or run a function", "state_posix_timers programs.pace"),
         ("timerfd", "object_timers"),
     ),
     "Descriptors": (
@@ -106,7 +108,7 @@ CARRIED = {
         ("the vdso's getrandom seeds itself anew", "programs.unique.vdso"),
         ("OpenSSL under a new process ID, and Python's os.urandom, secrets, uuid and ssl, draw new random bytes",
          "programs.unique.openssl programs.unique.python"),
-        ("functions of snap_on_restore() run before the point returns, the newest first", "preload.header.frozen programs.here"),
+        ("functions of snap_on_restore() run before the point returns, the newest first", "preload.header.frozen programs.here programs.callbacks"),
     ),
 }
 

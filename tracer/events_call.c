@@ -123,21 +123,12 @@ static enum status on_exec_result(struct run *run, struct tracee *tracee)
 	return resume(run, tracee, 0);
 }
 
-/* Linux 5.3. Only asked where every call stops. */
-static bool is_entry(const struct tracee *tracee)
-{
-	struct __ptrace_syscall_info info = {0};
-
-	return ptrace(PTRACE_GET_SYSCALL_INFO, tracee->tid, sizeof(info), &info) > 0 &&
-	       info.op == PTRACE_SYSCALL_INFO_ENTRY;
-}
-
 enum status on_syscall_stop(struct run *run, struct tracee *tracee, int status)
 {
 	enum awaited awaited = tracee->awaited;
 	enum status prepared;
 
-	if (run->every_call && awaited == AWAIT_NOTHING && is_entry(tracee))
+	if (run->every_call && awaited == AWAIT_NOTHING && tracee_is_at_entry(tracee))
 		return on_watched_call(run, tracee, status);
 	tracee->awaited = AWAIT_NOTHING;
 	if (awaited == AWAIT_CALL_END)

@@ -30,3 +30,11 @@ void tracee_set_registers(const struct tracee *tracee, const struct user_regs_st
 {
 	ptrace(PTRACE_SETREGS, tracee->tid, 0, registers);
 }
+
+bool tracee_is_at_entry(const struct tracee *tracee)
+{
+	struct __ptrace_syscall_info info = {0};
+
+	return ptrace(PTRACE_GET_SYSCALL_INFO, tracee->tid, sizeof(info), &info) > 0 &&
+	       info.op == PTRACE_SYSCALL_INFO_ENTRY;
+}

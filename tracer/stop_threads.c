@@ -13,6 +13,7 @@
 #include "breakpoint.h"
 #include "inject.h"
 #include "refuse.h"
+#include "resume.h"
 #include "tracee_memory.h"
 
 enum { SYSCALL_STOP = SIGTRAP | 0x80, SYSCALL_INSTRUCTION = 2, WAIT_US = 200 };
@@ -140,6 +141,8 @@ static enum status settle(struct tracee *tracee, int status, struct stopped_thre
 		}
 		if (WSTOPSIG(status) != SYSCALL_STOP)
 			take_signal(tracee, thread);
+		else if (tracee_is_at_entry(tracee)) /* where every call stops */
+			return leave_entry(tracee, ret_gone);
 		else if (tracee->awaited == AWAIT_CALL_END) /* it had met the point, too */
 			call_anew(tracee->tid, tracee->registers);
 		return STATUS_OK;

@@ -1,0 +1,53 @@
+/* A thread that is not the first meets the point: its functions of snap_on_restore() run there, in their
+ * order, once, before any thread goes on. */
+#include <pthread.h>
+#include <sched.h>
+#include <snap.h>
+#include <stdatomic.h>
+
+#include "check.h"
+
+static atomic_int order, go_on_seen;
+static _Thread_local int is_meeting;
+static int came[3];
+
+static void note(void *argument)
+{
+	CHECK(is_meeting == 1 && atomic_load(&go_on_seen) == 0);
+	*(int *)argument = atomic_fetch_add(&order, 1) + 1;
+}
+
+static atomic_int met;
+
+static void *meet(void *unused)
+{
+	is_meeting = 1;
+	CHECK(snap_here() == 1);
+	CHECK(came[2] == 1 && came[1] == 2 && came[0] == 3);
+	atomic_store(&met, 1);
+	return unused;
+}
+
+/* Others notice the start by the counter that the loader changes. */
+static void *watch(void *unused)
+{
+	while (snap_restored() == 0)
+		sched_yield();
+	atomic_store(&go_on_seen, 1);
+	CHECK(atomic_load(&order) == 3);
+	return unused;
+}
+
+int main(void)
+{
+	pthread_t meeting, watching;
+
+	for (int i = 0; i < 3; i++)
+		CHECK(snap_on_restore(note, &came[i]) == 0);
+	CHECK(pthread_create(&watching, NULL, watch, NULL) == 0);
+	CHECK(pthread_create(&meeting, NULL, meet, NULL) == 0);
+	CHECK(pthread_join(meeting, NULL) == 0 && pthread_join(watching, NULL) == 0);
+	CHECK(atomic_load(&met) == 1 && atomic_load(&order) == 3);
+	puts("called in order");
+	return 0;
+}
