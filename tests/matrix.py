@@ -131,7 +131,7 @@ REFUSED = {
         ("terminals that were not inherited", "terminal"),
         ("epoll sets that watch what was closed", "epoll_closed"),
         ("inotify, fanotify", "inotify fanotify"),
-        ("io_uring", "uring"),
+        ("io_uring", "uring uring_worker"),
         ("perf and BPF", "perf bpf"),
         ("other processes' pidfds", "other_pidfd"),
         ("namespaces", "namespace_descriptor"),

@@ -21,6 +21,9 @@ static enum status seize(struct run *run, pid_t tid, unsigned *found)
 
 	if (tracee_find(tid))
 		return STATUS_OK;
+	if (proc_is_kernel_worker(tid))
+		return STATUS_OK; /* nobody can seize it; refused when the image is made, if it is still there
+		                   */
 	if (ptrace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS) < 0)
 		return errno == ESRCH && tid != run->root ? STATUS_OK : seize_failed(tid, errno);
 	++*found;

@@ -32,6 +32,7 @@ STATES = {
     "loaders_place": ("address the loader needs", "600000100000"),
     "aio": ("io_setup", "mapping"),
     "uring": ("io_uring",),
+    "uring_worker": ("worker thread of the kernel", "io_uring", "process"),
     "fifo": ("a FIFO", "descriptor"),
     "connected": ("a connected TCP socket", "descriptor"),
     "inotify": ("inotify", "descriptor"),
