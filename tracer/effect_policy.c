@@ -19,10 +19,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "caller.h"
+#include "effect_own.h"
 #include "system_calls.h"
 #include "tracee.h"
 #include "tracee_memory.h"
@@ -36,6 +38,11 @@ enum verdict {
 	CONTROLS,   /* fcntl: when the open file is changed for all who have it */
 	ASKS,       /* ioctl: unless it only asks */
 	SIGNALS,    /* unless to itself; argument: the process */
+	GIVES,      /* unless it writes to what only the process itself has; argument: the descriptor */
+	CONNECTS,   /* socket: unless it is one that images carry, and that nobody can reach yet */
+	SETS,       /* setsockopt: unless it is about the socket itself */
+	STARTS,     /* unless a thread */
+	ENDS,       /* unless a thread beside the main one */
 };
 
 struct row {
@@ -66,7 +73,17 @@ static const struct row policy[] = {
 	{"dup", DUPLICATES, 0}, {"dup2", DUPLICATES, 0}, {"dup3", DUPLICATES, 0}, {"fcntl", CONTROLS, 1},
 	{"ioctl", ASKS, 1}, {"poll", PASSES, 0}, {"ppoll", PASSES, 0}, {"select", PASSES, 0}, {"pselect6", PASSES, 0},
 	{"getsockname", PASSES, 0}, {"getpeername", PASSES, 0}, {"getsockopt", PASSES, 0},
+	{"write", GIVES, 0}, {"writev", GIVES, 0}, {"pwrite64", GIVES, 0}, {"pwritev", GIVES, 0}, {"pwritev2", GIVES, 0},
+	{"ftruncate", GIVES, 0}, {"fallocate", GIVES, 0}, {"recvfrom", TAKES, 0}, {"recvmmsg", TAKES, 0},
+	{"pipe", PASSES, 0}, {"pipe2", PASSES, 0}, {"eventfd", PASSES, 0}, {"eventfd2", PASSES, 0},
+	{"memfd_create", PASSES, 0}, {"socketpair", PASSES, 0}, {"socket", CONNECTS, 0}, {"setsockopt", SETS, 1},
+	{"epoll_create", PASSES, 0}, {"epoll_create1", PASSES, 0}, {"epoll_ctl", PASSES, 0}, {"epoll_wait", PASSES, 0},
+	{"epoll_pwait", PASSES, 0}, {"epoll_pwait2", PASSES, 0}, {"signalfd", PASSES, 0}, {"signalfd4", PASSES, 0},
+	{"timerfd_create", PASSES, 0}, {"timerfd_settime", PASSES, 0}, {"timerfd_gettime", PASSES, 0},
 	/* signals, threads, time */
+	{"clone", STARTS, 0}, {"clone3", STARTS, 0}, {"exit", ENDS, 0}, {"setitimer", PASSES, 0}, {"alarm", PASSES, 0},
+	{"timer_create", PASSES, 0}, {"timer_settime", PASSES, 0}, {"timer_gettime", PASSES, 0},
+	{"timer_getoverrun", PASSES, 0}, {"timer_delete", PASSES, 0},
 	{"rt_sigaction", PASSES, 0}, {"rt_sigprocmask", PASSES, 0}, {"rt_sigreturn", PASSES, 0},
 	{"rt_sigpending", PASSES, 0}, {"rt_sigtimedwait", PASSES, 0}, {"rt_sigsuspend", PASSES, 0},
 	{"sigaltstack", PASSES, 0}, {"pause", PASSES, 0}, {"kill", SIGNALS, 0}, {"tgkill", SIGNALS, 0},
@@ -137,12 +154,12 @@ static void watch_map(struct call_rules *rules, uint32_t number)
 	call_rule_when(rule, 3, MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED | MAP_ANONYMOUS);
 }
 
+static const uint32_t of_inherited[] = {F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_ADD_SEALS};
+
 static void watch_control(struct call_rules *rules, uint32_t number)
 {
-	static const uint32_t effects[] = {F_SETLK,  F_SETLKW,     F_OFD_SETLK, F_OFD_SETLKW,
-	                                   F_SETOWN, F_SETOWN_EX,  F_SETSIG,    F_SETLEASE,
-	                                   F_NOTIFY, F_SETPIPE_SZ, F_ADD_SEALS};
-	static const uint32_t of_inherited[] = {F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC};
+	static const uint32_t effects[] = {F_SETLK,     F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW, F_SETOWN,
+	                                   F_SETOWN_EX, F_SETSIG, F_SETLEASE,  F_NOTIFY};
 
 	for (size_t i = 0; i < sizeof(effects) / sizeof(*effects); i++)
 		call_rule_when(call_rules_add(rules, number, number), 1, UINT32_MAX, effects[i]);
@@ -174,7 +191,16 @@ static void watch_row(const struct row *row, struct call_rules *rules)
 	case PASSES:
 		break;
 	case SIGNALS:
+	case GIVES:
+	case CONNECTS:
+	case STARTS:
+	case ENDS:
 		call_rules_add(rules, number, number);
+		break;
+	case SETS:
+		call_rule_unless(call_rules_add(rules, number, number), row->argument, UINT32_MAX,
+		                 SOL_SOCKET);
+		watch_inherited(rules, number, 0);
 		break;
 	case OPENS:
 		watch_open(rules, number, row->argument);
@@ -226,12 +252,18 @@ static bool was_inherited(int number)
 	return false;
 }
 
-/* Whether the number still is what it was inherited as. Where the kernel can't compare (no CONFIG_KCMP), yes.
- */
+/* Whether it leads to what was inherited, by that number or another (2>&1). Where the kernel can't compare
+ * (no CONFIG_KCMP), yes. */
 static bool is_inherited(pid_t tid, int number)
 {
-	return was_inherited(number) &&
-	       syscall(SYS_kcmp, tid, getpid(), KCMP_FILE, (long)number, (long)number) <= 0;
+	for (size_t i = 0; i < the_caller.descriptor_count; i++) {
+		long differs = syscall(SYS_kcmp, tid, getpid(), KCMP_FILE, (long)number,
+		                       (long)the_caller.descriptor[i].number);
+
+		if (differs == 0 || (differs < 0 && errno != EBADF))
+			return true;
+	}
+	return false;
 }
 
 /* dup2 and dup3 onto a number that is known here lead to no unknown one. */
@@ -256,6 +288,14 @@ static bool opens_nothing(pid_t tid, uint64_t address)
 	return false;
 }
 
+static bool is_of_inherited(uint32_t command)
+{
+	for (size_t i = 0; i < sizeof(of_inherited) / sizeof(*of_inherited); i++)
+		if (of_inherited[i] == command)
+			return true;
+	return false;
+}
+
 bool effect_is_certain(pid_t tid, const struct call *call)
 {
 	const char *name = system_call_name(call->number);
@@ -272,9 +312,19 @@ bool effect_is_certain(pid_t tid, const struct call *call)
 		case DUPLICATES:
 			return duplicates_unseen(tid, call);
 		case CONTROLS:
-			return (call->argument[1] != F_SETFL && call->argument[1] != F_DUPFD &&
-			        call->argument[1] != F_DUPFD_CLOEXEC) ||
-			       is_inherited(tid, descriptor);
+			return !is_of_inherited((uint32_t)call->argument[1]) || is_inherited(tid, descriptor);
+		case ASKS:
+			return call->argument[1] != FIONBIO || is_inherited(tid, descriptor);
+		case GIVES:
+			return is_inherited(tid, descriptor) || !effect_is_own(tid, descriptor);
+		case CONNECTS:
+			return !effect_plain_socket(call);
+		case SETS:
+			return is_inherited(tid, descriptor) || !effect_sets_socket(call);
+		case STARTS:
+			return !effect_starts_thread(tid, call);
+		case ENDS:
+			return !effect_ends_thread(tid);
 		case SIGNALS:
 			return descriptor != process_status_number(tid, "Tgid");
 		default:

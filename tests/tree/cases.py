@@ -602,12 +602,15 @@ ROWS = {
     "attach": attached, "attach.continue": row(attached, "--continue"), "attach.point": attached_point,
     "attach.wrong": attached_wrong, "timeout": timed_out, "wrong-options": wrong_options, "under-others": under_others,
     "effect.stdin": effect_stdin, "effect.shared": row(stops, "shared", "mmap"), "effect.fork": row(stops, "fork", "("),
+    "effect.bind": row(stops, "bind", "bind"), "effect.listen": row(stops, "listen", "listen"),
+    "effect.group": row(stops, "group", "setsockopt"), "effect.again": row(stops, "again", "write"),
     "effect.unlink": row(stops, "unlink", "unlink"),
     "effect.mknod": row(effect_makes_file, "mknod", "mknod"), "effect.mkdir": row(effect_makes_file, "mkdir", "mkdir"),
     "effect.write": row(effect_makes_file, "write", "openat"),
 }
 ROWS.update({f"effect.{word}": row(passes, word) for word in
-             ("munmap", "mprotect", "fixed", "reserve", "many", "malloc", "tid", "read")})
+             ("munmap", "mprotect", "fixed", "reserve", "many", "malloc", "tid", "read",
+              "threads", "pipes", "memfd", "waits", "socket")})
 ROWS.update({f"compare.{name}": row(compared, name) for name in TREES})
 
 if __name__ == "__main__":

@@ -5,12 +5,20 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -119,6 +127,109 @@ static void do_write(void)
 	check(fd >= 0 && close(fd) == 0, "open for writing");
 }
 
+static void *nothing(void *unused)
+{
+	return unused;
+}
+
+static void do_threads(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 3; i++)
+		check(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0,
+		      "thread");
+}
+
+/* It writes and reads what nobody else has; the image carries all of it. */
+static void to_and_fro(int in, int out)
+{
+	char byte[8] = "1234567";
+
+	check(write(in, byte, 8) == 8 && memset(byte, 0, 8) && read(out, byte, 8) == 8 && byte[0] == '1',
+	      "to and fro");
+}
+
+static void do_pipes(void)
+{
+	int ends[2], pair[2], event = eventfd(0, EFD_NONBLOCK);
+
+	check(pipe2(ends, O_CLOEXEC) == 0 && event >= 0, "pipe and eventfd");
+	check(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "socketpair");
+	check(fcntl(ends[0], F_SETPIPE_SZ, 2 * PAGE) > 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0,
+	      "fcntl");
+	to_and_fro(ends[1], ends[0]);
+	to_and_fro(event, event);
+	to_and_fro(pair[0], pair[1]);
+}
+
+static void do_memfd(void)
+{
+	int memory = memfd_create("of its own", MFD_ALLOW_SEALING);
+
+	check(memory >= 0 && ftruncate(memory, PAGE) == 0 && pwrite(memory, "x", 1, 0) == 1, "memfd");
+	check(fcntl(memory, F_ADD_SEALS, F_SEAL_GROW) == 0, "seals");
+}
+
+static void do_waits(void)
+{
+	struct itimerspec hour = {.it_value.tv_sec = 3600};
+	struct epoll_event event = {.events = EPOLLIN};
+	int set = epoll_create1(0), timer = timerfd_create(CLOCK_MONOTONIC, 0), signals;
+	timer_t other;
+	sigset_t usr1;
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	signals = signalfd(-1, &usr1, SFD_NONBLOCK);
+	check(set >= 0 && signals >= 0 && timerfd_settime(timer, 0, &hour, NULL) == 0, "timers");
+	check(epoll_ctl(set, EPOLL_CTL_ADD, timer, &event) == 0 && epoll_wait(set, &event, 1, 0) == 0,
+	      "epoll");
+	check(timer_create(CLOCK_REALTIME, NULL, &other) == 0 && timer_settime(other, 0, &hour, NULL) == 0,
+	      "timer_create");
+}
+
+static int tcp_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+
+	check(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0, "socket");
+	return fd;
+}
+
+static void do_socket(void)
+{
+	tcp_socket();
+}
+
+static void do_bind(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+	check(bind(tcp_socket(), (struct sockaddr *)&address, sizeof(address)) == 0, "bind");
+}
+
+static void do_listen(void)
+{
+	check(listen(tcp_socket(), 1) == 0, "listen");
+}
+
+static void do_group(void)
+{
+	struct ip_mreq group = {.imr_multiaddr.s_addr = htonl(0xe0000001),
+	                        .imr_interface.s_addr = htonl(INADDR_LOOPBACK)};
+
+	/* Whether there is such a group and a route to it does not matter. */
+	(void)!setsockopt(socket(AF_INET, SOCK_DGRAM, 0), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group,
+	                  sizeof(group));
+}
+
+/* The other end of the inherited pipe by another inherited number. */
+static void do_again(void)
+{
+	check(dup2(1, 2) == 2 && write(2, "again\n", 6) == 6, "2>&1");
+}
+
 static void do_mknod(void)
 {
 	check(mknod("made", S_IFIFO | 0600, 0) == 0, "mknod");
@@ -179,6 +290,9 @@ int main(int argc, char **argv)
 	        {"tid", do_tid},         {"read", do_read},         {"shared", do_shared},
 	        {"write", do_write},     {"mknod", do_mknod},       {"mkdir", do_mkdir},
 	        {"unlink", do_unlink},   {"fork", do_fork},         {"stdin", do_read_stdin},
+	        {"threads", do_threads}, {"pipes", do_pipes},       {"memfd", do_memfd},
+	        {"waits", do_waits},     {"socket", do_socket},     {"bind", do_bind},
+	        {"listen", do_listen},   {"group", do_group},       {"again", do_again},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(words) / sizeof(*words); i++) {
