@@ -94,6 +94,15 @@ bool effect_sets_socket(const struct call *call)
 	       (level == IPPROTO_IPV6 && (int)call->argument[2] == IPV6_V6ONLY);
 }
 
+bool effect_gives_keys(void)
+{
+	long key = syscall(SYS_pkey_alloc, 0, 0);
+
+	if (key >= 0)
+		syscall(SYS_pkey_free, key);
+	return key >= 0;
+}
+
 bool effect_starts_thread(pid_t tid, const struct call *call)
 {
 	uint64_t flags = call->argument[0];

@@ -19,6 +19,9 @@ bool effect_plain_socket(const struct call *call);
 /* setsockopt: whether the option is about the socket itself; to join a group, say, is told to the network. */
 bool effect_sets_socket(const struct call *call);
 
+/* Whether pkey_alloc gives protection keys on this machine; where it gives none, asking has no effect. */
+bool effect_gives_keys(void);
+
 /* clone and clone3: whether what is to start is a thread. */
 bool effect_starts_thread(pid_t tid, const struct call *call);
 

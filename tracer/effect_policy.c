@@ -41,6 +41,7 @@ enum verdict {
 	GIVES,      /* unless it writes to what only the process itself has; argument: the descriptor */
 	CONNECTS,   /* socket: unless it is one that images carry, and that nobody can reach yet */
 	SETS,       /* setsockopt: unless it is about the socket itself */
+	KEYS,       /* unless this processor has no protection keys */
 	STARTS,     /* unless a thread */
 	ENDS,       /* unless a thread beside the main one */
 };
@@ -57,7 +58,7 @@ static const struct row policy[] = {
 	{"madvise", PASSES, 0}, {"brk", PASSES, 0}, {"mlock", PASSES, 0}, {"mlock2", PASSES, 0},
 	{"munlock", PASSES, 0}, {"mlockall", PASSES, 0}, {"munlockall", PASSES, 0}, {"mincore", PASSES, 0},
 	{"mbind", PASSES, 0}, {"get_mempolicy", PASSES, 0}, {"set_mempolicy", PASSES, 0}, {"membarrier", PASSES, 0},
-	{"pkey_mprotect", PASSES, 0}, {"mseal", PASSES, 0}, {"map_shadow_stack", PASSES, 0},
+	{"pkey_alloc", KEYS, 0}, {"pkey_mprotect", PASSES, 0}, {"pkey_free", PASSES, 0}, {"mseal", PASSES, 0}, {"map_shadow_stack", PASSES, 0},
 	/* files that are only looked at */
 	{"open", OPENS, 1}, {"openat", OPENS, 2}, {"close", PASSES, 0}, {"close_range", PASSES, 0},
 	{"stat", PASSES, 0}, {"fstat", PASSES, 0}, {"lstat", PASSES, 0}, {"newfstatat", PASSES, 0},
@@ -193,6 +194,7 @@ static void watch_row(const struct row *row, struct call_rules *rules)
 	case SIGNALS:
 	case GIVES:
 	case CONNECTS:
+	case KEYS:
 	case STARTS:
 	case ENDS:
 		call_rules_add(rules, number, number);
@@ -321,6 +323,8 @@ bool effect_is_certain(pid_t tid, const struct call *call)
 			return !effect_plain_socket(call);
 		case SETS:
 			return is_inherited(tid, descriptor) || !effect_sets_socket(call);
+		case KEYS:
+			return effect_gives_keys();
 		case STARTS:
 			return !effect_starts_thread(tid, call);
 		case ENDS:
