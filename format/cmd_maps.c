@@ -21,14 +21,16 @@ static const struct snapimg_file *file_of(const struct snapimg *image, const str
 {
 	static const struct snapimg_file none;
 
-	return mapping->file == 0 ? &none : snapimg_get_file(image) + mapping->file - 1;
+	return mapping->kind != SNAPIMG_MAPPING_FILE ? &none : snapimg_get_file(image) + mapping->file - 1;
 }
 
-/* The name is as the kernel gave it, which escaped line ends. */
+/* The name is as the kernel gave it, which escaped line ends; what only views of it are mapped of has none.
+ */
 static void print_mapping(const struct snapimg *image, const struct snapimg_mapping *mapping)
 {
 	const struct snapimg_file *file = file_of(image, mapping);
-	const char *name = snapimg_string(image, mapping->name);
+	const char *name =
+	        mapping->kind == SNAPIMG_MAPPING_MEMORY ? "[memory]" : snapimg_string(image, mapping->name);
 	char text[5];
 	int width = printf("%08" PRIx64 "-%08" PRIx64 " %s %08" PRIx64 " %02x:%02x %" PRIu64 " ",
 	                   mapping->start, mapping->end, permissions(mapping, text), mapping->offset,
@@ -55,7 +57,8 @@ static void put_mapping(struct json *json, const struct snapimg *image, const st
 	static const char *const kinds[] = {
 	        [SNAPIMG_MAPPING_ANONYMOUS] = "anonymous", [SNAPIMG_MAPPING_FILE] = "file",
 	        [SNAPIMG_MAPPING_STACK] = "stack",         [SNAPIMG_MAPPING_VVAR] = "vvar",
-	        [SNAPIMG_MAPPING_VDSO] = "vdso",
+	        [SNAPIMG_MAPPING_VDSO] = "vdso",           [SNAPIMG_MAPPING_MEMORY] = "memory",
+	        [SNAPIMG_MAPPING_VIEW] = "view",
 	};
 	const struct snapimg_file *file = file_of(image, mapping);
 	char text[32];

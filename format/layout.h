@@ -49,7 +49,8 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */                   \
 	X(THREADS, 2, "threads")     /* more than one */                                                     \
 	X(ROBUST, 3, "robust")       /* has ROBUST fix-ups */                                                \
-	X(OBJECTS, 4, "objects")     /* has OBJECTS */
+	X(OBJECTS, 4, "objects")     /* has OBJECTS */                                                       \
+	X(MEMORY, 7, "memory")       /* has mappings that are views of one memory */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)
@@ -244,10 +245,24 @@ enum snapimg_mapping_kind {
 	SNAPIMG_MAPPING_STACK = 3, /* anonymous, grows down: MAP_GROWSDOWN */
 	SNAPIMG_MAPPING_VVAR = 4,  /* any of the kernel's data pages before the vdso; name tells which */
 	SNAPIMG_MAPPING_VDSO = 5,
+	SNAPIMG_MAPPING_MEMORY = 6, /* what VIEWs look at; not the program's own mapping, see below */
+	SNAPIMG_MAPPING_VIEW = 7,   /* of a MEMORY, at `offset` */
 };
+/* Where the loader lies while it restores; a program has nothing there, or a reservation of it all. MEMORY
+ * mappings are given addresses in the middle. */
+#define SNAPIMG_LOADER_START UINT64_C(0x400000000000)
+#define SNAPIMG_MEMORY_START UINT64_C(0x408000000000)
+#define SNAPIMG_MEMORY_END   UINT64_C(0x40f000000000)
+#define SNAPIMG_LOADER_END   UINT64_C(0x410000000000)
+
 /* Protection and sharing use Linux's numbers, which are the same on every architecture. */
 enum { SNAPIMG_PROT_READ = 1, SNAPIMG_PROT_WRITE = 2, SNAPIMG_PROT_EXEC = 4 };
-enum snapimg_mapping_flag { SNAPIMG_MAP_SHARED = 1, SNAPIMG_MAP_NORESERVE = 2 };
+enum snapimg_mapping_flag {
+	SNAPIMG_MAP_SHARED = 1,
+	SNAPIMG_MAP_NORESERVE = 2,
+	SNAPIMG_MAP_READ_ONLY = 4, /* a VIEW by a descriptor that was opened for reading: never writable */
+	SNAPIMG_MAP_MAY_WRITE = 8, /* a shared FILE that isn't writable, but may be made so */
+};
 
 /* Advice and locks a mapping was given: X(NAME, bit, letters in smaps' VmFlags, madvise number; 0 = not
  * madvise) */
@@ -261,7 +276,7 @@ enum snapimg_mapping_flag { SNAPIMG_MAP_SHARED = 1, SNAPIMG_MAP_NORESERVE = 2 };
 	X(DONTDUMP, 6, "dd", 16)                                                                             \
 	X(WIPEONFORK, 7, "wf", 18)                                                                           \
 	X(LOCKED, 8, "lo", 0)                                                                                \
-	X(LOCKED_ON_FAULT, 9, "??", 0) /* VM_LOCKONFAULT has no letters of its own */
+	X(LOCKED_ON_FAULT, 9, "lf", 0) /* "??" before Linux 6.2 */
 enum snapimg_advice {
 #define X(name, bit, letters, advice) SNAPIMG_ADVICE_##name = 1 << (bit),
 	SNAPIMG_ADVICE(X)
@@ -277,7 +292,7 @@ struct snapimg_mapping {
 	uint32_t protection;
 	uint32_t flags;
 	uint32_t advice;
-	uint32_t file;      /* index + 1 in FILES */
+	uint32_t file;      /* index + 1: FILE: in FILES; VIEW: in MAPPINGS; MEMORY: in OBJECTS, 0: none */
 	uint32_t name;      /* string: as /proc/PID/maps showed it */
 	uint32_t run_first; /* its page runs: [run_first, run_first + run_count) */
 	uint32_t run_count;
@@ -510,7 +525,9 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(KEEP_CAPABILITIES, 9, "keep-capabilities flag")                                                    \
 	X(SECURE_BITS, 10, "secure bits")                                                                    \
 	X(MEMORY_MERGE, 11, "memory-merge flag")                                                             \
-	X(LOCK_FUTURE, 12, "mlockall(MCL_FUTURE)")
+	X(LOCK_FUTURE, 12, "mlockall(MCL_FUTURE)")                                                           \
+	X(HUGE_PAGES, 20, "huge-page switch")                                                                \
+	X(DENY_WRITE_EXECUTE, 21, "write-execute ban (PR_SET_MDWE)")
 enum snapimg_attribute_kind {
 #define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
 	SNAPIMG_ATTRIBUTES(X)

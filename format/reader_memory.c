@@ -3,7 +3,8 @@
 
 enum {
 	PROTECTION_ALL = SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE | SNAPIMG_PROT_EXEC,
-	MAP_FLAGS_ALL = SNAPIMG_MAP_SHARED | SNAPIMG_MAP_NORESERVE,
+	MAP_FLAGS_ALL =
+	        SNAPIMG_MAP_SHARED | SNAPIMG_MAP_NORESERVE | SNAPIMG_MAP_READ_ONLY | SNAPIMG_MAP_MAY_WRITE,
 	ADVICE_ALL = 0
 #define X(name, bit, letters, advice) | SNAPIMG_ADVICE_##name
 	SNAPIMG_ADVICE(X)
@@ -39,6 +40,50 @@ static bool mapping_range_is_valid(const struct snapimg *image, uint32_t index)
 	       (index == 0 || mapping[-1].end <= mapping->start);
 }
 
+static bool memory_is_valid(const struct snapimg *image, const struct snapimg_mapping *memory)
+{
+	uint32_t kind;
+
+	if (memory->protection != (SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE) || memory->offset != 0 ||
+	    memory->advice != 0 || memory->name != 0 || !(memory->flags & SNAPIMG_MAP_SHARED) ||
+	    memory->start < SNAPIMG_MEMORY_START || memory->end > SNAPIMG_MEMORY_END ||
+	    memory->file > snapimg_object_count(image))
+		return false;
+	if (memory->file == 0)
+		return true;
+	kind = snapimg_get_object(image)[memory->file - 1].kind;
+	return kind == SNAPIMG_OBJECT_MEMFD || kind == SNAPIMG_OBJECT_UNLINKED;
+}
+
+static bool view_is_valid(const struct snapimg *image, const struct snapimg_mapping *view)
+{
+	const struct snapimg_mapping *memory;
+	bool is_shared = view->flags & SNAPIMG_MAP_SHARED;
+
+	if (view->file == 0 || view->file > snapimg_mapping_count(image))
+		return false;
+	memory = snapimg_get_mapping(image) + view->file - 1;
+	if (memory->kind != SNAPIMG_MAPPING_MEMORY || (is_shared && view->run_count != 0))
+		return false;
+	if (view->flags & SNAPIMG_MAP_READ_ONLY && is_shared && view->protection & SNAPIMG_PROT_WRITE)
+		return false;
+	return memory->file != 0 || (is_shared && !(view->flags & SNAPIMG_MAP_READ_ONLY) &&
+	                             view->offset < memory->end - memory->start);
+}
+
+/* Flags that only some mappings have. */
+static bool mapping_flags_are_valid(const struct snapimg *image, const struct snapimg_mapping *mapping)
+{
+	uint32_t flags = mapping->flags;
+
+	if (flags & SNAPIMG_MAP_READ_ONLY && mapping->kind != SNAPIMG_MAPPING_VIEW)
+		return false;
+	return !(flags & SNAPIMG_MAP_MAY_WRITE) ||
+	       (mapping->kind == SNAPIMG_MAPPING_FILE && flags & SNAPIMG_MAP_SHARED &&
+	        !(mapping->protection & SNAPIMG_PROT_WRITE) &&
+	        image->header->required_features & SNAPIMG_FEATURE_MEMORY);
+}
+
 static bool mapping_kind_is_valid(const struct snapimg *image, const struct snapimg_mapping *mapping)
 {
 	bool is_shared = mapping->flags & SNAPIMG_MAP_SHARED;
@@ -52,6 +97,12 @@ static bool mapping_kind_is_valid(const struct snapimg *image, const struct snap
 		return mapping->file >= 1 && mapping->file <= snapimg_file_count(image) &&
 		       image->header->required_features & SNAPIMG_FEATURE_FILE_MAPPINGS &&
 		       (!is_shared || mapping->run_count == 0);
+	case SNAPIMG_MAPPING_MEMORY:
+		return image->header->required_features & SNAPIMG_FEATURE_MEMORY &&
+		       memory_is_valid(image, mapping);
+	case SNAPIMG_MAPPING_VIEW:
+		return image->header->required_features & SNAPIMG_FEATURE_MEMORY &&
+		       view_is_valid(image, mapping);
 	case SNAPIMG_MAPPING_VVAR:
 	case SNAPIMG_MAPPING_VDSO:
 		return mapping->file == 0 && !is_shared && mapping->run_count == 0;
@@ -87,7 +138,8 @@ enum snapimg_error snapimg_rule_mapping(const struct snapimg *image, uint32_t in
 	if (!mapping_range_is_valid(image, index) || (mapping->protection & ~(uint32_t)PROTECTION_ALL) != 0 ||
 	    (mapping->flags & ~(uint32_t)MAP_FLAGS_ALL) != 0 ||
 	    (mapping->advice & ~(uint32_t)ADVICE_ALL) != 0 || mapping->reserved_zero != 0 ||
-	    !mapping_kind_is_valid(image, mapping) || !mapping_runs_are_valid(image, index))
+	    !mapping_flags_are_valid(image, mapping) || !mapping_kind_is_valid(image, mapping) ||
+	    !mapping_runs_are_valid(image, index))
 		return SNAPIMG_ERR_MAPPING;
 	return SNAPIMG_OK;
 }
@@ -168,6 +220,7 @@ static bool can_be_fixed(const struct snapimg *image, uint64_t address, uint64_t
 		return false;
 	mapping += low;
 	return mapping->kind == SNAPIMG_MAPPING_ANONYMOUS || mapping->kind == SNAPIMG_MAPPING_STACK ||
+	       mapping->kind == SNAPIMG_MAPPING_VIEW ||
 	       (mapping->kind == SNAPIMG_MAPPING_FILE && !(mapping->flags & SNAPIMG_MAP_SHARED));
 }
 

@@ -13,6 +13,8 @@ enum {
 	OOM_SCORE_MAX = 1000,
 	LOCK_FUTURE = 2,
 	LOCK_ON_FAULT = 4,
+	THP_EXCEPT_ADVISED = 2,
+	MDWE_ALL = 3,
 	INTERVAL_TIMERS = 3,
 	CLOCKS = 16,
 	SIGNAL_MAX = 64,
@@ -55,6 +57,10 @@ static bool attribute_is_valid(const struct snapimg *image, const struct snapimg
 	case SNAPIMG_ATTRIBUTE_KEEP_CAPABILITIES:
 	case SNAPIMG_ATTRIBUTE_MEMORY_MERGE:
 		return is_plain(attribute, 1);
+	case SNAPIMG_ATTRIBUTE_HUGE_PAGES:
+		return is_plain(attribute, THP_EXCEPT_ADVISED) && value == THP_EXCEPT_ADVISED;
+	case SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE:
+		return is_plain(attribute, MDWE_ALL);
 	case SNAPIMG_ATTRIBUTE_LOCK_FUTURE:
 		return is_plain(attribute, LOCK_FUTURE | LOCK_ON_FAULT) &&
 		       (value & ~(uint64_t)LOCK_ON_FAULT) == LOCK_FUTURE;

@@ -173,9 +173,12 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	uint64_t features = 0;
 	size_t i;
 
-	for (i = 0; i < mappings->size / sizeof(*mapping); i++)
+	for (i = 0; i < mappings->size / sizeof(*mapping); i++) {
 		if (mapping[i].kind == SNAPIMG_MAPPING_FILE)
 			features |= SNAPIMG_FEATURE_FILE_MAPPINGS;
+		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY || mapping[i].flags & SNAPIMG_MAP_MAY_WRITE)
+			features |= SNAPIMG_FEATURE_MEMORY;
+	}
 	for (i = 0; i < extents->size / sizeof(*extent); i++)
 		if (extent[i].kind == SNAPIMG_EXTENT_ZSTD)
 			features |= SNAPIMG_FEATURE_ZSTD;

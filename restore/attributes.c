@@ -11,7 +11,8 @@
 enum {
 	IO_PRIORITY_WHO_PROCESS = 1,
 	PROCESSOR_WORDS = 128,
-	MEMORY_MERGE = 67, /* PR_SET_MEMORY_MERGE, Linux 6.4 */
+	MEMORY_MERGE = 67,       /* PR_SET_MEMORY_MERGE, Linux 6.4 */
+	DENY_WRITE_EXECUTE = 65, /* PR_SET_MDWE, Linux 6.3 */
 };
 
 /* tid: of the thread that the record is about. */
@@ -87,10 +88,19 @@ static long set_coredump_filter(const struct snapimg_attribute *record, uint32_t
 static long set_by_prctl(const struct snapimg_attribute *record, uint32_t tid)
 {
 	(void)tid;
-	int option = record->kind == SNAPIMG_ATTRIBUTE_KEEP_CAPABILITIES ? PR_SET_KEEPCAPS
-	             : record->kind == SNAPIMG_ATTRIBUTE_SECURE_BITS     ? PR_SET_SECUREBITS
-	                                                                 : MEMORY_MERGE;
-	return sys(__NR_prctl, option, record->value);
+	static const int options[] = {
+	        [SNAPIMG_ATTRIBUTE_KEEP_CAPABILITIES] = PR_SET_KEEPCAPS,
+	        [SNAPIMG_ATTRIBUTE_SECURE_BITS] = PR_SET_SECUREBITS,
+	        [SNAPIMG_ATTRIBUTE_MEMORY_MERGE] = MEMORY_MERGE,
+	        [SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE] = DENY_WRITE_EXECUTE,
+	};
+	return sys(__NR_prctl, options[record->kind], record->value);
+}
+
+static long set_huge_pages(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)tid;
+	return sys(__NR_prctl, PR_SET_THP_DISABLE, 1, record->value);
 }
 
 static long lock_future(const struct snapimg_attribute *record, uint32_t tid)
@@ -122,7 +132,9 @@ static void set_affinity(const struct snapimg_attribute *record, uint32_t count,
 	X(KEEP_CAPABILITIES, set_by_prctl, false)                                                            \
 	X(SECURE_BITS, set_by_prctl, false)                                                                  \
 	X(MEMORY_MERGE, set_by_prctl, false)                                                                 \
-	X(LOCK_FUTURE, lock_future, false)
+	X(LOCK_FUTURE, lock_future, false)                                                                   \
+	X(HUGE_PAGES, set_huge_pages, false)                                                                 \
+	X(DENY_WRITE_EXECUTE, set_by_prctl, false)
 
 static bool is_of_thread(uint32_t kind)
 {
@@ -177,10 +189,21 @@ void attributes_restore_thread(uint32_t index, uint32_t tid)
 	}
 }
 
-void attributes_restore(void)
+static void set_all(bool last)
 {
 	const struct snapimg_attribute *record = snapimg_get_attribute(&loader.image);
 	for (uint32_t i = 0; i < snapimg_attribute_count(&loader.image); i++)
-		if (!is_of_thread(record[i].kind))
+		if (!is_of_thread(record[i].kind) &&
+		    (record[i].kind == SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE) == last)
 			set(&record[i], loader.tid);
+}
+
+void attributes_restore(void)
+{
+	set_all(false);
+}
+
+void attributes_restore_last(void)
+{
+	set_all(true);
 }

@@ -18,10 +18,16 @@ struct limit {
 	uint64_t now, most;
 };
 
-enum { NOT_SAVED = -1, SOURCE_CLOSED = -2 };
+enum { NOT_SAVED = -1, SOURCE_CLOSED = -2, FIRST_FREE = 3 };
 
 /* By record: where an inherited descriptor waits for its turn. NULL when none has to. */
 static int32_t *saved;
+
+/* RLIMIT_NOFILE as it was, for numbers out of the way may lie above what the program has. */
+static struct {
+	bool raised;
+	struct limit before;
+} limit;
 
 static _Noreturn void die_descriptor(const struct snapimg_descriptor *record, const char *what, long result)
 {
@@ -66,14 +72,12 @@ static void save_inherited(const struct snapimg_descriptor *record, uint32_t cou
 	}
 }
 
-/* Numbers out of the way may lie above the limit that the program has. Returns what it was. */
-static struct limit raise_limit(void)
+static void raise_limit(void)
 {
-	struct limit before = {0}, most;
-	sys(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &before);
-	most = (struct limit){before.most, before.most};
+	sys(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &limit.before);
+	const struct limit most = {limit.before.most, limit.before.most};
 	sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &most, 0);
-	return before;
+	limit.raised = true;
 }
 
 /* Moves `from` to the record's number. */
@@ -153,19 +157,35 @@ static void restore_one(const struct snapimg_descriptor *record, int32_t copy)
 	sys(__NR_fcntl, record->number, F_SETFD, record->close_on_exec != 0 ? FD_CLOEXEC : 0);
 }
 
+void descriptors_limit(void)
+{
+	if (limit.raised)
+		sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit.before, 0);
+}
+
+void descriptors_prepare(void)
+{
+	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
+	uint32_t count = snapimg_descriptor_count(&loader.image);
+	if (limit.raised || (count == 0 && snapimg_object_count(&loader.image) == 0))
+		return;
+	uint64_t above = count > 0 ? (uint64_t)record[count - 1].number + 1 : FIRST_FREE;
+	raise_limit();
+	save_inherited(record, count, above);
+	if (snapimg_object_count(&loader.image) > 0)
+		objects_begin(saved + count, above);
+}
+
 void descriptors_restore(void)
 {
 	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
 	uint32_t count = snapimg_descriptor_count(&loader.image);
-	if (count == 0)
+	descriptors_prepare();
+	if (!limit.raised)
 		return;
-	uint64_t above = (uint64_t)record[count - 1].number + 1;
-	struct limit limit = raise_limit();
-	save_inherited(record, count, above);
-	if (snapimg_object_count(&loader.image) > 0)
-		objects_make(saved + count, above);
+	objects_make();
 	for (uint32_t i = 0; i < count; i++)
 		restore_one(&record[i], saved != NULL ? saved[i] : NOT_SAVED);
 	objects_leave();
-	sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit, 0);
+	descriptors_limit();
 }

@@ -65,26 +65,36 @@ struct loader {
 	struct resume_area area;
 	uint8_t random[16]; /* fresh from the kernel: AT_RANDOM */
 	uint32_t tid;
+	uint32_t reservation; /* flags of mmap(2) that makes the zone the program's; 0: it has none there */
 	int image_descriptor; /* open until the pages are filled */
 };
 extern struct loader loader;
 
-void options_parse(void);         /* options.c: fills loader.options or ends */
-void image_open(void);            /* image.c: maps and checks the file */
-void image_close(void);           /* image.c: when no page data are to be read any more */
-void machine_check(void);         /* machine.c: processor and vdso */
-void machine_place_vdso(void);    /* machine.c: to where the image had it */
-void arguments_keep(void);        /* arguments.c: the resume area */
-void mappings_build(void);        /* mappings.c */
-void mappings_protect(void);      /* mappings.c: final protections and advice */
+void options_parse(void);      /* options.c: fills loader.options or ends */
+void image_open(void);         /* image.c: maps and checks the file */
+void image_close(void);        /* image.c: when no page data are to be read any more */
+void machine_check(void);      /* machine.c: processor and vdso */
+void machine_place_vdso(void); /* machine.c: to where the image had it */
+void arguments_keep(void);     /* arguments.c: the resume area */
+void mappings_build(void);     /* mappings.c */
+void mappings_protect(void);   /* mappings.c: final protections and advice */
+/* mappings.c: what could not be done with a mapping, and why. */
+_Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *what, long result);
+void memories_make(void);  /* memories.c: what views look at */
+void memories_leave(void); /* memories.c: when they are filled */
+void memories_map_view(const struct snapimg_mapping *view);
 void fill_pages(void);            /* fill.c: decodes on all processors */
+void descriptors_prepare(void);   /* descriptors.c: makes it possible to make objects */
 void descriptors_restore(void);   /* descriptors.c */
+void descriptors_limit(void);     /* descriptors.c: how many there may be, as it was before */
 void process_restore(void);       /* process.c: cwd, umask, signal actions, mm, names */
 void process_restore_flags(void); /* process.c: what prctl(2) sets */
 void process_apply_fixups(void);  /* process.c: when all threads have their ids */
 /* process.c: [address, address + size) lies in one writable mapping of the program's. */
 bool process_can_write(uint64_t address, uint64_t size);
 void attributes_restore(void); /* attributes.c: limits, flags, … of the process */
+/* attributes.c: what the loader itself could not live with; no more memory can be made executable. */
+void attributes_restore_last(void);
 /* attributes.c: what thread `index` of THREADS, which is now tid, has for itself. */
 void attributes_restore_thread(uint32_t index, uint32_t tid);
 void timers_restore(void);   /* timers.c: when all threads are there; all signals must be blocked */

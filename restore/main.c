@@ -100,6 +100,7 @@ _Noreturn void loader_main(uint64_t *stack)
 
 	fill_pages();
 	image_close();
+	memories_leave();
 	tell_phase("pages filled");
 
 	descriptors_restore();

@@ -36,8 +36,9 @@ static void close_file(struct open_file *file)
 
 static int descriptor_for(struct open_file *file, const struct snapimg_mapping *mapping)
 {
-	bool writes_file =
-	        (mapping->flags & SNAPIMG_MAP_SHARED) != 0 && (mapping->protection & PROT_WRITE) != 0;
+	bool is_writable = (mapping->protection & PROT_WRITE) != 0;
+	bool writes_file = ((mapping->flags & SNAPIMG_MAP_SHARED) != 0 && is_writable) ||
+	                   (mapping->flags & SNAPIMG_MAP_MAY_WRITE) != 0;
 	uint32_t flags = writes_file ? O_RDWR : O_RDONLY;
 	uint32_t index = mapping->file - 1;
 	if (file->descriptor < 0 || file->index != index || file->flags != flags) {
@@ -54,6 +55,12 @@ static const char *mapping_name(const struct snapimg_mapping *mapping)
 	return *name != '\0' ? name : "anonymous memory";
 }
 
+_Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *what, long result)
+{
+	die(EXIT_REFUSED, mapping_name(mapping), ": cannot ", what, " ", dec(mapping->end - mapping->start),
+	    " bytes at ", hex(mapping->start), ": ", error_text(result));
+}
+
 static void map(const struct snapimg_mapping *mapping, int descriptor)
 {
 	uint64_t size = mapping->end - mapping->start;
@@ -65,8 +72,7 @@ static void map(const struct snapimg_mapping *mapping, int descriptor)
 	flags |= mapping->kind == SNAPIMG_MAPPING_STACK ? MAP_GROWSDOWN | MAP_STACK : 0;
 	long result = sys(__NR_mmap, mapping->start, size, protection, flags, descriptor, mapping->offset);
 	if (result != (long)mapping->start)
-		die(EXIT_REFUSED, mapping_name(mapping), ": cannot map ", dec(size), " bytes at ",
-		    hex(mapping->start), ": ", error_text(result));
+		mapping_die(mapping, "map", result);
 }
 
 /* "[anon:NAME]" is what prctl(PR_SET_VMA) made of NAME. Kernels without it show no name; nothing depends on
@@ -102,6 +108,15 @@ static void advise(const struct snapimg_mapping *mapping)
 			die(EXIT_REFUSED, mapping_name(mapping), ": cannot advise the memory at ",
 			    hex(mapping->start), ": ", error_text(result));
 	}
+}
+
+/* What the program has in the zone, made when the loader goes (FORMAT.md, MAPPINGS). */
+static bool is_reservation(const struct snapimg_mapping *mapping)
+{
+	return mapping->start == ZONE_START && mapping->end == ZONE_MEMORY &&
+	       mapping->kind == SNAPIMG_MAPPING_ANONYMOUS && mapping->protection == 0 &&
+	       mapping->advice == 0 && mapping->run_count == 0 &&
+	       (mapping->flags & ~(uint32_t)SNAPIMG_MAP_NORESERVE) == 0;
 }
 
 static void check_zone(const struct snapimg_mapping *mapping)
@@ -145,13 +160,27 @@ void mappings_build(void)
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
 	struct open_file file = {.descriptor = -1};
 	unmap_rest();
+	memories_make();
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
-		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO)
+		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO ||
+		    mapping[i].kind == SNAPIMG_MAPPING_MEMORY)
 			continue;
+		if (is_reservation(&mapping[i])) {
+			loader.reservation =
+			        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+			        ((mapping[i].flags & SNAPIMG_MAP_NORESERVE) != 0 ? (uint32_t)MAP_NORESERVE
+			                                                         : 0);
+			continue;
+		}
 		check_zone(&mapping[i]);
-		map(&mapping[i],
-		    mapping[i].kind == SNAPIMG_MAPPING_FILE ? descriptor_for(&file, &mapping[i]) : -1);
-		if (mapping[i].name != 0 && mapping[i].kind == SNAPIMG_MAPPING_ANONYMOUS)
+		if (mapping[i].kind == SNAPIMG_MAPPING_VIEW)
+			memories_map_view(&mapping[i]);
+		else
+			map(&mapping[i], mapping[i].kind == SNAPIMG_MAPPING_FILE
+			                         ? descriptor_for(&file, &mapping[i])
+			                         : -1);
+		if (mapping[i].name != 0 &&
+		    (mapping[i].kind == SNAPIMG_MAPPING_ANONYMOUS || mapping[i].kind == SNAPIMG_MAPPING_VIEW))
 			name_mapping(&mapping[i]);
 		if (mapping[i].advice != 0)
 			advise(&mapping[i]);
@@ -163,7 +192,8 @@ void mappings_build(void)
 static void lock(const struct snapimg_mapping *mapping)
 {
 	bool on_fault = (mapping->advice & SNAPIMG_ADVICE_LOCKED_ON_FAULT) != 0;
-	bool may_lack_pages = mapping->protection == 0 || mapping->kind == SNAPIMG_MAPPING_FILE;
+	bool may_lack_pages = mapping->protection == 0 || mapping->kind == SNAPIMG_MAPPING_FILE ||
+	                      mapping->kind == SNAPIMG_MAPPING_VIEW;
 	long result =
 	        sys(__NR_mlock2, mapping->start, mapping->end - mapping->start, on_fault ? MLOCK_ONFAULT : 0);
 	if (result < 0 && !(result == -ENOMEM && may_lack_pages))

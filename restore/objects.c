@@ -167,7 +167,8 @@ static void make_at(uint32_t index)
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
 	bool is_end = object->peer != 0 && object->kind != SNAPIMG_OBJECT_REOPENED;
 	int32_t other = NONE;
-	state.other[index] = NONE;
+	if (state.made[index] != NONE)
+		return; /* before all others */
 	if (is_end) {
 		state.made[index] = state.other[object->peer - 1];
 		state.other[object->peer - 1] = NONE;
@@ -211,17 +212,21 @@ static void fill(const struct snapimg_content *content)
 		object_die(content->object, "fill", result < 0 ? result : -ENOSPC);
 }
 
+static void resize(uint32_t index)
+{
+	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
+	if (object->kind != SNAPIMG_OBJECT_MEMFD && object->kind != SNAPIMG_OBJECT_UNLINKED)
+		return;
+	long result = sys(__NR_ftruncate, state.made[index], object->value[SNAPIMG_FILE_SIZE]);
+	if (result < 0)
+		object_die(index, "resize", result);
+}
+
 static void fill_all(void)
 {
-	const struct snapimg_object *object = snapimg_get_object(&loader.image);
 	const struct snapimg_content *content = snapimg_get_content(&loader.image);
-	for (uint32_t i = 0; i < snapimg_object_count(&loader.image); i++) {
-		if (object[i].kind != SNAPIMG_OBJECT_MEMFD && object[i].kind != SNAPIMG_OBJECT_UNLINKED)
-			continue;
-		long result = sys(__NR_ftruncate, state.made[i], object[i].value[SNAPIMG_FILE_SIZE]);
-		if (result < 0)
-			object_die(i, "resize", result);
-	}
+	for (uint32_t i = 0; i < snapimg_object_count(&loader.image); i++)
+		resize(i);
 	for (uint32_t i = 0; i < snapimg_content_count(&loader.image); i++)
 		fill(&content[i]);
 }
@@ -247,12 +252,30 @@ static void complete(uint32_t index)
 		sys(__NR_shutdown, state.made[index], shut - 1); /* SHUT_RD 0, SHUT_WR 1, both 2 */
 }
 
-void objects_make(int32_t *room, uint64_t above)
+void objects_begin(int32_t *room, uint64_t above)
 {
 	uint32_t count = snapimg_object_count(&loader.image);
 	state.made = room;
 	state.other = room + count;
 	state.above = above;
+	for (uint32_t i = 0; i < count; i++)
+		state.made[i] = state.other[i] = NONE;
+}
+
+void objects_make_file(uint32_t index)
+{
+	make_at(index);
+	resize(index);
+}
+
+long objects_reopen(uint32_t index, uint32_t flags)
+{
+	return reopen(state.made[index], flags);
+}
+
+void objects_make(void)
+{
+	uint32_t count = snapimg_object_count(&loader.image);
 	for (uint32_t i = 0; i < count; i++) {
 		make_at(i);
 		if (snapimg_get_object(&loader.image)[i].kind == SNAPIMG_OBJECT_SOCKET)

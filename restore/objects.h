@@ -6,8 +6,14 @@
 
 #include "loader.h"
 
-/* Makes all objects, at numbers from `above` on; room: two int32_t for each object. */
-void objects_make(int32_t *room, uint64_t above);
+/* Objects will be made at numbers from `above` on; room: two int32_t for each. */
+void objects_begin(int32_t *room, uint64_t above);
+/* Makes a MEMFD or UNLINKED before all others, with its size and without its content; once. */
+void objects_make_file(uint32_t index);
+/* Opens such a one once more, with these flags of open(2). A descriptor or -errno. */
+long objects_reopen(uint32_t index, uint32_t flags);
+/* Makes all others. */
+void objects_make(void);
 /* The descriptor of an object, until objects_leave(). */
 int objects_descriptor(uint32_t index);
 /* When they are at their own numbers: closes what only helped, fills epoll sets, takes locks. */

@@ -66,7 +66,7 @@ static void restore_attributes(const struct snapimg_process *process)
 
 /* What /proc/self/{cmdline,environ,auxv,stat}, ps and brk(2) go by. PR_SET_MM_MAP needs no capability up to
  * Linux 6.18 (kernel/sys.c); where it is refused, only what these show is wrong, and brk fails instead of
- * growing (the loader's own break lies above any program's), which every malloc survives. */
+ * growing (its heap is not where the loader's own break is), which every malloc survives. */
 static void restore_memory_marks(const struct snapimg_process *process)
 {
 	const struct resume_area *area = &loader.area;

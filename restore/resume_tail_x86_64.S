@@ -18,6 +18,19 @@
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 
+/* munmap(rdi, rsi), or mmap(rdi, rsi, PROT_NONE, r14, -1, 0): no more arguments are in the way of the first. */
+.macro take_away
+	mov $__NR_munmap, %eax
+	mov $__NR_mmap, %ecx
+	test %r14d, %r14d
+	cmovnz %ecx, %eax
+	xor %edx, %edx
+	mov %r14d, %r10d
+	mov $-1, %r8
+	xor %r9d, %r9d
+	syscall
+.endm
+
 /*
  * The code that stays: it takes the loader away and becomes the program.
  * Position-independent, for it runs from a copy in the resume area.
@@ -30,13 +43,14 @@
  *   rbp: the struct prctl_mm_map that has this descriptor
  *   r12: the struct crew, or 0 where there is one thread
  *   r13: what capset(2) takes, header and data, or 0
+ *   r14: 0, or flags of mmap(2): then the loader's memory becomes a reservation
+ *        of the program's
  */
 	.section .rodata
 	.globl resume_tail, resume_tail_park, resume_tail_end
 resume_tail:
 	mov %rdx, %rsp
-	mov $__NR_munmap, %eax
-	syscall
+	take_away
 	test %ebx, %ebx
 	js 1f
 	mov $PR_SET_MM, %edi
@@ -79,8 +93,7 @@ resume_tail:
 	jmp 2b
 3:	mov ZONE(%r12), %rdi
 	mov ZONE_SIZE(%r12), %rsi
-	mov $__NR_munmap, %eax
-	syscall
+	take_away
 4:	mov $__NR_rt_sigreturn, %eax
 	syscall
 	ud2
@@ -124,6 +137,7 @@ resume_jump:
 	mov %r9, %rbp
 	mov 8(%rsp), %r12
 	mov 16(%rsp), %r13
+	mov 24(%rsp), %r14d
 	jmp *%rax
 	.size resume_jump, . - resume_jump
 

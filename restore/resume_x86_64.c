@@ -195,6 +195,7 @@ _Noreturn void resume(void)
 	long result = sys(__NR_mprotect, loader.area.start, loader.area.frame, PROT_READ | PROT_EXEC);
 	if (result < 0)
 		die(EXIT_REFUSED, "cannot make the resume code executable: ", error_text(result));
+	attributes_restore_last();
 	threads_start();
 	/* Only now, since a thread begins with its maker's. */
 	for (uint32_t i = 0; i < snapimg_thread_count(&loader.image); i++)
@@ -209,5 +210,6 @@ _Noreturn void resume(void)
 	bool has_more = capabilities_last(&marks->capabilities);
 	struct crew *crew = threads_crew();
 	resume_jump(loader.area.start, ZONE_START, (crew != NULL ? ZONE_THREADS : ZONE_END) - ZONE_START,
-	            context, executable, (uint64_t)marks, crew, has_more ? &marks->capabilities : NULL);
+	            context, executable, (uint64_t)marks, crew, has_more ? &marks->capabilities : NULL,
+	            loader.reservation);
 }

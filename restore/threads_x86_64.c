@@ -164,7 +164,7 @@ static void make_room(void)
 	        .others = threads.count - 1,
 	        .gone = (uint8_t *)(loader.area.start + loader.area.gone),
 	        .zone = ZONE_THREADS,
-	        .zone_size = size,
+	        .zone_size = ZONE_END - ZONE_THREADS,
 	};
 }
 

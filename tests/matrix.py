@@ -65,9 +65,20 @@ CARRIED = {
         ("shared anonymous memory, still shared with what the program forks", "state_shared_anonymous state_shared_read_only"),
         ("POSIX shared memory, closed memfds, deleted files that are mapped shared",
          "state_posix_shm state_memfd_closed state_shared_deleted"),
+        ("shared memory without a file as one memory, however many mappings show it, whole or in parts, with what none shows",
+         "memory_twice memory_parts memory_only_the_end memory_protections memory_named memory_dev_zero memory_read_only_closed "
+         "memory_deleted_closed memory_locked memory_many_views"),
+        ("memfds and deleted files that have mappings and descriptors, with seals, also behind their end, also private",
+         "memory_code memory_write_sealed memory_future_write_sealed memory_deleted memory_unnamed memory_behind_the_end "
+         "memory_private_view memory_sparse memory_much memory_much_unmapped memory_goes_on "
+         "memory_java"),
+        ("files mapped for reading that may be written", "memory_file_that_may_be_written"),
+        ("programs under AddressSanitizer and ThreadSanitizer", "sanitized_address sanitized_thread memory_reservation"),
         ("guard pages", "state_guards"),
-        ("locks: mlock, mlockall, on fault", "state_locked state_locked_future state_locked_future_on_fault"),
-        ("advice of madvise", "state_advised"),
+        ("locks: mlock, mlockall, on fault", "state_locked state_locked_future state_locked_future_on_fault memory_locked_on_fault"),
+        ("every advice of madvise", "state_advised memory_every_advice"),
+        ("bans of memory that is written and run (PR_SET_MDWE), huge pages only where advised",
+         "memory_no_write_execute memory_huge_pages_if_advised"),
     ),
     "Process": (
         ("working directory, umask", "carried_directory programs.state"),
@@ -107,8 +118,9 @@ REFUSED = {
         ("POSIX timers on the clock that belongs to an ID", "thread_clock_timer"),
     ),
     "Memory": (
-        ("shared memory without a file that is mapped more than once or in parts or has a descriptor",
-         "shared_twice shared_parts shared_cut shared_with_descriptor shared_behind_end"),
+        ("shared memory without a file that another process has, too, or whose descriptor is the caller's",
+         "memory_elsewhere memfd_elsewhere shared_inherited"),
+        ("secret memory (memfd_secret)", "secret_memory"),
         ("System V shared memory", "sysv_memory"),
         ("huge pages of MAP_HUGETLB", "huge_pages"),
         ("memory under userfaultfd", "watched"),
@@ -166,7 +178,7 @@ WORKS = {
 TABLES = {"carried": (CARRIED, "capture."), "refused": (REFUSED, "capture.refused_"), "works": (WORKS, "real.")}
 FILES = ("README.md", "man/snaptrace.1")
 # Tests of a state, each of which must have its line.
-STATES = r"capture\.(carried|state|object|refused|memory)_.*|programs\.[a-z]+\.(pie|cxx)(\..*)?"
+STATES = r"capture\.(carried|state|object|refused|memory|sanitized)_.*|programs\.[a-z]+\.(pie|cxx)(\..*)?"
 # Tests that are about more than one state.
 OTHERS = {"capture.refused_together", "capture.state_lower_hard_limit", "programs.here.pie"}
 

@@ -15,6 +15,8 @@
 #include "caller.h"
 
 #define PR_GET_MEMORY_MERGE_NUMBER 68 /* Linux 6.4 */
+#define PR_GET_MDWE_NUMBER         66 /* Linux 6.3 */
+#define THP_EXCEPT_ADVISED         2  /* PR_THP_DISABLE_EXCEPT_ADVISED, Linux 6.18 */
 
 enum { IO_PRIORITY_WHO_PROCESS = 1, DEADLINE = 6, EXTENSIBLE = 7 };
 
@@ -76,6 +78,7 @@ static enum status read_prctls(const struct helper *helper, struct attributes *a
 	        {PR_GET_KEEPCAPS, SNAPIMG_ATTRIBUTE_KEEP_CAPABILITIES},
 	        {PR_GET_SECUREBITS, SNAPIMG_ATTRIBUTE_SECURE_BITS},
 	        {PR_GET_MEMORY_MERGE_NUMBER, SNAPIMG_ATTRIBUTE_MEMORY_MERGE},
+	        {PR_GET_MDWE_NUMBER, SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE},
 	};
 	enum status status = STATUS_OK;
 
@@ -88,6 +91,18 @@ static enum status read_prctls(const struct helper *helper, struct attributes *a
 			status = add_changed(attributes, options[i].kind, 0, its, callers < 0 ? 0 : callers);
 	}
 	return status;
+}
+
+/* Where they are switched off altogether, process_state.c takes them. */
+static enum status read_huge_pages(const struct helper *helper, struct attributes *attributes)
+{
+	int64_t disabled = 0;
+	enum status status;
+
+	status = helper_call(helper, &disabled, SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0);
+	if (status != STATUS_OK || disabled <= 1)
+		return status;
+	return add_changed(attributes, SNAPIMG_ATTRIBUTE_HUGE_PAGES, 0, disabled & ~1, 0);
 }
 
 /* mlockall(MCL_FUTURE) shows in no file, but the scratch page, which was mapped since, is locked by it; and
@@ -127,7 +142,8 @@ enum status attributes_read(const struct subject *subject, const struct helper *
 	    (status = read_limits(pid, attributes)) ||
 	    (status = read_file(pid, "oom_score_adj", 10, SNAPIMG_ATTRIBUTE_OOM_SCORE_ADJ, attributes)) ||
 	    (status = read_file(pid, "coredump_filter", 16, SNAPIMG_ATTRIBUTE_COREDUMP_FILTER, attributes)) ||
-	    (status = read_prctls(helper, attributes)) || (status = proc_read(pid, "personality", &text)))
+	    (status = read_prctls(helper, attributes)) || (status = read_huge_pages(helper, attributes)) ||
+	    (status = proc_read(pid, "personality", &text)))
 		return status;
 	return add_changed(attributes, SNAPIMG_ATTRIBUTE_PERSONALITY, 0, strtoll(text.bytes, NULL, 16),
 	                   (uint32_t)personality(0xffffffff));

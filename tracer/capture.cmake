@@ -31,7 +31,10 @@ set(CAPTURE_SOURCES
   refuse_tracer.c
   resume_blocks.c
   shared.c
+  shared_others.c
+  shared_view.c
   snapshot.c
+  sparse.c
   restart_x86_64.c
   stop_threads.c
   survey.c
@@ -39,4 +42,5 @@ set(CAPTURE_SOURCES
   threads.c
   threads_pending.c
   timers.c
-  unix_diag.c)
+  unix_diag.c
+  vm_flags.c)

@@ -9,6 +9,7 @@
 struct taking {
 	const struct survey *survey;
 	struct objects *objects;
+	struct memories *memories;
 };
 
 /* Fills what is particular to the kind in *object (flags are set), and adds its settings, contents and

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "descriptor_kinds.h"
+#include "shared.h"
 
 enum { PIECE = 1 << 16 };
 
@@ -70,18 +71,25 @@ static enum status take_file(struct taking *taking, struct open_descriptor *it, 
 		object->kind = SNAPIMG_OBJECT_REOPENED;
 		return STATUS_OK;
 	}
+	if (survey_other_holder(taking->survey, it) != 0)
+		return refuse_descriptor(taking->survey, it, "an unnamed file that another process has, too",
+		                         "close it before the point");
 	object->value[SNAPIMG_FILE_SIZE] = (uint64_t)it->identity.st_size;
 	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
-	if (it->identity.st_size == 0)
-		return STATUS_OK;
 	/* Not through the copy, whose place is the target's and which may be write-only. */
 	snprintf(name, sizeof(name), "fd/%d", it->number);
 	struct proc_path path = proc_path(taking->survey->pid, name);
-	int fd = open(path.text, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	int fd = it->identity.st_size ? open(path.text, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0 && it->identity.st_size)
 		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",
 		                         "close it before the point");
-	enum status status = read_content(taking, fd, it->identity.st_size);
+	bool claimed = false;
+	enum status status =
+	        memories_claim(taking->memories, it, fd, taking->objects->object.count, &claimed);
+	if (claimed || fd < 0)
+		return status;
+	if (status == STATUS_OK)
+		status = read_content(taking, fd, it->identity.st_size);
 	close(fd);
 	return status;
 }

@@ -84,7 +84,7 @@ enum status take_pipe(struct taking *taking, struct open_descriptor *it, struct 
 		return refuse_descriptor(taking->survey, it, "a pipe that was opened more than once",
 		                         "close it before the point");
 	if (inherited || (!other && !is_hung_up(it->copy, reads ? POLLIN : POLLOUT)) ||
-	    survey_other_holder(taking->survey, it->link) != 0)
+	    survey_other_holder(taking->survey, it) != 0)
 		return refuse_descriptor(taking->survey, it, "a pipe whose other end is elsewhere",
 		                         "close it before the point");
 	object->kind = SNAPIMG_OBJECT_PIPE;

@@ -126,7 +126,7 @@ enum status take_socket(struct taking *taking, struct open_descriptor *it, struc
 	    getsockopt(it->copy, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
 	    getsockopt(it->copy, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0)
 		return refuse_descriptor(taking->survey, it, "a socket", "close it before the point");
-	if (survey_other_holder(taking->survey, it->link) != 0)
+	if (survey_other_holder(taking->survey, it) != 0)
 		return refuse_descriptor(taking->survey, it, "a socket shared with another process",
 		                         "close it before the point");
 	object->kind = SNAPIMG_OBJECT_SOCKET;

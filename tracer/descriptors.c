@@ -190,7 +190,7 @@ static enum status record_one(struct taking *taking, struct open_descriptor *it,
 	        .source = it->inherited,
 	};
 	if (it->inherited >= 0)
-		return STATUS_OK;
+		return memories_check_inherited(taking->memories, taking->survey, it);
 	if (it->duplicate >= 0) {
 		record->kind = SNAPIMG_DESCRIPTOR_DUPLICATE;
 		record->source = it->duplicate;
@@ -236,11 +236,12 @@ static enum status record_all(struct taking *taking, struct files *files, struct
 	return status;
 }
 
-enum status descriptors_read(pid_t pid, struct files *files, struct descriptors *ret_descriptors)
+enum status descriptors_read(pid_t pid, struct files *files, struct memories *memories,
+                             struct descriptors *ret_descriptors)
 {
 	struct survey survey = {.pid = pid};
 	struct descriptors result = {0};
-	struct taking taking = {.survey = &survey, .objects = &result.objects};
+	struct taking taking = {.survey = &survey, .objects = &result.objects, .memories = memories};
 	enum status status;
 
 	if ((status = survey_read(&survey)) == STATUS_OK) {

@@ -5,6 +5,7 @@
 
 #include "files.h"
 #include "objects.h"
+#include "shared.h"
 
 struct descriptors {
 	struct snapimg_descriptor *record; /* sorted by number */
@@ -12,8 +13,9 @@ struct descriptors {
 	struct objects objects; /* what they refer to, and locks */
 };
 
-enum status descriptors_read(pid_t pid, struct files *files, struct descriptors *ret_descriptors)
-        __attribute__((warn_unused_result));
+/* Claims the memories that descriptors lead to. */
+enum status descriptors_read(pid_t pid, struct files *files, struct memories *memories,
+                             struct descriptors *ret_descriptors) __attribute__((warn_unused_result));
 void descriptors_free(struct descriptors *descriptors);
 
 #endif

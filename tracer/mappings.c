@@ -6,11 +6,9 @@
 #include <sys/mman.h>
 
 #include "refuse.h"
+#include "vm_flags.h"
 
-/* Where the loader lives while it restores (restore/): nothing of the program may lie there. */
-#define LOADER_START 0x600000000000ull
-#define LOADER_END   0x610000000000ull
-#define USER_END     0x7ffffffff000ull /* TASK_SIZE_MAX with four-level page tables */
+#define USER_END 0x7ffffffff000ull /* TASK_SIZE_MAX with four-level page tables */
 
 static enum status refuse_mapping(const struct vma *vma, const char *what, const char *advice)
 {
@@ -18,7 +16,8 @@ static enum status refuse_mapping(const struct vma *vma, const char *what, const
 	              *vma->name ? " " : "", vma->name);
 }
 
-/* By VmFlags (proc(5); show_smap_vma_flags() in fs/proc/task_mmu.c): X(letters, what, advice) */
+/* VmFlags that are refused: X(letters, what, advice). Which there are, and what becomes of the others:
+ * vm_flags.c. */
 #define REFUSED_FLAGS(X)                                                                                     \
 	X("ht", "huge pages (MAP_HUGETLB)", "use ordinary or transparent huge pages")                        \
 	X("um", "memory watched by userfaultfd", "choose a point before it is registered")                   \
@@ -26,7 +25,8 @@ static enum status refuse_mapping(const struct vma *vma, const char *what, const
 	X("ui", "memory watched by userfaultfd", "choose a point before it is registered")                   \
 	X("ss", "a shadow stack", "start the program without it (GLIBC_TUNABLES=glibc.cpu.x86_shstk=off)")   \
 	X("io", "memory of a device", "choose a point before it is mapped")                                  \
-	X("pf", "memory of a device", "choose a point before it is mapped")
+	X("pf", "memory of a device", "choose a point before it is mapped")                                  \
+	X("sf", "memory of a device (MAP_SYNC)", "choose a point before it is mapped")
 
 /* Shared mappings of something that is no file any more or never was: X(beginning of the name, what) */
 #define REFUSED_SHARED(X)                                                                                    \
@@ -36,7 +36,21 @@ static enum status refuse_mapping(const struct vma *vma, const char *what, const
 	X("anon_inode:[perf_event]", "a perf event buffer")                                                  \
 	X("socket:", "a packet socket's buffer")                                                             \
 	X("/dmabuf:", "a graphics buffer")                                                                   \
+	X("/secretmem", "secret memory (memfd_secret)")                                                      \
 	X("", "shared memory without a regular file")
+
+/* What lies where the loader will, and can be made once that has gone, as it holds nothing: the sanitizers
+ * map all that nobody shall use. */
+static bool is_reservation(const struct vma *vma)
+{
+	bool advised = false;
+
+#define X(name, bit, letters, number) advised = advised || vma_has(vma, letters);
+	SNAPIMG_ADVICE(X)
+#undef X
+	return vma->start <= SNAPIMG_LOADER_START && vma->end >= SNAPIMG_LOADER_END && !vma->shared &&
+	       vma->protection == 0 && !*vma->name && vma->rss + vma->swap == 0 && !advised;
+}
 
 static enum status refuse_by_flags(const struct vma *vma)
 {
@@ -48,7 +62,7 @@ static enum status refuse_by_flags(const struct vma *vma)
 	if (vma->protection_key != 0)
 		return refuse_mapping(vma, "memory with a protection key (pkey_mprotect)",
 		                      "choose a point before it is set");
-	if (vma->start < LOADER_END && vma->end > LOADER_START)
+	if (vma->start < SNAPIMG_LOADER_END && vma->end > SNAPIMG_LOADER_START && !is_reservation(vma))
 		return refuse_mapping(vma, "memory at an address the loader needs", "map it elsewhere");
 	if (vma->end > USER_END)
 		return refuse_mapping(vma, "memory above the 47-bit addresses", "map it lower");
@@ -74,6 +88,8 @@ static bool is_object(const struct vma *vma)
 	if (strncmp(vma->name, "/SYSV", 5) == 0 || strncmp(vma->name, "/[aio]", 6) == 0 ||
 	    strncmp(vma->name, "/dmabuf:", 8) == 0)
 		return false;
+	if (strncmp(vma->name, "/secretmem", 10) == 0)
+		return false;
 	return strncmp(vma->name, "[anon_shmem:", 12) == 0 ||
 	       (vma->name[0] == '/' && length > tail && strcmp(vma->name + length - tail, mark) == 0);
 }
@@ -95,8 +111,8 @@ static void set_advice(const struct vma *vma, struct snapimg_mapping *record)
 		record->advice |= SNAPIMG_ADVICE_##name;
 	SNAPIMG_ADVICE(X)
 #undef X
-	if (!(record->advice & SNAPIMG_ADVICE_LOCKED)) /* then "??" is something else */
-		record->advice &= ~(uint32_t)SNAPIMG_ADVICE_LOCKED_ON_FAULT;
+	if (record->advice & SNAPIMG_ADVICE_LOCKED && vma_has(vma, "??")) /* before Linux 6.2 */
+		record->advice |= SNAPIMG_ADVICE_LOCKED_ON_FAULT;
 	if (vma_has(vma, "nr"))
 		record->flags |= SNAPIMG_MAP_NORESERVE;
 }
@@ -158,6 +174,8 @@ static enum status classify_file(const struct vma *vma, struct files *files, str
 	mapping->record.file = (uint32_t)index + 1;
 	mapping->record.offset = vma->offset;
 	mapping->record.flags = vma->shared ? SNAPIMG_MAP_SHARED : 0;
+	if (vma->shared && !written && vma_has(vma, "mw"))
+		mapping->record.flags |= SNAPIMG_MAP_MAY_WRITE;
 	return STATUS_OK;
 }
 
@@ -189,9 +207,7 @@ static enum status classify(const struct vma *vma, struct files *files, struct m
 	}
 	set_advice(vma, record);
 	mapping->not_stored = vma_has(vma, "wf") || vma_has(vma, "dp");
-	if (vma_has(vma, "sl"))
-		tell("the seal (mseal) of the mapping %" PRIx64 "-%" PRIx64 " is not kept", vma->start,
-		     vma->end);
+	vm_flags_tell(vma);
 	return STATUS_OK;
 }
 
@@ -215,10 +231,36 @@ static void cut_guard(const struct snapshot_request *request, struct mappings *m
 		mappings->mapping[mappings->count++] = rest;
 }
 
+/* See FORMAT.md: the part before MEMORY stands for all of the loader's range. */
+static void cut_reservation(struct mappings *mappings)
+{
+	const struct mapping whole = mappings->mapping[mappings->count - 1];
+	const struct {
+		uint64_t start, end;
+	} part[] = {{whole.record.start, SNAPIMG_LOADER_START},
+	            {SNAPIMG_LOADER_START, SNAPIMG_MEMORY_START},
+	            {SNAPIMG_LOADER_END, whole.record.end}};
+
+	if (whole.record.start >= SNAPIMG_LOADER_END || whole.record.end <= SNAPIMG_LOADER_START)
+		return;
+	mappings->count--;
+	for (size_t i = 0; i < sizeof(part) / sizeof(*part); i++) {
+		if (part[i].start >= part[i].end)
+			continue;
+		struct mapping *mapping = &mappings->mapping[mappings->count++];
+		*mapping = whole;
+		mapping->record.start = part[i].start;
+		mapping->record.end = part[i].end;
+	}
+}
+
 enum status mappings_read(const struct snapshot_request *request, const struct maps *maps,
                           struct files *files, struct mappings *ret_mappings)
 {
-	struct mappings result = {.mapping = calloc(maps->count + 1, sizeof(*result.mapping))};
+	enum {
+		MORE = 3 /* what is cut in pieces */
+	};
+	struct mappings result = {.mapping = calloc(maps->count + MORE, sizeof(*result.mapping))};
 
 	if (!result.mapping)
 		return fail(STATUS_FAILED, "out of memory");
@@ -229,6 +271,7 @@ enum status mappings_read(const struct snapshot_request *request, const struct m
 			mappings_free(&result);
 			return status;
 		}
+		cut_reservation(&result);
 		if (mapping->record.kind == SNAPIMG_MAPPING_VDSO)
 			result.vdso = mapping->vma;
 		if (mapping->record.kind == SNAPIMG_MAPPING_FILE)

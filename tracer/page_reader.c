@@ -28,14 +28,19 @@ void page_reader_close(struct page_reader *reader)
 static bool read_by_file(const struct page_reader *reader, const struct page_range *range, uint32_t page,
                          struct job_pages *pages, uint8_t *to)
 {
-	uint64_t address = range->address + (uint64_t)page * SNAPIMG_PAGE_SIZE;
+	uint64_t address = range->from + (uint64_t)page * SNAPIMG_PAGE_SIZE;
 	ssize_t got;
 
 	do {
-		got = pread(reader->memory, to, SNAPIMG_PAGE_SIZE, (off_t)address);
+		got = pread(range->source >= 0 ? range->source : reader->memory, to, SNAPIMG_PAGE_SIZE,
+		            (off_t)address);
 	} while (got < 0 && errno == EINTR);
 	if (got == SNAPIMG_PAGE_SIZE)
 		return true;
+	if (got >= 0 && range->source >= 0) { /* the file's end */
+		memset(to + got, 0, SNAPIMG_PAGE_SIZE - (size_t)got);
+		return true;
+	}
 	if (range->may_be_missing) {
 		memset(to, 0, SNAPIMG_PAGE_SIZE);
 		return true;
@@ -53,10 +58,10 @@ static uint32_t read_at_once(const struct page_reader *reader, const struct page
 	struct iovec remote[JOB_PAGES_MAX];
 	uint32_t used = 0;
 
-	for (; used < count && !range[used].unreadable; used++) {
+	for (; used < count && !range[used].unreadable && range[used].source < 0; used++) {
 		uint32_t skip = used == 0 ? first_page : 0;
 		remote[used].iov_base =
-		        (void *)(uintptr_t)(range[used].address + (uint64_t)skip * SNAPIMG_PAGE_SIZE);
+		        (void *)(uintptr_t)(range[used].from + (uint64_t)skip * SNAPIMG_PAGE_SIZE);
 		remote[used].iov_len = (size_t)(range[used].pages - skip) * SNAPIMG_PAGE_SIZE;
 		local.iov_len += remote[used].iov_len;
 	}

@@ -1,9 +1,11 @@
 #include "plan.h"
 
 #include <stdlib.h>
+#include <sys/syscall.h>
 
 #include "pages.h"
 #include "shared.h"
+#include "sparse.h"
 
 enum { OWN_JOB_PAGES = 16 };
 
@@ -11,6 +13,8 @@ struct making {
 	struct plan *plan;
 	const struct mapping *mapping;
 	int file;
+	int source;     /* what is to be read where it is not the program's memory, or -1 */
+	uint64_t shift; /* from addresses of the image to those that are read */
 };
 
 /* The array with room for one more; NULL when out of memory, and the array is as before. */
@@ -59,12 +63,15 @@ static enum status add_run(void *context, uint64_t start, uint64_t end)
 			pages = plan->job_pages - job->pages;
 		plan->range[plan->range_count++] = (struct page_range){
 		        .address = start,
+		        .from = start + making->shift,
+		        .source = making->source,
 		        .pages = (uint32_t)pages,
-		        .unreadable = !(mapping->vma->protection & SNAPIMG_PROT_READ),
+		        .unreadable = !mapping->memory && !(mapping->vma->protection & SNAPIMG_PROT_READ),
 		        .may_be_missing = mapping->by_content,
 		        .file = making->file,
 		        .file_offset = mapping->vma->offset + (start - mapping->vma->start),
-		        .zero_must_be_kept = mapping->record.kind == SNAPIMG_MAPPING_FILE,
+		        .zero_must_be_kept = mapping->record.kind == SNAPIMG_MAPPING_FILE ||
+		                             mapping->record.kind == SNAPIMG_MAPPING_VIEW,
 		};
 		job->range_count++;
 		job->pages += (uint32_t)pages;
@@ -74,19 +81,44 @@ static enum status add_run(void *context, uint64_t start, uint64_t end)
 	return STATUS_OK;
 }
 
+/* Of a memory, by offset. */
+static enum status add_part(void *context, uint64_t start, uint64_t end)
+{
+	const struct making *making = context;
+	uint64_t base = making->mapping->record.start;
+
+	return add_run(context, base + start, base + end);
+}
+
+static enum status add_memory(const struct helper *helper, struct making *making)
+{
+	const struct memory *memory = making->mapping->memory;
+
+	making->source = memory->content;
+	making->shift =
+	        (memory->content >= 0 ? 0 : memory->view - memory->offset) - making->mapping->record.start;
+	return memory_walk(helper, memory, add_part, making);
+}
+
+static enum status advise(void *context, uint64_t start, uint64_t size, int advice, int64_t *ret_result)
+{
+	return helper_call(context, ret_result, SYS_madvise, start, size, (uint64_t)advice, 0);
+}
+
 static enum status add_mapping(const struct helper *helper, const struct pages *pages,
                                const struct mapping *mapping, const struct files *files, struct plan *plan)
 {
 	const struct snapimg_mapping *record = &mapping->record;
+	bool is_view = record->kind == SNAPIMG_MAPPING_VIEW;
 	bool of_file = record->kind == SNAPIMG_MAPPING_FILE;
-	struct making making = {.plan = plan, .mapping = mapping, .file = -1};
+	struct making making = {.plan = plan, .mapping = mapping, .file = -1, .source = -1};
 	struct vma part = *mapping->vma; /* without what was cut off */
 
 	if (record->kind == SNAPIMG_MAPPING_VVAR || record->kind == SNAPIMG_MAPPING_VDSO ||
 	    mapping->not_stored)
 		return STATUS_OK;
-	if (mapping->of_object)
-		return shared_walk(helper, mapping->vma, add_run, &making);
+	if (mapping->memory)
+		return add_memory(helper, &making);
 	if (record->flags & SNAPIMG_MAP_SHARED)
 		return STATUS_OK;
 	if (mapping->by_content)
@@ -95,7 +127,10 @@ static enum status add_mapping(const struct helper *helper, const struct pages *
 		making.file = files->file[record->file - 1].fd;
 	part.start = record->start;
 	part.end = record->end;
-	return pages_walk(pages, &part, of_file, add_run, &making);
+	if (of_file || is_view)
+		return pages_walk(pages, &part, true, add_run, &making);
+	const struct adviser adviser = {advise, (void *)(uintptr_t)helper};
+	return sparse_walk(pages, helper->pid, &part, &adviser, add_run, &making);
 }
 
 static enum status add_guard(void *context, uint64_t start, uint64_t end)

@@ -11,7 +11,9 @@ enum { JOB_PAGES = 64, JOB_PAGES_MAX = SNAPIMG_EXTENT_MAX / SNAPIMG_PAGE_SIZE };
 
 /* Pages that follow each other within one mapping. */
 struct page_range {
-	uint64_t address;
+	uint64_t address; /* in the image */
+	uint64_t from;    /* where they are read: an address of the program's, or an offset in source */
+	int source;       /* -1: its memory */
 	uint32_t pages;
 	bool unreadable;     /* for the program itself: read through /proc/PID/mem */
 	bool may_be_missing; /* past the end of a file that is gone: zero */

@@ -74,7 +74,7 @@ static enum status read_prctl(const struct helper *helper, struct process_state 
 	        slack > 0 && (uint64_t)slack != the_caller.timer_slack_ns ? (uint64_t)slack : 0;
 	process->brk = (uint64_t)brk;
 	process->flags |= (subreaper ? (uint32_t)SNAPIMG_PROCESS_SUBREAPER : 0u) |
-	                  (no_thp > 0 ? (uint32_t)SNAPIMG_PROCESS_NO_THP : 0u) |
+	                  (no_thp == 1 ? (uint32_t)SNAPIMG_PROCESS_NO_THP : 0u) |
 	                  (helper->dumpable_forced ? (uint32_t)SNAPIMG_PROCESS_NOT_DUMPABLE : 0u);
 	return STATUS_OK;
 }

@@ -1,30 +1,31 @@
 #include "shared.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "tracee_memory.h"
-
-static enum status refuse_object(const struct vma *vma, const char *what, const char *advice)
+enum status refuse_memory(const struct memory *memory, const char *what, const char *advice)
 {
+	const struct vma *vma = memory->first;
+
+	if (!vma)
+		return refuse(what, advice, "a memfd or deleted file");
 	return refuse(what, advice, "mapping %" PRIx64 "-%" PRIx64 " %s", vma->start, vma->end, vma->name);
 }
 
-static bool is_same(const struct vma *a, const struct vma *b)
+bool is_same_memory(const struct vma *a, const struct vma *b)
 {
 	return a->inode == b->inode && a->major == b->major && a->minor == b->minor;
 }
 
-static int by_object(const void *left, const void *right)
+static int by_memory(const void *left, const void *right)
 {
-	const struct vma *a = *(const struct vma *const *)left, *b = *(const struct vma *const *)right;
+	const struct vma *a = (*(struct mapping *const *)left)->vma,
+	                 *b = (*(struct mapping *const *)right)->vma;
 
 	if (a->inode != b->inode)
 		return a->inode < b->inode ? -1 : 1;
@@ -32,171 +33,270 @@ static int by_object(const void *left, const void *right)
 		return a->major < b->major ? -1 : 1;
 	if (a->minor != b->minor)
 		return a->minor < b->minor ? -1 : 1;
+	if (a->offset != b->offset)
+		return a->offset < b->offset ? -1 : 1;
 	return (a->start > b->start) - (a->start < b->start);
 }
 
-/* The program may have unmapped the end, which mremap(2) brings back with what it holds; the same call with
- * an old size of 0 is a second view of the object, which shows whether there is a page behind. */
-static enum status check_end(const struct helper *helper, const struct vma *vma)
+static void group(struct memories *memories, size_t total)
 {
-	uint64_t size = vma->end - vma->start, longer = size + SNAPIMG_PAGE_SIZE;
-	int64_t view, result;
-	uint8_t byte;
-	enum status status;
-
-	if ((status = helper_call(helper, &view, SYS_mremap, vma->start, 0, longer, MREMAP_MAYMOVE)) !=
-	    STATUS_OK)
-		return status;
-	if (view < 0)
-		return refuse_object(vma, "shared memory that can't be looked at", "choose another point");
-	bool goes_on = tracee_read(helper->pid, (uint64_t)view + size, &byte, 1) == 0;
-	if ((status = helper_call(helper, &result, SYS_munmap, (uint64_t)view, longer, 0, 0)) != STATUS_OK)
-		return status;
-	return goes_on ? refuse_object(vma, "a part of shared memory", "map it to its end") : STATUS_OK;
-}
-
-/* Behind the end of a file there is SIGBUS, which anonymous memory hasn't. */
-static enum status check_extent(const struct helper *helper, const struct vma *vma)
-{
-	uint8_t byte;
-
-	if (vma->offset != 0)
-		return refuse_object(vma, "a part of shared memory", "map it from its beginning");
-	if (tracee_read(helper->pid, vma->end - 1, &byte, 1) < 0)
-		return refuse_object(vma, "shared memory that can't be read or is mapped behind its end",
-		                     "choose a point where it can be");
-	return check_end(helper, vma);
-}
-
-static enum status check_mapped_once(const struct helper *helper, const struct vma *const *object,
-                                     size_t count)
-{
-	enum status status = STATUS_OK;
-
-	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-		bool again = (i > 0 && is_same(object[i], object[i - 1])) ||
-		             (i + 1 < count && is_same(object[i], object[i + 1]));
-		if (again)
-			status = refuse_object(object[i],
-			                       "shared memory that is mapped more than once or in parts",
-			                       "choose a point where it is mapped once");
-		else if (object[i]->shared)
-			status = check_extent(helper, object[i]);
-		status = go_on(status);
+	for (size_t i = 0; i < total; i++) {
+		struct mapping **showing = &memories->showing[i];
+		struct memory *last = memories->count ? &memories->memory[memories->count - 1] : NULL;
+		if (!last || !is_same_memory(last->first, (*showing)->vma)) {
+			last = &memories->memory[memories->count++];
+			*last = (struct memory){.first = (*showing)->vma, .showing = showing, .content = -1};
+		}
+		last->count++;
+		last->shared = last->shared || (*showing)->vma->shared;
 	}
-	return status;
 }
 
-/* The object by its inode, as stat(2) shows other device numbers than maps for some filesystems. */
-static const struct vma *find_inode(const struct vma *const *object, size_t count, uint64_t inode)
+enum status memories_find(struct mappings *mappings, struct memories *ret_memories)
 {
-	for (size_t i = 0; i < count; i++)
-		if (object[i]->shared && object[i]->inode == inode)
-			return object[i];
+	struct memories result = {.memory = calloc(mappings->count + 1, sizeof(*result.memory)),
+	                          .showing = calloc(mappings->count + 1, sizeof(struct mapping *))};
+	size_t total = 0;
+
+	if (!result.memory || !result.showing) {
+		memories_free(&result);
+		return fail(STATUS_FAILED, "out of memory");
+	}
+	for (size_t i = 0; i < mappings->count; i++) {
+		struct mapping *mapping = &mappings->mapping[i];
+		if (mapping->of_object || (mapping->by_content && !mapping->of_shim))
+			result.showing[total++] = mapping;
+	}
+	qsort(result.showing, total, sizeof(struct mapping *), by_memory);
+	group(&result, total);
+	*ret_memories = result;
+	return STATUS_OK;
+}
+
+/* stat(2) shows other device numbers than maps for some filesystems; then the name tells. */
+static struct memory *find(const struct memories *memories, const struct open_descriptor *it)
+{
+	for (size_t i = 0; i < memories->count; i++) {
+		const struct vma *vma = memories->memory[i].first;
+		if (vma && vma->inode == it->identity.st_ino &&
+		    (strcmp(vma->name, it->link) == 0 ||
+		     it->identity.st_dev == makedev(vma->major, vma->minor)))
+			return &memories->memory[i];
+	}
 	return NULL;
 }
 
-static enum status check_descriptors(pid_t pid, const struct vma *const *object, size_t count)
+/* Large content goes into the image as pages do, in extents, though it isn't mapped. */
+static enum status add_unmapped(struct memories *memories, uint64_t size, struct memory **ret_memory)
 {
-	struct proc_path path = proc_path(pid, "fd");
-	DIR *directory = opendir(path.text);
-	enum status status = STATUS_OK;
-	struct dirent *entry;
+	enum { LEAST = 1 << 20 };
+	const uint64_t most = (SNAPIMG_MEMORY_END - SNAPIMG_MEMORY_START) / 2;
 
-	if (!directory)
-		return fail(STATUS_FAILED, "can't read the program's state: %s: %s", path.text,
-		            strerror(errno));
-	while (status == STATUS_OK && (entry = readdir(directory))) {
-		struct stat found;
-		if (entry->d_name[0] == '.' || fstatat(dirfd(directory), entry->d_name, &found, 0) < 0 ||
-		    !S_ISREG(found.st_mode) || found.st_nlink != 0)
-			continue;
-		const struct vma *vma = find_inode(object, count, found.st_ino);
-		if (vma)
-			status = go_on(refuse_object(vma, "shared memory that has a descriptor, too",
-			                             "close the descriptor before the point"));
-	}
-	closedir(directory);
-	return status;
-}
-
-/* A parent that isn't the tracer may have made the memory for both. */
-static enum status check_parent(pid_t pid, const struct vma *const *object, size_t count)
-{
-	struct proc_stat stat;
-	struct text text CLEANUP(text_free) = {0};
-	struct maps maps;
-	enum status status;
-
-	if ((status = proc_read_stat(pid, &stat)) != STATUS_OK)
-		return status;
-	pid_t parent = (pid_t)stat.field[STAT_PPID];
-	if (parent <= 1 || parent == getpid() || proc_try_read(proc_path(parent, "maps").text, &text) < 0 ||
-	    maps_parse(&text, &maps) < 0)
+	*ret_memory = NULL;
+	if (size < LEAST || size > most)
 		return STATUS_OK;
-	for (size_t i = 0; i < maps.count && status == STATUS_OK; i++)
-		for (size_t k = 0; maps.vma[i].shared && k < count && status == STATUS_OK; k++)
-			if (is_same(&maps.vma[i], object[k]))
-				status = go_on(refuse_object(object[k],
-				                             "memory shared with the parent process",
-				                             "choose a point before it is shared"));
-	maps_free(&maps);
-	return status;
+	struct memory *grown = reallocarray(memories->memory, memories->count + 1, sizeof(*memories->memory));
+	if (!grown)
+		return fail(STATUS_FAILED, "out of memory");
+	memories->memory = grown;
+	*ret_memory = &grown[memories->count++];
+	**ret_memory = (struct memory){.content = -1};
+	return STATUS_OK;
 }
 
-enum status shared_check(const struct helper *helper, const struct mappings *mappings)
+enum status memories_claim(struct memories *memories, const struct open_descriptor *it, int content,
+                           size_t object, bool *ret_claimed)
 {
-	pid_t pid = helper->pid;
-	const struct vma **object = calloc(mappings->count + 1, sizeof(const struct vma *));
-	size_t count = 0, shared = 0;
+	uint64_t size = (uint64_t)it->identity.st_size;
+	struct memory *memory = find(memories, it);
 	enum status status = STATUS_OK;
 
-	if (!object)
+	if (!memory)
+		status = add_unmapped(memories, size, &memory);
+	*ret_claimed = memory != NULL;
+	if (!memory)
+		return status;
+	memory->object = (uint32_t)object + 1;
+	memory->content = content;
+	memory->size = size;
+	return STATUS_OK;
+}
+
+enum status memories_check_inherited(const struct memories *memories, const struct survey *survey,
+                                     const struct open_descriptor *it)
+{
+	bool is_nameless = it->known && S_ISREG(it->identity.st_mode) && it->identity.st_nlink == 0;
+	const struct memory *memory = is_nameless ? find(memories, it) : NULL;
+
+	if (!memory || !memory->shared)
+		return STATUS_OK;
+	return refuse_descriptor(survey, it, "shared memory whose descriptor was inherited",
+	                         "close it before the point");
+}
+
+/* A shared view of a descriptor that was opened for reading only can never be written ("mw" of VmFlags). */
+static bool is_read_only(const struct vma *vma)
+{
+	return vma->shared && *vma->flags && !vma_has(vma, "mw");
+}
+
+/* Mapped once, from its beginning to its end. */
+static bool is_plain(const struct memory *memory)
+{
+	const struct vma *vma = memory->first;
+
+	return !memory->object && memory->count == 1 && vma->offset == 0 &&
+	       memory->size == vma->end - vma->start && !is_read_only(vma);
+}
+
+/* What anonymous memory can't be: read only, private, or shown behind its end only. */
+static bool needs_object(const struct memory *memory)
+{
+	bool needed = false;
+
+	for (size_t i = 0; i < memory->count; i++) {
+		const struct vma *vma = memory->showing[i]->vma;
+		needed = needed || !vma->shared || is_read_only(vma) || vma->offset >= memory->size;
+	}
+	return needed && !memory->object;
+}
+
+/* A memfd that no descriptor leads to. */
+static enum status add_object(struct memory *memory, struct objects *objects)
+{
+	struct snapimg_object object = {.kind = SNAPIMG_OBJECT_MEMFD, .flags = 2 /* O_RDWR */};
+	enum status status;
+
+	object.value[SNAPIMG_FILE_SIZE] = memory->size;
+	object.value[SNAPIMG_FILE_MODE] = 0777;
+	if ((status = objects_name(objects, "memory", &object.name)) != STATUS_OK)
+		return status;
+	memory->object = (uint32_t)objects->object.count + 1;
+	return objects_add(objects, &object);
+}
+
+static void make_views(const struct memory *memory, uint32_t index)
+{
+	for (size_t i = 0; i < memory->count; i++) {
+		struct mapping *mapping = memory->showing[i];
+		const struct vma *vma = mapping->vma;
+		mapping->record.kind = SNAPIMG_MAPPING_VIEW;
+		mapping->record.file = index + 1;
+		mapping->record.offset = vma->offset;
+		mapping->record.flags |= is_read_only(vma) ? SNAPIMG_MAP_READ_ONLY : 0;
+		mapping->by_content = mapping->of_object = false;
+	}
+}
+
+/* Its place in the image, behind those before it. */
+static enum status place(struct memory *memory, uint64_t *at)
+{
+	uint64_t size = (memory->size + SNAPIMG_PAGE_SIZE - 1) & ~(uint64_t)(SNAPIMG_PAGE_SIZE - 1);
+
+	size = size ? size : SNAPIMG_PAGE_SIZE;
+	if (size > SNAPIMG_MEMORY_END - *at)
+		return refuse_memory(memory, "shared memory of more than 448 GiB that is mapped in parts",
+		                     "map less of it");
+	static char no_name[] = "";
+	memory->vma = memory->first ? *memory->first : (struct vma){.flags = ""};
+	memory->vma.start = *at;
+	memory->vma.end = *at += size;
+	memory->vma.offset = 0;
+	memory->vma.name = no_name;
+	return STATUS_OK;
+}
+
+static enum status insert(struct mappings *mappings, size_t where, const struct memory *memory)
+{
+	struct mapping *grown =
+	        reallocarray(mappings->mapping, mappings->count + 1, sizeof(*mappings->mapping));
+
+	if (!grown)
 		return fail(STATUS_FAILED, "out of memory");
-	for (size_t i = 0; i < mappings->count; i++) {
-		const struct mapping *mapping = &mappings->mapping[i];
-		if (!mapping->of_object && !(mapping->by_content && !mapping->of_shim))
-			continue;
-		object[count++] = mapping->vma;
-		shared += mapping->of_object;
+	mappings->mapping = grown;
+	memmove(&grown[where + 1], &grown[where], (mappings->count++ - where) * sizeof(*grown));
+	grown[where] = (struct mapping){
+	        .record = {.start = memory->vma.start,
+	                   .end = memory->vma.end,
+	                   .kind = SNAPIMG_MAPPING_MEMORY,
+	                   .protection = SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE,
+	                   .flags = SNAPIMG_MAP_SHARED |
+	                            (vma_has(&memory->vma, "nr") ? SNAPIMG_MAP_NORESERVE : 0u),
+	                   .file = memory->object},
+	        .vma = &memory->vma,
+	        .memory = memory,
+	};
+	return STATUS_OK;
+}
+
+/* Whether a memory's views are to be made; memory without a descriptor is looked at to know. */
+static enum status examine(const struct helper *helper, struct memory *memory, struct objects *objects,
+                           bool *ret_kept)
+{
+	enum status status;
+
+	*ret_kept = false;
+	if (!memory->shared && !memory->object)
+		return STATUS_OK; /* libraries that were replaced, mostly: by content */
+	if (!memory->object && (status = memory_show(helper, memory)) != STATUS_OK)
+		return status;
+	if (is_plain(memory)) {
+		memory->showing[0]->memory = memory;
+		return STATUS_OK;
 	}
-	if (shared) {
-		qsort(object, count, sizeof(const struct vma *), by_object);
-		if ((status = check_mapped_once(helper, object, count)) == STATUS_OK &&
-		    (status = check_descriptors(pid, object, count)) == STATUS_OK)
-			status = check_parent(pid, object, count);
+	if (needs_object(memory) && (status = add_object(memory, objects)) != STATUS_OK)
+		return status;
+	*ret_kept = true;
+	return STATUS_OK;
+}
+
+enum status memories_settle(const struct helper *helper, struct memories *memories, struct objects *objects,
+                            struct mappings *mappings)
+{
+	uint64_t at = SNAPIMG_MEMORY_START;
+	size_t first = 0, kept = 0;
+	bool *is_kept = calloc(memories->count + 1, sizeof(*is_kept));
+	enum status status = is_kept ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
+
+	while (first < mappings->count && mappings->mapping[first].record.start < SNAPIMG_MEMORY_START)
+		first++;
+	if (status == STATUS_OK && memories->count)
+		status = memories_check_others(helper->pid, memories);
+	for (size_t i = 0; i < memories->count && status == STATUS_OK; i++) {
+		struct memory *memory = &memories->memory[i];
+		status = examine(helper, memory, objects, &is_kept[i]);
+		if (status == STATUS_OK && is_kept[i] && (status = place(memory, &at)) == STATUS_OK)
+			make_views(memory, (uint32_t)(first + kept++));
+		status = go_on(status);
 	}
-	free(object);
+	for (size_t i = 0, where = first; i < memories->count && status == STATUS_OK; i++)
+		if (is_kept[i])
+			status = insert(mappings, where++, &memories->memory[i]);
+	free(is_kept);
 	return status;
 }
 
-/* mincore(2) sees the object's pages, but not those that are swapped out; then all are looked at. */
-enum status shared_walk(const struct helper *helper, const struct vma *vma, pages_visitor *visit,
-                        void *context)
+enum status memories_leave(const struct helper *helper, struct memories *memories)
 {
-	uint8_t resident[SNAPIMG_PAGE_SIZE];
-	uint64_t run = 0; /* where the open run began, 0: none is open */
-	enum status status;
+	enum status status = STATUS_OK;
+	int64_t result;
 
-	if (vma->swap)
-		return visit(context, vma->start, vma->end);
-	for (uint64_t at = vma->start; at < vma->end;) {
-		uint64_t pages = (vma->end - at) / SNAPIMG_PAGE_SIZE;
-		if (pages > sizeof(resident))
-			pages = sizeof(resident);
-		if ((status = helper_fetch(helper, "resident pages", resident, pages, SYS_mincore, at,
-		                           pages * SNAPIMG_PAGE_SIZE, helper->scratch, 0)) != STATUS_OK)
-			return status;
-		for (uint64_t i = 0; i < pages; i++, at += SNAPIMG_PAGE_SIZE) {
-			bool is_there = resident[i] & 1;
-			if (is_there && !run)
-				run = at;
-			if (!is_there && run) {
-				if ((status = visit(context, run, at)) != STATUS_OK)
-					return status;
-				run = 0;
-			}
-		}
+	for (size_t i = 0; i < memories->count && status == STATUS_OK; i++) {
+		struct memory *memory = &memories->memory[i];
+		if (memory->view)
+			status = helper_call(helper, &result, SYS_munmap, memory->view,
+			                     memory->view_end - memory->view, 0, 0);
+		memory->view = 0;
 	}
-	return run ? visit(context, run, vma->end) : STATUS_OK;
+	return status;
+}
+
+void memories_free(struct memories *memories)
+{
+	for (size_t i = 0; i < memories->count; i++)
+		if (memories->memory[i].content >= 0)
+			close(memories->memory[i].content);
+	free(memories->memory);
+	free(memories->showing);
+	*memories = (struct memories){0};
 }

@@ -32,6 +32,7 @@ struct capture {
 	struct maps maps;
 	struct files files;
 	struct mappings mappings;
+	struct memories memories;
 	struct descriptors descriptors;
 	struct fixups fixups;
 	struct process_state state;
@@ -51,6 +52,7 @@ static void capture_free(struct capture *capture)
 	process_state_free(&capture->state);
 	fixups_free(&capture->fixups);
 	descriptors_free(&capture->descriptors);
+	memories_free(&capture->memories);
 	mappings_free(&capture->mappings);
 	files_free(&capture->files);
 	maps_free(&capture->maps);
@@ -147,8 +149,11 @@ static enum status gather(struct capture *capture)
 	if ((status = maps_read(pid, &capture->maps)) != STATUS_OK ||
 	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
-	    (status = shared_check(&capture->helper, &capture->mappings)) != STATUS_OK ||
-	    (status = descriptors_read(pid, &capture->files, &capture->descriptors)) != STATUS_OK ||
+	    (status = memories_find(&capture->mappings, &capture->memories)) != STATUS_OK ||
+	    (status = descriptors_read(pid, &capture->files, &capture->memories, &capture->descriptors)) !=
+	            STATUS_OK ||
+	    (status = memories_settle(&capture->helper, &capture->memories, &capture->descriptors.objects,
+	                              &capture->mappings)) != STATUS_OK ||
 	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
 	    (status = attributes_read(&capture->subject, &capture->helper, &capture->attributes)) !=
 	            STATUS_OK ||
@@ -315,7 +320,9 @@ static enum status leave(struct capture *capture, enum status status)
 	/* A target that can't be reached any more has had its line already. */
 	if (!capture->helper.scratch && !capture->helper.dumpable_forced)
 		return status;
-	enum status left = helper_leave(&capture->helper);
+	enum status left = memories_leave(&capture->helper, &capture->memories);
+	if (left == STATUS_OK)
+		left = helper_leave(&capture->helper);
 	return status == STATUS_OK ? left : status;
 }
 

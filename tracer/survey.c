@@ -188,7 +188,17 @@ enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
 	return STATUS_OK;
 }
 
-static bool holds(pid_t pid, const char *link)
+/* Names of files without a name may be several files'. */
+static bool is_same_file(int directory, const char *name, const struct open_descriptor *it)
+{
+	struct stat found;
+
+	return it->link[0] != '/' ||
+	       (fstatat(directory, name, &found, 0) == 0 && found.st_dev == it->identity.st_dev &&
+	        found.st_ino == it->identity.st_ino);
+}
+
+static bool holds(pid_t pid, const struct open_descriptor *it)
 {
 	struct proc_path path = proc_path(pid, "fd");
 	DIR *directory = opendir(path.text);
@@ -201,14 +211,14 @@ static bool holds(pid_t pid, const char *link)
 		if (length < 0)
 			continue;
 		its[length] = '\0';
-		found = strcmp(its, link) == 0;
+		found = strcmp(its, it->link) == 0 && is_same_file(dirfd(directory), entry->d_name, it);
 	}
 	if (directory)
 		closedir(directory);
 	return found;
 }
 
-pid_t survey_other_holder(const struct survey *survey, const char *link)
+pid_t survey_other_holder(const struct survey *survey, const struct open_descriptor *it)
 {
 	DIR *directory = opendir("/proc");
 	struct dirent *entry;
@@ -216,7 +226,7 @@ pid_t survey_other_holder(const struct survey *survey, const char *link)
 
 	while (directory && !found && (entry = readdir(directory))) {
 		pid_t pid = atoi(entry->d_name);
-		if (pid > 0 && pid != survey->pid && pid != getpid() && holds(pid, link))
+		if (pid > 0 && pid != survey->pid && pid != getpid() && holds(pid, it))
 			found = pid;
 	}
 	if (directory)

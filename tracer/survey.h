@@ -37,9 +37,9 @@ struct open_descriptor *survey_find(const struct survey *survey, int number);
 enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
         __attribute__((warn_unused_result));
 
-/* A process that isn't the target and has an open file with this inode number in a link like "pipe:[1]" or
- * "socket:[1]"; 0: none that may be looked at. */
-pid_t survey_other_holder(const struct survey *survey, const char *link);
+/* A process that isn't the target and has the same pipe, socket or file open; 0: none that may be looked at.
+ */
+pid_t survey_other_holder(const struct survey *survey, const struct open_descriptor *it);
 
 /* Refuses: "WHAT can't be carried: descriptor N of process PID, LINK: ADVICE". */
 enum status refuse_descriptor(const struct survey *survey, const struct open_descriptor *it, const char *what,

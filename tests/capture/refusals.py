@@ -19,23 +19,21 @@ STATES = {
     "user_namespace": ("namespace", "user"),
     "session": ("session",),
     "group": ("process group",),
-    "shared_twice": ("more than once", "mapping"),
-    "shared_parts": ("in parts", "mapping"),
-    "shared_cut": ("part of shared memory", "mapping"),
-    "shared_with_descriptor": ("has a descriptor", "mapping", "thing"),
-    "shared_behind_end": ("behind its end", "mapping", "thing"),
+    "secret_memory": ("secret memory", "mapping"),
     "thread_clock_timer": ("POSIX timer", "timer 0"),
     "sysv_memory": ("System V shared memory", "mapping"),
     "huge_pages": ("huge pages", "mapping"),
     "watched": ("userfaultfd",),
     "key": ("protection key", "mapping"),
-    "loaders_place": ("address the loader needs", "600000100000"),
+    "loaders_place": ("address the loader needs", "400000100000"),
     "aio": ("io_setup", "mapping"),
     "uring": ("io_uring",),
     "uring_worker": ("worker thread of the kernel", "io_uring", "process"),
     "fifo": ("a FIFO", "descriptor"),
     "connected": ("a connected TCP socket", "descriptor"),
     "inotify": ("inotify", "descriptor"),
+    "memory_elsewhere": ("memory that another process has", "mapping"),
+    "memfd_elsewhere": ("unnamed file that another process has", "descriptor", "heirloom"),
     "pipe_elsewhere": ("a pipe whose other end is elsewhere", "descriptor"),
     "socket_elsewhere": ("shared with another process", "descriptor"),
     "pipe_twice": ("opened more than once", "descriptor"),
@@ -106,6 +104,17 @@ def dropped_filter():
     t.check(again.status == 0 and again.err == b"", "restored:", again)
 
 
+def shared_inherited():
+    """Memory of the caller's, by a descriptor that is the caller's at restore."""
+    memory = os.memfd_create("callers")
+    os.ftruncate(memory, 4096)
+    os.dup2(memory, 9)
+    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", REFUSED, "shared_inherited"], pass_fds=(9,))
+    check_lines(result, ("can't be carried", "descriptor was inherited", "descriptor 9"))
+    t.check(not os.path.exists("image.snap"), "an image was written")
+
+
+ROWS["refused_shared_inherited"] = shared_inherited
 ROWS["refused_together"] = together
 ROWS["drop_seccomp"] = dropped_filter
 

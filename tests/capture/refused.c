@@ -151,36 +151,17 @@ static bool group(void)
 	return setpgid(0, 0) == 0;
 }
 
-static bool shared_twice(void)
+/* Descriptor 9 is a memfd of the one who runs snaptrace. */
+static bool shared_inherited(void)
 {
-	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return mapped(memory) && mapped(mremap(memory, 0, 2 * PAGE, MREMAP_MAYMOVE));
+	return mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 9, 0));
 }
 
-static bool shared_parts(void)
+static bool secret_memory(void)
 {
-	char *memory = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return mapped(memory) && munmap(memory + PAGE, PAGE) == 0;
-}
-
-static bool shared_cut(void)
-{
-	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return mapped(memory) && munmap(memory + PAGE, PAGE) == 0;
-}
-
-static bool shared_with_descriptor(void)
-{
-	int fd = memfd_create("thing", 0);
+	int fd = (int)syscall(SYS_memfd_secret, 0);
 	return fd >= 0 && ftruncate(fd, PAGE) == 0 &&
-	       mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
-}
-
-static bool shared_behind_end(void)
-{
-	int fd = memfd_create("thing", 0);
-	return fd >= 0 && ftruncate(fd, PAGE) == 0 &&
-	       mapped(mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) && close(fd) == 0;
+	       mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) && close(fd) == 0;
 }
 
 static bool thread_clock_timer(void)
@@ -226,7 +207,7 @@ static bool key(void)
 
 static bool loaders_place(void)
 {
-	return mapped(mmap((void *)0x600000100000, PAGE, PROT_READ | PROT_WRITE,
+	return mapped(mmap((void *)0x400000100000, PAGE, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
 }
 
@@ -303,6 +284,17 @@ static bool socket_elsewhere(void)
 {
 	int fds[2];
 	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && with_heir();
+}
+
+static bool memory_elsewhere(void)
+{
+	return mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) &&
+	       with_heir();
+}
+
+static bool memfd_elsewhere(void)
+{
+	return memfd_create("heirloom", 0) >= 0 && with_heir();
 }
 
 static bool pipe_twice(void)
@@ -496,11 +488,8 @@ int main(int argc, char **argv)
 	        MODE(user_namespace),
 	        MODE(session),
 	        MODE(group),
-	        MODE(shared_twice),
-	        MODE(shared_parts),
-	        MODE(shared_cut),
-	        MODE(shared_with_descriptor),
-	        MODE(shared_behind_end),
+	        MODE(shared_inherited),
+	        MODE(secret_memory),
 	        MODE(thread_clock_timer),
 	        MODE(sysv_memory),
 	        MODE(huge_pages),
@@ -513,6 +502,8 @@ int main(int argc, char **argv)
 	        MODE(fifo),
 	        MODE(connected),
 	        MODE(inotify),
+	        MODE(memory_elsewhere),
+	        MODE(memfd_elsewhere),
 	        MODE(pipe_elsewhere),
 	        MODE(socket_elsewhere),
 	        MODE(pipe_twice),

@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "tracer/maps.h"
+#include "tracer/vm_flags.h"
 
 static const char sample[] =
         "00400000-00401000 r-xp 00002000 fe:01 1234                               /bin/a b\\012c (deleted)\n"
@@ -50,6 +51,19 @@ static void test_sample(void)
 	maps_free(&maps);
 }
 
+static void test_flags(void)
+{
+	struct vma vma = {
+	        .flags = " rd wr sh mr mw me ms gd pf dw lo io sr rr dc de lf ac nr ht sf ar wf dd sd mm "
+	                 "hg nh mg um uw ui ss sl dp ?? "};
+
+	CHECK(!vm_flags_unknown(&vma));
+	vma.flags = "";
+	CHECK(!vm_flags_unknown(&vma));
+	vma.flags = " rd zz wr \n";
+	CHECK(vm_flags_unknown(&vma) && memcmp(vm_flags_unknown(&vma), "zz", 2) == 0);
+}
+
 static void test_unknown_forms(void)
 {
 	static const char *const wrong[] = {"Rss: 0 kB\n", "hello\n", "00400000-00401000 r-xp\n", "\n"};
@@ -65,5 +79,6 @@ int main(void)
 {
 	test_sample();
 	test_unknown_forms();
+	test_flags();
 	return check_result();
 }

@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "tracer/pages.h"
+#include "tracer/sparse.h"
 
 enum { PAGE = 4096, PAGES = 6000 };
 
@@ -84,6 +85,64 @@ static void test_anonymous(bool by_scan)
 	munmap(memory, (size_t)PAGES * PAGE);
 }
 
+static enum status advise(void *context, uint64_t start, uint64_t size, int advice, int64_t *ret_result)
+{
+	++*(unsigned int *)context;
+	*ret_result = madvise((void *)start, size, advice);
+	return STATUS_OK;
+}
+
+struct runs {
+	unsigned int count;
+	uint64_t start[8], pages;
+};
+
+static enum status note_run(void *context, uint64_t start, uint64_t end)
+{
+	struct runs *runs = context;
+
+	if (runs->count < sizeof(runs->start) / sizeof(*runs->start))
+		runs->start[runs->count] = start;
+	runs->count++;
+	runs->pages += (end - start) / PAGE;
+	return STATUS_OK;
+}
+
+/* Without PAGEMAP_SCAN: what is far apart is found, and the mapping is as it was. */
+static void test_sparse(int advice)
+{
+	const uint64_t size = 2ull << 40, where[] = {0, size / 2 - PAGE, size / 2, size - PAGE};
+	unsigned char *memory =
+	        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct pages pages;
+	struct maps before, after;
+	struct runs runs = {0};
+	unsigned int calls = 0;
+	const struct adviser adviser = {advise, &calls};
+
+	if (memory == MAP_FAILED) {
+		perror("a reservation of 2 TiB");
+		return;
+	}
+	CHECK(madvise(memory, size, advice) == 0);
+	for (size_t i = 0; i < 4; i++)
+		memory[where[i]] = 1;
+	CHECK(maps_read(getpid(), &before) == STATUS_OK && pages_open(getpid(), false, &pages) == STATUS_OK);
+	const struct vma *vma = maps_find(&before, (uint64_t)memory);
+	CHECK(vma && sparse_walk(&pages, getpid(), vma, &adviser, note_run, &runs) == STATUS_OK);
+	CHECK(calls > 100 && runs.pages == 4 && runs.count >= 3 && runs.start[0] == (uint64_t)memory);
+	CHECK(runs.start[1] == (uint64_t)memory + size / 2 - PAGE);
+	CHECK(runs.start[runs.count - 1] == (uint64_t)memory + size - PAGE);
+	CHECK(maps_read(getpid(), &after) == STATUS_OK);
+	const struct vma *now = maps_find(&after, (uint64_t)memory);
+	CHECK(vma && now && now->start == vma->start && now->end == vma->end &&
+	      strcmp(now->flags, vma->flags) == 0);
+	maps_free(&before);
+	maps_free(&after);
+	pages_close(&pages);
+	munmap(memory, size);
+}
+
 static void test_file(bool by_scan)
 {
 	static struct found found;
@@ -134,5 +193,7 @@ int main(void)
 		test_file(by_scan);
 		test_reservation(by_scan);
 	}
+	test_sparse(MADV_DODUMP);
+	test_sparse(MADV_DONTDUMP);
 	return check_result();
 }

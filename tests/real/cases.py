@@ -199,14 +199,17 @@ def npm_integrity():
             file.write(b"other contents")
         return file.name
 
-    npm.fetch = fetch
-    for name in npm.PACKAGES:
-        try:
-            npm.package(name, "cache")
-        except ValueError as error:
-            t.check("integrity" in str(error), error)
-        else:
-            t.check(False, name, "was taken")
+    usual, npm.fetch = npm.fetch, fetch
+    try:
+        for name in npm.PACKAGES:
+            try:
+                npm.package(name, "cache")
+            except ValueError as error:
+                t.check("integrity" in str(error), error)
+            else:
+                t.check(False, name, "was taken")
+    finally:
+        npm.fetch = usual
     t.check(os.listdir("cache") == [], os.listdir("cache"))
 
 

@@ -65,9 +65,9 @@ static void edit_xstate_size(void)
 static void edit_zone(void)
 {
 	struct snapimg_mapping *mapping = section(SNAPIMG_SECTION_MAPPINGS);
-	while (mapping->end < 0x600000000000ull)
+	while (mapping->end < 0x400000000000ull)
 		mapping++;
-	mapping->start = 0x600000000000ull;
+	mapping->start = 0x400000000000ull;
 }
 
 static void edit_fixup(void)

@@ -12,7 +12,7 @@ REFUSED = {
     "vdso": ("another vdso", "kernel"),
     "xfeatures": ("register state", "0x4000000000000000"),
     "xstate_size": ("register state", "laid out otherwise"),
-    "zone": ("loader", "0x600000000000"),
+    "zone": ("loader", "0x400000000000"),
     "fixup": ("fix-up", "writable"),
     "cwd": ("directory",),
     "architecture": ("another processor architecture",),
