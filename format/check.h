@@ -23,7 +23,8 @@ snapimg_rule snapimg_rule_strings, snapimg_rule_machine, snapimg_rule_origin, sn
         snapimg_rule_descriptor, snapimg_rule_signal, snapimg_rule_arguments, snapimg_rule_auxv,
         snapimg_rule_fixup, snapimg_rule_pending, snapimg_rule_place, snapimg_rule_object,
         snapimg_rule_setting, snapimg_rule_content, snapimg_rule_watch, snapimg_rule_lock,
-        snapimg_rule_attribute, snapimg_rule_timer, snapimg_rule_guard;
+        snapimg_rule_attribute, snapimg_rule_timer, snapimg_rule_guard, snapimg_rule_notice,
+        snapimg_rule_owner;
 
 /* Whether one of the first `count` descriptors has this number and is open (not CLOSED). */
 bool snapimg_is_open(const struct snapimg *image, uint32_t count, int32_t number);

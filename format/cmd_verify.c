@@ -9,35 +9,57 @@
 enum { FRAME_DESCRIPTOR = 4, FRAME_HAS_CHECKSUM = 1 << 2 }; /* RFC 8878, 3.1.1.1.1 */
 
 /* One standard frame with content size and checksum, no more and no less. */
-static enum snapimg_error check_frame(const struct snapimg *image, const struct snapimg_extent *extent,
-                                      ZSTD_DCtx *decoder, void *pages)
+static bool is_frame(const uint8_t *frame, size_t size, size_t raw_size, ZSTD_DCtx *decoder, void *pages)
 {
-	const uint8_t *frame = image->base + extent->offset;
-	size_t size = extent->stored_size;
-
-	if (ZSTD_getFrameContentSize(frame, size) != extent->raw_size ||
-	    ZSTD_findFrameCompressedSize(frame, size) != size ||
-	    !(frame[FRAME_DESCRIPTOR] & FRAME_HAS_CHECKSUM) ||
-	    ZSTD_decompressDCtx(decoder, pages, extent->raw_size, frame, size) != extent->raw_size)
-		return SNAPIMG_ERR_EXTENT_FRAME;
-	return SNAPIMG_OK;
+	return ZSTD_getFrameContentSize(frame, size) == raw_size &&
+	       ZSTD_findFrameCompressedSize(frame, size) == size &&
+	       (frame[FRAME_DESCRIPTOR] & FRAME_HAS_CHECKSUM) != 0 &&
+	       ZSTD_decompressDCtx(decoder, pages, raw_size, frame, size) == raw_size;
 }
 
-static enum snapimg_error check_extents(struct snapimg *image)
+static enum snapimg_error check_extents(struct snapimg *image, ZSTD_DCtx *decoder, void *pages)
 {
 	const struct snapimg_extent *extent = snapimg_get_extent(image);
-	ZSTD_DCtx *decoder = ZSTD_createDCtx();
-	void *pages = malloc(SNAPIMG_EXTENT_MAX);
-	enum snapimg_error error = decoder == NULL || pages == NULL ? SNAPIMG_ERR_MEMORY : SNAPIMG_OK;
+	enum snapimg_error error = SNAPIMG_OK;
 	uint32_t i;
 
 	for (i = 0; i < snapimg_extent_count(image) && error == SNAPIMG_OK; i++) {
 		image->failed_section = SNAPIMG_SECTION_EXTENTS;
 		image->failed_index = i;
 		error = snapimg_check_extent(image, &extent[i]);
-		if (error == SNAPIMG_OK && extent[i].kind == SNAPIMG_EXTENT_ZSTD)
-			error = check_frame(image, &extent[i], decoder, pages);
+		if (error == SNAPIMG_OK && extent[i].kind == SNAPIMG_EXTENT_ZSTD &&
+		    !is_frame(image->base + extent[i].offset, extent[i].stored_size, extent[i].raw_size,
+		              decoder, pages))
+			error = SNAPIMG_ERR_EXTENT_FRAME;
 	}
+	return error;
+}
+
+static enum snapimg_error check_contents(struct snapimg *image, ZSTD_DCtx *decoder, void *pages)
+{
+	const struct snapimg_content *content = snapimg_get_content(image);
+	const uint8_t *bytes = image->section[SNAPIMG_SECTION_BYTES].bytes;
+	uint32_t i;
+
+	for (i = 0; i < snapimg_content_count(image); i++) {
+		image->failed_section = SNAPIMG_SECTION_CONTENTS;
+		image->failed_index = i;
+		if (content[i].stored_size != 0 &&
+		    !is_frame(bytes + content[i].offset, content[i].stored_size, content[i].size, decoder,
+		              pages))
+			return SNAPIMG_ERR_EXTENT_FRAME;
+	}
+	return SNAPIMG_OK;
+}
+
+static enum snapimg_error check_data(struct snapimg *image)
+{
+	ZSTD_DCtx *decoder = ZSTD_createDCtx();
+	void *pages = malloc(SNAPIMG_EXTENT_MAX);
+	enum snapimg_error error = SNAPIMG_ERR_MEMORY;
+
+	if (decoder != NULL && pages != NULL && (error = check_extents(image, decoder, pages)) == SNAPIMG_OK)
+		error = check_contents(image, decoder, pages);
 	free(pages);
 	(void)ZSTD_freeDCtx(decoder);
 	return error;
@@ -74,7 +96,7 @@ enum exit_status command_verify(const struct command_options *options)
 
 	if (status == EXIT_FINE) {
 		(void)text_hex(digest, file.image.header->digest, SNAPIMG_DIGEST_SIZE);
-		error = check_extents(&file.image);
+		error = check_data(&file.image);
 		if (error != SNAPIMG_OK)
 			status = complain_of_image(options->path, error, file.image.failed_section,
 			                           file.image.failed_index);

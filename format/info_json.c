@@ -148,6 +148,9 @@ static void put_descriptor(struct json *json, const struct snapimg *image,
 		json_string(json, "what", summary_object_kind(object->kind));
 		json_string(json, "name", snapimg_string(image, object->name));
 		json_number(json, "flags", object->flags);
+		json_bool(json, "reset",
+		          object->kind == SNAPIMG_OBJECT_SOCKET &&
+		                  object->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_RESET);
 	}
 	json_bool(json, "close_on_exec", descriptor->close_on_exec);
 	json_close(json, '}');

@@ -184,10 +184,14 @@ static void print_object(const struct snapimg *image, uint32_t index)
 	const struct snapimg_object *object = snapimg_get_object(image) + index;
 	const struct snapimg_content *content = snapimg_get_content(image);
 	char size[TEXT_SIZE_MAX];
+	const struct snapimg_notice *notice = snapimg_get_notice(image);
+	bool is_socket = object->kind == SNAPIMG_OBJECT_SOCKET;
 	uint64_t bytes = 0;
 	uint32_t i;
 
 	(void)fputs(summary_object_kind(object->kind), stdout);
+	if (is_socket && object->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_RESET)
+		(void)fputs(" that the other side has reset", stdout);
 	if (object->name != 0) {
 		(void)putchar(' ');
 		text_print(stdout, snapimg_string(image, object->name));
@@ -196,6 +200,12 @@ static void print_object(const struct snapimg *image, uint32_t index)
 		bytes += content[i].object == index ? content[i].size : 0;
 	if (bytes > 0)
 		printf(", with %s", text_size(size, bytes));
+	for (i = 0; i < snapimg_notice_count(image); i++) {
+		if (notice[i].object != index)
+			continue;
+		(void)fputs(", watches ", stdout);
+		text_print(stdout, snapimg_string(image, notice[i].path));
+	}
 }
 
 static void print_descriptor(const struct snapimg *image, const struct snapimg_descriptor *descriptor)

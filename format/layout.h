@@ -45,11 +45,12 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 
 /* Required features: a reader that does not know a set bit refuses the image by the bit's name. */
 #define SNAPIMG_FEATURES(X)                                                                                  \
-	X(ZSTD, 0, "zstd")           /* has ZSTD extents */                                                  \
+	X(ZSTD, 0, "zstd")           /* has zstd frames */                                                   \
 	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */                   \
 	X(THREADS, 2, "threads")     /* more than one */                                                     \
 	X(ROBUST, 3, "robust")       /* has ROBUST fix-ups */                                                \
 	X(OBJECTS, 4, "objects")     /* has OBJECTS */                                                       \
+	X(OWNERS, 6, "owners")       /* has OWNERS */                                                        \
 	X(MEMORY, 7, "memory")       /* has mappings that are views of one memory */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
@@ -109,7 +110,9 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(BYTES, 27, 1, '*', "bytes")                                                                        \
 	X(ATTRIBUTES, 28, sizeof(struct snapimg_attribute), '*', "attributes")                               \
 	X(TIMERS, 29, sizeof(struct snapimg_timer), '*', "timers")                                           \
-	X(GUARDS, 30, sizeof(struct snapimg_guard), '*', "guard pages")
+	X(GUARDS, 30, sizeof(struct snapimg_guard), '*', "guard pages")                                      \
+	X(NOTICES, 35, sizeof(struct snapimg_notice), '*', "notices")                                        \
+	X(OWNERS, 36, sizeof(struct snapimg_owner), '*', "owners")
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
@@ -363,11 +366,14 @@ static_assert(sizeof(struct snapimg_descriptor) == 32, "descriptor layout");
 	X(EPOLL, 3, "epoll set")                                                                             \
 	X(TIMERFD, 4, "timerfd")                                                                             \
 	X(SIGNALFD, 5, "signalfd")                                                                           \
+	X(INOTIFY, 6, "inotify instance")                                                                    \
 	X(MEMFD, 7, "memfd")                                                                                 \
 	X(UNLINKED, 8, "deleted file")                                                                       \
 	X(REOPENED, 9, "opened once more")                                                                   \
+	X(FIFO, 10, "FIFO")                                                                                  \
 	X(SOCKET, 11, "socket")                                                                              \
-	X(PIDFD, 12, "pidfd of itself")
+	X(PIDFD, 12, "pidfd of itself")                                                                      \
+	X(TERMINAL, 13, "pseudoterminal")
 enum snapimg_object_kind {
 #define X(name, number, text) SNAPIMG_OBJECT_##name = (number),
 	SNAPIMG_OBJECT_KINDS(X)
@@ -399,6 +405,11 @@ enum snapimg_value {
 	SNAPIMG_FILE_SIZE = 0, /* MEMFD, UNLINKED */
 	SNAPIMG_FILE_MODE = 1,
 	SNAPIMG_FILE_SEALS = 2,
+	SNAPIMG_FIFO_SIZE = 0,
+	SNAPIMG_FIFO_FRESH = 1,    /* 1: no writer was there since it was opened */
+	SNAPIMG_TERMINAL_END = 0,  /* 0: the master, 1: the slave */
+	SNAPIMG_TERMINAL_LOCK = 1, /* of the master: 1: its slave can't be opened yet */
+	SNAPIMG_TERMINAL_USED = 2, /* of the master: 1: its slave was opened, be it closed again */
 	SNAPIMG_SOCKET_DOMAIN = 0,
 	SNAPIMG_SOCKET_TYPE = 1,
 	SNAPIMG_SOCKET_PROTOCOL = 2,
@@ -407,7 +418,8 @@ enum snapimg_value {
 };
 enum snapimg_socket_state {
 	SNAPIMG_SOCKET_SINGLE = 0,
-	SNAPIMG_SOCKET_PAIR = 1, /* made by socketpair(2) */
+	SNAPIMG_SOCKET_PAIR = 1,  /* made by socketpair(2) */
+	SNAPIMG_SOCKET_RESET = 2, /* TCP, connected once to one who has reset the connection */
 };
 
 /* What is done with an object once it is made, in this order. */
@@ -416,6 +428,15 @@ enum snapimg_setting_kind {
 	SNAPIMG_SETTING_BIND = 2,    /* bind(2): the bytes; option: the mode of the file it makes, or 0 */
 	SNAPIMG_SETTING_LISTEN = 3,  /* listen(2): option */
 	SNAPIMG_SETTING_CONNECT = 4, /* connect(2): the bytes */
+	/* setsockopt(2): the bytes behind the name of a network interface, whose number they begin with */
+	SNAPIMG_SETTING_INTERFACE = 5,
+	SNAPIMG_SETTING_TERMIOS = 6, /* TCSETS2: struct termios2 */
+	SNAPIMG_SETTING_WINDOW = 7,  /* TIOCSWINSZ: struct winsize */
+};
+enum {
+	SNAPIMG_INTERFACE_NAME = 16, /* IFNAMSIZ */
+	SNAPIMG_TERMIOS_SIZE = 44,
+	SNAPIMG_WINDOW_SIZE = 8,
 };
 struct snapimg_setting {
 	uint32_t object;
@@ -431,9 +452,9 @@ static_assert(sizeof(struct snapimg_setting) == 32, "setting layout");
 /* Bytes in an object: of a file at `position`, of a pipe all, of a socket one message. */
 struct snapimg_content {
 	uint32_t object;
-	uint32_t reserved_zero;
-	uint64_t position; /* files; 0 for all others */
-	uint64_t offset;   /* in BYTES */
+	uint32_t stored_size; /* of one zstd frame in BYTES; 0: the bytes themselves */
+	uint64_t position;    /* files; 0 for all others */
+	uint64_t offset;      /* in BYTES */
 	uint64_t size;
 };
 static_assert(sizeof(struct snapimg_content) == 32, "content layout");
@@ -462,6 +483,26 @@ struct snapimg_lock {
 	uint64_t length; /* 0: to the end, however long the file gets */
 };
 static_assert(sizeof(struct snapimg_lock) == 32, "lock layout");
+
+/* A watch of an INOTIFY object, inotify_add_watch(2). */
+struct snapimg_notice {
+	uint32_t object;
+	uint32_t path; /* string: absolute */
+	uint32_t mask;
+	int32_t watch; /* its number */
+};
+static_assert(sizeof(struct snapimg_notice) == 16, "notice layout");
+
+/* Whom a descriptor's description sends signals, fcntl(2), F_SETOWN_EX: the process or its main thread. */
+enum snapimg_owner_kind { SNAPIMG_OWNER_NONE = 0, SNAPIMG_OWNER_PROCESS = 1, SNAPIMG_OWNER_THREAD = 2 };
+struct snapimg_owner {
+	int32_t number;
+	uint32_t kind;
+	uint32_t signal; /* F_SETSIG; 0: SIGIO without more */
+	uint32_t drives; /* 1: O_ASYNC */
+};
+static_assert(sizeof(struct snapimg_owner) == 16, "owner layout");
+enum { SNAPIMG_NOTICE_MAX = 65536 };
 
 struct snapimg_sigaction { /* what rt_sigaction(2) takes */
 	uint32_t signal;

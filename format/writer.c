@@ -170,6 +170,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	const struct snapimg_extent *extent = (const struct snapimg_extent *)extents->bytes;
 	const struct growing *fixups = &writer->section[SNAPIMG_SECTION_FIXUPS];
 	const struct snapimg_fixup *fixup = (const struct snapimg_fixup *)fixups->bytes;
+	const struct growing *contents = &writer->section[SNAPIMG_SECTION_CONTENTS];
+	const struct snapimg_content *content = (const struct snapimg_content *)contents->bytes;
 	uint64_t features = 0;
 	size_t i;
 
@@ -185,10 +187,15 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	for (i = 0; i < fixups->size / sizeof(*fixup); i++)
 		if (fixup[i].kind == SNAPIMG_FIXUP_ROBUST)
 			features |= SNAPIMG_FEATURE_ROBUST;
+	for (i = 0; i < contents->size / sizeof(*content); i++)
+		if (content[i].stored_size != 0)
+			features |= SNAPIMG_FEATURE_ZSTD;
 	if (writer->section[SNAPIMG_SECTION_THREADS].size > sizeof(struct snapimg_thread))
 		features |= SNAPIMG_FEATURE_THREADS;
 	if (writer->section[SNAPIMG_SECTION_OBJECTS].size > 0)
 		features |= SNAPIMG_FEATURE_OBJECTS;
+	if (writer->section[SNAPIMG_SECTION_OWNERS].size > 0)
+		features |= SNAPIMG_FEATURE_OWNERS;
 	return features;
 }
 

@@ -10,7 +10,9 @@
 
 #include "loader.h"
 #include "message.h"
+#include "notices.h"
 #include "objects.h"
+#include "overrides.h"
 #include "syscall_x86_64.h"
 #include "zone.h"
 
@@ -172,6 +174,7 @@ void descriptors_prepare(void)
 	uint64_t above = count > 0 ? (uint64_t)record[count - 1].number + 1 : FIRST_FREE;
 	raise_limit();
 	save_inherited(record, count, above);
+	overrides_save(above);
 	if (snapimg_object_count(&loader.image) > 0)
 		objects_begin(saved + count, above);
 }
@@ -181,11 +184,16 @@ void descriptors_restore(void)
 	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
 	uint32_t count = snapimg_descriptor_count(&loader.image);
 	descriptors_prepare();
-	if (!limit.raised)
+	if (!limit.raised) {
+		overrides_save(0);
 		return;
+	}
 	objects_make();
 	for (uint32_t i = 0; i < count; i++)
-		restore_one(&record[i], saved != NULL ? saved[i] : NOT_SAVED);
+		if (overrides_leave_need(i))
+			restore_one(&record[i], saved != NULL ? saved[i] : NOT_SAVED);
+	overrides_apply();
 	objects_leave();
+	owners_restore();
 	descriptors_limit();
 }

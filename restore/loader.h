@@ -12,6 +12,16 @@
 #include "capabilities.h"
 #include "format/reader.h"
 
+/* --fd: what a descriptor becomes, whatever the image says. */
+enum override_kind { OVERRIDE_CLOSE, OVERRIDE_NULL, OVERRIDE_INHERIT, OVERRIDE_FILE };
+enum { OVERRIDES_MAX = 64 };
+struct override {
+	int32_t number;
+	enum override_kind kind;
+	const char *file; /* of OVERRIDE_FILE */
+	int32_t saved;    /* of OVERRIDE_INHERIT: the caller's, out of the way; or a negative error */
+};
+
 enum on_mismatch { MISMATCH_FAIL, MISMATCH_WARN, MISMATCH_IGNORE };
 
 struct options {
@@ -19,6 +29,9 @@ struct options {
 	char **arguments;  /* what followed IMAGE */
 	uint64_t argument_count;
 	bool arguments_given; /* else the recorded ones are used */
+	struct override override[OVERRIDES_MAX];
+	uint32_t override_count;
+	bool refuse_reset; /* --tcp=refuse */
 	bool fallback;
 	bool quiet;
 	bool verbose;
@@ -83,13 +96,14 @@ _Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *wh
 void memories_make(void);  /* memories.c: what views look at */
 void memories_leave(void); /* memories.c: when they are filled */
 void memories_map_view(const struct snapimg_mapping *view);
-void fill_pages(void);            /* fill.c: decodes on all processors */
-void descriptors_prepare(void);   /* descriptors.c: makes it possible to make objects */
-void descriptors_restore(void);   /* descriptors.c */
-void descriptors_limit(void);     /* descriptors.c: how many there may be, as it was before */
-void process_restore(void);       /* process.c: cwd, umask, signal actions, mm, names */
-void process_restore_flags(void); /* process.c: what prctl(2) sets */
-void process_apply_fixups(void);  /* process.c: when all threads have their ids */
+void fill_pages(void);             /* fill.c: decodes on all processors */
+void descriptors_prepare(void);    /* descriptors.c: makes it possible to make objects */
+void descriptors_restore(void);    /* descriptors.c */
+void descriptors_limit(void);      /* descriptors.c: how many there may be, as it was before */
+void option_fd(const char *value); /* overrides.c: takes the value of --fd */
+void process_restore(void);        /* process.c: cwd, umask, signal actions, mm, names */
+void process_restore_flags(void);  /* process.c: what prctl(2) sets */
+void process_apply_fixups(void);   /* process.c: when all threads have their ids */
 /* process.c: [address, address + size) lies in one writable mapping of the program's. */
 bool process_can_write(uint64_t address, uint64_t size);
 void attributes_restore(void); /* attributes.c: limits, flags, … of the process */

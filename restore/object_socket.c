@@ -15,13 +15,16 @@ enum {
 	SNDBUF = 7,
 	NO_SIGNAL = 0x4000,
 	DONT_WAIT = 0x40,
-	CLOEXEC = O_CLOEXEC
+	CLOEXEC = O_CLOEXEC,
+	GET_INTERFACE_NUMBER = 0x8933 /* SIOCGIFINDEX */
 };
 
 int socket_make(const struct snapimg_object *object, int32_t *ret_other)
 {
 	const uint64_t *value = object->value;
 	int32_t ends[2] = {-1, -1};
+	if (value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_RESET)
+		return reset_make(object);
 	if (value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_SINGLE)
 		return (int)sys(__NR_socket, value[SNAPIMG_SOCKET_DOMAIN],
 		                value[SNAPIMG_SOCKET_TYPE] | CLOEXEC, value[SNAPIMG_SOCKET_PROTOCOL]);
@@ -73,6 +76,25 @@ static void name_socket(const struct snapimg_setting *setting, int descriptor, c
 		sys(__NR_chmod, path, setting->option);
 }
 
+/* The interface may have another number here. */
+static long set_interface(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
+{
+	static uint8_t value[65536]; /* no setting is longer */
+	struct {
+		char name[SNAPIMG_INTERFACE_NAME];
+		int32_t number;
+		uint8_t rest[20];
+	} request = {{0}, 0, {0}}; /* struct ifreq */
+	uint32_t size = setting->size - SNAPIMG_INTERFACE_NAME;
+	memcpy(request.name, data, sizeof request.name);
+	long result = sys(__NR_ioctl, descriptor, GET_INTERFACE_NUMBER, &request);
+	if (result < 0)
+		return result;
+	memcpy(value, data + SNAPIMG_INTERFACE_NAME, size);
+	memcpy(value, &request.number, sizeof request.number);
+	return sys(__NR_setsockopt, descriptor, setting->level, setting->option, value, size);
+}
+
 void socket_set(uint32_t index, int descriptor)
 {
 	const struct snapimg_setting *setting = snapimg_get_setting(&loader.image);
@@ -95,6 +117,13 @@ void socket_set(uint32_t index, int descriptor)
 			break;
 		case SNAPIMG_SETTING_CONNECT:
 			result = sys(__NR_connect, descriptor, data, setting->size);
+			break;
+		case SNAPIMG_SETTING_INTERFACE:
+			result = set_interface(setting, descriptor, data);
+			break;
+		case SNAPIMG_SETTING_TERMIOS:
+		case SNAPIMG_SETTING_WINDOW:
+			result = terminal_set(setting, descriptor, data);
 			break;
 		}
 		if (result < 0)

@@ -6,12 +6,13 @@
 
 #include <asm/errno.h>
 #include <asm/termbits.h>
-#include <linux/eventpoll.h>
 #include <linux/fcntl.h>
 #include <linux/memfd.h>
 
 #include "memory.h"
 #include "message.h"
+#include "notices.h"
+#include "overrides.h"
 #include "signals_x86_64.h"
 #include "syscall_x86_64.h"
 
@@ -64,6 +65,25 @@ static long make_pipe(const struct snapimg_object *object, int32_t *ret_other)
 	bool writes = (object->flags & O_ACCMODE) == O_WRONLY;
 	*ret_other = ends[!writes];
 	return ends[writes];
+}
+
+/* By a helper that both reads and writes, neither end waits for the other to be opened, or fails for want of
+ * it; but its reader knows then that there was a writer. */
+static long make_fifo(const struct snapimg_object *object, int32_t *ret_other)
+{
+	const char *path = snapimg_string(&loader.image, object->name);
+	uint32_t mode = object->flags & O_ACCMODE;
+	if (object->value[SNAPIMG_FIFO_FRESH] == 0) {
+		long helper = sys(__NR_openat, AT_FDCWD, path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+		if (helper < 0)
+			return helper;
+		*ret_other = (int32_t)helper;
+	}
+	long made = sys(__NR_openat, AT_FDCWD, path, mode | O_NONBLOCK | O_CLOEXEC);
+	long size = made < 0 ? made : sys(__NR_fcntl, made, F_GETPIPE_SZ, 0);
+	if (size >= 0 && (uint64_t)size != object->value[SNAPIMG_FIFO_SIZE])
+		size = sys(__NR_fcntl, made, F_SETPIPE_SZ, object->value[SNAPIMG_FIFO_SIZE]);
+	return size < 0 ? size : made;
 }
 
 static long make_eventfd(const struct snapimg_object *object)
@@ -142,6 +162,12 @@ static long make(const struct snapimg_object *object, int32_t *ret_other)
 		return make_unlinked(object);
 	case SNAPIMG_OBJECT_REOPENED:
 		return reopen(state.made[object->peer - 1], object->flags);
+	case SNAPIMG_OBJECT_INOTIFY:
+		return sys(__NR_inotify_init1, O_NONBLOCK | O_CLOEXEC);
+	case SNAPIMG_OBJECT_FIFO:
+		return make_fifo(object, ret_other);
+	case SNAPIMG_OBJECT_TERMINAL:
+		return terminal_make(object, object->peer != 0 ? state.made[object->peer - 1] : NONE);
 	case SNAPIMG_OBJECT_PIDFD:
 		return sys(__NR_pidfd_open, sys(__NR_getpid), object->flags & O_NONBLOCK);
 	case SNAPIMG_OBJECT_SOCKET:
@@ -165,10 +191,13 @@ static int32_t move_away(uint32_t index, long descriptor)
 static void make_at(uint32_t index)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
-	bool is_end = object->peer != 0 && object->kind != SNAPIMG_OBJECT_REOPENED;
+	bool is_end = object->peer != 0 &&
+	              (object->kind == SNAPIMG_OBJECT_PIPE || object->kind == SNAPIMG_OBJECT_SOCKET);
 	int32_t other = NONE;
 	if (state.made[index] != NONE)
 		return; /* before all others */
+	if (object->kind == SNAPIMG_OBJECT_FIFO && !overrides_leave_object(index))
+		return; /* it may not be there */
 	if (is_end) {
 		state.made[index] = state.other[object->peer - 1];
 		state.other[object->peer - 1] = NONE;
@@ -196,14 +225,15 @@ static int other_end(uint32_t index)
 static void fill(const struct snapimg_content *content)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[content->object];
-	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
+	if (state.made[content->object] == NONE)
+		return;
+	const uint8_t *bytes = content_bytes(content);
 	long result;
-	bytes += content->offset;
 	if (object->kind == SNAPIMG_OBJECT_SOCKET) {
 		socket_send(content->object, other_end(content->object), bytes, content->size);
 		return;
 	}
-	if (object->kind == SNAPIMG_OBJECT_PIPE)
+	if (object->kind == SNAPIMG_OBJECT_PIPE || object->kind == SNAPIMG_OBJECT_FIFO)
 		result = sys(__NR_write, other_end(content->object), bytes, content->size);
 	else
 		result = sys(__NR_pwrite64, state.made[content->object], bytes, content->size,
@@ -231,6 +261,12 @@ static void fill_all(void)
 		fill(&content[i]);
 }
 
+static bool has_flags(uint32_t kind)
+{
+	return kind == SNAPIMG_OBJECT_PIPE || kind == SNAPIMG_OBJECT_SOCKET || kind == SNAPIMG_OBJECT_FIFO ||
+	       kind == SNAPIMG_OBJECT_INOTIFY || kind == SNAPIMG_OBJECT_TERMINAL;
+}
+
 /* What waits until an object has its content: flags, seals, shutdowns. */
 static void complete(uint32_t index)
 {
@@ -245,7 +281,7 @@ static void complete(uint32_t index)
 		sys(__NR_close, state.made[index]);
 		state.made[index] = moved;
 	}
-	if (is_file || object->kind == SNAPIMG_OBJECT_PIPE || object->kind == SNAPIMG_OBJECT_SOCKET)
+	if (is_file || has_flags(object->kind))
 		sys(__NR_fcntl, state.made[index], F_SETFL,
 		    object->flags & (uint32_t)(O_NONBLOCK | O_DIRECT | O_APPEND | O_NOATIME));
 	if (object->kind == SNAPIMG_OBJECT_SOCKET && shut != 0)
@@ -278,12 +314,15 @@ void objects_make(void)
 	uint32_t count = snapimg_object_count(&loader.image);
 	for (uint32_t i = 0; i < count; i++) {
 		make_at(i);
-		if (snapimg_get_object(&loader.image)[i].kind == SNAPIMG_OBJECT_SOCKET)
-			socket_set(i, state.made[i]);
+		if (!overrides_leave_object(i)) /* so that its address or file may be taken, or missing */
+			continue;
+		socket_set(i, state.made[i]);
+		notices_restore(i, state.made[i]);
 	}
 	fill_all();
 	for (uint32_t i = 0; i < count; i++)
-		complete(i);
+		if (state.made[i] != NONE)
+			complete(i);
 }
 
 int objects_descriptor(uint32_t index)
@@ -291,75 +330,13 @@ int objects_descriptor(uint32_t index)
 	return state.made[index];
 }
 
-/* After an event, EPOLLONESHOT leaves only such bits (fs/eventpoll.c, EP_PRIVATE_BITS). epoll_ctl(2) would
- * watch for errors again; an event that is taken at once puts the entry to sleep as it was. */
-static bool is_asleep(const struct snapimg_watch *watch)
-{
-	return (watch->events & EPOLLONESHOT) != 0 && (watch->events & 0x0fffffffu & ~EPOLLERR) == 0;
-}
-
-static void watch_one(int set, const struct snapimg_watch *watch)
-{
-	struct epoll_event event = {.events = watch->events, .data = watch->data}, taken;
-	if (is_asleep(watch))
-		event.events |= EPOLLIN | EPOLLOUT;
-	long result = sys(__NR_epoll_ctl, set, EPOLL_CTL_ADD, watch->number, &event);
-	if (result == -EPERM) {
-		warn("descriptor ", dec((uint64_t)watch->number),
-		     ": is a file now, which an epoll set cannot watch: it is left out");
-		return;
-	}
-	if (result < 0)
-		object_die(watch->object, "fill", result);
-	if (!is_asleep(watch))
-		return;
-	if (sys(__NR_epoll_wait, set, &taken, 1, 0) == 1)
-		return;
-	event.events = watch->events;
-	sys(__NR_epoll_ctl, set, EPOLL_CTL_MOD, watch->number, &event);
-}
-
-/* Sleeping entries first: then no other's event can be taken for theirs. */
-static void watch_all(void)
-{
-	const struct snapimg_watch *watch = snapimg_get_watch(&loader.image);
-	for (int asleep = 1; asleep >= 0; asleep--)
-		for (uint32_t i = 0; i < snapimg_watch_count(&loader.image); i++)
-			if (is_asleep(&watch[i]) == (asleep == 1))
-				watch_one(state.made[watch[i].object], &watch[i]);
-}
-
-static void lock_all(void)
-{
-	const struct snapimg_lock *lock = snapimg_get_lock(&loader.image);
-	for (uint32_t i = 0; i < snapimg_lock_count(&loader.image); i++) {
-		struct {
-			int16_t type, whence;
-			int64_t start, length;
-			int32_t pid;
-		} record = {.type = lock[i].exclusive ? F_WRLCK : F_RDLCK,
-		            .start = (int64_t)lock[i].start,
-		            .length = (int64_t)lock[i].length};
-		long result;
-		if (lock[i].kind == SNAPIMG_LOCK_FLOCK)
-			result = sys(__NR_flock, lock[i].number,
-			             LOCK_NB | (lock[i].exclusive ? LOCK_EX : LOCK_SH));
-		else
-			result = sys(__NR_fcntl, lock[i].number,
-			             lock[i].kind == SNAPIMG_LOCK_OFD ? F_OFD_SETLK : F_SETLK, &record);
-		if (result < 0)
-			die(EXIT_REFUSED, "descriptor ", dec((uint64_t)lock[i].number),
-			    ": cannot take its file lock again: ", error_text(result),
-			    ": another process may hold it");
-	}
-}
-
 void objects_leave(void)
 {
-	watch_all();
-	lock_all();
+	objects_watch();
+	objects_lock();
 	for (uint32_t i = 0; i < snapimg_object_count(&loader.image); i++) {
-		sys(__NR_close, state.made[i]);
+		if (state.made[i] != NONE)
+			sys(__NR_close, state.made[i]);
 		if (state.other[i] != NONE)
 			sys(__NR_close, state.other[i]);
 	}

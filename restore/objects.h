@@ -22,9 +22,26 @@ void objects_leave(void);
 /* What could not be done with an object, and why. */
 _Noreturn void object_die(uint32_t index, const char *what, long result);
 
+/* object_watch.c */
+void objects_watch(void);
+void objects_lock(void);
+
+/* object_content.c: the bytes of a content, until the next call. */
+const uint8_t *content_bytes(const struct snapimg_content *content);
+
 /* object_socket.c */
 int socket_make(const struct snapimg_object *object, int32_t *ret_other);
 void socket_set(uint32_t index, int descriptor);
 void socket_send(uint32_t index, int from, const uint8_t *bytes, uint64_t size);
+
+/* object_terminal.c */
+int terminal_make(const struct snapimg_object *object, int master);
+
+/* object_reset.c: a TCP socket whose peer has reset the connection. */
+int reset_make(const struct snapimg_object *object);
+
+/* object_terminal.c: the slave of a master, or a master */
+int terminal_make(const struct snapimg_object *object, int master);
+long terminal_set(const struct snapimg_setting *setting, int descriptor, const uint8_t *data);
 
 #endif

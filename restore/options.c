@@ -4,25 +4,31 @@
 #include "message.h"
 #include "syscall_x86_64.h"
 
-static const char help[] = "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
-                           "Becomes the program that snaptrace froze in IMAGE.\n"
-                           "\n"
-                           "  IMAGE              keep the recorded arguments\n"
-                           "  IMAGE ARG...       these instead of all behind argv[0]\n"
-                           "  IMAGE -- [ARG...]  exactly what follows, nothing for none\n"
-                           "\n"
-                           "      --on-mismatch=fail|warn|ignore\n"
-                           "                     when a file that the image maps has changed (fail)\n"
-                           "      --fallback     start the original program if the image can't be used\n"
-                           "      --same-ids     with the recorded IDs, in a PID namespace\n"
-                           "      --exe          with its own /proc/self/exe, in a user namespace\n"
-                           "  -q, --quiet        no warnings\n"
-                           "  -v, --verbose      say what was done\n"
-                           "      --help         this text\n"
-                           "      --version      the version\n"
-                           "\n"
-                           "The exit status is the program's; 125: the image is damaged or refused;\n"
-                           "126, 127: it cannot be read, is not there.\n";
+static const char help[] =
+        "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
+        "Becomes the program that snaptrace froze in IMAGE.\n"
+        "\n"
+        "  IMAGE              keep the recorded arguments\n"
+        "  IMAGE ARG...       these instead of all behind argv[0]\n"
+        "  IMAGE -- [ARG...]  exactly what follows, nothing for none\n"
+        "\n"
+        "      --on-mismatch=fail|warn|ignore\n"
+        "                     when a file that the image maps has changed (fail)\n"
+        "      --fd N=close|null|inherit|file:PATH\n"
+        "                     what descriptor N becomes, whatever the image says\n"
+        "      --tcp=reset|refuse\n"
+        "                     connections that the image has as reset ones: let the program\n"
+        "                     find them so (reset), or refuse the image\n"
+        "      --fallback     start the original program if the image can't be used\n"
+        "      --same-ids     with the recorded IDs, in a PID namespace\n"
+        "      --exe          with its own /proc/self/exe, in a user namespace\n"
+        "  -q, --quiet        no warnings\n"
+        "  -v, --verbose      say what was done\n"
+        "      --help         this text\n"
+        "      --version      the version\n"
+        "\n"
+        "The exit status is the program's; 125: the image is damaged or refused;\n"
+        "126, 127: it cannot be read, is not there.\n";
 
 static void option_on_mismatch(const char *value)
 {
@@ -37,6 +43,13 @@ static void option_on_mismatch(const char *value)
 			return;
 		}
 	die(EXIT_REFUSED, "--on-mismatch: ", value, ": use fail, warn or ignore");
+}
+
+static void option_tcp(const char *value)
+{
+	loader.options.refuse_reset = text_equal(value, "refuse");
+	if (!loader.options.refuse_reset && !text_equal(value, "reset"))
+		die(EXIT_REFUSED, "--tcp: ", value, ": use reset or refuse");
 }
 
 static void option_fallback(const char *value)
@@ -92,6 +105,8 @@ static const struct {
 	bool has_value;
 } option_table[] = {
         {"--on-mismatch", option_on_mismatch, true},
+        {"--fd", option_fd, true},
+        {"--tcp", option_tcp, true},
         {"--fallback", option_fallback, false},
         {"--same-ids", option_same_ids, false},
         {"--exe", option_exe, false},

@@ -6,14 +6,21 @@ set(CAPTURE_SOURCES
   compressor.c
   descriptor_epoll.c
   descriptor_events.c
+  descriptor_fifo.c
+  descriptor_file.c
+  descriptor_inotify.c
   descriptor_internet.c
   descriptor_lock.c
   descriptor_memory.c
+  descriptor_multicast.c
+  descriptor_owner.c
   descriptor_pipe.c
   descriptor_socket.c
+  descriptor_terminal.c
   descriptor_unix.c
   descriptors.c
   files.c
+  find_path.c
   helper.c
   inject.c
   mappings.c

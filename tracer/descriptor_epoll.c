@@ -32,6 +32,10 @@ static enum status add_all(struct taking *taking, struct open_descriptor *it, st
 
 	qsort(watch, count, sizeof(*watch), by_number);
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+		const struct policy *policy = policies_find(taking->policies, watch[i].number);
+		if (policy &&
+		    policy->kind != POLICY_INHERIT) /* neither /dev/null nor a file can be watched */
+			continue;
 		bool twice = i > 0 && watch[i - 1].number == watch[i].number;
 		if (twice || !is_same(taking->survey, it, watch[i].number))
 			return refuse_descriptor(

@@ -1,9 +1,12 @@
 /* TCP and UDP sockets that listen or wait for datagrams. */
 #include <arpa/inet.h>
+#include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "descriptor_kinds.h"
@@ -48,6 +51,25 @@ static enum status take_name(struct taking *taking, struct open_descriptor *it, 
 	                   (struct snapimg_setting){.kind = SNAPIMG_SETTING_BIND, .size = size}, &address);
 }
 
+/* One that was connected once and has ended looks closed as a new one does, but its reader finds the end of
+ * the stream or what is left of it, and a new one's ENOTCONN (net/ipv4/tcp.c, tcp_recvmsg_locked). */
+bool is_connected(int domain, int type, int copy)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+	char byte;
+
+	if ((domain != AF_INET && domain != AF_INET6) || type != SOCK_STREAM ||
+	    getsockopt(copy, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 || info.tcpi_state == TCP_LISTEN)
+		return false;
+	if (info.tcpi_state != TCP_CLOSE)
+		return true;
+	struct pollfd look = {.fd = copy};
+	if (poll(&look, 1, 0) > 0 && (look.revents & POLLERR)) /* it is left where it is */
+		return true;
+	return recv(copy, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != ENOTCONN;
+}
+
 static enum status take_tcp(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
 	struct tcp_info info = {0};
@@ -55,13 +77,13 @@ static enum status take_tcp(struct taking *taking, struct open_descriptor *it, s
 	enum status status;
 
 	if (getsockopt(it->copy, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ||
-	    (info.tcpi_state != TCP_LISTEN && info.tcpi_state != TCP_CLOSE))
+	    is_connected((int)object->value[SNAPIMG_SOCKET_DOMAIN], SOCK_STREAM, it->copy))
 		return refuse_descriptor(taking->survey, it, "a connected TCP socket",
-		                         "close it before the point");
+		                         "close it before the point, or give --tcp=reset");
 	/* Of a listening one: the connections that wait, and how many may (net/ipv4/tcp.c, tcp_get_info). */
-	if (info.tcpi_state == TCP_LISTEN && info.tcpi_unacked != 0)
+	if (info.tcpi_state == TCP_LISTEN && info.tcpi_unacked != 0 && !taking->policies->tcp_reset)
 		return refuse_descriptor(taking->survey, it, "a connection that waits to be accepted",
-		                         "choose a point where none does");
+		                         "choose a point where none does, or give --tcp=reset");
 	if ((status = take_name(taking, it, object)) != STATUS_OK || info.tcpi_state != TCP_LISTEN)
 		return status;
 	return objects_set(
@@ -75,12 +97,18 @@ static enum status take_udp(struct taking *taking, struct open_descriptor *it, s
 	struct pollfd look = {.fd = it->copy, .events = POLLIN};
 	union address peer;
 	socklen_t size = sizeof(peer);
+	int unsent = 0;
 	enum status status;
 
+	if (ioctl(it->copy, SIOCOUTQ, &unsent) == 0 && unsent > 0)
+		return refuse_descriptor(taking->survey, it,
+		                         "a UDP socket with a datagram that is being made",
+		                         "choose a point after it is sent (UDP_CORK, MSG_MORE)");
 	if (poll(&look, 1, 0) < 0 || look.revents != 0)
 		return refuse_descriptor(taking->survey, it, "a UDP socket with datagrams that wait",
 		                         "choose a point where none does");
-	if ((status = take_name(taking, it, object)) != STATUS_OK ||
+	if ((status = take_memberships(taking, it, (int)object->value[SNAPIMG_SOCKET_DOMAIN])) != STATUS_OK ||
+	    (status = take_name(taking, it, object)) != STATUS_OK ||
 	    getpeername(it->copy, &peer.any, &size) < 0)
 		return status;
 	return objects_set(taking->objects,

@@ -12,22 +12,28 @@
 #include "descriptor_kinds.h"
 #include "shared.h"
 
-enum { PIECE = 1 << 16 };
+enum { PIECE = 1 << 16, BLOCK = SNAPIMG_EXTENT_MAX };
 
+/* Zero pieces stay holes; what lies between them goes in blocks, which are compressed by themselves. */
 static enum status read_piece(struct taking *taking, int fd, off_t at, off_t end)
 {
-	static char piece[PIECE], zeros[PIECE];
+	static char block[BLOCK], zeros[PIECE];
 	enum status status = STATUS_OK;
+	size_t filled = 0;
+	ssize_t got;
 
-	while (at < end && status == STATUS_OK) {
-		size_t wanted = end - at < PIECE ? (size_t)(end - at) : PIECE;
-		ssize_t got = pread(fd, piece, wanted, at);
+	for (; at < end && status == STATUS_OK; at += got) {
+		got = pread(fd, block + filled, end - at < PIECE ? (size_t)(end - at) : PIECE, at);
 		if (got <= 0)
 			return fail(STATUS_FAILED, "can't read an unnamed file of process %d: %s",
 			            taking->survey->pid, strerror(got < 0 ? errno : EIO));
-		if (memcmp(piece, zeros, (size_t)got) != 0)
-			status = objects_fill(taking->objects, (uint64_t)at, piece, (uint64_t)got);
-		at += got;
+		bool is_hole = memcmp(block + filled, zeros, (size_t)got) == 0;
+		filled += is_hole ? 0 : (size_t)got;
+		if (filled && (is_hole || filled > BLOCK - PIECE || at + got == end)) {
+			off_t start = at + (is_hole ? 0 : got) - (off_t)filled;
+			status = objects_fill(taking->objects, (uint64_t)start, block, filled);
+			filled = 0;
+		}
 	}
 	return status;
 }

@@ -13,18 +13,24 @@ static uint32_t mode_of(const struct open_descriptor *it)
 	return it->flags & O_ACCMODE;
 }
 
-/* The other end; *ret_count: how many descriptions have this end, this one included. */
-static struct open_descriptor *find_other(const struct survey *survey, const struct open_descriptor *it,
-                                          unsigned *ret_count, bool *ret_inherited)
+/* The other end; *ret_count: how many descriptions have this end, this one included; *ret_given: the
+ * caller has disposed of an end (--fd). */
+static struct open_descriptor *find_other(const struct taking *taking, const struct open_descriptor *it,
+                                          unsigned *ret_count, bool *ret_inherited, bool *ret_given)
 {
+	const struct survey *survey = taking->survey;
 	struct open_descriptor *other = NULL;
 	unsigned ends = 0, others = 0;
 
-	*ret_inherited = false;
+	*ret_inherited = *ret_given = false;
 	for (size_t i = 0; i < survey->count; i++) {
 		struct open_descriptor *candidate = &survey->open[i];
 		if (strcmp(candidate->link, it->link) != 0 || candidate->duplicate >= 0)
 			continue;
+		if (candidate->policy) {
+			*ret_given = true;
+			continue;
+		}
 		*ret_inherited = *ret_inherited || candidate->inherited >= 0;
 		if (mode_of(candidate) == mode_of(it)) {
 			ends++;
@@ -44,7 +50,7 @@ static bool is_hung_up(int copy, short events)
 	return poll(&look, 1, 0) >= 0 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-static enum status copy_content(struct taking *taking, int from, int size, int waiting)
+enum status take_pipe_content(struct taking *taking, int from, int size, int waiting)
 {
 	char *bytes = malloc((size_t)waiting);
 	enum status status = STATUS_FAILED;
@@ -76,14 +82,14 @@ static enum status copy_content(struct taking *taking, int from, int size, int w
 enum status take_pipe(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
 	unsigned count;
-	bool inherited, reads = mode_of(it) == O_RDONLY;
-	struct open_descriptor *other = find_other(taking->survey, it, &count, &inherited);
+	bool inherited, given, reads = mode_of(it) == O_RDONLY;
+	struct open_descriptor *other = find_other(taking, it, &count, &inherited, &given);
 	int waiting = 0, size = fcntl(it->copy, F_GETPIPE_SZ);
 
 	if (count > 1 || mode_of(it) == O_RDWR)
 		return refuse_descriptor(taking->survey, it, "a pipe that was opened more than once",
 		                         "close it before the point");
-	if (inherited || (!other && !is_hung_up(it->copy, reads ? POLLIN : POLLOUT)) ||
+	if (inherited || (!other && !given && !is_hung_up(it->copy, reads ? POLLIN : POLLOUT)) ||
 	    survey_other_holder(taking->survey, it) != 0)
 		return refuse_descriptor(taking->survey, it, "a pipe whose other end is elsewhere",
 		                         "close it before the point");
@@ -96,5 +102,5 @@ enum status take_pipe(struct taking *taking, struct open_descriptor *it, struct 
 	if ((it->flags | (other ? other->flags : 0)) & O_DIRECT)
 		return refuse_descriptor(taking->survey, it, "a pipe with packets (O_DIRECT) in it",
 		                         "read them before the point");
-	return copy_content(taking, it->copy, size, waiting);
+	return take_pipe_content(taking, it->copy, size, waiting);
 }

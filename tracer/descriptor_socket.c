@@ -1,8 +1,6 @@
 /* Sockets: what a socket of the same kind, just made, shows otherwise is set again; then its name, its queue.
  */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <netinet/udp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,62 +8,7 @@
 #include <unistd.h>
 
 #include "descriptor_kinds.h"
-
-/* X(level, option): those with a value that setsockopt(2) takes as getsockopt(2) gives it. */
-#define SOCKET_OPTIONS(X)                                                                                    \
-	X(SOL_SOCKET, SO_REUSEADDR)                                                                          \
-	X(SOL_SOCKET, SO_REUSEPORT)                                                                          \
-	X(SOL_SOCKET, SO_KEEPALIVE)                                                                          \
-	X(SOL_SOCKET, SO_BROADCAST)                                                                          \
-	X(SOL_SOCKET, SO_OOBINLINE)                                                                          \
-	X(SOL_SOCKET, SO_DONTROUTE)                                                                          \
-	X(SOL_SOCKET, SO_LINGER)                                                                             \
-	X(SOL_SOCKET, SO_RCVLOWAT)                                                                           \
-	X(SOL_SOCKET, SO_RCVTIMEO)                                                                           \
-	X(SOL_SOCKET, SO_SNDTIMEO)                                                                           \
-	X(SOL_SOCKET, SO_PRIORITY)                                                                           \
-	X(SOL_SOCKET, SO_MARK)                                                                               \
-	X(SOL_SOCKET, SO_PASSCRED)                                                                           \
-	X(SOL_SOCKET, SO_TIMESTAMP)                                                                          \
-	X(SOL_SOCKET, SO_TIMESTAMPNS)                                                                        \
-	X(SOL_SOCKET, SO_TIMESTAMPING)                                                                       \
-	X(SOL_SOCKET, SO_BINDTODEVICE)                                                                       \
-	X(SOL_SOCKET, SO_BUSY_POLL)                                                                          \
-	X(SOL_SOCKET, SO_ZEROCOPY)                                                                           \
-	X(SOL_SOCKET, SO_SNDBUF)                                                                             \
-	X(SOL_SOCKET, SO_RCVBUF)                                                                             \
-	X(IPPROTO_IPV6, IPV6_V6ONLY)                                                                         \
-	X(IPPROTO_IPV6, IPV6_UNICAST_HOPS)                                                                   \
-	X(IPPROTO_IPV6, IPV6_MULTICAST_HOPS)                                                                 \
-	X(IPPROTO_IPV6, IPV6_MULTICAST_LOOP)                                                                 \
-	X(IPPROTO_IPV6, IPV6_MULTICAST_IF)                                                                   \
-	X(IPPROTO_IPV6, IPV6_TCLASS)                                                                         \
-	X(IPPROTO_IPV6, IPV6_RECVPKTINFO)                                                                    \
-	X(IPPROTO_IPV6, IPV6_RECVERR)                                                                        \
-	X(IPPROTO_IPV6, IPV6_MTU_DISCOVER)                                                                   \
-	X(IPPROTO_IPV6, IPV6_FREEBIND)                                                                       \
-	X(IPPROTO_IP, IP_TOS)                                                                                \
-	X(IPPROTO_IP, IP_TTL)                                                                                \
-	X(IPPROTO_IP, IP_PKTINFO)                                                                            \
-	X(IPPROTO_IP, IP_RECVTOS)                                                                            \
-	X(IPPROTO_IP, IP_RECVERR)                                                                            \
-	X(IPPROTO_IP, IP_MTU_DISCOVER)                                                                       \
-	X(IPPROTO_IP, IP_FREEBIND)                                                                           \
-	X(IPPROTO_IP, IP_TRANSPARENT)                                                                        \
-	X(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT)                                                               \
-	X(IPPROTO_IP, IP_MULTICAST_TTL)                                                                      \
-	X(IPPROTO_IP, IP_MULTICAST_LOOP)                                                                     \
-	X(IPPROTO_TCP, TCP_NODELAY)                                                                          \
-	X(IPPROTO_TCP, TCP_KEEPIDLE)                                                                         \
-	X(IPPROTO_TCP, TCP_KEEPINTVL)                                                                        \
-	X(IPPROTO_TCP, TCP_KEEPCNT)                                                                          \
-	X(IPPROTO_TCP, TCP_SYNCNT)                                                                           \
-	X(IPPROTO_TCP, TCP_LINGER2)                                                                          \
-	X(IPPROTO_TCP, TCP_DEFER_ACCEPT)                                                                     \
-	X(IPPROTO_TCP, TCP_USER_TIMEOUT)                                                                     \
-	X(IPPROTO_TCP, TCP_FASTOPEN)                                                                         \
-	X(IPPROTO_TCP, TCP_CONGESTION)                                                                       \
-	X(IPPROTO_UDP, UDP_GRO)
+#include "socket_options.h"
 
 /* Of setsockopt(2), not of its reader: a linked socket filter can't be read by everyone. */
 static bool has_filter(int copy)
@@ -75,23 +18,56 @@ static bool has_filter(int copy)
 	return getsockopt(copy, SOL_SOCKET, SO_GET_FILTER, NULL, &count) < 0 || count > 0;
 }
 
+union value {
+	char bytes[64];
+	int number;
+};
+
+/* Whether the socket has another value than a new one. */
+static bool differs(int copy, int fresh, int level, int option, union value *ret_value, socklen_t *ret_size)
+{
+	union value usual = {{0}};
+	socklen_t usual_size = sizeof(usual);
+
+	*ret_value = (union value){{0}};
+	*ret_size = sizeof(*ret_value);
+	return getsockopt(copy, level, option, ret_value, ret_size) == 0 && *ret_size != 0 &&
+	       !(getsockopt(fresh, level, option, &usual, &usual_size) == 0 && usual_size == *ret_size &&
+	         memcmp(ret_value, &usual, usual_size) == 0);
+}
+
 static enum status take_option(struct taking *taking, int copy, int fresh, int level, int option)
 {
-	union {
-		char bytes[64];
-		int number;
-	} its = {{0}}, usual = {{0}};
-	socklen_t size = sizeof(its), usual_size = sizeof(usual);
+	union value its;
+	socklen_t size;
 
-	if (getsockopt(copy, level, option, &its, &size) < 0 || size == 0 ||
-	    (getsockopt(fresh, level, option, &usual, &usual_size) == 0 && usual_size == size &&
-	     memcmp(&its, &usual, size) == 0))
+	if (!differs(copy, fresh, level, option, &its, &size))
 		return STATUS_OK;
 	if (level == SOL_SOCKET && (option == SO_SNDBUF || option == SO_RCVBUF))
 		its.number /= 2; /* the kernel doubles what it is given (socket(7)) */
 	const struct snapimg_setting setting = {
 	        .kind = SNAPIMG_SETTING_OPTION, .level = level, .option = option, .size = size};
 	return objects_set(taking->objects, setting, &its);
+}
+
+static enum status refuse_options(struct taking *taking, const struct open_descriptor *it, int fresh)
+{
+	static const struct {
+		int level, option;
+		const char *text;
+	} options[] = {
+#define X(level, option, text) {level, option, "a socket with " text},
+	        REFUSED_OPTIONS(X)
+#undef X
+	};
+	union value its;
+	socklen_t size;
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
+		if (differs(it->copy, fresh, options[i].level, options[i].option, &its, &size))
+			return refuse_descriptor(taking->survey, it, options[i].text,
+			                         "set it after the point");
+	return STATUS_OK;
 }
 
 enum status take_socket_options(struct taking *taking, const struct open_descriptor *it, int domain, int type,
@@ -110,6 +86,8 @@ enum status take_socket_options(struct taking *taking, const struct open_descrip
 	if (fresh < 0 || has_filter(it->copy))
 		status = refuse_descriptor(taking->survey, it, "a socket with a filter",
 		                           "set the filter after the point");
+	else
+		status = refuse_options(taking, it, fresh);
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options) && status == STATUS_OK; i++)
 		status = take_option(taking, it->copy, fresh, options[i].level, options[i].option);
 	if (fresh >= 0)
@@ -117,10 +95,36 @@ enum status take_socket_options(struct taking *taking, const struct open_descrip
 	return status;
 }
 
+/* Looking for an error with SO_ERROR would take it. An error queue shows as one, too (ip(7), IP_RECVERR). */
+static enum status refuse_waiting(const struct survey *survey, const struct open_descriptor *it)
+{
+	struct pollfd look = {.fd = it->copy, .events = POLLPRI};
+
+	if (poll(&look, 1, 0) > 0 && (look.revents & POLLERR))
+		return refuse_descriptor(survey, it, "a socket with an error that waits to be told",
+		                         "read SO_ERROR or the error queue before the point");
+	if (look.revents & POLLPRI)
+		return refuse_descriptor(survey, it, "a socket with urgent data (MSG_OOB)",
+		                         "receive it before the point");
+	return STATUS_OK;
+}
+
+/* What was on its way is lost, and so are the options, which say nothing any more. */
+static enum status take_reset(struct snapimg_object *object, int domain)
+{
+	object->kind = SNAPIMG_OBJECT_SOCKET;
+	object->value[SNAPIMG_SOCKET_DOMAIN] = (uint64_t)domain;
+	object->value[SNAPIMG_SOCKET_TYPE] = SOCK_STREAM;
+	object->value[SNAPIMG_SOCKET_PROTOCOL] = IPPROTO_TCP;
+	object->value[SNAPIMG_SOCKET_STATE] = SNAPIMG_SOCKET_RESET;
+	return STATUS_OK;
+}
+
 enum status take_socket(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
 	int domain = 0, type = 0, protocol = 0;
 	socklen_t size = sizeof(int);
+	enum status status;
 
 	if (getsockopt(it->copy, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 ||
 	    getsockopt(it->copy, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
@@ -129,6 +133,11 @@ enum status take_socket(struct taking *taking, struct open_descriptor *it, struc
 	if (survey_other_holder(taking->survey, it) != 0)
 		return refuse_descriptor(taking->survey, it, "a socket shared with another process",
 		                         "close it before the point");
+	bool connected = is_connected(domain, type, it->copy);
+	if (connected && taking->policies->tcp_reset)
+		return take_reset(object, domain);
+	if (!connected && (status = refuse_waiting(taking->survey, it)) != STATUS_OK)
+		return status;
 	object->kind = SNAPIMG_OBJECT_SOCKET;
 	object->value[SNAPIMG_SOCKET_DOMAIN] = (uint64_t)domain;
 	object->value[SNAPIMG_SOCKET_TYPE] = (uint64_t)type;

@@ -139,9 +139,11 @@ static enum status take_pair(struct taking *taking, struct open_descriptor *it, 
                              const struct found *found)
 {
 	const struct open_descriptor *peer = find_peer(taking->survey, found->state.peer);
+	bool given = peer && peer->policy; /* it is as good as closed (--fd) */
 	struct unix_state back;
 
-	if (found->state.peer != 0 && !peer)
+	peer = given ? NULL : peer;
+	if (found->state.peer != 0 && !peer && !given)
 		return refuse_descriptor(taking->survey, it, "a Unix socket that is connected elsewhere",
 		                         "close it before the point");
 	if (found->named || (peer && (!unix_diag_ask((uint32_t)peer->identity.st_ino, &back) ||

@@ -1,12 +1,8 @@
 #include "descriptors.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
-#include <sys/vfs.h>
 
 #include "caller.h"
 #include "descriptor_kinds.h"
@@ -14,7 +10,6 @@
 
 /* What a descriptor can be that no image holds: X(beginning of its link, what, advice) */
 #define REFUSED_LINKS(X)                                                                                     \
-	X("anon_inode:inotify", "an inotify instance", "make it after the point")                            \
 	X("anon_inode:[fanotify]", "a fanotify group", "make it after the point")                            \
 	X("anon_inode:[pidfd]", "a pidfd", "close it before the point")                                      \
 	X("pidfd:", "a pidfd", "close it before the point")                                                  \
@@ -36,21 +31,7 @@
 	X("cgroup:[", "a namespace", "close it before the point")                                            \
 	X("/dmabuf:", "a graphics buffer", "make it after the point")
 
-/* Character devices that have no state but their flags: X(major, minor).
- * Documentation/admin-guide/devices.txt */
-#define STATELESS_DEVICES(X) X(1, 3) X(1, 5) X(1, 7) X(1, 8) X(1, 9) X(5, 0)
-
-static bool is_stateless_device(const struct stat *identity)
-{
-	bool found = false;
-
-#define X(high, low) found = found || identity->st_rdev == makedev(high, low);
-	STATELESS_DEVICES(X)
-#undef X
-	return found && S_ISCHR(identity->st_mode);
-}
-
-static enum status refuse_by_link(const struct survey *survey, const struct open_descriptor *it)
+enum status refuse_by_link(const struct survey *survey, const struct open_descriptor *it)
 {
 	static const struct {
 		const char *prefix, *what, *advice;
@@ -68,78 +49,6 @@ static enum status refuse_by_link(const struct survey *survey, const struct open
 	return STATUS_OK;
 }
 
-static bool is_terminal(const struct open_descriptor *it)
-{
-	return strncmp(it->link, "/dev/pt", 7) == 0 || strncmp(it->link, "/dev/tty", 8) == 0;
-}
-
-static enum status refuse_by_type(const struct survey *survey, const struct open_descriptor *it)
-{
-	mode_t mode = it->identity.st_mode;
-	char own_directory[32];
-
-	if (!it->known || it->link[0] != '/')
-		return refuse_descriptor(survey, it, "an unknown kind of descriptor",
-		                         "close it before the point");
-	if (it->flags & O_PATH)
-		return refuse_descriptor(survey, it, "a descriptor of a path only (O_PATH)",
-		                         "close it before the point");
-	if (S_ISFIFO(mode))
-		return refuse_descriptor(survey, it, "a FIFO", "close it before the point");
-	if (S_ISBLK(mode))
-		return refuse_descriptor(survey, it, "a block device", "close it before the point");
-	if (S_ISCHR(mode) && !is_stateless_device(&it->identity))
-		return refuse_descriptor(survey, it,
-		                         is_terminal(it) ? "a terminal that was not inherited" : "a device",
-		                         "close it before the point");
-	int length = snprintf(own_directory, sizeof(own_directory), "/proc/%d", survey->pid);
-	if (strncmp(it->link, own_directory, (size_t)length) == 0 &&
-	    (it->link[length] == '/' || it->link[length] == '\0'))
-		return refuse_descriptor(survey, it, "a file of the process's own /proc directory",
-		                         "close it before the point");
-	return STATUS_OK;
-}
-
-/* Files the kernel makes up have no size and another time at each look. */
-static bool is_made_up(const struct survey *survey, const struct open_descriptor *it)
-{
-	char name[32];
-	struct statfs system;
-
-	snprintf(name, sizeof(name), "fd/%d", it->number);
-	struct proc_path path = proc_path(survey->pid, name);
-	return statfs(path.text, &system) == 0 &&
-	       (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC ||
-	        system.f_type == CGROUP_SUPER_MAGIC || system.f_type == CGROUP2_SUPER_MAGIC);
-}
-
-static enum status record_file(const struct survey *survey, const struct open_descriptor *it,
-                               struct files *files, struct snapimg_descriptor *record)
-{
-	struct stat found;
-	enum status status;
-	size_t index;
-
-	if ((status = refuse_by_link(survey, it)) != STATUS_OK ||
-	    (status = refuse_by_type(survey, it)) != STATUS_OK)
-		return status;
-	if (stat(it->link, &found) < 0 || found.st_dev != it->identity.st_dev ||
-	    found.st_ino != it->identity.st_ino)
-		return refuse_descriptor(survey, it, "a deleted or replaced file",
-		                         "close it before the point");
-	bool stamped =
-	        S_ISREG(found.st_mode) && (it->flags & O_ACCMODE) == O_RDONLY && !is_made_up(survey, it);
-	status = files_add(files, it->link, &found, stamped ? SNAPIMG_CHECK_STAMP : SNAPIMG_CHECK_EXISTS,
-	                   &index);
-	if (status != STATUS_OK)
-		return status;
-	record->kind = SNAPIMG_DESCRIPTOR_FILE;
-	record->flags = it->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)O_NOFOLLOW;
-	record->position = it->position;
-	record->file = (uint32_t)index + 1;
-	return STATUS_OK;
-}
-
 static take_descriptor *find_taker(const struct open_descriptor *it)
 {
 	static const struct {
@@ -151,26 +60,38 @@ static take_descriptor *find_taker(const struct open_descriptor *it)
 #undef X
 	};
 
+	if (it->flags & O_PATH)
+		return NULL;
 	for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
 		if (strncmp(it->link, taken[i].prefix, strlen(taken[i].prefix)) == 0)
 			return taken[i].take;
-	return it->known && S_ISREG(it->identity.st_mode) && it->identity.st_nlink == 0 &&
-	                       it->link[0] == '/' && !(it->flags & O_PATH)
-	               ? take_unlinked
-	               : NULL;
+	if (!it->known || it->link[0] != '/')
+		return NULL;
+	if (S_ISFIFO(it->identity.st_mode))
+		return take_fifo;
+	return S_ISREG(it->identity.st_mode) && it->identity.st_nlink == 0 ? take_unlinked : NULL;
 }
 
 static enum status record_object(struct taking *taking, struct open_descriptor *it, take_descriptor *take,
                                  struct snapimg_descriptor *record)
 {
-	struct snapimg_object object = {.flags = it->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)O_NOFOLLOW};
+	struct snapimg_object object = {.flags = it->flags & SNAPIMG_OPEN_FLAGS &
+	                                         ~(uint32_t)(O_NOFOLLOW | O_ASYNC)};
 	enum status status;
 
-	if ((status = survey_copy(taking->survey, it)) != STATUS_OK ||
-	    (status = take(taking, it, &object)) != STATUS_OK)
-		return status;
-	it->object = (int)taking->objects->object.count;
 	record->kind = SNAPIMG_DESCRIPTOR_OBJECT;
+	if (it->object >= 0) { /* another one needed it before it (descriptor_terminal.c) */
+		record->source = it->object;
+		return STATUS_OK;
+	}
+	if (it->refused)
+		return STATUS_REFUSED;
+	if ((status = survey_copy(taking->survey, it)) != STATUS_OK ||
+	    (status = take(taking, it, &object)) != STATUS_OK) {
+		it->refused = status == STATUS_REFUSED;
+		return status;
+	}
+	it->object = (int)taking->objects->object.count;
 	record->source = it->object;
 	if (it->known && S_ISREG(it->identity.st_mode) && it->link[0] == '/')
 		record->position = it->position;
@@ -189,18 +110,20 @@ static enum status record_one(struct taking *taking, struct open_descriptor *it,
 	        .kind = SNAPIMG_DESCRIPTOR_INHERIT,
 	        .source = it->inherited,
 	};
-	if (it->inherited >= 0)
-		return memories_check_inherited(taking->memories, taking->survey, it);
+	if (it->policy)
+		return record_policy(it, files, record);
+	if (it->inherited >= 0) {
+		status = memories_check_inherited(taking->memories, taking->survey, it);
+		return status == STATUS_OK ? take_owner(taking, it) : status;
+	}
 	if (it->duplicate >= 0) {
 		record->kind = SNAPIMG_DESCRIPTOR_DUPLICATE;
 		record->source = it->duplicate;
 		return STATUS_OK;
 	}
-	if ((status = take_locks(taking, it)) != STATUS_OK) /* first: a lease sets O_ASYNC, too */
+	if ((status = take_locks(taking, it)) != STATUS_OK || /* first: a lease sets O_ASYNC, too */
+	    (status = take_owner(taking, it)) != STATUS_OK)
 		return status;
-	if (it->flags & O_ASYNC)
-		return refuse_descriptor(taking->survey, it, "signal-driven input (O_ASYNC)",
-		                         "set it after the point");
 	record->source = 0;
 	return take ? record_object(taking, it, take, record)
 	            : record_file(taking->survey, it, files, record);
@@ -220,11 +143,19 @@ static enum status record_all(struct taking *taking, struct files *files, struct
 	enum status status = STATUS_OK;
 	size_t i = 0;
 
+	for (size_t n = 0; n < taking->policies->count; n++)
+		if (!survey_find(survey, taking->policies->fd[n].number))
+			return fail(STATUS_FAILED,
+			            "--fd %d: the program has no such descriptor at the point: "
+			            "leave it out",
+			            taking->policies->fd[n].number);
 	for (int standard = 0; (standard < 3 || i < survey->count) && status == STATUS_OK; standard++) {
 		struct snapimg_descriptor *record = &result->record[result->count];
 		if (standard >= 3 || (i < survey->count && survey->open[i].number == standard)) {
 			status = go_on(record_one(taking, &survey->open[i++], files, record));
-			result->count++;
+			/* A number of no standard stream is closed by leaving it out. */
+			if (record->kind != SNAPIMG_DESCRIPTOR_CLOSED || record->number < 3)
+				result->count++;
 		} else if (caller_had(standard)) {
 			*record = (struct snapimg_descriptor){
 			        .number = standard,
@@ -236,15 +167,22 @@ static enum status record_all(struct taking *taking, struct files *files, struct
 	return status;
 }
 
-enum status descriptors_read(pid_t pid, struct files *files, struct memories *memories,
-                             struct descriptors *ret_descriptors)
+enum status descriptors_read(const struct snapshot_request *request, struct files *files,
+                             struct memories *memories, struct descriptors *ret_descriptors)
 {
-	struct survey survey = {.pid = pid};
+	enum { LEVEL_FAST = 3 };
+	const struct snapshot_output *output = &request->output;
+	struct survey survey = {.pid = request->pid};
 	struct descriptors result = {0};
-	struct taking taking = {.survey = &survey, .objects = &result.objects, .memories = memories};
+	struct taking taking = {.survey = &survey,
+	                        .objects = &result.objects,
+	                        .memories = memories,
+	                        .policies = request->policies};
 	enum status status;
 
-	if ((status = survey_read(&survey)) == STATUS_OK) {
+	if (output->compress)
+		result.objects.level = output->level ? output->level : LEVEL_FAST;
+	if ((status = survey_read(&survey, request->policies)) == STATUS_OK) {
 		result.record = calloc(survey.count + 3, sizeof(*result.record));
 		status = result.record ? record_all(&taking, files, &result)
 		                       : fail(STATUS_FAILED, "out of memory");

@@ -6,6 +6,7 @@
 #include "files.h"
 #include "objects.h"
 #include "shared.h"
+#include "snapshot.h"
 
 struct descriptors {
 	struct snapimg_descriptor *record; /* sorted by number */
@@ -14,8 +15,9 @@ struct descriptors {
 };
 
 /* Claims the memories that descriptors lead to. */
-enum status descriptors_read(pid_t pid, struct files *files, struct memories *memories,
-                             struct descriptors *ret_descriptors) __attribute__((warn_unused_result));
+enum status descriptors_read(const struct snapshot_request *request, struct files *files,
+                             struct memories *memories, struct descriptors *ret_descriptors)
+        __attribute__((warn_unused_result));
 void descriptors_free(struct descriptors *descriptors);
 
 #endif

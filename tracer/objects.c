@@ -44,15 +44,39 @@ enum status objects_set(struct objects *objects, struct snapimg_setting setting,
 	return append(&objects->setting, &setting, 1, sizeof(setting));
 }
 
+/* Small contents, and what gets hardly smaller, cost less as they are. */
+enum { COMPRESS_MIN = 4096, COMPRESS_MAX = SNAPIMG_EXTENT_MAX };
+
+static enum status prepare_compressor(struct objects *objects)
+{
+	if (objects->frame)
+		return STATUS_OK;
+	objects->frame = malloc(compressor_bound(COMPRESS_MAX));
+	if (!objects->frame)
+		return fail(STATUS_FAILED, "out of memory");
+	return compressor_open(objects->level, 0, COMPRESS_MAX, &objects->compressor);
+}
+
 enum status objects_fill(struct objects *objects, uint64_t position, const void *bytes, uint64_t size)
 {
 	struct snapimg_content content = {
 	        .object = (uint32_t)objects->object.count, .position = position, .size = size};
 	enum status status;
+	size_t stored = 0;
 
-	if ((status = add_bytes(objects, bytes, size, &content.offset)) != STATUS_OK)
-		return status;
-	return append(&objects->content, &content, 1, sizeof(content));
+	if (objects->level && size >= COMPRESS_MIN && size <= COMPRESS_MAX) {
+		if ((status = prepare_compressor(objects)) != STATUS_OK)
+			return status;
+		stored = compressor_run(&objects->compressor, objects->frame, compressor_bound(COMPRESS_MAX),
+		                        bytes, size);
+	}
+	if (stored != 0 && stored < size - size / 16) {
+		content.stored_size = (uint32_t)stored;
+		status = add_bytes(objects, objects->frame, stored, &content.offset);
+	} else {
+		status = add_bytes(objects, bytes, size, &content.offset);
+	}
+	return status == STATUS_OK ? append(&objects->content, &content, 1, sizeof(content)) : status;
 }
 
 enum status objects_watch(struct objects *objects, struct snapimg_watch watch)
@@ -64,6 +88,17 @@ enum status objects_watch(struct objects *objects, struct snapimg_watch watch)
 enum status objects_lock(struct objects *objects, const struct snapimg_lock *lock)
 {
 	return append(&objects->lock, lock, 1, sizeof(*lock));
+}
+
+enum status objects_notice(struct objects *objects, struct snapimg_notice notice)
+{
+	notice.object = (uint32_t)objects->object.count;
+	return append(&objects->notice, &notice, 1, sizeof(notice));
+}
+
+enum status objects_owner(struct objects *objects, const struct snapimg_owner *owner)
+{
+	return append(&objects->owner, owner, 1, sizeof(*owner));
 }
 
 enum status objects_name(struct objects *objects, const char *text, uint32_t *ret_name)
@@ -105,6 +140,20 @@ static enum snapimg_error write_objects(const struct objects *objects, struct sn
 	return error;
 }
 
+static enum snapimg_error write_notices(const struct objects *objects, struct snapimg_writer *writer)
+{
+	const struct snapimg_notice *notice = objects->notice.items;
+	enum snapimg_error error = SNAPIMG_OK;
+
+	for (size_t i = 0; i < objects->notice.count && !error; i++) {
+		struct snapimg_notice record = notice[i];
+		error = place_name(objects, writer, &record.path);
+		if (!error)
+			error = snapimg_writer_add(writer, SNAPIMG_SECTION_NOTICES, &record, sizeof(record));
+	}
+	return error;
+}
+
 enum snapimg_error objects_write(const struct objects *objects, struct snapimg_writer *writer)
 {
 	const struct {
@@ -116,9 +165,13 @@ enum snapimg_error objects_write(const struct objects *objects, struct snapimg_w
 	        {&objects->content, SNAPIMG_SECTION_CONTENTS, sizeof(struct snapimg_content)},
 	        {&objects->watch, SNAPIMG_SECTION_WATCHES, sizeof(struct snapimg_watch)},
 	        {&objects->lock, SNAPIMG_SECTION_LOCKS, sizeof(struct snapimg_lock)},
+	        {&objects->owner, SNAPIMG_SECTION_OWNERS, sizeof(struct snapimg_owner)},
 	        {&objects->bytes, SNAPIMG_SECTION_BYTES, 1},
 	};
 	enum snapimg_error error = write_objects(objects, writer);
+
+	if (!error)
+		error = write_notices(objects, writer);
 
 	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain) && !error; i++)
 		if (plain[i].array->count)
@@ -133,11 +186,15 @@ void objects_free(struct objects *objects)
 
 	for (size_t i = 0; i < objects->names.count; i++)
 		free(names[i]);
+	compressor_close(&objects->compressor);
+	free(objects->frame);
 	free(objects->object.items);
 	free(objects->setting.items);
 	free(objects->content.items);
 	free(objects->watch.items);
 	free(objects->lock.items);
+	free(objects->notice.items);
+	free(objects->owner.items);
 	free(objects->bytes.items);
 	free(objects->names.items);
 	*objects = (struct objects){0};

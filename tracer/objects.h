@@ -1,8 +1,9 @@
 /* What the image will say about open descriptions that are neither files with a name nor inherited: the
- * sections OBJECTS, SETTINGS, CONTENTS, WATCHES, LOCKS and BYTES while they grow. */
+ * sections OBJECTS, SETTINGS, CONTENTS, WATCHES, LOCKS, NOTICES, OWNERS and BYTES while they grow. */
 #ifndef TRACER_OBJECTS_H
 #define TRACER_OBJECTS_H
 
+#include "compressor.h"
 #include "format/layout.h"
 #include "format/writer.h"
 #include "message.h"
@@ -13,8 +14,11 @@ struct array {
 };
 
 struct objects {
-	struct array object, setting, content, watch, lock, bytes;
+	struct array object, setting, content, watch, lock, notice, owner, bytes;
 	struct array names; /* char *; the records' string fields hold its index + 1 until they are written */
+	int level;          /* of zstd, for contents; 0: they are stored as they are */
+	struct compressor compressor; /* opened when it is needed first */
+	void *frame;                  /* what it makes */
 };
 
 /* Appends a copy of the record. The object's settings, contents and watches come before the next object. */
@@ -28,6 +32,11 @@ enum status objects_fill(struct objects *objects, uint64_t position, const void 
 enum status objects_watch(struct objects *objects, struct snapimg_watch watch)
         __attribute__((warn_unused_result));
 enum status objects_lock(struct objects *objects, const struct snapimg_lock *lock)
+        __attribute__((warn_unused_result));
+/* path: of objects_name(). */
+enum status objects_notice(struct objects *objects, struct snapimg_notice notice)
+        __attribute__((warn_unused_result));
+enum status objects_owner(struct objects *objects, const struct snapimg_owner *owner)
         __attribute__((warn_unused_result));
 /* What a string field holds for this text; "" and NULL: 0. */
 enum status objects_name(struct objects *objects, const char *text, uint32_t *ret_name)

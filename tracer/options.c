@@ -47,6 +47,11 @@ static const char help[] =
         "      --compress zstd|none how pages are stored (zstd; none up to 64 KiB)\n"
         "      --level N            of zstd, 1 to 19 (3)\n"
         "      --drop-seccomp       leave out the program's own seccomp filters instead of refusing\n"
+        "      --fd N=close|null|inherit|file:PATH\n"
+        "                           what descriptor N becomes in the image, whatever it is\n"
+        "      --tcp refuse|reset   connected TCP sockets: refuse them (the default), or let the program "
+        "find\n"
+        "                           that the other side has reset the connection\n"
         "  -q, --quiet              no summary, no progress, no warnings\n"
         "  -v, --verbose            tell what is done\n"
         "      --help, --version\n"
@@ -67,6 +72,8 @@ enum {
 	OPTION_LOG,
 	OPTION_JSON,
 	OPTION_DROP_SECCOMP,
+	OPTION_FD,
+	OPTION_TCP,
 	OPTION_HELP,
 	OPTION_VERSION
 };
@@ -85,6 +92,8 @@ static const struct option long_options[] = {
         {"log-exec", optional_argument, NULL, OPTION_LOG},
         {"json", no_argument, NULL, OPTION_JSON},
         {"drop-seccomp", no_argument, NULL, OPTION_DROP_SECCOMP},
+        {"fd", required_argument, NULL, OPTION_FD},
+        {"tcp", required_argument, NULL, OPTION_TCP},
         {"quiet", no_argument, NULL, 'q'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, OPTION_HELP},
@@ -213,6 +222,10 @@ static enum status read_option(int option, struct options *options)
 	case OPTION_DROP_SECCOMP:
 		options->drop_seccomp = true;
 		return STATUS_OK;
+	case OPTION_FD:
+		return policies_add(&options->policies, optarg);
+	case OPTION_TCP:
+		return policies_read_tcp(optarg, &options->policies.tcp_reset);
 	case 'q':
 		options->verbosity = QUIET;
 		return STATUS_OK;

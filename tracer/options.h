@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "message.h"
+#include "policy.h"
 
 enum { POINTS_MAX = 32 };
 
@@ -28,8 +29,9 @@ struct options {
 	bool compress; /* --compress=zstd, or not given */
 	bool compress_given;
 	bool drop_seccomp;
-	bool done;      /* --help or --version was answered: nothing to run */
-	char **program; /* PROG, its arguments, NULL; of -p only NULL */
+	struct policies policies; /* --fd, --tcp */
+	bool done;                /* --help or --version was answered: nothing to run */
+	char **program;           /* PROG, its arguments, NULL; of -p only NULL */
 };
 
 /* Reads the command line and SNAP_AT into *ret_options, which borrows their strings. Prints a line and

@@ -150,8 +150,8 @@ static enum status gather(struct capture *capture)
 	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
 	    (status = memories_find(&capture->mappings, &capture->memories)) != STATUS_OK ||
-	    (status = descriptors_read(pid, &capture->files, &capture->memories, &capture->descriptors)) !=
-	            STATUS_OK ||
+	    (status = descriptors_read(capture->request, &capture->files, &capture->memories,
+	                               &capture->descriptors)) != STATUS_OK ||
 	    (status = memories_settle(&capture->helper, &capture->memories, &capture->descriptors.objects,
 	                              &capture->mappings)) != STATUS_OK ||
 	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||

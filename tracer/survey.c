@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "caller.h"
+#include "policy.h"
 #include "refuse.h"
 
 static void forget(struct open_descriptor *it)
@@ -140,7 +141,7 @@ static int find_inherited(const struct survey *survey, const struct open_descrip
 static int find_duplicate(const struct survey *survey, const struct open_descriptor *it)
 {
 	for (const struct open_descriptor *other = survey->open; other < it; other++) {
-		if (strcmp(other->link, it->link) != 0)
+		if (other->policy || strcmp(other->link, it->link) != 0)
 			continue;
 		int same = same_open_file(survey->pid, it->number, survey->pid, other->number);
 		if (same > 0 || (same < 0 && look_alike(it, other)))
@@ -149,7 +150,7 @@ static int find_duplicate(const struct survey *survey, const struct open_descrip
 	return -1;
 }
 
-enum status survey_read(struct survey *survey)
+enum status survey_read(struct survey *survey, const struct policies *policies)
 {
 	enum status status = read_directory(survey);
 
@@ -159,7 +160,8 @@ enum status survey_read(struct survey *survey)
 		it->inherited = !the_caller.attached ? find_inherited(survey, it)
 		                : it->number < 3     ? it->number
 		                                     : -1;
-		it->duplicate = it->inherited >= 0 ? -1 : find_duplicate(survey, it);
+		it->policy = policies_find(policies, it->number);
+		it->duplicate = it->inherited >= 0 || it->policy ? -1 : find_duplicate(survey, it);
 	}
 	return status;
 }
@@ -173,19 +175,25 @@ struct open_descriptor *survey_find(const struct survey *survey, int number)
 	return bsearch(&wanted, survey->open, survey->count, sizeof(*survey->open), by_number);
 }
 
-enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
+bool survey_try_copy(const struct survey *survey, struct open_descriptor *it)
 {
-	if (it->copy >= 0)
-		return STATUS_OK;
-	int process = (int)syscall(SYS_pidfd_open, survey->pid, 0);
+	int process = it->copy >= 0 ? -1 : (int)syscall(SYS_pidfd_open, survey->pid, 0);
+
 	if (process >= 0) {
 		it->copy = (int)syscall(SYS_pidfd_getfd, process, it->number, 0);
+		int error = errno;
 		close(process);
+		errno = error;
 	}
-	if (it->copy < 0)
-		return fail(STATUS_FAILED, "can't look at descriptor %d of process %d, %s: pidfd_getfd: %s",
-		            it->number, survey->pid, it->link, strerror(errno));
-	return STATUS_OK;
+	return it->copy >= 0;
+}
+
+enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
+{
+	if (survey_try_copy(survey, it))
+		return STATUS_OK;
+	return fail(STATUS_FAILED, "can't look at descriptor %d of process %d, %s: pidfd_getfd: %s",
+	            it->number, survey->pid, it->link, strerror(errno));
 }
 
 /* Names of files without a name may be several files'. */

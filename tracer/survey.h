@@ -16,10 +16,12 @@ struct open_descriptor {
 	struct stat identity;
 	uint32_t flags; /* as open(2) takes them */
 	uint64_t position;
-	int inherited; /* the caller's descriptor it is, or -1 */
-	int duplicate; /* an earlier number of the same open description, or -1 */
-	int object;    /* index in OBJECTS, or -1 */
-	int copy;      /* of the very description, in this process; -1: see survey_copy() */
+	int inherited;               /* the caller's descriptor it is, or -1 */
+	int duplicate;               /* an earlier number of the same open description, or -1 */
+	bool refused;                /* a line has told */
+	int object;                  /* index in OBJECTS, or -1 */
+	const struct policy *policy; /* what the caller wants it to be instead (policy.h); NULL: what it is */
+	int copy;                    /* of the very description, in this process; -1: see survey_copy() */
 };
 
 struct survey {
@@ -28,7 +30,9 @@ struct survey {
 	size_t count;
 };
 
-enum status survey_read(struct survey *survey) __attribute__((warn_unused_result));
+struct policies;
+enum status survey_read(struct survey *survey, const struct policies *policies)
+        __attribute__((warn_unused_result));
 void survey_free(struct survey *survey);
 /* NULL: not open. */
 struct open_descriptor *survey_find(const struct survey *survey, int number);
@@ -36,6 +40,9 @@ struct open_descriptor *survey_find(const struct survey *survey, int number);
 /* pidfd_getfd(2), Linux 5.6. The copy is closed by survey_free(). Changes through it are the target's. */
 enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
         __attribute__((warn_unused_result));
+
+/* The same without a line: false, and errno, where it isn't allowed (containers may forbid it). */
+bool survey_try_copy(const struct survey *survey, struct open_descriptor *it);
 
 /* A process that isn't the target and has the same pipe, socket or file open; 0: none that may be looked at.
  */

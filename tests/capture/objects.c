@@ -26,49 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int failures;
-
-#define EXPECT(condition)                                                                                    \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			fprintf(stderr, "objects.c:%d: not so: %s (%s)\n", __LINE__, #condition,             \
-			        strerror(errno));                                                            \
-			failures++;                                                                          \
-		}                                                                                            \
-	} while (0)
-
-static void marker(void)
-{
-	access("/snap/here", F_OK);
-	errno = 0;
-}
-
-static int need(int fd)
-{
-	if (fd < 0) {
-		perror("cannot get there");
-		_exit(77);
-	}
-	return fd;
-}
-
-static bool reads(int fd, const char *text)
-{
-	char bytes[256];
-	ssize_t got = read(fd, bytes, sizeof(bytes));
-	return got == (ssize_t)strlen(text) && memcmp(bytes, text, strlen(text)) == 0;
-}
-
-static bool writes(int fd, const char *text)
-{
-	return write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-}
-
-static bool would_block(int fd)
-{
-	char bytes[256]; /* one signal's record is the largest unit */
-	return read(fd, bytes, sizeof(bytes)) < 0 && errno == EAGAIN;
-}
+#include "expect.h"
 
 static void pipes(void)
 {
@@ -343,15 +301,27 @@ static void unix_listeners(void)
 
 static void memory_files(void)
 {
+	static char block[3000000], seen[sizeof(block)];
+	struct stat file;
 	int fd = need(memfd_create("a thing", MFD_ALLOW_SEALING | MFD_CLOEXEC)),
 	    plain = need(memfd_create("plain", 0));
 	char link[64], path[64], bytes[16] = "";
 	EXPECT(ftruncate(fd, 1 << 20) == 0 && pwrite(fd, "in the middle", 13, 500000) == 13);
 	EXPECT(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0 &&
 	       lseek(fd, 500003, SEEK_SET) == 500003);
+	int large = need(memfd_create("large", 0));
+	for (size_t i = 0; i < sizeof(block); i++)
+		block[i] = (char)(i < sizeof(block) / 2 ? i / 1000 : (i * 2654435761u) >> 13);
+	EXPECT(pwrite(large, block, sizeof(block), 70000) == sizeof(block));
+	EXPECT(pwrite(large, block, sizeof(block), 9000000) == sizeof(block));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	int reader = need(open(path, O_RDONLY));
 	marker();
+	EXPECT(pread(large, seen, sizeof(seen), 70000) == sizeof(seen) &&
+	       memcmp(seen, block, sizeof(seen)) == 0);
+	EXPECT(pread(large, seen, sizeof(seen), 9000000) == sizeof(seen) &&
+	       memcmp(seen, block, sizeof(seen)) == 0);
+	EXPECT(fstat(large, &file) == 0 && file.st_blocks * 512 < 6500000); /* holes stay holes */
 	EXPECT(fcntl(fd, F_GET_SEALS) == (F_SEAL_SHRINK | F_SEAL_GROW) &&
 	       fcntl(plain, F_GET_SEALS) & F_SEAL_SEAL);
 	EXPECT(read(fd, bytes, 10) == 10 && memcmp(bytes, "the middle", 10) == 0);
@@ -414,11 +384,6 @@ static void locks(void)
 	}
 	EXPECT(waitpid(child, &status, 0) == child && status == 0);
 }
-
-#define MODE(name)                                                                                           \
-	{                                                                                                    \
-#name, name                                                                                  \
-	}
 
 int main(int argc, char **argv)
 {

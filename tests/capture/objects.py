@@ -1,21 +1,24 @@
 """Open descriptions that are no files with a name: a program opens one, is frozen, and checks it in each start: five
 times, and where nothing of it can be there only once also two at once."""
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import snaptest as t  # noqa: E402
 
 OBJECTS = os.path.join(t.BUILD, "tests/capture/objects")
-ALONE = ("unix_listeners", "locks")  # one address, one lock
+NAMED_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_named")
+NAMED = ("fifos", "paths", "own_files", "owners", "notices", "terminals", "memberships")
+ALONE = ("unix_listeners", "locks", "fifos")  # one address, one lock, one FIFO
 SHARED = ("pipes", "events", "timers", "signal_descriptors", "epolls", "socket_pairs", "tcp_listeners", "udp_sockets",
-          "memory_files", "deleted_files", "pid_descriptor")
+          "memory_files", "deleted_files", "pid_descriptor") + NAMED[1:]
 
 
 def clean():
-    for name in ("listener", "datagrams"):
-        if os.path.exists(name):
-            os.unlink(name)
+    """The next run makes them anew."""
+    for name in os.listdir("."):
+        (shutil.rmtree if os.path.isdir(name) and not os.path.islink(name) else os.unlink)(name)
 
 
 def start(image, env):
@@ -25,12 +28,13 @@ def start(image, env):
 
 def carried(mode):
     alone = {**t.PLAIN_ENV, "ALONE": "1"}
-    direct = t.run([OBJECTS, mode], env=alone)
+    program = NAMED_OBJECTS if mode in NAMED else OBJECTS
+    direct = t.run([program, mode], env=alone)
     if direct.status == 77:
         t.skip(direct.err.decode(errors="replace").strip())
     t.check(direct.status == 0, "the direct run:", direct)
     clean()
-    t.freeze("image.snap", [OBJECTS, mode], at="path:/snap/here", env=alone)
+    t.freeze("image.snap", [program, mode], at="path:/snap/here", env=alone)
     verified = t.run([t.SNAPIMG, "verify", "image.snap"])
     t.check(verified.status == 0, "verify:", verified)
     for form in ((), ("--json",)):
@@ -38,7 +42,8 @@ def carried(mode):
         t.check(told.status == 0 and b"\"?\"" not in told.out and b" ?" not in told.out, "info:", told)
     t.every_start(lambda: start("image.snap", alone), together=False)
     if mode in SHARED:
-        t.freeze("two.snap", [OBJECTS, mode], at="path:/snap/here")
+        clean()
+        t.freeze("two.snap", [program, mode], at="path:/snap/here")
         t.every_start(lambda: start("two.snap", t.PLAIN_ENV))
 
 

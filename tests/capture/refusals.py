@@ -6,6 +6,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import snaptest as t  # noqa: E402
 
 REFUSED = os.path.join(t.BUILD, "tests/capture/refused")
+REFUSED_WAITING = os.path.join(t.BUILD, "tests/capture/refused_waiting")
 
 # The program's mode, and the words its refusal has beside "can't be carried".
 STATES = {
@@ -29,9 +30,9 @@ STATES = {
     "aio": ("io_setup", "mapping"),
     "uring": ("io_uring",),
     "uring_worker": ("worker thread of the kernel", "io_uring", "process"),
-    "fifo": ("a FIFO", "descriptor"),
+    "fifo": ("a FIFO whose name is gone", "descriptor"),
     "connected": ("a connected TCP socket", "descriptor"),
-    "inotify": ("inotify", "descriptor"),
+    "inotify": ("inotify instance with events", "descriptor"),
     "memory_elsewhere": ("memory that another process has", "mapping"),
     "memfd_elsewhere": ("unnamed file that another process has", "descriptor", "heirloom"),
     "pipe_elsewhere": ("a pipe whose other end is elsewhere", "descriptor"),
@@ -45,21 +46,38 @@ STATES = {
     "unix_gone": ("file is gone", "descriptor"),
     "netlink": ("a socket", "descriptor"),
     "epoll_closed": ("closed or replaced descriptor", "descriptor"),
-    "signal_driven": ("O_ASYNC", "descriptor"),
+    "signal_driven": ("F_SETOWN", "descriptor"),
     "other_pidfd": ("pidfd of another process", "descriptor"),
     "linked_elsewhere": ("deleted or replaced file", "descriptor"),
     "lease": ("a lease", "descriptor"),
     "fanotify": ("fanotify", "descriptor"),
     "perf": ("perf event", "descriptor"),
     "bpf": ("BPF", "descriptor"),
-    "path_only": ("O_PATH", "descriptor"),
-    "terminal": ("terminal", "descriptor"),
-    "own_proc": ("/proc", "descriptor"),
+    "path_only": ("deleted or replaced file", "descriptor"),
+    "terminal": ("terminal in packet", "descriptor"),
+    "own_proc": ("own /proc that has a number", "descriptor"),
     "namespace_descriptor": ("namespace", "descriptor"),
     "removed_cwd": ("working directory",),
     "tiles": ("AMX",),
     "vfork_memory": ("memory", "vfork"),
 }
+WAITING = {  # of the second program
+    "own_fdinfo": ("own /proc that has a number", "descriptor"),
+    "unix_error": ("an error that waits", "descriptor"),
+    "udp_error": ("an error that waits", "descriptor"),
+    "error_queue": ("an error that waits", "descriptor"),
+    "connect_error": ("connected TCP socket", "descriptor"),
+    "ended_connection": ("connected TCP socket", "--tcp=reset"),
+    "urgent": ("urgent data", "descriptor"),
+    "corked": ("datagram that is being made", "descriptor"),
+    "unicast_interface": ("IP_UNICAST_IF", "descriptor"),
+    "lost_watch": ("can't be found", "descriptor"),
+    "unread_fifo": ("no reader", "descriptor"),
+    "terminal_output": ("terminal with output", "descriptor"),
+    "terminal_line": ("terminal with input", "descriptor"),
+    "terminal_alone": ("terminal that was not inherited", "descriptor"),
+}
+STATES.update(WAITING)
 SHARED_MEMORY_BY_THE_CONTROL = {"vfork_memory"}  # refused before the capture, in its own words
 
 
@@ -75,14 +93,15 @@ def check_lines(result, words):
 def together():
     """All that is in the way is told at once."""
     result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", REFUSED, "together"])
-    for words in (("session",), ("O_PATH", "descriptor"), ("seccomp filter",)):
+    for words in (("session",), ("deleted or replaced", "descriptor"), ("seccomp filter",)):
         check_lines(result, ("can't be carried", *words))
     t.check(result.err.count(b"\n") == 3, "wanted three lines, got", result)
     t.check(not os.path.exists("image.snap"), "an image was written")
 
 
 def refused(mode):
-    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", REFUSED, mode])
+    program = REFUSED_WAITING if mode in WAITING else REFUSED
+    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", program, mode])
     if result.status == 1 and b"77" in result.err:
         t.skip(result.err.decode(errors="replace").splitlines()[0])
     words = STATES[mode] if mode in SHARED_MEMORY_BY_THE_CONTROL else ("can't be carried", *STATES[mode])

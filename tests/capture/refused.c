@@ -232,7 +232,7 @@ static bool uring_worker(void)
 
 static bool fifo(void)
 {
-	return mkfifo("fifo", 0600) == 0 && open("fifo", O_RDWR) >= 0;
+	return mkfifo("fifo", 0600) == 0 && open("fifo", O_RDWR) >= 0 && unlink("fifo") == 0;
 }
 
 static int tcp_listener(struct sockaddr_in *address)
@@ -257,7 +257,8 @@ static bool connected(void)
 
 static bool inotify(void)
 {
-	return inotify_init1(0) >= 0;
+	int fd = inotify_init1(0);
+	return fd >= 0 && inotify_add_watch(fd, ".", IN_CREATE) >= 0 && mkdir("made", 0700) == 0;
 }
 
 /* A grandchild that nobody waits for keeps what it inherited. */
@@ -376,7 +377,7 @@ static bool epoll_closed(void)
 static bool signal_driven(void)
 {
 	int fds[2];
-	return pipe(fds) == 0 && fcntl(fds[0], F_SETFL, O_ASYNC) == 0;
+	return pipe(fds) == 0 && fcntl(fds[0], F_SETOWN, getppid()) == 0;
 }
 
 static bool other_pidfd(void)
@@ -420,17 +421,33 @@ static bool bpf(void)
 
 static bool path_only(void)
 {
-	return open("/", O_PATH) >= 0;
+	return open("file", O_RDONLY | O_CREAT, 0600) >= 0 && open("file", O_PATH) >= 0 &&
+	       unlink("file") == 0;
 }
 
 static bool terminal(void)
 {
-	return posix_openpt(O_RDWR | O_NOCTTY) >= 0;
+	int master = posix_openpt(O_RDWR | O_NOCTTY), on = 1;
+	return master >= 0 && ioctl(master, TIOCPKT, &on) == 0;
+}
+
+static int status_opened;
+
+static void *open_status(void *unused)
+{
+	__atomic_store_n(&status_opened, open("/proc/thread-self/status", O_RDONLY), __ATOMIC_SEQ_CST);
+	return sleeper(unused);
 }
 
 static bool own_proc(void)
 {
-	return open("/proc/self/status", O_RDONLY) >= 0;
+	pthread_t id;
+	int opened;
+	if (pthread_create(&id, NULL, open_status, NULL) != 0)
+		return false;
+	while ((opened = __atomic_load_n(&status_opened, __ATOMIC_SEQ_CST)) == 0)
+		sched_yield();
+	return opened > 0;
 }
 
 static bool namespace_descriptor(void)

@@ -4,16 +4,20 @@
 #include "check.h"
 #include "format/check.h"
 
-static struct snapimg_header header = {.required_features = SNAPIMG_FEATURE_OBJECTS};
+static struct snapimg_header header = {.required_features = SNAPIMG_FEATURE_OBJECTS | SNAPIMG_FEATURE_OWNERS};
 static const char strings[] = "\0/tmp\0name";
-static const char bytes[100];
+static const char bytes[100] = {[47] = 'x'}; /* the end of a name at 32 */
 
-enum { PIPE, PIPE_END, EPOLL, MEMFD, UNIX, OBJECTS };
+enum { PIPE, PIPE_END, EPOLL, MEMFD, UNIX, MASTER, INOTIFY, RESET, FRESH, OBJECTS };
 static const struct snapimg_object objects[OBJECTS] = {
         [PIPE] = {.kind = SNAPIMG_OBJECT_PIPE},
         [PIPE_END] = {.kind = SNAPIMG_OBJECT_PIPE, .flags = 1, .peer = PIPE + 1},
         [EPOLL] = {.kind = SNAPIMG_OBJECT_EPOLL},
         [MEMFD] = {.kind = SNAPIMG_OBJECT_MEMFD, .name = 6, .value = {1000}},
+        [MASTER] = {.kind = SNAPIMG_OBJECT_TERMINAL},
+        [INOTIFY] = {.kind = SNAPIMG_OBJECT_INOTIFY},
+        [RESET] = {.kind = SNAPIMG_OBJECT_SOCKET, .value = {2, 1, 6, SNAPIMG_SOCKET_RESET}},
+        [FRESH] = {.kind = SNAPIMG_OBJECT_FIFO, .name = 1, .value = {4096, 1}},
         [UNIX] = {.kind = SNAPIMG_OBJECT_SOCKET, .value = {1, 1, 0, SNAPIMG_SOCKET_PAIR}},
 };
 static const struct snapimg_descriptor descriptors[] = {{.number = 3, .kind = SNAPIMG_DESCRIPTOR_OBJECT}};
@@ -43,6 +47,8 @@ static enum snapimg_error apply(uint32_t section, const void *record, snapimg_ru
 #define SETTING(error, ...) ROW(error, SETTINGS, setting, __VA_ARGS__)
 #define CONTENT(error, ...) ROW(error, CONTENTS, content, __VA_ARGS__)
 #define WATCH(error, ...)   ROW(error, WATCHES, watch, __VA_ARGS__)
+#define NOTICE(error, ...)  ROW(error, NOTICES, notice, __VA_ARGS__)
+#define OWNER(error, ...)   ROW(error, OWNERS, owner, __VA_ARGS__)
 #define LOCK(error, ...)    ROW(error, LOCKS, lock, __VA_ARGS__)
 #define ROW(error, SECTION, record, ...)                                                                     \
 	CHECK(apply(SNAPIMG_SECTION_##SECTION, &(struct snapimg_##record){__VA_ARGS__},                      \
@@ -56,7 +62,7 @@ static void test_objects(void)
 	OBJECT(OK, .kind = SNAPIMG_OBJECT_UNLINKED, .name = 1, .value = {5, 0644})
 	OBJECT(OK, .kind = SNAPIMG_OBJECT_PIPE, .peer = PIPE + 1, .flags = 1)
 	OBJECT(OBJECT, .kind = 0)
-	OBJECT(OBJECT, .kind = 6)
+	OBJECT(OBJECT, .kind = 14)
 	OBJECT(OBJECT, .kind = 99)
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_EPOLL, .flags = 0100)
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_EPOLL, .name = 100)
@@ -77,11 +83,30 @@ static void test_objects(void)
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {3, 1})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {1, 3})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {2, 1, 0, SNAPIMG_SOCKET_PAIR})
-	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {1, 1, 0, 2})
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {1, 1, 0, SNAPIMG_SOCKET_RESET})
+	OBJECT(OK, .kind = SNAPIMG_OBJECT_SOCKET, .value = {10, 1, 6, SNAPIMG_SOCKET_RESET})
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {2, 2, 0, SNAPIMG_SOCKET_RESET})
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {2, 1, 0, 3})
+	OBJECT(OK, .kind = SNAPIMG_OBJECT_INOTIFY)
+	OBJECT(OK, .kind = SNAPIMG_OBJECT_FIFO, .name = 1, .value = {4096, 1})
+	OBJECT(OK, .kind = SNAPIMG_OBJECT_FIFO, .name = 1, .flags = 2, .value = {4096})
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_FIFO, .name = 6)
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_FIFO, .name = 1, .flags = 3)
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_FIFO, .name = 1, .flags = 1, .value = {4096, 1})
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_FIFO, .name = 1, .value = {4096, 2})
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_FIFO, .name = 1, .value = {UINT64_MAX})
+	OBJECT(OK, .kind = SNAPIMG_OBJECT_TERMINAL, .value = {0, 1, 1})
+	OBJECT(OK, .kind = SNAPIMG_OBJECT_TERMINAL, .peer = MASTER + 1, .value = {1})
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_TERMINAL, .value = {1})
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_TERMINAL, .peer = MASTER + 1, .value = {0})
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_TERMINAL, .peer = PIPE + 1, .value = {1})
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_TERMINAL, .value = {2})
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_TERMINAL, .value = {0, 2})
+	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_TERMINAL, .value = {0, 0, 2})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {1, 1, 0, 0, 4})
 	header.required_features = 0;
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_EPOLL)
-	header.required_features = SNAPIMG_FEATURE_OBJECTS;
+	header.required_features = SNAPIMG_FEATURE_OBJECTS | SNAPIMG_FEATURE_OWNERS;
 }
 
 static void test_what_they_have(void)
@@ -96,6 +121,19 @@ static void test_what_they_have(void)
 	SETTING(OBJECT, .object = UNIX, .kind = SNAPIMG_SETTING_BIND, .size = 10, .option = 010000)
 	SETTING(OBJECT, .object = UNIX, .kind = 9)
 	SETTING(OBJECT, .object = UNIX, .kind = SNAPIMG_SETTING_LISTEN, .reserved_zero = 1)
+	SETTING(OK, .object = UNIX, .kind = SNAPIMG_SETTING_INTERFACE, .size = 20)
+	SETTING(OBJECT, .object = UNIX, .kind = SNAPIMG_SETTING_INTERFACE, .size = 19)
+	SETTING(OBJECT, .object = UNIX, .kind = SNAPIMG_SETTING_INTERFACE, .offset = 32, .size = 20)
+	SETTING(OBJECT, .object = MASTER, .kind = SNAPIMG_SETTING_INTERFACE, .size = 20)
+	SETTING(OK, .object = MASTER, .kind = SNAPIMG_SETTING_TERMIOS, .size = 44)
+	SETTING(OBJECT, .object = MASTER, .kind = SNAPIMG_SETTING_TERMIOS, .size = 43)
+	SETTING(OBJECT, .object = UNIX, .kind = SNAPIMG_SETTING_TERMIOS, .size = 44)
+	SETTING(OK, .object = MASTER, .kind = SNAPIMG_SETTING_WINDOW, .size = 8)
+	SETTING(OBJECT, .object = MASTER, .kind = SNAPIMG_SETTING_WINDOW, .size = 9)
+	SETTING(OBJECT, .object = MASTER, .kind = SNAPIMG_SETTING_OPTION, .size = 8)
+	CONTENT(OBJECT, .object = RESET, .size = 1)
+	CONTENT(OBJECT, .object = FRESH, .size = 1)
+	CONTENT(OBJECT, .object = MASTER, .size = 1)
 	CONTENT(OK, .object = MEMFD, .position = 900, .size = 100)
 	CONTENT(OBJECT, .object = MEMFD, .position = 901, .size = 100)
 	CONTENT(OBJECT, .object = MEMFD, .position = UINT64_MAX, .size = 2)
@@ -103,12 +141,32 @@ static void test_what_they_have(void)
 	CONTENT(OBJECT, .object = EPOLL, .size = 1)
 	CONTENT(OBJECT, .object = PIPE, .position = 1, .size = 1)
 	CONTENT(OBJECT, .object = OBJECTS, .size = 1)
-	CONTENT(OBJECT, .object = PIPE, .size = 1, .reserved_zero = 1)
+	CONTENT(OBJECT, .object = PIPE, .size = 1, .stored_size = 1)
+	header.required_features |= SNAPIMG_FEATURE_ZSTD;
+	CONTENT(OK, .object = PIPE, .offset = 99, .size = SNAPIMG_EXTENT_MAX, .stored_size = 1)
+	CONTENT(OBJECT, .object = PIPE, .offset = 99, .size = 5, .stored_size = 2)
+	CONTENT(OBJECT, .object = PIPE, .size = SNAPIMG_EXTENT_MAX + 1, .stored_size = 1)
+	CONTENT(OBJECT, .object = PIPE, .size = 0, .stored_size = 1)
 	WATCH(OK, .object = EPOLL, .number = 3)
 	WATCH(OBJECT, .object = EPOLL, .number = 4)
 	WATCH(OBJECT, .object = PIPE, .number = 3)
 	WATCH(OBJECT, .object = OBJECTS, .number = 3)
 	WATCH(OBJECT, .object = EPOLL, .number = 3, .reserved_zero = 1)
+	NOTICE(OK, .object = INOTIFY, .path = 1, .watch = 1)
+	NOTICE(OK, .object = INOTIFY, .path = 1, .watch = SNAPIMG_NOTICE_MAX)
+	NOTICE(OBJECT, .object = INOTIFY, .path = 1, .watch = 0)
+	NOTICE(OBJECT, .object = INOTIFY, .path = 1, .watch = SNAPIMG_NOTICE_MAX + 1)
+	NOTICE(OBJECT, .object = INOTIFY, .path = 6, .watch = 1)
+	NOTICE(STRING, .object = INOTIFY, .path = 100, .watch = 1)
+	NOTICE(OBJECT, .object = EPOLL, .path = 1, .watch = 1)
+	NOTICE(OBJECT, .object = OBJECTS, .path = 1, .watch = 1)
+	OWNER(OK, .number = 3, .kind = SNAPIMG_OWNER_THREAD, .signal = 64, .drives = 1)
+	OWNER(DESCRIPTOR, .number = 4, .kind = SNAPIMG_OWNER_PROCESS)
+	OWNER(DESCRIPTOR, .number = 3, .kind = 3)
+	OWNER(DESCRIPTOR, .number = 3, .signal = 65)
+	OWNER(DESCRIPTOR, .number = 3, .drives = 2)
+	header.required_features = SNAPIMG_FEATURE_OBJECTS;
+	OWNER(DESCRIPTOR, .number = 3, .kind = SNAPIMG_OWNER_PROCESS)
 	LOCK(OK, .number = 3, .kind = SNAPIMG_LOCK_OFD, .exclusive = 1, .start = 5)
 	LOCK(DESCRIPTOR, .number = 4, .kind = SNAPIMG_LOCK_OFD)
 	LOCK(DESCRIPTOR, .number = 3, .kind = 0)
