@@ -80,6 +80,8 @@ static const struct row policy[] = {
 	{"memfd_create", PASSES, 0}, {"socketpair", PASSES, 0}, {"socket", CONNECTS, 0}, {"setsockopt", SETS, 1},
 	{"epoll_create", PASSES, 0}, {"epoll_create1", PASSES, 0}, {"epoll_ctl", PASSES, 0}, {"epoll_wait", PASSES, 0},
 	{"epoll_pwait", PASSES, 0}, {"epoll_pwait2", PASSES, 0}, {"signalfd", PASSES, 0}, {"signalfd4", PASSES, 0},
+	{"inotify_init", PASSES, 0}, {"inotify_init1", PASSES, 0}, {"inotify_add_watch", PASSES, 0},
+	{"inotify_rm_watch", PASSES, 0},
 	{"timerfd_create", PASSES, 0}, {"timerfd_settime", PASSES, 0}, {"timerfd_gettime", PASSES, 0},
 	/* signals, threads, time */
 	{"clone", STARTS, 0}, {"clone3", STARTS, 0}, {"exit", ENDS, 0}, {"setitimer", PASSES, 0}, {"alarm", PASSES, 0},

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -181,6 +182,7 @@ static void do_waits(void)
 
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);
+	check(inotify_add_watch(inotify_init1(IN_NONBLOCK), "/", IN_DELETE_SELF) == 1, "inotify");
 	signals = signalfd(-1, &usr1, SFD_NONBLOCK);
 	check(set >= 0 && signals >= 0 && timerfd_settime(timer, 0, &hour, NULL) == 0, "timers");
 	check(epoll_ctl(set, EPOLL_CTL_ADD, timer, &event) == 0 && epoll_wait(set, &event, 1, 0) == 0,
