@@ -34,6 +34,7 @@ static const struct {
         {SNAPIMG_SECTION_FILES, snapimg_rule_file},
         {SNAPIMG_SECTION_RUNS, snapimg_rule_run},
         {SNAPIMG_SECTION_MAPPINGS, snapimg_rule_mapping},
+        {SNAPIMG_SECTION_PIECES, snapimg_rule_piece},
         {SNAPIMG_SECTION_EXTENTS, snapimg_rule_extent},
         {SNAPIMG_SECTION_OBJECTS, snapimg_rule_object},
         {SNAPIMG_SECTION_DESCRIPTORS, snapimg_rule_descriptor},
@@ -52,6 +53,7 @@ static const struct {
         {SNAPIMG_SECTION_ATTRIBUTES, snapimg_rule_attribute},
         {SNAPIMG_SECTION_TIMERS, snapimg_rule_timer},
         {SNAPIMG_SECTION_GUARDS, snapimg_rule_guard},
+        {SNAPIMG_SECTION_SHIM, snapimg_rule_shim},
 };
 
 enum snapimg_error snapimg_check_records(struct snapimg *image)

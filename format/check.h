@@ -9,7 +9,7 @@
 /* What SNAPIMG_SECTIONS says about a type. Text is inline so that the table needs no relocation. */
 struct snapimg_section_rule {
 	uint32_t record_size;
-	char count; /* '1', '+' or '*'; 0: no such type */
+	char count; /* '1', '+', '?' or '*'; 0: no such type */
 	char text[27];
 };
 extern const struct snapimg_section_rule snapimg_section_rules[SNAPIMG_SECTION_LIMIT];
@@ -24,7 +24,7 @@ snapimg_rule snapimg_rule_strings, snapimg_rule_machine, snapimg_rule_origin, sn
         snapimg_rule_fixup, snapimg_rule_pending, snapimg_rule_place, snapimg_rule_object,
         snapimg_rule_setting, snapimg_rule_content, snapimg_rule_watch, snapimg_rule_lock,
         snapimg_rule_attribute, snapimg_rule_timer, snapimg_rule_guard, snapimg_rule_notice,
-        snapimg_rule_owner;
+        snapimg_rule_owner, snapimg_rule_piece, snapimg_rule_shim;
 
 /* Whether one of the first `count` descriptors has this number and is open (not CLOSED). */
 bool snapimg_is_open(const struct snapimg *image, uint32_t count, int32_t number);
@@ -41,6 +41,11 @@ void snapimg_digest(const void *header_area, const void *table, size_t table_siz
 static inline uint64_t snapimg_align(uint64_t value, uint64_t alignment)
 {
 	return (value + alignment - 1) & ~(alignment - 1);
+}
+
+static inline uint64_t snapimg_run_end(const struct snapimg_run *run)
+{
+	return run->address + (uint64_t)run->pages * SNAPIMG_PAGE_SIZE;
 }
 
 static inline bool snapimg_is_zero(const void *bytes, uint64_t size)

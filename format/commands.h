@@ -16,11 +16,12 @@ enum exit_status {
 
 struct command_options {
 	const char *path;
+	const char *output; /* -o; NULL where the command makes no image */
 	bool json;
 };
 
 typedef enum exit_status command(const struct command_options *options);
-command command_info, command_maps, command_verify;
+command command_info, command_maps, command_verify, command_thaw, command_freeze;
 
 /* An image in memory of its own, so that a file that changes meanwhile harms nobody. */
 struct image_file {
@@ -41,6 +42,16 @@ enum image_part {
 enum exit_status image_file_open(struct image_file *file, const char *path, enum image_part part,
                                  enum snapimg_error *ret_error) __attribute__((warn_unused_result));
 void image_file_close(struct image_file *file);
+
+/* cmd_thaw.c: writes the thawed image of one that is open to the file `to`. */
+enum exit_status thaw_image(struct image_file *input, const char *path, const char *to)
+        __attribute__((warn_unused_result));
+
+/* cmd_cache.c: the words behind "snapimg cache". */
+enum exit_status command_cache(int count, char **words) __attribute__((warn_unused_result));
+
+/* From now on complain() prints nothing. */
+void be_quiet(void);
 
 /* Prints "snapimg: what: where: what to do" (a line) to stderr and returns status. */
 enum exit_status complain(enum exit_status status, const char *format, ...)

@@ -50,6 +50,7 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 	X(THREADS, 2, "threads")     /* more than one */                                                     \
 	X(ROBUST, 3, "robust")       /* has ROBUST fix-ups */                                                \
 	X(OBJECTS, 4, "objects")     /* has OBJECTS */                                                       \
+	X(THAWED, 5, "thawed")       /* made to be mapped: may have PIECES and MAPPED extents */             \
 	X(OWNERS, 6, "owners")       /* has OWNERS */                                                        \
 	X(MEMORY, 7, "memory")       /* has mappings that are views of one memory */
 enum snapimg_feature {
@@ -80,7 +81,8 @@ static_assert(offsetof(struct snapimg_header, digest) == 64, "header layout");
 
 enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type refuses the image */
 
-/* X(NAME, number, record size, how many records: '1' exactly one, '+' at least one, '*' any, text).
+/* X(NAME, number, record size, how many records: '1' exactly one, '+' at least one, '?' at most one, '*' any,
+ * text).
  * A section without bytes is not written. */
 #define SNAPIMG_SECTIONS(X)                                                                                  \
 	X(DATA, 1, 1, '*', "page data")                                                                      \
@@ -111,6 +113,9 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(ATTRIBUTES, 28, sizeof(struct snapimg_attribute), '*', "attributes")                               \
 	X(TIMERS, 29, sizeof(struct snapimg_timer), '*', "timers")                                           \
 	X(GUARDS, 30, sizeof(struct snapimg_guard), '*', "guard pages")                                      \
+	X(PIECES, 31, sizeof(struct snapimg_piece), '*', "mapped pieces")                                    \
+	X(SOURCE, 33, sizeof(struct snapimg_source), '?', "source")                                          \
+	X(SHIM, 34, sizeof(struct snapimg_shim), '?', "shim")                                                \
 	X(NOTICES, 35, sizeof(struct snapimg_notice), '*', "notices")                                        \
 	X(OWNERS, 36, sizeof(struct snapimg_owner), '*', "owners")
 enum snapimg_section_type {
@@ -320,6 +325,9 @@ enum snapimg_extent_kind {
 	SNAPIMG_EXTENT_ZERO = 1, /* only ZERO runs, no bytes stored */
 	SNAPIMG_EXTENT_RAW = 2,  /* page-aligned in the file, can be mapped */
 	SNAPIMG_EXTENT_ZSTD = 3, /* one standard zstd frame with content size and checksum */
+	/* From its first run to the end of its last one, page by page as in memory, zeros in between; a PIECE
+	 * maps it. */
+	SNAPIMG_EXTENT_MAPPED = 4,
 };
 
 /* The bytes of the DATA runs among [run_first, run_first + run_count), one after the other.
@@ -603,5 +611,32 @@ struct snapimg_guard {
 	uint64_t pages;
 };
 static_assert(sizeof(struct snapimg_guard) == 16, "guard layout");
+
+/* Memory that is mapped, privately, from the image file. Sorted by address, not overlapping. */
+struct snapimg_piece {
+	uint64_t start; /* of its first run */
+	uint64_t end;   /* of its last run */
+	uint64_t offset;
+	uint32_t mapping; /* index in MAPPINGS: the whole piece lies in it */
+	uint32_t run_first;
+	uint32_t run_count;
+	uint32_t reserved_zero;
+};
+static_assert(sizeof(struct snapimg_piece) == 40, "piece layout");
+
+struct snapimg_source { /* of a thawed image: which image it was */
+	uint8_t digest[SNAPIMG_DIGEST_SIZE];
+};
+static_assert(sizeof(struct snapimg_source) == 16, "source layout");
+
+/* The shim's table of mapped memory (struct snap_mapped of preload/contract.h): with it the program's calls
+ * that show the difference between anonymous memory and a PIECE are made right. */
+enum { SNAPIMG_SHIM_VERSION = 1 };
+struct snapimg_shim {
+	uint64_t address;
+	uint32_t size;
+	uint32_t version; /* SNAPIMG_SHIM_VERSION, else nothing may be mapped for it */
+};
+static_assert(sizeof(struct snapimg_shim) == 16, "shim layout");
 
 #endif

@@ -176,7 +176,7 @@ static enum snapimg_error note_section(struct snapimg *image, const struct snapi
 	uint64_t count = section->type == SNAPIMG_SECTION_DATA ? 0 : section->size / section->record_size;
 
 	if (view->bytes != NULL || section->record_size != rule->record_size ||
-	    (rule->count == '1' && count != 1))
+	    ((rule->count == '1' || rule->count == '?') && count != 1))
 		return SNAPIMG_ERR_SECTION_TABLE;
 	if (count > UINT32_MAX)
 		return SNAPIMG_ERR_LIMIT;
@@ -267,15 +267,37 @@ enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg 
 	return error;
 }
 
+/* MAPPED: what none of its DATA runs names. */
+static bool gaps_are_zero(const struct snapimg *image, const struct snapimg_extent *extent)
+{
+	const struct snapimg_run *run = snapimg_get_run(image) + extent->run_first;
+	const uint8_t *bytes = image->base + extent->offset;
+	uint64_t at = run->address, start = run->address;
+	uint32_t i;
+
+	for (i = 0; i < extent->run_count; i++) {
+		if (run[i].kind != SNAPIMG_RUN_DATA)
+			continue;
+		if (!snapimg_is_zero(bytes + (at - start), run[i].address - at))
+			return false;
+		at = snapimg_run_end(&run[i]);
+	}
+	return snapimg_is_zero(bytes + (at - start), extent->stored_size - (at - start));
+}
+
 enum snapimg_error snapimg_check_extent(const struct snapimg *image, const struct snapimg_extent *extent)
 {
 	uint64_t before = SNAPIMG_HEADER_AREA;
+	enum snapimg_error error;
 
 	if (extent != snapimg_get_extent(image))
 		before = extent[-1].offset + extent[-1].stored_size;
 	if (!snapimg_is_zero(image->base + before, extent->offset - before))
 		return SNAPIMG_ERR_PADDING;
-	return snapimg_check_stored(extent, image->base + extent->offset);
+	error = snapimg_check_stored(extent, image->base + extent->offset);
+	if (error == SNAPIMG_OK && extent->kind == SNAPIMG_EXTENT_MAPPED && !gaps_are_zero(image, extent))
+		error = SNAPIMG_ERR_PADDING;
+	return error;
 }
 
 enum snapimg_error snapimg_check_stored(const struct snapimg_extent *extent, const void *stored)

@@ -40,7 +40,7 @@ enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg 
 const char *snapimg_string(const struct snapimg *image, uint32_t offset);
 
 /* Compares the stored bytes of one of the image's extents with its checksum, and sees that the gap before it
- * (RAW begins at a page) is zero. */
+ * (RAW begins at a page, MAPPED at a later one) and the gaps in it (MAPPED) are zero. */
 enum snapimg_error snapimg_check_extent(const struct snapimg *image, const struct snapimg_extent *extent)
         __attribute__((warn_unused_result));
 
@@ -59,7 +59,8 @@ const char *snapimg_section_name(uint32_t type);
 	X(mapping, MAPPINGS) X(extent, EXTENTS) X(run, RUNS) X(descriptor, DESCRIPTORS)                      \
 	X(sigaction, SIGNALS) X(auxv, AUXV) X(fixup, FIXUPS) X(pending, PENDING) X(place, PLACES)            \
 	X(object, OBJECTS) X(setting, SETTINGS) X(content, CONTENTS) X(watch, WATCHES) X(lock, LOCKS)        \
-	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(notice, NOTICES) X(owner, OWNERS)
+	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(notice, NOTICES) X(owner, OWNERS)       \
+	X(piece, PIECES) X(source, SOURCE) X(shim, SHIM)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \

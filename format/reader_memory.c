@@ -1,4 +1,4 @@
-/* The rules of mappings, page runs, extents and fix-ups. */
+/* The rules of mappings, page runs, pieces, extents, fix-ups and the shim. */
 #include "check.h"
 
 enum {
@@ -11,11 +11,6 @@ enum {
 #undef X
 };
 
-static uint64_t run_end(const struct snapimg_run *run)
-{
-	return run->address + (uint64_t)run->pages * SNAPIMG_PAGE_SIZE;
-}
-
 enum snapimg_error snapimg_rule_run(const struct snapimg *image, uint32_t index)
 {
 	const struct snapimg_run *run = snapimg_get_run(image) + index;
@@ -24,7 +19,7 @@ enum snapimg_error snapimg_rule_run(const struct snapimg *image, uint32_t index)
 	if (run->address % SNAPIMG_PAGE_SIZE != 0 || run->address >= task_size || run->pages == 0 ||
 	    run->pages > (task_size - run->address) / SNAPIMG_PAGE_SIZE ||
 	    (run->kind != SNAPIMG_RUN_DATA && run->kind != SNAPIMG_RUN_ZERO) ||
-	    (index > 0 && run->address < run_end(run - 1)))
+	    (index > 0 && run->address < snapimg_run_end(run - 1)))
 		return SNAPIMG_ERR_RUN;
 	return SNAPIMG_OK;
 }
@@ -126,7 +121,7 @@ static bool mapping_runs_are_valid(const struct snapimg *image, uint32_t index)
 	if (index + 1 == snapimg_mapping_count(image) && end != total)
 		return false;
 	return mapping->run_count == 0 ||
-	       (run[before].address >= mapping->start && run_end(&run[end - 1]) <= mapping->end);
+	       (run[before].address >= mapping->start && snapimg_run_end(&run[end - 1]) <= mapping->end);
 }
 
 enum snapimg_error snapimg_rule_mapping(const struct snapimg *image, uint32_t index)
@@ -144,15 +139,92 @@ enum snapimg_error snapimg_rule_mapping(const struct snapimg *image, uint32_t in
 	return SNAPIMG_OK;
 }
 
-/* In the file: behind the extent before, RAW at the next page, and the last one ends DATA. */
+static bool can_be_mapped(const struct snapimg_mapping *mapping)
+{
+	return (mapping->kind == SNAPIMG_MAPPING_ANONYMOUS || mapping->kind == SNAPIMG_MAPPING_FILE) &&
+	       !(mapping->flags & SNAPIMG_MAP_SHARED) && !(mapping->advice & SNAPIMG_ADVICE_WIPEONFORK);
+}
+
+/* It begins and ends with runs of its mapping; as runs and pieces are sorted, it has all between them. */
+static bool piece_runs_are_valid(const struct snapimg *image, const struct snapimg_piece *piece,
+                                 const struct snapimg_mapping *mapping)
+{
+	const struct snapimg_run *run = snapimg_get_run(image);
+	uint32_t before = piece->run_first - mapping->run_first; /* runs of the mapping before it */
+	uint32_t i;
+
+	if (piece->run_count == 0 || piece->run_first < mapping->run_first || before > mapping->run_count ||
+	    piece->run_count > mapping->run_count - before)
+		return false;
+	/* A page of a file that no run names is the file's. */
+	for (i = 1; mapping->kind == SNAPIMG_MAPPING_FILE && i < piece->run_count; i++)
+		if (run[piece->run_first + i].address != snapimg_run_end(&run[piece->run_first + i - 1]))
+			return false;
+	return piece->start == run[piece->run_first].address &&
+	       piece->end == snapimg_run_end(&run[piece->run_first + piece->run_count - 1]);
+}
+
+enum snapimg_error snapimg_rule_piece(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_piece *piece = snapimg_get_piece(image) + index;
+	uint64_t data_end = SNAPIMG_HEADER_AREA + image->section[SNAPIMG_SECTION_DATA].size;
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
+
+	if (piece->mapping >= snapimg_mapping_count(image) || piece->reserved_zero != 0 ||
+	    !(image->header->required_features & SNAPIMG_FEATURE_THAWED) ||
+	    !can_be_mapped(mapping + piece->mapping) ||
+	    !piece_runs_are_valid(image, piece, mapping + piece->mapping) ||
+	    (index > 0 && piece[-1].run_first + piece[-1].run_count > piece->run_first) ||
+	    piece->offset % SNAPIMG_PAGE_SIZE != 0 || piece->offset < SNAPIMG_HEADER_AREA ||
+	    piece->offset > data_end || piece->end - piece->start > data_end - piece->offset)
+		return SNAPIMG_ERR_PIECE;
+	return SNAPIMG_OK;
+}
+
+/* The first piece that has runs behind `run`; NULL: none. */
+static const struct snapimg_piece *piece_behind(const struct snapimg *image, uint32_t run)
+{
+	const struct snapimg_piece *piece = snapimg_get_piece(image);
+	uint32_t low = 0, high = snapimg_piece_count(image);
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (piece[middle].run_first + piece[middle].run_count <= run)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < snapimg_piece_count(image) ? piece + low : NULL;
+}
+
+/* MAPPED: all its runs are of one piece, and it lies where that maps it. Others have no runs of a piece. */
+static bool extent_piece_is_valid(const struct snapimg *image, const struct snapimg_extent *extent)
+{
+	const struct snapimg_piece *piece = piece_behind(image, extent->run_first);
+	const struct snapimg_run *run = snapimg_get_run(image) + extent->run_first;
+	uint32_t end = extent->run_first + extent->run_count;
+
+	if (extent->kind != SNAPIMG_EXTENT_MAPPED)
+		return piece == NULL || piece->run_first >= end;
+	return piece != NULL && piece->run_first <= extent->run_first &&
+	       end <= piece->run_first + piece->run_count &&
+	       extent->offset == piece->offset + (run->address - piece->start) &&
+	       extent->stored_size == snapimg_run_end(&run[extent->run_count - 1]) - run->address;
+}
+
+/* In the file: behind the extent before, RAW at the next page, MAPPED at that or a later one, and the last
+ * one ends DATA. */
 static bool extent_is_placed(const struct snapimg *image, uint32_t index)
 {
 	const struct snapimg_extent *extent = snapimg_get_extent(image) + index;
 	uint64_t data_end = SNAPIMG_HEADER_AREA + image->section[SNAPIMG_SECTION_DATA].size;
 	uint64_t expected = index == 0 ? SNAPIMG_HEADER_AREA : extent[-1].offset + extent[-1].stored_size;
 
-	if (extent->kind == SNAPIMG_EXTENT_RAW)
+	if (extent->kind == SNAPIMG_EXTENT_RAW || extent->kind == SNAPIMG_EXTENT_MAPPED)
 		expected = snapimg_align(expected, SNAPIMG_PAGE_SIZE);
+	if (extent->kind == SNAPIMG_EXTENT_MAPPED && extent->offset > expected)
+		expected = extent->offset;
 	if (extent->offset != expected || expected > data_end || extent->stored_size > data_end - expected)
 		return false;
 	return index + 1 < snapimg_extent_count(image) || expected + extent->stored_size == data_end;
@@ -186,6 +258,10 @@ static bool extent_kind_is_valid(const struct snapimg *image, const struct snapi
 	case SNAPIMG_EXTENT_ZSTD:
 		return extent->raw_size > 0 && extent->stored_size > 0 &&
 		       image->header->required_features & SNAPIMG_FEATURE_ZSTD;
+	case SNAPIMG_EXTENT_MAPPED:
+		return extent->stored_size > 0 && extent->stored_size >= extent->raw_size &&
+		       extent->stored_size <= SNAPIMG_EXTENT_MAX &&
+		       image->header->required_features & SNAPIMG_FEATURE_THAWED;
 	default:
 		return false;
 	}
@@ -196,7 +272,8 @@ enum snapimg_error snapimg_rule_extent(const struct snapimg *image, uint32_t ind
 	const struct snapimg_extent *extent = snapimg_get_extent(image) + index;
 
 	if (extent->reserved_zero != 0 || !extent_kind_is_valid(image, extent) ||
-	    !extent_is_placed(image, index) || !extent_runs_are_valid(image, index))
+	    !extent_is_placed(image, index) || !extent_runs_are_valid(image, index) ||
+	    !extent_piece_is_valid(image, extent))
 		return SNAPIMG_ERR_EXTENT;
 	return SNAPIMG_OK;
 }
@@ -251,4 +328,13 @@ enum snapimg_error snapimg_rule_fixup(const struct snapimg *image, uint32_t inde
 		return SNAPIMG_ERR_FIXUP;
 	return argument_is_valid && can_be_fixed(image, fixup->address, size) ? SNAPIMG_OK
 	                                                                      : SNAPIMG_ERR_FIXUP;
+}
+
+/* The loader writes the table's head there; the shim trusts it, so it must be the shim's own. */
+enum snapimg_error snapimg_rule_shim(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_shim *shim = snapimg_get_shim(image) + index;
+
+	return shim->size > 0 && can_be_fixed(image, shim->address, shim->size) ? SNAPIMG_OK
+	                                                                        : SNAPIMG_ERR_SHIM;
 }

@@ -11,14 +11,24 @@
 static const struct {
 	const char *name;
 	command *run;
+	bool makes_image; /* takes -o, and must have it; others must not */
 	const char *summary;
 } commands[] = {
-        {"info", command_info, "what the image holds, where it comes from and what it needs"},
-        {"maps", command_maps, "the mappings, as /proc/PID/maps showed them"},
-        {"verify", command_verify, "check every byte of the image"},
+        {"info", command_info, false, "what the image holds, where it comes from and what it needs"},
+        {"maps", command_maps, false, "the mappings, as /proc/PID/maps showed them"},
+        {"verify", command_verify, false, "check every byte of the image"},
+        {"thaw", command_thaw, true, "make an image that starts faster, as its memory is mapped from it"},
+        {"freeze", command_freeze, true, "make a thawed image small again"},
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
+
+static bool quiet;
+
+void be_quiet(void)
+{
+	quiet = true;
+}
 
 enum exit_status complain(enum exit_status status, const char *format, ...)
 {
@@ -30,6 +40,8 @@ enum exit_status complain(enum exit_status status, const char *format, ...)
 	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
 	(void)vsnprintf(line, sizeof(line), format, arguments);
 	va_end(arguments);
+	if (quiet)
+		return status;
 	(void)fflush(stdout);
 	(void)fputs("snapimg: ", stderr);
 	text_print(stderr, line);
@@ -77,10 +89,12 @@ static void print_help(void)
 {
 	size_t i;
 
-	puts("Usage: snapimg COMMAND [--json] IMAGE\n\nCommands:");
+	puts("Usage: snapimg COMMAND [--json] IMAGE\n       snapimg thaw|freeze IMAGE -o "
+	     "OUTPUT\n\nCommands:");
 	for (i = 0; i < COMMAND_COUNT; i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
-	puts("\nOptions:\n"
+	puts("  cache    add IMAGE, list, clear: thawed copies that snaprun uses by itself\n\nOptions:\n"
+	     "  -o OUTPUT  the image to make\n"
 	     "  --json     one JSON document instead of text; a byte that is not UTF-8 is\n"
 	     "             written as the lone surrogate \\udcXX (Python: surrogateescape)\n"
 	     "  --help     this text\n"
@@ -109,6 +123,10 @@ static enum exit_status run(const char *name, int count, char **operands, struct
 	if (count != 1)
 		return complain(EXIT_REFUSED, "%s: %s: see snapimg --help",
 		                count == 0 ? "no image given" : "too many arguments", name);
+	if (commands[i].makes_image != (options->output != NULL))
+		return complain(EXIT_REFUSED, "%s: %s: see snapimg --help",
+		                options->output == NULL ? "no output given (-o)" : "makes no image (-o)",
+		                name);
 	options->path = operands[0];
 	return finish(commands[i].run(options));
 }
@@ -117,6 +135,7 @@ static enum exit_status obey(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 	        {"json", no_argument, NULL, 'j'},
+	        {"output", required_argument, NULL, 'o'},
 	        {"help", no_argument, NULL, 'h'},
 	        {"version", no_argument, NULL, 'V'},
 	        {0},
@@ -125,11 +144,17 @@ static enum exit_status obey(int argc, char **argv)
 	int letter;
 
 	opterr = 0;
-	while ((letter = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, ":hVo:", long_options, NULL)) != -1) {
 		switch (letter) {
 		case 'j':
 			options.json = true;
 			break;
+		case 'o':
+			options.output = optarg;
+			break;
+		case ':':
+			return complain(EXIT_REFUSED, "needs a value: %s: see snapimg --help",
+			                argv[optind - 1]);
 		case 'h':
 			print_help();
 			return finish(EXIT_FINE);
@@ -148,5 +173,8 @@ static enum exit_status obey(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	/* Its words include a whole command line, options and all. */
+	if (argc > 1 && strcmp(argv[1], "cache") == 0)
+		return (int)finish(command_cache(argc - 2, argv + 2));
 	return (int)obey(argc, argv);
 }

@@ -81,6 +81,8 @@ static bool extent_is_sane(const struct snapimg_extent *extent, const struct sna
 		return extent->stored_size == 0 && pages == 0;
 	if (extent->kind == SNAPIMG_EXTENT_RAW)
 		return extent->stored_size == extent->raw_size && pages > 0;
+	if (extent->kind == SNAPIMG_EXTENT_MAPPED)
+		return extent->stored_size == snapimg_run_end(&runs[run_count - 1]) - runs[0].address;
 	return extent->kind == SNAPIMG_EXTENT_ZSTD && extent->stored_size > 0 && pages > 0;
 }
 
@@ -98,6 +100,11 @@ enum snapimg_error snapimg_writer_put_extent(struct snapimg_writer *writer, stru
 		return stick(writer, SNAPIMG_ERR_EXTENT);
 	if (first + run_count > UINT32_MAX)
 		return stick(writer, SNAPIMG_ERR_LIMIT);
+	if (extent->kind == SNAPIMG_EXTENT_MAPPED) {
+		if (extent->offset < writer->position || extent->offset % SNAPIMG_PAGE_SIZE != 0)
+			return stick(writer, SNAPIMG_ERR_EXTENT);
+		writer->position = extent->offset;
+	}
 	if (extent->kind == SNAPIMG_EXTENT_RAW &&
 	    (error = emit_padding(writer, SNAPIMG_PAGE_SIZE)) != SNAPIMG_OK)
 		return error;
@@ -143,6 +150,29 @@ enum snapimg_error snapimg_writer_add(struct snapimg_writer *writer, enum snapim
 	return stick(writer, growing_append(&writer->section[type], bytes, size));
 }
 
+uint64_t snapimg_writer_position(const struct snapimg_writer *writer)
+{
+	return writer->position;
+}
+
+enum snapimg_error snapimg_writer_copy_records(struct snapimg_writer *writer, const struct snapimg *image)
+{
+	uint32_t type;
+
+	for (type = 1; type < SNAPIMG_SECTION_LIMIT && writer->error == SNAPIMG_OK; type++) {
+		struct growing *section = &writer->section[type];
+		const struct snapimg_view *from = &image->section[type];
+
+		if (type == SNAPIMG_SECTION_DATA || type == SNAPIMG_SECTION_EXTENTS ||
+		    type == SNAPIMG_SECTION_RUNS || type == SNAPIMG_SECTION_PIECES ||
+		    type == SNAPIMG_SECTION_SOURCE || from->size == 0)
+			continue;
+		section->size = 0; /* STRINGS has its first NUL already */
+		(void)stick(writer, growing_append(section, from->bytes, from->size));
+	}
+	return writer->error;
+}
+
 /* Both are sorted by address: gives each mapping the runs that begin before its end. The rules tell if they
  * fit. */
 static void assign_runs(struct snapimg_writer *writer)
@@ -184,6 +214,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	for (i = 0; i < extents->size / sizeof(*extent); i++)
 		if (extent[i].kind == SNAPIMG_EXTENT_ZSTD)
 			features |= SNAPIMG_FEATURE_ZSTD;
+		else if (extent[i].kind == SNAPIMG_EXTENT_MAPPED)
+			features |= SNAPIMG_FEATURE_THAWED;
 	for (i = 0; i < fixups->size / sizeof(*fixup); i++)
 		if (fixup[i].kind == SNAPIMG_FIXUP_ROBUST)
 			features |= SNAPIMG_FEATURE_ROBUST;
@@ -192,6 +224,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 			features |= SNAPIMG_FEATURE_ZSTD;
 	if (writer->section[SNAPIMG_SECTION_THREADS].size > sizeof(struct snapimg_thread))
 		features |= SNAPIMG_FEATURE_THREADS;
+	if (writer->section[SNAPIMG_SECTION_SOURCE].size > 0)
+		features |= SNAPIMG_FEATURE_THAWED;
 	if (writer->section[SNAPIMG_SECTION_OBJECTS].size > 0)
 		features |= SNAPIMG_FEATURE_OBJECTS;
 	if (writer->section[SNAPIMG_SECTION_OWNERS].size > 0)
@@ -217,7 +251,7 @@ static enum snapimg_error check_own_records(struct snapimg_writer *writer,
 			return SNAPIMG_ERR_LIMIT;
 		check->failed_section = type;
 		if ((count == 0 && (rule->count == '1' || rule->count == '+')) ||
-		    (count > 1 && rule->count == '1'))
+		    (count > 1 && (rule->count == '1' || rule->count == '?')))
 			return SNAPIMG_ERR_SECTION_MISSING;
 		check->section[type] = (struct snapimg_view){section->bytes, section->size, (uint32_t)count};
 	}

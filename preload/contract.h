@@ -16,6 +16,13 @@
  * 3. The shim's orders: the tracer puts SNAP_SHIM_VARIABLE and LD_PRELOAD into
  *    the environment of a new program at its exec stop; the shim takes both out
  *    again before anything of the program runs.
+ *
+ * 4. Mapped memory. In a program that was started from a thawed image, memory
+ *    that was anonymous is mapped from the image file, and the kernel treats it
+ *    as such when it is given back or moved. The shim makes these calls right
+ *    (mapped.c), by a table in its ELF section "snap_mapped": the tracer names
+ *    it in the image, where the C library is one that does so by functions that
+ *    can be replaced; the loader fills it.
  */
 #ifndef SNAP_CONTRACT_H
 #define SNAP_CONTRACT_H
@@ -56,6 +63,26 @@ struct snap_resume {
 	uint64_t reserved[2];
 };
 static_assert(sizeof(struct snap_resume) == 56, "resume block layout");
+
+#define SNAP_MAPPED_SECTION "snap_mapped"
+enum { SNAP_MAPPED_VERSION = 1 };
+
+/* Private memory of the image file. */
+struct snap_mapped_range {
+	uint64_t start, end;
+	uint64_t offset;     /* in the image */
+	uint64_t first_page; /* how many pages all ranges before have */
+};
+
+struct snap_mapped {
+	uint32_t version; /* SNAP_MAPPED_VERSION */
+	uint32_t count;   /* of ranges; 0 in a program that was not started from a thawed image */
+	const struct snap_mapped_range *range; /* sorted by address */
+	uint64_t *
+	        settled; /* a bit for each page of the ranges, set once it is mapped from the image no more */
+	const void *glibc; /* NULL: another C library */
+};
+static_assert(sizeof(struct snap_mapped) == 32, "table of mapped memory");
 
 /* "SNAP_SHIM=<version>:<flags>:<hex address of the string that LD_PRELOAD was, or 0>" is the last variable,
  * behind an added "LD_PRELOAD=<shim>[:<what it was>]". Where LD_PRELOAD was given already, its first place

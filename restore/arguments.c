@@ -123,7 +123,8 @@ void arguments_keep(void)
 	area->strings_end = area->environment_strings + environment.size;
 	uint64_t image_name_size = strlen(loader.options.image) + 1;
 	area->gone = area->strings_end + image_name_size;
-	area->size = page_ceil(area->gone + threads_gone_size());
+	area->mapped = (area->gone + threads_gone_size() + 7) & ~(uint64_t)7;
+	area->size = page_ceil(area->mapped + pieces_table_size());
 	area->start = place_above_stack(area->size);
 	if (area->start == 0 || map_area(area->start, area->size) != (long)area->start) {
 		area->start = place_above_zone(area->size);

@@ -103,6 +103,8 @@ static void scatter(const struct snapimg_extent *extent, const struct snapimg_ru
 
 static void fill_extent(struct worker *worker, const struct snapimg_extent *extent)
 {
+	if (extent->kind == SNAPIMG_EXTENT_MAPPED)
+		return; /* its pages are there already (mappings.c) */
 	const uint8_t *stored = image_stored(extent);
 	if (stored == NULL) {
 		stored = worker->stored;
@@ -110,7 +112,8 @@ static void fill_extent(struct worker *worker, const struct snapimg_extent *exte
 			damaged(extent, SNAPIMG_ERR_TRUNCATED);
 	}
 	const uint8_t *bytes = stored;
-	enum snapimg_error error = snapimg_check_stored(extent, stored);
+	bool is_mapped = image_is_thawed() && extent->kind != SNAPIMG_EXTENT_ZSTD;
+	enum snapimg_error error = is_mapped ? SNAPIMG_OK : snapimg_check_stored(extent, stored);
 	if (error != SNAPIMG_OK)
 		damaged(extent, error);
 	if (extent->kind == SNAPIMG_EXTENT_ZSTD) {
@@ -156,6 +159,8 @@ static struct needs measure(void)
 	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
 	struct needs needs = {0};
 	for (uint32_t i = 0; i < snapimg_extent_count(&loader.image); i++) {
+		if (extent[i].kind == SNAPIMG_EXTENT_MAPPED)
+			continue;
 		needs.raw_bytes += extent[i].raw_size;
 		if (image_stored(&extent[i]) == NULL && extent[i].stored_size > needs.stored)
 			needs.stored = extent[i].stored_size;

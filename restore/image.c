@@ -1,15 +1,16 @@
 /*
  * Reads the image's records and has the reader check them. The image gets the
  * address space of the whole file, but only the header and the records are read
- * into it; the page data are read extent by extent (fill.c). Nothing is mapped
- * from the file, so what happens to it meanwhile changes nothing that was
- * checked.
+ * into it; the page data are read extent by extent (fill.c). They are not
+ * mapped from the file, so what happens to it meanwhile changes nothing that
+ * was checked; but the page data of a thawed image are.
  */
 #include <asm/errno.h>
 #include <asm/stat.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
+#include "cache.h"
 #include "loader.h"
 #include "memory.h"
 #include "message.h"
@@ -70,8 +71,29 @@ static void read_part(uint64_t start, uint64_t end)
 		    ": it became shorter while it was read: try again");
 }
 
+bool image_is_thawed(void)
+{
+	return (loader.image.header->required_features & SNAPIMG_FEATURE_THAWED) != 0;
+}
+
+/* The page data of a thawed image, which are trusted to stay anyway: most of them are the program's memory
+ * from now on. What is still copied of them is copied from here, without a buffer in between. */
+static void map_data(void)
+{
+	uint64_t end = page_floor(loader.image.header->metadata_offset);
+	if (end <= SNAPIMG_HEADER_AREA)
+		return;
+	long result = sys(__NR_mmap, ZONE_IMAGE + SNAPIMG_HEADER_AREA, end - SNAPIMG_HEADER_AREA, PROT_READ,
+	                  MAP_PRIVATE | MAP_FIXED, loader.image_descriptor, SNAPIMG_HEADER_AREA);
+	if (result != (long)(ZONE_IMAGE + SNAPIMG_HEADER_AREA))
+		die(EXIT_REFUSED, loader.options.image, ": cannot map the image: ", error_text(result),
+		    ": put it on a filesystem that can, or freeze it (snapimg freeze)");
+}
+
 const uint8_t *image_stored(const struct snapimg_extent *extent)
 {
+	if (image_is_thawed()) /* whole pages, so what was mapped has them all */
+		return extent->kind != SNAPIMG_EXTENT_ZSTD ? loader.image.base + extent->offset : NULL;
 	return loader.image.size <= SMALL_IMAGE ? loader.image.base + extent->offset : NULL;
 }
 
@@ -83,12 +105,14 @@ static const uint8_t *read_records(uint64_t size)
 	if (result != (long)ZONE_IMAGE)
 		die(EXIT_REFUSED, loader.options.image, ": no memory for the image: ", error_text(result));
 	const struct snapimg_header *header = (const void *)ZONE_IMAGE;
-	if (size <= SMALL_IMAGE) {
+	if (size < SNAPIMG_HEADER_AREA) {
 		read_part(0, size);
 		return (const uint8_t *)ZONE_IMAGE;
 	}
 	read_part(0, SNAPIMG_HEADER_AREA);
-	if (header->metadata_offset >= SNAPIMG_HEADER_AREA && header->metadata_offset < size)
+	if (size <= SMALL_IMAGE && (header->required_features & SNAPIMG_FEATURE_THAWED) == 0)
+		read_part(SNAPIMG_HEADER_AREA, size);
+	else if (header->metadata_offset >= SNAPIMG_HEADER_AREA && header->metadata_offset < size)
 		read_part(header->metadata_offset, size);
 	return (const uint8_t *)ZONE_IMAGE;
 }
@@ -110,11 +134,81 @@ static const char *advice_for(enum snapimg_error error)
 	}
 }
 
+/* A frozen image's copy in its place; returns the copy's size, 0: none. */
+static uint64_t take_copy(uint64_t size, struct snapimg_header *header)
+{
+	struct stat status = {0};
+	*header = (struct snapimg_header){0};
+	if (size < CACHE_LEAST || !image_read(header, sizeof *header, 0) ||
+	    memcmp(header->magic, SNAPIMG_MAGIC, SNAPIMG_MAGIC_SIZE) != 0 || header->major != SNAPIMG_MAJOR ||
+	    (header->required_features & SNAPIMG_FEATURE_THAWED) != 0)
+		return 0;
+	int copy = cache_find(header->digest);
+	if (copy < 0)
+		return 0;
+	if (sys(__NR_fstat, copy, &status) < 0 || status.st_size < SNAPIMG_HEADER_AREA ||
+	    (uint64_t)status.st_size > ZONE_THREADS - ZONE_IMAGE) {
+		sys(__NR_close, copy);
+		cache_remove();
+		return 0;
+	}
+	loader.image_descriptor = copy;
+	return (uint64_t)status.st_size;
+}
+
+static bool is_copy_of(const struct snapimg_header *original)
+{
+	const struct snapimg_source *source = snapimg_get_source(&loader.image);
+	return source != NULL && image_is_thawed() &&
+	       memcmp(source->digest, original->digest, SNAPIMG_DIGEST_SIZE) == 0;
+}
+
+static enum snapimg_error check_page_data(void)
+{
+	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
+	enum snapimg_error error = SNAPIMG_OK;
+	for (uint32_t i = 0; i < snapimg_extent_count(&loader.image) && error == SNAPIMG_OK; i++)
+		if (extent[i].kind != SNAPIMG_EXTENT_ZSTD) /* those are checked when they are decoded */
+			error = snapimg_check_extent(&loader.image, &extent[i]);
+	return error;
+}
+
+/* The page data of a frozen image are checked when they are decoded; --verify does so with mapped ones. */
+static enum snapimg_error open_records(uint64_t size)
+{
+	enum snapimg_error error = snapimg_open(read_records(size), size, &loader.image);
+	if (error != SNAPIMG_OK || !image_is_thawed())
+		return error;
+	map_data();
+	return loader.options.verify ? check_page_data() : SNAPIMG_OK;
+}
+
+/* Whether a sound copy is open now; else the original is again. */
+static bool open_copy(uint64_t size, int original)
+{
+	struct snapimg_header header;
+	uint64_t copy_size = take_copy(size, &header);
+	if (copy_size == 0)
+		return false;
+	bool is_sound = open_records(copy_size) == SNAPIMG_OK && is_copy_of(&header);
+	sys(__NR_close, is_sound ? original : loader.image_descriptor);
+	if (is_sound)
+		return true;
+	cache_remove();
+	sys(__NR_munmap, ZONE_IMAGE, copy_size);
+	loader.image_descriptor = original;
+	return false;
+}
+
 void image_open(void)
 {
 	const char *path = loader.options.image;
 	uint64_t size = open_file(path);
-	enum snapimg_error error = snapimg_open(read_records(size), size, &loader.image);
+	loader.is_copy = open_copy(size, loader.image_descriptor);
+	cache_close();
+	if (loader.is_copy)
+		return;
+	enum snapimg_error error = open_records(size);
 	if (error != SNAPIMG_OK) {
 		const char *where = loader.image.failed_section == 0 ? "" : " in section ";
 		const char *name = loader.image.failed_section == 0

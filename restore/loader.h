@@ -35,6 +35,9 @@ struct options {
 	bool fallback;
 	bool quiet;
 	bool verbose;
+	const char *cache; /* off, auto or a directory; NULL: as the environment says */
+	bool cache_tried;  /* a copy was made, or could not be: none is made again */
+	bool verify;
 	bool same_ids; /* identity.c */
 	bool exe;      /* identity.c */
 	enum on_mismatch on_mismatch;
@@ -61,6 +64,7 @@ struct resume_area {
 	uint64_t gone;       /* and the bytes by which they tell */
 	uint64_t argv, envp; /* the pointer vectors */
 	uint64_t argument_strings, environment_strings, strings_end;
+	uint64_t mapped; /* struct snap_mapped_range of each piece, then their bits; 0: no shim to tell */
 };
 
 /* What PR_SET_MM_MAP takes; the kernel wants the auxiliary vector with its AT_NULL. */
@@ -79,6 +83,7 @@ struct loader {
 	uint8_t random[16]; /* fresh from the kernel: AT_RANDOM */
 	uint32_t tid;
 	uint32_t reservation; /* flags of mmap(2) that makes the zone the program's; 0: it has none there */
+	bool is_copy;         /* the image is the thawed copy in the cache */
 	int image_descriptor; /* open until the pages are filled */
 };
 extern struct loader loader;
@@ -101,6 +106,8 @@ void descriptors_prepare(void);    /* descriptors.c: makes it possible to make o
 void descriptors_restore(void);    /* descriptors.c */
 void descriptors_limit(void);      /* descriptors.c: how many there may be, as it was before */
 void option_fd(const char *value); /* overrides.c: takes the value of --fd */
+uint64_t pieces_table_size(void);  /* pieces.c: bytes of what the shim is told; 0: nothing */
+void pieces_tell_shim(void);       /* pieces.c: when all pages are in place */
 void process_restore(void);        /* process.c: cwd, umask, signal actions, mm, names */
 void process_restore_flags(void);  /* process.c: what prctl(2) sets */
 void process_apply_fixups(void);   /* process.c: when all threads have their ids */
@@ -114,6 +121,9 @@ void attributes_restore_thread(uint32_t index, uint32_t tid);
 void timers_restore(void);   /* timers.c: when all threads are there; all signals must be blocked */
 _Noreturn void resume(void); /* resume_x86_64.c: thread state, callbacks, jump */
 
+/* image.c: the program's memory is mapped from the image, and its page data are not compared with their
+ * checksums, for that would read them all. */
+bool image_is_thawed(void);
 /* image.c: false when the file ends before all was read. */
 bool image_read(void *to, uint64_t size, uint64_t offset);
 /* image.c: the extent's stored bytes where they have been read already, else NULL. */

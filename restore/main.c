@@ -16,6 +16,7 @@
 #include <linux/auxvec.h>
 #include <linux/mman.h>
 
+#include "cache.h"
 #include "fallback.h"
 #include "identity.h"
 #include "loader.h"
@@ -52,13 +53,18 @@ static void give_thread_block(void)
 }
 
 extern const uint8_t __executable_start[], __bss_start[], _end[]; /* of the linker */
+extern const uint8_t loader_text_end[], loader_stack[], loader_stack_top[];
 
-/* The loader's own code and data, in two calls instead of a fault each few pages. */
+/* The loader's own code and data, in a few calls instead of a fault each few pages. Of the stack the deepest
+ * part is the decoder's. */
 static void populate_self(void)
 {
+	enum { STACK_USED = 8192 };
 	uint64_t code = page_floor((uint64_t)__executable_start), data = page_floor((uint64_t)__bss_start);
-	sys(__NR_madvise, code, data - code, MADV_POPULATE_READ);
-	sys(__NR_madvise, data, page_ceil((uint64_t)_end) - data, MADV_POPULATE_WRITE);
+	uint64_t stack = (uint64_t)loader_stack_top - STACK_USED;
+	sys(__NR_madvise, code, page_ceil((uint64_t)loader_text_end) - code, MADV_POPULATE_READ);
+	sys(__NR_madvise, data, (uint64_t)loader_stack - data, MADV_POPULATE_WRITE);
+	sys(__NR_madvise, stack, page_ceil((uint64_t)_end) - stack, MADV_POPULATE_WRITE);
 }
 
 /* -v: how long each phase took. */
@@ -90,6 +96,8 @@ _Noreturn void loader_main(uint64_t *stack)
 	if (loader.options.fallback)
 		die_instead = fallback_start; /* a damaged image names no program */
 	machine_check();
+	if (!loader.is_copy)
+		cache_make();
 	identity_enter();
 	tell_phase("image and machine checked");
 
@@ -105,6 +113,7 @@ _Noreturn void loader_main(uint64_t *stack)
 
 	descriptors_restore();
 	process_restore();
+	pieces_tell_shim();
 	mappings_protect();
 	attributes_restore();
 	process_restore_flags();

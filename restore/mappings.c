@@ -61,18 +61,74 @@ _Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *wh
 	    " bytes at ", hex(mapping->start), ": ", error_text(result));
 }
 
-static void map(const struct snapimg_mapping *mapping, int descriptor)
+/* The pieces of one mapping. */
+struct pieces {
+	const struct snapimg_piece *first, *end;
+};
+
+/* Mappings and pieces are both sorted: *next moves behind those of this mapping. */
+static struct pieces take_pieces(uint32_t index, const struct snapimg_piece **next)
 {
-	uint64_t size = mapping->end - mapping->start;
-	uint64_t protection = mapping->protection | (mapping->run_count > 0 ? PROT_WRITE : 0);
-	uint64_t flags = MAP_FIXED;
+	const struct snapimg_piece *end =
+	        snapimg_get_piece(&loader.image) + snapimg_piece_count(&loader.image);
+	struct pieces pieces = {.first = *next};
+	while (*next < end && (*next)->mapping == index)
+		(*next)++;
+	pieces.end = *next;
+	return pieces;
+}
+
+/* Pages come by writing; else all of them are there once it is mapped. */
+static bool is_copied_to(const struct snapimg_mapping *mapping, struct pieces pieces)
+{
+	uint32_t left = mapping->run_count;
+	for (const struct snapimg_piece *piece = pieces.first; piece < pieces.end; piece++)
+		left -= piece->run_count;
+	return left > 0;
+}
+
+struct source {
+	int descriptor;
+	uint64_t flags, offset;
+};
+
+static void map_range(const struct snapimg_mapping *mapping, struct range range, uint32_t protection,
+                      struct source from)
+{
+	uint64_t flags = MAP_FIXED | from.flags;
 	flags |= (mapping->flags & SNAPIMG_MAP_SHARED) != 0 ? MAP_SHARED : MAP_PRIVATE;
 	flags |= (mapping->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
-	flags |= mapping->kind == SNAPIMG_MAPPING_FILE ? 0 : MAP_ANONYMOUS;
-	flags |= mapping->kind == SNAPIMG_MAPPING_STACK ? MAP_GROWSDOWN | MAP_STACK : 0;
-	long result = sys(__NR_mmap, mapping->start, size, protection, flags, descriptor, mapping->offset);
-	if (result != (long)mapping->start)
+	long result = sys(__NR_mmap, range.start, range.end - range.start, protection, flags, from.descriptor,
+	                  from.offset);
+	if (result != (long)range.start)
 		mapping_die(mapping, "map", result);
+}
+
+/* The mapping itself, unless pieces cover it from its start or up to its end, and over it the others. */
+static void map(const struct snapimg_mapping *mapping, struct open_file *file, struct pieces pieces)
+{
+	struct range rest = {mapping->start, mapping->end};
+	const struct snapimg_piece *first = pieces.first, *last = pieces.end;
+	for (; first < last && first->start == rest.start; first++)
+		rest.start = first->end;
+	for (; first < last && last[-1].end == rest.end; last--)
+		rest.end = last[-1].start;
+	bool is_file = mapping->kind == SNAPIMG_MAPPING_FILE,
+	     is_stack = mapping->kind == SNAPIMG_MAPPING_STACK;
+	struct source source = {
+	        .descriptor = -1,
+	        .flags = (is_file ? 0 : MAP_ANONYMOUS) | (is_stack ? MAP_GROWSDOWN | MAP_STACK : 0),
+	        .offset = mapping->offset + (rest.start - mapping->start),
+	};
+	if (rest.start < rest.end) {
+		if (is_file)
+			source.descriptor = descriptor_for(file, mapping);
+		map_range(mapping, rest,
+		          mapping->protection | (is_copied_to(mapping, pieces) ? PROT_WRITE : 0), source);
+	}
+	for (const struct snapimg_piece *piece = pieces.first; piece < pieces.end; piece++)
+		map_range(mapping, (struct range){piece->start, piece->end}, mapping->protection,
+		          (struct source){.descriptor = loader.image_descriptor, .offset = piece->offset});
 }
 
 /* "[anon:NAME]" is what prctl(PR_SET_VMA) made of NAME. Kernels without it show no name; nothing depends on
@@ -158,6 +214,7 @@ static void unmap_rest(void)
 void mappings_build(void)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	const struct snapimg_piece *next_piece = snapimg_get_piece(&loader.image);
 	struct open_file file = {.descriptor = -1};
 	unmap_rest();
 	memories_make();
@@ -176,9 +233,7 @@ void mappings_build(void)
 		if (mapping[i].kind == SNAPIMG_MAPPING_VIEW)
 			memories_map_view(&mapping[i]);
 		else
-			map(&mapping[i], mapping[i].kind == SNAPIMG_MAPPING_FILE
-			                         ? descriptor_for(&file, &mapping[i])
-			                         : -1);
+			map(&mapping[i], &file, take_pieces(i, &next_piece));
 		if (mapping[i].name != 0 &&
 		    (mapping[i].kind == SNAPIMG_MAPPING_ANONYMOUS || mapping[i].kind == SNAPIMG_MAPPING_VIEW))
 			name_mapping(&mapping[i]);
@@ -218,10 +273,12 @@ static void install_guards(void)
 void mappings_protect(void)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	const struct snapimg_piece *next_piece = snapimg_get_piece(&loader.image);
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
 		uint64_t size = mapping[i].end - mapping[i].start;
 		long result = 0;
-		if (mapping[i].run_count > 0 && (mapping[i].protection & PROT_WRITE) == 0)
+		if (is_copied_to(&mapping[i], take_pieces(i, &next_piece)) &&
+		    (mapping[i].protection & PROT_WRITE) == 0)
 			result = sys(__NR_mprotect, mapping[i].start, size, mapping[i].protection);
 		if (result < 0)
 			die(EXIT_REFUSED, mapping_name(&mapping[i]), ": cannot protect the memory at ",

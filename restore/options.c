@@ -20,6 +20,10 @@ static const char help[] =
         "                     connections that the image has as reset ones: let the program\n"
         "                     find them so (reset), or refuse the image\n"
         "      --fallback     start the original program if the image can't be used\n"
+        "      --cache=auto|off|DIR\n"
+        "                     where thawed copies of frozen images are kept (auto:\n"
+        "                     $XDG_CACHE_HOME/snaptrace or ~/.cache/snaptrace)\n"
+        "      --verify       check all page data before the start\n"
         "      --same-ids     with the recorded IDs, in a PID namespace\n"
         "      --exe          with its own /proc/self/exe, in a user namespace\n"
         "  -q, --quiet        no warnings\n"
@@ -56,6 +60,25 @@ static void option_fallback(const char *value)
 {
 	(void)value;
 	loader.options.fallback = true;
+}
+
+static void option_cache(const char *value)
+{
+	if (!text_equal(value, "off") && !text_equal(value, "auto") && *value != '/')
+		die(EXIT_REFUSED, "--cache: ", value, ": use auto, off or a directory's absolute path");
+	loader.options.cache = value;
+}
+
+static void option_cache_tried(const char *value)
+{
+	(void)value;
+	loader.options.cache_tried = true;
+}
+
+static void option_verify(const char *value)
+{
+	(void)value;
+	loader.options.verify = true;
 }
 
 static void option_same_ids(const char *value)
@@ -108,6 +131,9 @@ static const struct {
         {"--fd", option_fd, true},
         {"--tcp", option_tcp, true},
         {"--fallback", option_fallback, false},
+        {"--cache", option_cache, true},
+        {"--cache-tried", option_cache_tried, false}, /* by snapimg cache add */
+        {"--verify", option_verify, false},
         {"--same-ids", option_same_ids, false},
         {"--exe", option_exe, false},
         {"--quiet", option_quiet, false},

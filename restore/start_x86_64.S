@@ -14,6 +14,8 @@ _start:
 
 	.bss
 	.balign 4096
+	.globl loader_stack
+loader_stack:
 	.skip 40960 /* the deepest are the decoder and the runs of an extent (fill.c) */
 	.globl loader_stack_top
 loader_stack_top:

@@ -103,7 +103,10 @@ CARRIED = {
     "Uniqueness": (
         ("AT_RANDOM is new in each start", "programs.random"),
         ("memory of MADV_WIPEONFORK comes back zeroed", "carried_wiped"),
-        ("functions of snap_on_restore() run before the point returns", "preload.header.frozen"),
+        ("the vdso's getrandom seeds itself anew", "programs.unique.vdso"),
+        ("OpenSSL under a new process ID, and Python's os.urandom, secrets, uuid and ssl, draw new random bytes",
+         "programs.unique.openssl programs.unique.python"),
+        ("functions of snap_on_restore() run before the point returns, the newest first", "preload.header.frozen programs.here"),
     ),
 }
 
@@ -170,7 +173,7 @@ WORKS = {
     "Servers": (
         ("redis-server, with each key", "real.server.redis"), ("nginx (`master_process off`)", "real.server.nginx"),
         ("memcached", "real.server.memcached"),
-        ("node: HTTP, packages of npm, worker threads, timers", "real.server.node-http real.point.listen.node real.point.effect.node"),
+        ("node: HTTP, packages of npm, worker threads, timers", "real.server.node-http real.point.listen.node"),
         ("Python: asyncio, `http.server`, threads",
          "real.server.python-asyncio real.server.python-threads real.point.idle.asyncio real.point.accept.python"),
         ("Go: `net/http`", "real.point.idle.go"),

@@ -15,18 +15,35 @@
 #include "proc.h"
 #include "progress.h"
 
+/* Those that end just now can't be traced: EPERM as well, while they are still seen (ptrace_attach() in
+ * kernel/ptrace.c). */
+static bool has_ended(pid_t tid)
+{
+	struct proc_stat stat;
+
+	return proc_try_read_stat(tid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X';
+}
+
+/* A thread that one that is seized gave birth to is attached already: its events come, so it is not waited
+ * for. */
 static enum status seize(struct run *run, pid_t tid, unsigned *found)
 {
 	struct tracee *tracee;
 
 	if (tracee_find(tid))
 		return STATUS_OK;
-	if (proc_is_kernel_worker(tid))
-		return STATUS_OK; /* nobody can seize it; refused when the image is made, if it is still there
-		                   */
-	if (ptrace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS) < 0)
-		return errno == ESRCH && tid != run->root ? STATUS_OK : seize_failed(tid, errno);
-	++*found;
+	if (proc_is_kernel_worker(tid)) /* nobody can seize it; refused at the dump if it is still there */
+		return STATUS_OK;
+	if (ptrace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS) < 0) {
+		int error = errno;
+
+		if (tid != run->root && (error == ESRCH || has_ended(tid)))
+			return STATUS_OK;
+		if (process_status_number(tid, "TracerPid") != getpid())
+			return seize_failed(tid, error);
+	} else {
+		++*found;
+	}
 	return tracee_add(tid, run->root, NULL, &tracee);
 }
 

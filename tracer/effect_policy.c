@@ -11,104 +11,93 @@
  */
 #include "effect_policy.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/kcmp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "caller.h"
-#include "effect_own.h"
+#include "effect_rules.h"
 #include "system_calls.h"
-#include "tracee.h"
-#include "tracee_memory.h"
-
-enum verdict {
-	PASSES = 1,
-	OPENS,      /* an effect when it may write or make the file; argument: the flags */
-	MAPS,       /* when others see what is written there */
-	TAKES,      /* when the descriptor was inherited; argument: the descriptor */
-	DUPLICATES, /* when an inherited one gets another number, by which it would be unknown here */
-	CONTROLS,   /* fcntl: when the open file is changed for all who have it */
-	ASKS,       /* ioctl: unless it only asks */
-	SIGNALS,    /* unless to itself; argument: the process */
-	GIVES,      /* unless it writes to what only the process itself has; argument: the descriptor */
-	CONNECTS,   /* socket: unless it is one that images carry, and that nobody can reach yet */
-	SETS,       /* setsockopt: unless it is about the socket itself */
-	KEYS,       /* unless this processor has no protection keys */
-	STARTS,     /* unless a thread */
-	ENDS,       /* unless a thread beside the main one */
-};
 
 struct row {
 	const char *name;
-	uint8_t verdict, argument;
+	const struct effect_rule *rule;
+	unsigned argument; /* see effect_rules.h */
 };
 
 /* clang-format off */
 static const struct row policy[] = {
 	/* memory */
-	{"mmap", MAPS, 3}, {"munmap", PASSES, 0}, {"mprotect", PASSES, 0}, {"mremap", PASSES, 0},
-	{"madvise", PASSES, 0}, {"brk", PASSES, 0}, {"mlock", PASSES, 0}, {"mlock2", PASSES, 0},
-	{"munlock", PASSES, 0}, {"mlockall", PASSES, 0}, {"munlockall", PASSES, 0}, {"mincore", PASSES, 0},
-	{"mbind", PASSES, 0}, {"get_mempolicy", PASSES, 0}, {"set_mempolicy", PASSES, 0}, {"membarrier", PASSES, 0},
-	{"pkey_alloc", KEYS, 0}, {"pkey_mprotect", PASSES, 0}, {"pkey_free", PASSES, 0}, {"mseal", PASSES, 0}, {"map_shadow_stack", PASSES, 0},
+	{"mmap", &effect_maps, 3}, {"munmap", &effect_never, 0}, {"mprotect", &effect_never, 0},
+	{"mremap", &effect_never, 0}, {"madvise", &effect_never, 0}, {"brk", &effect_never, 0},
+	{"mlock", &effect_never, 0}, {"mlock2", &effect_never, 0}, {"munlock", &effect_never, 0},
+	{"mlockall", &effect_never, 0}, {"munlockall", &effect_never, 0}, {"mincore", &effect_never, 0},
+	{"mbind", &effect_never, 0}, {"get_mempolicy", &effect_never, 0}, {"set_mempolicy", &effect_never, 0},
+	{"membarrier", &effect_never, 0}, {"pkey_mprotect", &effect_never, 0}, {"mseal", &effect_never, 0},
+	{"map_shadow_stack", &effect_never, 0},
 	/* files that are only looked at */
-	{"open", OPENS, 1}, {"openat", OPENS, 2}, {"close", PASSES, 0}, {"close_range", PASSES, 0},
-	{"stat", PASSES, 0}, {"fstat", PASSES, 0}, {"lstat", PASSES, 0}, {"newfstatat", PASSES, 0},
-	{"statx", PASSES, 0}, {"statfs", PASSES, 0}, {"fstatfs", PASSES, 0}, {"ustat", PASSES, 0},
-	{"access", PASSES, 0}, {"faccessat", PASSES, 0}, {"faccessat2", PASSES, 0}, {"readlink", PASSES, 0},
-	{"readlinkat", PASSES, 0}, {"getcwd", PASSES, 0}, {"chdir", PASSES, 0}, {"fchdir", PASSES, 0},
-	{"umask", PASSES, 0}, {"getxattr", PASSES, 0}, {"lgetxattr", PASSES, 0}, {"fgetxattr", PASSES, 0},
-	{"listxattr", PASSES, 0}, {"llistxattr", PASSES, 0}, {"flistxattr", PASSES, 0}, {"readahead", PASSES, 0},
-	{"fadvise64", PASSES, 0}, {"name_to_handle_at", PASSES, 0}, {"cachestat", PASSES, 0},
+	{"open", &effect_opens, 1}, {"openat", &effect_opens, 2}, {"close", &effect_never, 0},
+	{"close_range", &effect_never, 0}, {"stat", &effect_never, 0}, {"fstat", &effect_never, 0},
+	{"lstat", &effect_never, 0}, {"newfstatat", &effect_never, 0}, {"statx", &effect_never, 0},
+	{"statfs", &effect_never, 0}, {"fstatfs", &effect_never, 0}, {"ustat", &effect_never, 0},
+	{"access", &effect_never, 0}, {"faccessat", &effect_never, 0}, {"faccessat2", &effect_never, 0},
+	{"readlink", &effect_never, 0}, {"readlinkat", &effect_never, 0}, {"getcwd", &effect_never, 0},
+	{"chdir", &effect_never, 0}, {"fchdir", &effect_never, 0}, {"umask", &effect_never, 0},
+	{"getxattr", &effect_never, 0}, {"lgetxattr", &effect_never, 0}, {"fgetxattr", &effect_never, 0},
+	{"listxattr", &effect_never, 0}, {"llistxattr", &effect_never, 0}, {"flistxattr", &effect_never, 0},
+	{"readahead", &effect_never, 0}, {"fadvise64", &effect_never, 0}, {"name_to_handle_at", &effect_never, 0},
+	{"cachestat", &effect_never, 0},
 	/* descriptors */
-	{"read", TAKES, 0}, {"pread64", TAKES, 0}, {"readv", TAKES, 0}, {"preadv", TAKES, 0}, {"preadv2", TAKES, 0},
-	{"lseek", TAKES, 0}, {"getdents", TAKES, 0}, {"getdents64", TAKES, 0},
-	{"dup", DUPLICATES, 0}, {"dup2", DUPLICATES, 0}, {"dup3", DUPLICATES, 0}, {"fcntl", CONTROLS, 1},
-	{"ioctl", ASKS, 1}, {"poll", PASSES, 0}, {"ppoll", PASSES, 0}, {"select", PASSES, 0}, {"pselect6", PASSES, 0},
-	{"getsockname", PASSES, 0}, {"getpeername", PASSES, 0}, {"getsockopt", PASSES, 0},
-	{"write", GIVES, 0}, {"writev", GIVES, 0}, {"pwrite64", GIVES, 0}, {"pwritev", GIVES, 0}, {"pwritev2", GIVES, 0},
-	{"ftruncate", GIVES, 0}, {"fallocate", GIVES, 0}, {"recvfrom", TAKES, 0}, {"recvmmsg", TAKES, 0},
-	{"pipe", PASSES, 0}, {"pipe2", PASSES, 0}, {"eventfd", PASSES, 0}, {"eventfd2", PASSES, 0},
-	{"memfd_create", PASSES, 0}, {"socketpair", PASSES, 0}, {"socket", CONNECTS, 0}, {"setsockopt", SETS, 1},
-	{"epoll_create", PASSES, 0}, {"epoll_create1", PASSES, 0}, {"epoll_ctl", PASSES, 0}, {"epoll_wait", PASSES, 0},
-	{"epoll_pwait", PASSES, 0}, {"epoll_pwait2", PASSES, 0}, {"signalfd", PASSES, 0}, {"signalfd4", PASSES, 0},
-	{"inotify_init", PASSES, 0}, {"inotify_init1", PASSES, 0}, {"inotify_add_watch", PASSES, 0},
-	{"inotify_rm_watch", PASSES, 0},
-	{"timerfd_create", PASSES, 0}, {"timerfd_settime", PASSES, 0}, {"timerfd_gettime", PASSES, 0},
+	{"read", &effect_takes, 0}, {"pread64", &effect_takes, 0}, {"readv", &effect_takes, 0},
+	{"preadv", &effect_takes, 0}, {"preadv2", &effect_takes, 0}, {"lseek", &effect_moves, 0},
+	{"getdents", &effect_takes, 0}, {"getdents64", &effect_takes, 0}, {"dup", &effect_duplicates, 0},
+	{"dup2", &effect_duplicates, 0}, {"dup3", &effect_duplicates, 0}, {"fcntl", &effect_controls, 1},
+	{"ioctl", &effect_asks, 1}, {"poll", &effect_never, 0}, {"ppoll", &effect_never, 0},
+	{"select", &effect_never, 0}, {"pselect6", &effect_never, 0}, {"getsockname", &effect_never, 0},
+	{"getpeername", &effect_never, 0}, {"getsockopt", &effect_never, 0}, {"write", &effect_gives, 0},
+	{"writev", &effect_gives, 0}, {"pwrite64", &effect_gives, 0}, {"pwritev", &effect_gives, 0},
+	{"pwritev2", &effect_gives, 0}, {"ftruncate", &effect_gives, 0}, {"fallocate", &effect_gives, 0},
+	{"pipe", &effect_never, 0}, {"pipe2", &effect_flagged, 1}, {"eventfd", &effect_never, 0},
+	{"eventfd2", &effect_never, 0}, {"memfd_create", &effect_flagged, 1}, {"signalfd", &effect_takes, 0},
+	{"signalfd4", &effect_takes, 0}, {"timerfd_create", &effect_never, 0},
+	{"timerfd_settime", &effect_takes, 0}, {"timerfd_gettime", &effect_never, 0},
+	{"epoll_create", &effect_never, 0}, {"epoll_create1", &effect_never, 0}, {"epoll_ctl", &effect_takes, 0},
+	{"epoll_wait", &effect_takes, 0}, {"epoll_pwait", &effect_takes, 0}, {"epoll_pwait2", &effect_takes, 0},
+	{"socketpair", &effect_sockets, 0}, {"socket", &effect_sockets, 0}, {"setsockopt", &effect_options, 1},
+	{"recvfrom", &effect_takes, 0}, {"recvmsg", &effect_takes, 0}, {"recvmmsg", &effect_takes, 0},
+	{"sendto", &effect_sends, 4}, {"sendmsg", &effect_sends_more, 1},
 	/* signals, threads, time */
-	{"clone", STARTS, 0}, {"clone3", STARTS, 0}, {"exit", ENDS, 0}, {"setitimer", PASSES, 0}, {"alarm", PASSES, 0},
-	{"timer_create", PASSES, 0}, {"timer_settime", PASSES, 0}, {"timer_gettime", PASSES, 0},
-	{"timer_getoverrun", PASSES, 0}, {"timer_delete", PASSES, 0},
-	{"rt_sigaction", PASSES, 0}, {"rt_sigprocmask", PASSES, 0}, {"rt_sigreturn", PASSES, 0},
-	{"rt_sigpending", PASSES, 0}, {"rt_sigtimedwait", PASSES, 0}, {"rt_sigsuspend", PASSES, 0},
-	{"sigaltstack", PASSES, 0}, {"pause", PASSES, 0}, {"kill", SIGNALS, 0}, {"tgkill", SIGNALS, 0},
-	{"rt_sigqueueinfo", SIGNALS, 0}, {"rt_tgsigqueueinfo", SIGNALS, 0},
-	{"futex", PASSES, 0}, {"futex_wait", PASSES, 0}, {"futex_wake", PASSES, 0}, {"futex_waitv", PASSES, 0},
-	{"futex_requeue", PASSES, 0}, {"set_robust_list", PASSES, 0}, {"get_robust_list", PASSES, 0},
-	{"set_tid_address", PASSES, 0}, {"rseq", PASSES, 0}, {"arch_prctl", PASSES, 0}, {"gettid", PASSES, 0},
-	{"sched_yield", PASSES, 0}, {"nanosleep", PASSES, 0}, {"clock_nanosleep", PASSES, 0},
-	{"clock_gettime", PASSES, 0}, {"clock_getres", PASSES, 0}, {"gettimeofday", PASSES, 0}, {"time", PASSES, 0},
-	{"times", PASSES, 0}, {"getitimer", PASSES, 0}, {"restart_syscall", PASSES, 0}, {"getcpu", PASSES, 0},
+	{"rt_sigaction", &effect_never, 0}, {"rt_sigprocmask", &effect_never, 0},
+	{"rt_sigreturn", &effect_never, 0}, {"rt_sigpending", &effect_never, 0},
+	{"rt_sigtimedwait", &effect_never, 0}, {"rt_sigsuspend", &effect_never, 0},
+	{"sigaltstack", &effect_never, 0}, {"pause", &effect_never, 0}, {"kill", &effect_signals, 0},
+	{"tgkill", &effect_signals, 0}, {"rt_sigqueueinfo", &effect_signals, 0},
+	{"rt_tgsigqueueinfo", &effect_signals, 0}, {"futex", &effect_never, 0}, {"futex_wait", &effect_never, 0},
+	{"futex_wake", &effect_never, 0}, {"futex_waitv", &effect_never, 0}, {"futex_requeue", &effect_never, 0},
+	{"set_robust_list", &effect_never, 0}, {"get_robust_list", &effect_never, 0},
+	{"set_tid_address", &effect_never, 0}, {"rseq", &effect_never, 0}, {"arch_prctl", &effect_never, 0},
+	{"gettid", &effect_never, 0}, {"sched_yield", &effect_never, 0}, {"nanosleep", &effect_never, 0},
+	{"clock_nanosleep", &effect_never, 0}, {"clock_gettime", &effect_never, 0},
+	{"clock_getres", &effect_never, 0}, {"gettimeofday", &effect_never, 0}, {"time", &effect_never, 0},
+	{"times", &effect_never, 0}, {"getitimer", &effect_never, 0}, {"restart_syscall", &effect_never, 0},
+	{"getcpu", &effect_never, 0}, {"tkill", &effect_signals, 0}, {"clone", &effect_begins, 0},
+	{"clone3", &effect_begins_as, 0}, {"exit", &effect_ends, 0}, {"setitimer", &effect_never, 0},
+	{"alarm", &effect_never, 0}, {"timer_create", &effect_negative, 0}, {"timer_settime", &effect_never, 0},
+	{"timer_gettime", &effect_never, 0}, {"timer_getoverrun", &effect_never, 0},
+	{"timer_delete", &effect_never, 0},
 	/* the process and what it may ask */
-	{"execve", PASSES, 0}, {"execveat", PASSES, 0}, {"wait4", PASSES, 0}, {"waitid", PASSES, 0},
-	{"getpid", PASSES, 0}, {"getppid", PASSES, 0}, {"getpgrp", PASSES, 0}, {"getpgid", PASSES, 0},
-	{"getsid", PASSES, 0}, {"getuid", PASSES, 0}, {"geteuid", PASSES, 0}, {"getgid", PASSES, 0},
-	{"getegid", PASSES, 0}, {"getresuid", PASSES, 0}, {"getresgid", PASSES, 0}, {"getgroups", PASSES, 0},
-	{"capget", PASSES, 0}, {"getrlimit", PASSES, 0}, {"setrlimit", PASSES, 0}, {"prlimit64", PASSES, 0},
-	{"getrusage", PASSES, 0}, {"getpriority", PASSES, 0}, {"setpriority", PASSES, 0}, {"ioprio_get", PASSES, 0},
-	{"sched_getaffinity", PASSES, 0}, {"sched_setaffinity", PASSES, 0}, {"sched_getparam", PASSES, 0},
-	{"sched_getscheduler", PASSES, 0}, {"sched_get_priority_max", PASSES, 0},
-	{"sched_get_priority_min", PASSES, 0}, {"sched_rr_get_interval", PASSES, 0}, {"sched_getattr", PASSES, 0},
-	{"prctl", PASSES, 0}, {"personality", PASSES, 0}, {"uname", PASSES, 0}, {"sysinfo", PASSES, 0},
-	{"getrandom", PASSES, 0}, {"kcmp", PASSES, 0},
+	{"execve", &effect_never, 0}, {"execveat", &effect_never, 0}, {"wait4", &effect_never, 0},
+	{"waitid", &effect_never, 0}, {"getpid", &effect_never, 0}, {"getppid", &effect_never, 0},
+	{"getpgrp", &effect_never, 0}, {"getpgid", &effect_never, 0}, {"getsid", &effect_never, 0},
+	{"getuid", &effect_never, 0}, {"geteuid", &effect_never, 0}, {"getgid", &effect_never, 0},
+	{"getegid", &effect_never, 0}, {"getresuid", &effect_never, 0}, {"getresgid", &effect_never, 0},
+	{"getgroups", &effect_never, 0}, {"capget", &effect_never, 0}, {"getrlimit", &effect_never, 0},
+	{"setrlimit", &effect_never, 0}, {"prlimit64", &effect_never, 0}, {"getrusage", &effect_never, 0},
+	{"getpriority", &effect_never, 0}, {"setpriority", &effect_never, 0}, {"ioprio_get", &effect_never, 0},
+	{"sched_getaffinity", &effect_never, 0}, {"sched_setaffinity", &effect_never, 0},
+	{"sched_getparam", &effect_never, 0}, {"sched_getscheduler", &effect_never, 0},
+	{"sched_get_priority_max", &effect_never, 0}, {"sched_get_priority_min", &effect_never, 0},
+	{"sched_rr_get_interval", &effect_never, 0}, {"sched_getattr", &effect_never, 0},
+	{"prctl", &effect_never, 0}, {"personality", &effect_never, 0}, {"uname", &effect_never, 0},
+	{"sysinfo", &effect_never, 0}, {"getrandom", &effect_never, 0}, {"kcmp", &effect_never, 0},
 };
 /* clang-format on */
 
@@ -123,113 +112,6 @@ static uint32_t number_of(const struct row *row)
 	return (uint32_t)number;
 }
 
-static void watch_inherited(struct call_rules *rules, uint32_t number, unsigned argument)
-{
-	for (size_t i = 0; i < the_caller.descriptor_count; i++)
-		call_rule_when(call_rules_add(rules, number, number), argument, UINT32_MAX,
-		               (uint32_t)the_caller.descriptor[i].number);
-}
-
-/* lseek(fd, 0, SEEK_CUR) and the like move nothing. */
-static void watch_moving(struct call_rules *rules, uint32_t number)
-{
-	size_t first = rules->count;
-
-	watch_inherited(rules, number, 0);
-	for (size_t i = first; i < rules->count; i++)
-		call_rule_unless(&rules->rule[i], 2, UINT32_MAX, SEEK_CUR);
-}
-
-static void watch_open(struct call_rules *rules, uint32_t number, unsigned argument)
-{
-	const uint32_t writes = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC;
-
-	call_rule_unless(call_rules_add(rules, number, number), argument, writes, 0);
-}
-
-static void watch_map(struct call_rules *rules, uint32_t number)
-{
-	struct call_rule *rule = call_rules_add(rules, number, number);
-
-	call_rule_when(rule, 3, MAP_SHARED, MAP_SHARED); /* MAP_SHARED_VALIDATE has its bit too */
-	call_rule_when(rule, 2, PROT_WRITE, PROT_WRITE);
-	rule = call_rules_add(rules, number, number);
-	call_rule_when(rule, 3, MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED | MAP_ANONYMOUS);
-}
-
-static const uint32_t of_inherited[] = {F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_ADD_SEALS};
-
-static void watch_control(struct call_rules *rules, uint32_t number)
-{
-	static const uint32_t effects[] = {F_SETLK,     F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW, F_SETOWN,
-	                                   F_SETOWN_EX, F_SETSIG, F_SETLEASE,  F_NOTIFY};
-
-	for (size_t i = 0; i < sizeof(effects) / sizeof(*effects); i++)
-		call_rule_when(call_rules_add(rules, number, number), 1, UINT32_MAX, effects[i]);
-	for (size_t i = 0; i < sizeof(of_inherited) / sizeof(*of_inherited); i++) {
-		size_t first = rules->count;
-
-		watch_inherited(rules, number, 0);
-		for (size_t at = first; at < rules->count; at++)
-			call_rule_when(&rules->rule[at], 1, UINT32_MAX, of_inherited[i]);
-	}
-}
-
-static void watch_ioctl(struct call_rules *rules, uint32_t number)
-{
-	static const uint32_t asking[] = {
-	        TCGETS,  0x802c542a /* TCGETS2 */, TIOCGWINSZ, TIOCGPGRP, TIOCGSID, FIONREAD, FIOCLEX,
-	        FIONCLEX};
-	struct call_rule *rule = call_rules_add(rules, number, number);
-
-	for (size_t i = 0; i < sizeof(asking) / sizeof(*asking); i++)
-		call_rule_unless(rule, 1, UINT32_MAX, asking[i]);
-}
-
-static void watch_row(const struct row *row, struct call_rules *rules)
-{
-	uint32_t number = number_of(row);
-
-	switch ((enum verdict)row->verdict) {
-	case PASSES:
-		break;
-	case SIGNALS:
-	case GIVES:
-	case CONNECTS:
-	case KEYS:
-	case STARTS:
-	case ENDS:
-		call_rules_add(rules, number, number);
-		break;
-	case SETS:
-		call_rule_unless(call_rules_add(rules, number, number), row->argument, UINT32_MAX,
-		                 SOL_SOCKET);
-		watch_inherited(rules, number, 0);
-		break;
-	case OPENS:
-		watch_open(rules, number, row->argument);
-		break;
-	case MAPS:
-		watch_map(rules, number);
-		break;
-	case TAKES:
-		if (number == SYS_lseek)
-			watch_moving(rules, number);
-		else
-			watch_inherited(rules, number, row->argument);
-		break;
-	case DUPLICATES:
-		watch_inherited(rules, number, row->argument);
-		break;
-	case CONTROLS:
-		watch_control(rules, number);
-		break;
-	case ASKS:
-		watch_ioctl(rules, number);
-		break;
-	}
-}
-
 void effect_policy_watch(struct call_rules *rules)
 {
 	bool known[NUMBERS] = {false};
@@ -237,7 +119,8 @@ void effect_policy_watch(struct call_rules *rules)
 
 	for (size_t i = 0; i < sizeof(policy) / sizeof(*policy); i++) {
 		known[number_of(&policy[i])] = true;
-		watch_row(&policy[i], rules);
+		if (policy[i].rule->watch)
+			policy[i].rule->watch(rules, number_of(&policy[i]), policy[i].argument);
 	}
 	for (uint32_t number = 0; number < NUMBERS; number++) {
 		if (known[number] && number > first)
@@ -248,94 +131,13 @@ void effect_policy_watch(struct call_rules *rules)
 	call_rules_add(rules, first, NUMBER_LAST);
 }
 
-static bool was_inherited(int number)
-{
-	for (size_t i = 0; i < the_caller.descriptor_count; i++)
-		if (the_caller.descriptor[i].number == number)
-			return true;
-	return false;
-}
-
-/* Whether it leads to what was inherited, by that number or another (2>&1). Where the kernel can't compare
- * (no CONFIG_KCMP), yes. */
-static bool is_inherited(pid_t tid, int number)
-{
-	for (size_t i = 0; i < the_caller.descriptor_count; i++) {
-		long differs = syscall(SYS_kcmp, tid, getpid(), KCMP_FILE, (long)number,
-		                       (long)the_caller.descriptor[i].number);
-
-		if (differs == 0 || (differs < 0 && errno != EBADF))
-			return true;
-	}
-	return false;
-}
-
-/* dup2 and dup3 onto a number that is known here lead to no unknown one. */
-static bool duplicates_unseen(pid_t tid, const struct call *call)
-{
-	return is_inherited(tid, (int)call->argument[0]) &&
-	       (call->number == SYS_dup || !was_inherited((int)call->argument[1]));
-}
-
-/* Devices that writing to tells nobody of. */
-static bool opens_nothing(pid_t tid, uint64_t address)
-{
-	static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
-	                                      "/dev/urandom"};
-	char path[16];
-
-	if (tracee_read_string(tid, address, path, sizeof(path)) < 0)
-		return false;
-	for (size_t i = 0; i < sizeof(devices) / sizeof(*devices); i++)
-		if (strcmp(devices[i], path) == 0)
-			return true;
-	return false;
-}
-
-static bool is_of_inherited(uint32_t command)
-{
-	for (size_t i = 0; i < sizeof(of_inherited) / sizeof(*of_inherited); i++)
-		if (of_inherited[i] == command)
-			return true;
-	return false;
-}
-
 bool effect_is_certain(pid_t tid, const struct call *call)
 {
 	const char *name = system_call_name(call->number);
-	int descriptor = (int)call->argument[0];
 
-	for (size_t i = 0; i < sizeof(policy) / sizeof(*policy); i++) {
-		if (strcmp(policy[i].name, name) != 0)
-			continue;
-		switch ((enum verdict)policy[i].verdict) {
-		case OPENS: /* the path stands before the flags */
-			return !opens_nothing(tid, call->argument[policy[i].argument - 1]);
-		case TAKES:
-			return is_inherited(tid, descriptor);
-		case DUPLICATES:
-			return duplicates_unseen(tid, call);
-		case CONTROLS:
-			return !is_of_inherited((uint32_t)call->argument[1]) || is_inherited(tid, descriptor);
-		case ASKS:
-			return call->argument[1] != FIONBIO || is_inherited(tid, descriptor);
-		case GIVES:
-			return is_inherited(tid, descriptor) || !effect_is_own(tid, descriptor);
-		case CONNECTS:
-			return !effect_plain_socket(call);
-		case SETS:
-			return is_inherited(tid, descriptor) || !effect_sets_socket(call);
-		case KEYS:
-			return effect_gives_keys();
-		case STARTS:
-			return !effect_starts_thread(tid, call);
-		case ENDS:
-			return !effect_ends_thread(tid);
-		case SIGNALS:
-			return descriptor != process_status_number(tid, "Tgid");
-		default:
-			return true;
-		}
-	}
+	for (size_t i = 0; i < sizeof(policy) / sizeof(*policy); i++)
+		if (strcmp(policy[i].name, name) == 0)
+			return !policy[i].rule->is_certain ||
+			       policy[i].rule->is_certain(tid, call, policy[i].argument);
 	return true;
 }

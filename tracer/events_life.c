@@ -8,6 +8,7 @@
 #include "exec_log.h"
 #include "exec_stop.h"
 #include "launch.h"
+#include "proc.h"
 #include "resume.h"
 
 /* A thread ended: nothing is owed to it any more. A process's first thread is told of last (ptrace(2)). */
@@ -115,6 +116,12 @@ static bool is_thread_of(pid_t pid, pid_t tid, int event)
 	return access(path, F_OK) == 0;
 }
 
+/* Its events may come before the one that tells of its birth, its end too; then wait has taken it away. */
+static bool has_come_and_gone(pid_t tid)
+{
+	return access(proc_path(tid, "stat").text, F_OK) < 0 && errno == ENOENT;
+}
+
 /* A child or thread more: the kernel has attached it; it inherits what its parent's memory holds. */
 enum status on_birth(struct run *run, struct tracee *tracee, int status)
 {
@@ -125,7 +132,8 @@ enum status on_birth(struct run *run, struct tracee *tracee, int status)
 
 	if (status >> 16 == PTRACE_EVENT_VFORK)
 		tracee->in_vfork = true;
-	if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, 0, &message) == 0 && !tracee_find((pid_t)message)) {
+	if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, 0, &message) == 0 && !tracee_find((pid_t)message) &&
+	    !has_come_and_gone((pid_t)message)) {
 		pid_t tid = (pid_t)message;
 
 		added = tracee_add(tid, is_thread_of(process->pid, tid, status >> 16) ? process->pid : tid,

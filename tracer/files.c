@@ -94,6 +94,19 @@ bool files_is_shim(const struct files *files, const struct stat *identity)
 	       shim.st_ino == identity->st_ino;
 }
 
+bool files_is_image(const char *path)
+{
+	char magic[SNAPIMG_MAGIC_SIZE];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return false;
+	bool is_image = read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
+	                memcmp(magic, SNAPIMG_MAGIC, sizeof(magic)) == 0;
+	close(fd);
+	return is_image;
+}
+
 void files_free(struct files *files)
 {
 	free(files->shim.path);

@@ -22,6 +22,8 @@ struct files {
 
 /* Remembers the shim by its path; NULL: none. Where it can't be opened it is a file like others. */
 void files_set_shim(struct files *files, const char *path);
+/* A snapshot image: the program was started from a thawed one. */
+bool files_is_image(const char *path);
 bool files_is_shim(const struct files *files, const struct stat *identity);
 
 /* Finds or adds the file of that path, identity and check. *ret_index counts from 0. */

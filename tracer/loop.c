@@ -50,6 +50,10 @@ static struct event next_event(void)
 {
 	struct event event = {.kind = EVENT_OF_THREAD};
 
+	if (tick_came()) { /* the wait is never interrupted where something always happens */
+		event.kind = EVENT_TICK;
+		return event;
+	}
 	event.tid = waitpid(-1, &event.status, __WALL);
 	if (event.tid < 0)
 		event.kind = errno == EINTR ? EVENT_TICK : EVENT_NONE_LEFT; /* ECHILD */

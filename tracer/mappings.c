@@ -165,6 +165,13 @@ static enum status classify_file(const struct vma *vma, struct files *files, str
 		mapping->by_content = true;
 		return STATUS_OK;
 	}
+	/* The thawed image that it was started from, perhaps a copy in a cache: gone one day, and its memory
+	 * was anonymous once. */
+	if (!vma->shared && files_is_image(vma->name)) {
+		mapping->record.kind = SNAPIMG_MAPPING_ANONYMOUS;
+		mapping->by_content = true;
+		return STATUS_OK;
+	}
 	bool written = vma->shared && (vma->protection & SNAPIMG_PROT_WRITE);
 	status = files_add(files, vma->name, &identity, written ? SNAPIMG_CHECK_EXISTS : SNAPIMG_CHECK_STAMP,
 	                   &index);
@@ -283,7 +290,7 @@ enum status mappings_read(const struct snapshot_request *request, const struct m
 }
 
 enum status mappings_find_resume_blocks(const struct mappings *mappings, pid_t pid, const struct files *files,
-                                        struct fixups *fixups)
+                                        struct fixups *fixups, struct snapimg_shim *shim)
 {
 	struct loaded_file loaded = {0};
 	enum status status = STATUS_OK;
@@ -299,6 +306,8 @@ enum status mappings_find_resume_blocks(const struct mappings *mappings, pid_t p
 			continue;
 		loaded = (struct loaded_file){.file = file, .start = record->start};
 		status = fixups_add_resume_blocks(fixups, pid, &loaded);
+		if (mapping->of_shim)
+			fixups_find_shim_table(pid, &loaded, shim);
 	}
 	return status;
 }

@@ -28,8 +28,10 @@ struct mappings {
 enum status mappings_read(const struct snapshot_request *request, const struct maps *maps,
                           struct files *files, struct mappings *ret_mappings)
         __attribute__((warn_unused_result));
+/* And the shim's table of mapped memory; its size stays 0 without one. */
 enum status mappings_find_resume_blocks(const struct mappings *mappings, pid_t pid, const struct files *files,
-                                        struct fixups *fixups) __attribute__((warn_unused_result));
+                                        struct fixups *fixups, struct snapimg_shim *shim)
+        __attribute__((warn_unused_result));
 enum snapimg_error mappings_write(const struct mappings *mappings, struct snapimg_writer *writer)
         __attribute__((warn_unused_result));
 void mappings_free(struct mappings *mappings);

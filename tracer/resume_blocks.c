@@ -13,6 +13,8 @@
 
 static_assert(sizeof(struct snap_resume) == (int)SNAPIMG_RESUME_SIZE, "the format's idea of a resume block");
 
+static_assert(SNAP_MAPPED_VERSION == (int)SNAPIMG_SHIM_VERSION, "the format's idea of the shim's table");
+
 enum { SECTIONS_MAX = 65536, NAMES_MAX = 16 << 20, PROGRAM_HEADERS_MAX = 256 };
 
 enum status fixups_add(struct fixups *fixups, struct snapimg_fixup record)
@@ -139,6 +141,25 @@ enum status fixups_add_resume_blocks(struct fixups *fixups, pid_t pid, struct lo
 	return fixups_add(fixups, (struct snapimg_fixup){.address = address,
 	                                                 .kind = SNAPIMG_FIXUP_RESUME,
 	                                                 .argument = (uint32_t)section.sh_size});
+}
+
+void fixups_find_shim_table(pid_t pid, const struct loaded_file *shim, struct snapimg_shim *ret_record)
+{
+	struct loaded_file loaded = *shim;
+	struct snap_mapped table;
+	Elf64_Ehdr header;
+	Elf64_Shdr section;
+	uint64_t bias = 0;
+
+	if (loaded.file->fd < 0 ||
+	    pread(loaded.file->fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+	    !is_elf(&header) || !find_bias(loaded.file->fd, &header, &loaded, &bias) ||
+	    !find_section(loaded.file->fd, &header, SNAP_MAPPED_SECTION, &section) ||
+	    section.sh_size != sizeof(table) ||
+	    tracee_read(pid, bias + section.sh_addr, &table, sizeof(table)) < 0 || !table.glibc)
+		return;
+	*ret_record = (struct snapimg_shim){
+	        .address = bias + section.sh_addr, .size = sizeof(table), .version = table.version};
 }
 
 /* musl (since 1.1.20): fs points at struct pthread, which begins with a pointer to itself (its

@@ -20,6 +20,9 @@ struct fixups {
  * can't be read or has none adds nothing; blocks of another protocol version are refused. */
 enum status fixups_add_resume_blocks(struct fixups *fixups, pid_t pid, struct loaded_file *loaded)
         __attribute__((warn_unused_result));
+/* The shim's table of mapped memory. Found only where the program's C library is one that it works with; size
+ * stays 0 otherwise. */
+void fixups_find_shim_table(pid_t pid, const struct loaded_file *shim, struct snapimg_shim *ret_record);
 /* Where the C library keeps the id of the thread with this index. */
 enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct snapimg_thread *thread,
                                  uint32_t index) __attribute__((warn_unused_result));

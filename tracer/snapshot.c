@@ -35,6 +35,7 @@ struct capture {
 	struct memories memories;
 	struct descriptors descriptors;
 	struct fixups fixups;
+	struct snapimg_shim shim; /* size 0: none */
 	struct process_state state;
 	struct threads threads;
 	struct attributes attributes;
@@ -103,7 +104,7 @@ static enum status read_fixups(struct capture *capture)
 	enum status status;
 
 	if ((status = mappings_find_resume_blocks(&capture->mappings, request->pid, &capture->files,
-	                                          &capture->fixups)) != STATUS_OK ||
+	                                          &capture->fixups, &capture->shim)) != STATUS_OK ||
 	    (status = threads_add_fixups(&capture->threads, request->pid, &capture->mappings,
 	                                 &capture->fixups)) != STATUS_OK)
 		return status;
@@ -252,7 +253,9 @@ static enum snapimg_error write_records(struct capture *capture, struct snapimg_
 	if (fixups->count && (error = snapimg_writer_add(writer, SNAPIMG_SECTION_FIXUPS, fixups->record,
 	                                                 fixups->count * sizeof(*fixups->record))))
 		return error;
-	return SNAPIMG_OK;
+	return capture->shim.size ? snapimg_writer_add(writer, SNAPIMG_SECTION_SHIM, &capture->shim,
+	                                               sizeof(capture->shim))
+	                          : SNAPIMG_OK;
 }
 
 /* Why the writer gave up: the file's own reason, or a state that the format has no place for. */

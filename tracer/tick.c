@@ -6,15 +6,26 @@
 
 enum { EVERY_MICROSECONDS = 20000 };
 
-static void nothing(int number)
+static volatile sig_atomic_t came;
+
+static void note(int number)
 {
 	(void)number;
+	came = 1;
+}
+
+bool tick_came(void)
+{
+	bool it_did = came != 0;
+
+	came = 0;
+	return it_did;
 }
 
 void tick_start(void)
 {
 	/* No SA_RESTART. One that comes just before the wait is made up for by the next. */
-	struct sigaction action = {.sa_handler = nothing};
+	struct sigaction action = {.sa_handler = note};
 	struct itimerval often = {.it_interval = {.tv_usec = EVERY_MICROSECONDS}, .it_value = {.tv_usec = 1}};
 	sigset_t alarm;
 

@@ -2,8 +2,12 @@
 #ifndef TRACER_TICK_H
 #define TRACER_TICK_H
 
+#include <stdbool.h>
+
 /* From now on a SIGALRM comes every 20 ms, the first at once; system calls that wait end with EINTR by it. */
 void tick_start(void);
 void tick_stop(void);
+/* Whether one has come since the last question. */
+bool tick_came(void);
 
 #endif

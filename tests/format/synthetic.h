@@ -23,6 +23,9 @@ enum snapimg_error synthetic_put(struct snapimg_writer *writer);
 /* Writes it whole. */
 enum snapimg_error synthetic_image(struct memory_image *ret_image, uint8_t digest[SNAPIMG_DIGEST_SIZE]);
 
+/* The same process with its pages ready to be mapped. */
+enum snapimg_error synthetic_thawed(struct memory_image *ret_image);
+
 enum {
 	SYNTHETIC_FILES = 3,
 	SYNTHETIC_MAPPINGS = 10,

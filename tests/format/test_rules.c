@@ -48,6 +48,8 @@ struct row {
 #define DESCRIPTOR(index, field, value)                                                                      \
 	EDIT(SNAPIMG_SECTION_DESCRIPTORS, snapimg_descriptor, index, field, value)
 #define ACTION(index, field, value) EDIT(SNAPIMG_SECTION_SIGNALS, snapimg_sigaction, index, field, value)
+#define PIECE(index, field, value)  EDIT(SNAPIMG_SECTION_PIECES, snapimg_piece, index, field, value)
+#define SHIM(field, value)          EDIT(SNAPIMG_SECTION_SHIM, snapimg_shim, 0, field, value)
 #define AUXV(index, field, value)   EDIT(SNAPIMG_SECTION_AUXV, snapimg_auxv, index, field, value)
 #define FIXUP(index, field, value)  EDIT(SNAPIMG_SECTION_FIXUPS, snapimg_fixup, index, field, value)
 #define ATTRIBUTE(index, field, value)                                                                       \
@@ -61,6 +63,12 @@ struct row {
 static const struct row rows[] = {
 #define R(error, section, name, ...) {name, SNAPIMG_ERR_##error, section, {__VA_ARGS__}},
 #include "rules.h"
+#undef R
+};
+
+static const struct row thawed_rows[] = {
+#define R(error, section, name, ...) {name, SNAPIMG_ERR_##error, section, {__VA_ARGS__}},
+#include "rules_thawed.h"
 #undef R
 };
 
@@ -108,6 +116,11 @@ int main(void)
 	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		test_row(&memory, &rows[i]);
 	printf("%zu rows\n", i);
+	memory_free(&memory);
+	CHECK(synthetic_thawed(&memory) == SNAPIMG_OK);
+	for (i = 0; i < sizeof(thawed_rows) / sizeof(*thawed_rows); i++)
+		test_row(&memory, &thawed_rows[i]);
+	printf("%zu rows of a thawed image\n", i);
 	memory_free(&memory);
 	return check_result();
 }

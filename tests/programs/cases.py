@@ -54,13 +54,16 @@ def checked(program, point, arguments):
     t.check(direct.status == 0, "direct run:", direct)
     t.freeze("image.snap", [path, *arguments], at=point)
 
-    def start():
-        restored = t.restore("image.snap")
+    def start(image="image.snap"):
+        restored = t.restore(image)
         t.check(restored.status == 0 and restored.err == b"", "restored:", restored)
         if not arguments:
             t.same(restored, direct)
 
     t.every_start(start)
+    thawed = t.run([t.SNAPIMG, "thaw", "image.snap", "-o", "thawed.snap"])
+    t.check(thawed.status == 0, "snapimg thaw:", thawed)
+    start("thawed.snap")
 
 
 def compared(program, point="main", starts=STARTS):

@@ -228,6 +228,25 @@ def generations():
             t.same(t.restore(image), t.Result(3, b"x is 7, a\n", b""))
 
 
+def thawed(function, *arguments):
+    """The same with every image thawed before it is started."""
+    freeze = t.freeze
+
+    def freeze_and_thaw(image, *more, **options):
+        result = freeze(image, *more, **options)
+        done = t.run([t.SNAPIMG, "thaw", image, "-o", image])
+        t.check(done.status == 0, "snapimg thaw:", done)
+        return result
+
+    def run():
+        t.freeze = freeze_and_thaw
+        try:
+            function(*arguments)
+        finally:
+            t.freeze = freeze
+    return run
+
+
 ROWS = {f"{name}.main": row(at_main, name) for name in AT_MAIN}
 ROWS.update({
     "xz.round-trip": xz_there_and_back,
@@ -242,6 +261,14 @@ ROWS.update({
     "generations": generations,
     "npm-integrity": npm_integrity,
     "typescript.path": typescript,
+    "thawed.python3": thawed(script_at, POINT, [PYTHON], "python_work.py", WORK),
+    "thawed.perl": thawed(script_at, POINT, ["/usr/bin/perl"], "perl_work.pl", (["a", "b c"], [])),
+    "thawed.cc1": thawed(cc1),
+    "thawed.git": thawed(git),
+    "thawed.fifty": thawed(fifty_warm),
+    "thawed.maker-gone": thawed(maker_gone),
+    "thawed.generations": thawed(generations),
 })
+ROWS.update({f"thawed.{name}": thawed(at_main, name) for name in AT_MAIN if name != "python3"})
 
 t.main(ROWS)

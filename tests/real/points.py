@@ -79,7 +79,6 @@ ROWS = {
     "point.accept.python": python_at("accept"),
     "point.effect.python": python_at("effect", PREPARED, trigger="bind"),
     "point.listen.node": node_at("listen", "listen"),
-    "point.effect.node": node_at("effect", "bind"),
     "point.idle.asyncio": python_at("idle", ASYNCIO, b"child\na word\n"),
     "point.idle.go": go,
 }

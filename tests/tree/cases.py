@@ -15,7 +15,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import snaptest as t  # noqa: E402
 
 HERE = os.path.join(t.BUILD, "tests/tree")
-STORM, EFFECTS, GOING, GOING_STATIC = (os.path.join(HERE, name) for name in ("storm", "effects", "going", "going-static"))
+STORM, EFFECTS, GOING, GOING_STATIC, CHURN = (os.path.join(HERE, name) for name in
+                                              ("storm", "effects", "going", "going-static", "churn"))
 NEVER = "syscall:reboot"
 
 
@@ -401,6 +402,31 @@ def effect_stdin():
     t.check(again.out == b"new input\nafter stdin\n", again)
 
 
+def effect_inherited_eventfd():
+    """All eventfds look the same; the caller's is an effect to write to."""
+    os.dup2(os.eventfd(0), 100)
+    stops("eventfd", "write(100", pass_fds=(100,))
+
+
+def effect_siblings():
+    """A pipe that the tree made, between two of its processes, is not the process's own: neither to write nor to read."""
+    for script, call in ((f"{EFFECTS} pipe | cat", b"write(1"), (f"echo taken | {EFFECTS} stdin", b"read(0")):
+        done = trace("-v", "--at", "effect", "--in", "effects", "-o", "image.snap", "sh", "-c", script)
+        t.check(done.out == b"" and b"at the point: " + call in done.err, script, done)
+
+
+def effect_own_reads():
+    """Reading what one has opened itself stops nothing: a hundred thousand reads are a hundred events, not that many."""
+    need("strace")
+    code = "import os\nf = os.open('/dev/zero', os.O_RDONLY)\nfor _ in range(10**5): os.read(f, 1)\nprint('end')"
+    done = t.run(["strace", "-o", "calls", "-e", "trace=ptrace", t.SNAPTRACE, "-q", "-o", "image.snap", "--at", "effect",
+                  "/usr/bin/python3", "-c", code], env={**t.PLAIN_ENV, "ASAN_OPTIONS": "detect_leaks=0"})
+    t.check(done.status == 0 and done.out == b"", done)
+    with open("calls", encoding="latin1") as file:
+        calls = len(file.readlines())
+    t.check(100 < calls < 20000, "calls of ptrace:", calls)
+
+
 def output():
     for at in ("output", "effect"):
         frozen = freeze([at], ["/bin/sh", "-c", "echo one; echo two >&2"])
@@ -530,6 +556,42 @@ def attached_point():
     t.check(again.out.startswith(b"marker 3\nmarker 4\n"), again)
 
 
+def attached_effect():
+    """Of what was attached to, 0 to 2 count as inherited: reading standard input is an effect."""
+    with subprocess.Popen([GOING_STATIC, "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=t.PLAIN_ENV) as target:
+        pid = int(target.stdout.readline())
+        done = trace("-v", "--timeout", "60s", "-o", "image.snap", "--at", "effect", "-p", str(pid))
+        t.check(done.status == 0 and b"at the point: read(0" in done.err, done)
+    again = t.run([t.SNAPRUN, "image.snap"], stdin=b"go\n")
+    t.check(again.status == 7, again)
+
+
+def attached_churn():
+    """Threads that are born while it is attached to, and so many events that there is never none to wait for."""
+    with subprocess.Popen([CHURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=t.PLAIN_ENV) as target:
+        try:
+            pid = int(target.stdout.readline())
+            for _ in range(5):
+                done = trace("-q", "-o", "image.snap", "--continue", "-p", str(pid))
+                t.check(done.status == 0, done)
+            target.communicate(b"x", timeout=60)
+            t.check(target.returncode == 7, target.returncode)
+        finally:
+            target.kill()
+    again = t.run([t.SNAPRUN, "image.snap"], stdin=b"x")
+    t.check(again.status == 7, again)
+
+
+def clock_churn():
+    """What goes by the clock is not late for all the events."""
+    with subprocess.Popen([t.SNAPTRACE, "-q", "-o", "image.snap", "--at", "after:200ms", CHURN], stdin=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL) as tracer:
+        t.check(tracer.wait(100) == 0, tracer.returncode)
+    with subprocess.Popen([t.SNAPTRACE, "--timeout", "300ms", "--at", NEVER, CHURN], stdin=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as tracer:
+        t.check(tracer.wait(100) == 124, tracer.returncode)
+
+
 def tracer_of(pid):
     with open(f"/proc/{pid}/status") as file:
         return int(re.search(r"TracerPid:\t(\d+)", file.read()).group(1))
@@ -600,17 +662,23 @@ ROWS = {
     "several": several, "skip": skip_some, "skip.breakpoint": skip_breakpoint, "others": others,
     "continue": goes_on, "continue.refused": goes_on_refused,
     "attach": attached, "attach.continue": row(attached, "--continue"), "attach.point": attached_point,
+    "attach.effect": attached_effect, "attach.churn": attached_churn, "clock.churn": clock_churn,
     "attach.wrong": attached_wrong, "timeout": timed_out, "wrong-options": wrong_options, "under-others": under_others,
-    "effect.stdin": effect_stdin, "effect.shared": row(stops, "shared", "mmap"), "effect.fork": row(stops, "fork", "("),
-    "effect.bind": row(stops, "bind", "bind"), "effect.listen": row(stops, "listen", "listen"),
-    "effect.group": row(stops, "group", "setsockopt"), "effect.again": row(stops, "again", "write"),
+    "effect.stdin": effect_stdin, "effect.fork": row(stops, "fork", "("),
     "effect.unlink": row(stops, "unlink", "unlink"),
     "effect.mknod": row(effect_makes_file, "mknod", "mknod"), "effect.mkdir": row(effect_makes_file, "mkdir", "mkdir"),
     "effect.write": row(effect_makes_file, "write", "openat"),
+    "effect.bind": row(stops, "bind", "bind"), "effect.connect": row(stops, "connect", "connect"),
+    "effect.sendto": row(stops, "sendto", "sendto"), "effect.netlink": row(stops, "netlink", "socket"),
+    "effect.rights": row(stops, "rights", "sendmsg"), "effect.old-clone": row(stops, "old-clone", "clone"),
+    "effect.turned": row(stops, "turned", "write"), "effect.map-file": row(stops, "map-file", "mmap"),
+    "effect.set-pipe": row(stops, "set-pipe", "fcntl"),
+    "effect.eventfd": effect_inherited_eventfd, "effect.siblings": effect_siblings,
+    "effect.own-reads": effect_own_reads,
 }
 ROWS.update({f"effect.{word}": row(passes, word) for word in
-             ("munmap", "mprotect", "fixed", "reserve", "many", "malloc", "tid", "read",
-              "threads", "pipes", "memfd", "waits", "socket")})
+             ("munmap", "mprotect", "fixed", "reserve", "many", "malloc", "tid", "read", "shared", "threads", "pipe", "pair",
+              "events", "timers", "memfd", "null", "socket")})
 ROWS.update({f"compare.{name}": row(compared, name) for name in TREES})
 
 if __name__ == "__main__":

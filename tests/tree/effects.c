@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,13 +15,15 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -118,7 +122,195 @@ static void do_read(void)
 
 static void do_shared(void)
 {
-	map(1, RW, MAP_SHARED);
+	kept = map(1, RW, MAP_SHARED);
+	memset(kept, 1, PAGE);
+}
+
+static void *nothing(void *argument)
+{
+	return argument;
+}
+
+static void *forever(void *argument)
+{
+	for (;;)
+		pause();
+	return argument;
+}
+
+/* One that has ended, and one that goes on in the image. */
+static void do_threads(void)
+{
+	pthread_t one, other;
+
+	check(pthread_create(&one, NULL, nothing, NULL) == 0 && pthread_join(one, NULL) == 0, "a thread");
+	check(pthread_create(&other, NULL, forever, NULL) == 0 && pthread_kill(other, 0) == 0, "another");
+}
+
+/* As libraries that know no clone3 do it. */
+static void do_old_clone(void)
+{
+	const unsigned long flags = 0x50f00; /* VM, FS, FILES, SIGHAND, THREAD, SYSVSEM (clone(2)) */
+
+	check(syscall(SYS_clone, flags & ~0x100UL, 0, 0, 0, 0) == -1 && errno == EINVAL,
+	      "clone without memory");
+}
+
+static void do_pipe(void)
+{
+	char bytes[4];
+	int ends[2];
+
+	check(pipe(ends) == 0 && write(ends[1], "abc", 3) == 3 && read(ends[0], bytes, 4) == 3, "pipe");
+	check(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 && fcntl(ends[1], F_SETPIPE_SZ, 65536) == 65536,
+	      "fcntl");
+	check(fcntl(ends[1], F_DUPFD_CLOEXEC, 0) > 2 && write(ends[1], "d", 1) == 1, "what stays in it");
+}
+
+static void do_pair(void)
+{
+	char bytes[4];
+	int ends[2], on = 1;
+	struct iovec part = {.iov_base = bytes, .iov_len = 3};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+	check(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && ioctl(ends[0], FIONBIO, &on) == 0,
+	      "socketpair");
+	check(write(ends[1], "abc", 3) == 3 && recv(ends[0], bytes, 4, 0) == 3, "recv");
+	check(send(ends[0], "abc", 3, 0) == 3 && recvmsg(ends[1], &message, 0) == 3, "recvmsg");
+	check(sendmsg(ends[0], &message, 0) == 3, "sendmsg");
+}
+
+static void do_events(void)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	struct itimerspec when = {.it_value = {.tv_sec = 3600}};
+	sigset_t set;
+	int epoll = epoll_create1(0), counter = eventfd(0, EFD_NONBLOCK),
+	    timer = timerfd_create(CLOCK_MONOTONIC, 0);
+
+	check(epoll_ctl(epoll, EPOLL_CTL_ADD, counter, &event) == 0 && eventfd_write(counter, 1) == 0 &&
+	              epoll_wait(epoll, &event, 1, -1) == 1,
+	      "epoll");
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	check(signalfd(-1, &set, 0) > 2 && timerfd_settime(timer, 0, &when, NULL) == 0, "signalfd, timerfd");
+}
+
+static void do_timers(void)
+{
+	struct itimerval soon = {.it_value = {.tv_sec = 3600}};
+	struct itimerspec when = {.it_value = {.tv_sec = 3600}};
+	struct sigevent silent = {.sigev_notify = SIGEV_NONE};
+	timer_t timer;
+
+	check(setitimer(ITIMER_REAL, &soon, NULL) == 0 && alarm(3600) == 3600, "setitimer");
+	check(timer_create(CLOCK_MONOTONIC, &silent, &timer) == 0 &&
+	              timer_settime(timer, 0, &when, NULL) == 0,
+	      "timer_create");
+}
+
+static void do_memfd(void)
+{
+	int fd = memfd_create("own", MFD_ALLOW_SEALING);
+
+	check(fd > 2 && ftruncate(fd, PAGE) == 0 && pwrite(fd, "abc", 3, 0) == 3, "memfd");
+	check(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0, "seals");
+}
+
+static void do_null(void)
+{
+	int fd = open("/dev/null", O_RDWR);
+
+	check(fd > 2 && write(fd, "abc", 3) == 3, "/dev/null");
+}
+
+static int make_socket(int domain)
+{
+	int fd = socket(domain, SOCK_STREAM, 0), on = 1;
+
+	check(fd > 2 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0, "socket");
+	return fd;
+}
+
+static void do_socket(void)
+{
+	int fd = make_socket(AF_INET), on = 1;
+
+	check(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0, "TCP_NODELAY");
+	make_socket(AF_UNIX);
+}
+
+static void do_bind(void)
+{
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+
+	check(bind(make_socket(AF_INET), (struct sockaddr *)&any, sizeof(any)) == 0, "bind");
+}
+
+static void do_connect(void)
+{
+	struct sockaddr_in nobody = {
+	        .sin_family = AF_INET, .sin_port = htons(1), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+
+	check(connect(make_socket(AF_INET), (struct sockaddr *)&nobody, sizeof(nobody)) == -1, "connect");
+}
+
+static void do_sendto(void)
+{
+	struct sockaddr_in nobody = {
+	        .sin_family = AF_INET, .sin_port = htons(9), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	check(sendto(fd, "", 0, 0, (struct sockaddr *)&nobody, sizeof(nobody)) == 0, "sendto");
+}
+
+static void do_netlink(void)
+{
+	check(close(socket(AF_NETLINK, SOCK_RAW, 0)) == 0, "netlink");
+}
+
+/* A descriptor on its way through a pair of sockets. */
+static void do_rights(void)
+{
+	int ends[2], *sent;
+	char byte = 1;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec part = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr message = {
+	        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	check(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0, "socketpair");
+	*header = (struct cmsghdr){
+	        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+	sent = (int *)CMSG_DATA(header);
+	*sent = ends[0];
+	check(sendmsg(ends[0], &message, 0) == 1, "sendmsg");
+}
+
+/* Its link is as the own one's, but it is the caller's. */
+static void do_inherited_eventfd(void)
+{
+	check(eventfd(0, 0) > 2 && eventfd_write(100, 1) == 0, "eventfd");
+}
+
+/* By a number that the caller has as well, and that became another. */
+static void do_turned(void)
+{
+	check(dup2(1, 0) == 0 && write(0, "turned\n", 7) == 7, "write");
+}
+
+static void do_map_file(void)
+{
+	int fd = memfd_create("mapped", 0);
+
+	check(ftruncate(fd, PAGE) == 0 && mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0) != MAP_FAILED, "memfd");
+}
+
+static void do_set_pipe(void)
+{
+	check(fcntl(1, F_SETPIPE_SZ, 65536) == 65536, "F_SETPIPE_SZ");
 }
 
 static void do_write(void)
@@ -126,110 +318,6 @@ static void do_write(void)
 	int fd = open("made", O_WRONLY | O_CREAT, 0600);
 
 	check(fd >= 0 && close(fd) == 0, "open for writing");
-}
-
-static void *nothing(void *unused)
-{
-	return unused;
-}
-
-static void do_threads(void)
-{
-	pthread_t thread;
-
-	for (int i = 0; i < 3; i++)
-		check(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0,
-		      "thread");
-}
-
-/* It writes and reads what nobody else has; the image carries all of it. */
-static void to_and_fro(int in, int out)
-{
-	char byte[8] = "1234567";
-
-	check(write(in, byte, 8) == 8 && memset(byte, 0, 8) && read(out, byte, 8) == 8 && byte[0] == '1',
-	      "to and fro");
-}
-
-static void do_pipes(void)
-{
-	int ends[2], pair[2], event = eventfd(0, EFD_NONBLOCK);
-
-	check(pipe2(ends, O_CLOEXEC) == 0 && event >= 0, "pipe and eventfd");
-	check(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "socketpair");
-	check(fcntl(ends[0], F_SETPIPE_SZ, 2 * PAGE) > 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0,
-	      "fcntl");
-	to_and_fro(ends[1], ends[0]);
-	to_and_fro(event, event);
-	to_and_fro(pair[0], pair[1]);
-}
-
-static void do_memfd(void)
-{
-	int memory = memfd_create("of its own", MFD_ALLOW_SEALING);
-
-	check(memory >= 0 && ftruncate(memory, PAGE) == 0 && pwrite(memory, "x", 1, 0) == 1, "memfd");
-	check(fcntl(memory, F_ADD_SEALS, F_SEAL_GROW) == 0, "seals");
-}
-
-static void do_waits(void)
-{
-	struct itimerspec hour = {.it_value.tv_sec = 3600};
-	struct epoll_event event = {.events = EPOLLIN};
-	int set = epoll_create1(0), timer = timerfd_create(CLOCK_MONOTONIC, 0), signals;
-	timer_t other;
-	sigset_t usr1;
-
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	check(inotify_add_watch(inotify_init1(IN_NONBLOCK), "/", IN_DELETE_SELF) == 1, "inotify");
-	signals = signalfd(-1, &usr1, SFD_NONBLOCK);
-	check(set >= 0 && signals >= 0 && timerfd_settime(timer, 0, &hour, NULL) == 0, "timers");
-	check(epoll_ctl(set, EPOLL_CTL_ADD, timer, &event) == 0 && epoll_wait(set, &event, 1, 0) == 0,
-	      "epoll");
-	check(timer_create(CLOCK_REALTIME, NULL, &other) == 0 && timer_settime(other, 0, &hour, NULL) == 0,
-	      "timer_create");
-}
-
-static int tcp_socket(void)
-{
-	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-
-	check(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0, "socket");
-	return fd;
-}
-
-static void do_socket(void)
-{
-	tcp_socket();
-}
-
-static void do_bind(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-
-	check(bind(tcp_socket(), (struct sockaddr *)&address, sizeof(address)) == 0, "bind");
-}
-
-static void do_listen(void)
-{
-	check(listen(tcp_socket(), 1) == 0, "listen");
-}
-
-static void do_group(void)
-{
-	struct ip_mreq group = {.imr_multiaddr.s_addr = htonl(0xe0000001),
-	                        .imr_interface.s_addr = htonl(INADDR_LOOPBACK)};
-
-	/* Whether there is such a group and a route to it does not matter. */
-	(void)!setsockopt(socket(AF_INET, SOCK_DGRAM, 0), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group,
-	                  sizeof(group));
-}
-
-/* The other end of the inherited pipe by another inherited number. */
-static void do_again(void)
-{
-	check(dup2(1, 2) == 2 && write(2, "again\n", 6) == 6, "2>&1");
 }
 
 static void do_mknod(void)
@@ -287,14 +375,17 @@ int main(int argc, char **argv)
 		const char *word;
 		void (*act)(void);
 	} words[] = {
-	        {"munmap", do_munmap},   {"mprotect", do_mprotect}, {"fixed", do_fixed},
-	        {"reserve", do_reserve}, {"many", do_many},         {"malloc", do_malloc},
-	        {"tid", do_tid},         {"read", do_read},         {"shared", do_shared},
-	        {"write", do_write},     {"mknod", do_mknod},       {"mkdir", do_mkdir},
-	        {"unlink", do_unlink},   {"fork", do_fork},         {"stdin", do_read_stdin},
-	        {"threads", do_threads}, {"pipes", do_pipes},       {"memfd", do_memfd},
-	        {"waits", do_waits},     {"socket", do_socket},     {"bind", do_bind},
-	        {"listen", do_listen},   {"group", do_group},       {"again", do_again},
+	        {"munmap", do_munmap},   {"mprotect", do_mprotect},   {"fixed", do_fixed},
+	        {"reserve", do_reserve}, {"many", do_many},           {"malloc", do_malloc},
+	        {"tid", do_tid},         {"read", do_read},           {"shared", do_shared},
+	        {"write", do_write},     {"mknod", do_mknod},         {"mkdir", do_mkdir},
+	        {"unlink", do_unlink},   {"fork", do_fork},           {"stdin", do_read_stdin},
+	        {"threads", do_threads}, {"old-clone", do_old_clone}, {"pipe", do_pipe},
+	        {"pair", do_pair},       {"events", do_events},       {"timers", do_timers},
+	        {"memfd", do_memfd},     {"null", do_null},           {"socket", do_socket},
+	        {"bind", do_bind},       {"connect", do_connect},     {"sendto", do_sendto},
+	        {"netlink", do_netlink}, {"rights", do_rights},       {"eventfd", do_inherited_eventfd},
+	        {"turned", do_turned},   {"map-file", do_map_file},   {"set-pipe", do_set_pipe},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(words) / sizeof(*words); i++) {

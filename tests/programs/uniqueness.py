@@ -1,0 +1,103 @@
+"""What must not be the same in two starts of an image: random numbers of the kernel, of OpenSSL, of Python's library."""
+import ast
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+HERE = "path:/snap/here"
+PYTHON = "/usr/bin/python3"
+SAME_IDS = ("--same-ids",)
+DRAWS = """
+import ctypes, os, random, secrets, sys, uuid
+try:
+    import ssl
+except ImportError:
+    sys.exit(77)
+def draw():
+    return {'ssl': ssl.RAND_bytes(16), 'os': os.urandom(16), 'uuid1': uuid.uuid1().bytes, 'uuid4': uuid.uuid4().bytes,
+            'secrets': secrets.token_bytes(16), 'SystemRandom': random.SystemRandom().getrandbits(128),
+            'random': random.getrandbits(128)}
+draw()
+%s
+os.path.exists('/snap/here')
+%s
+print(draw())
+"""
+# As the manual has them, UNIQUENESS.
+BEHIND_THE_POINT = "ssl.RAND_add(os.urandom(32), 32.0); random.seed()"
+CALLBACK = """
+def anew(_):
+    ssl.RAND_add(os.urandom(32), 32.0)
+    random.seed()
+anew = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(anew)
+ctypes.CDLL(None).snap_on_restore(anew, None)
+"""
+
+
+def need_same_ids(image):
+    probe = t.restore(image, options=SAME_IDS)
+    if probe.status == 125:
+        t.skip(probe.err.decode(errors="replace").splitlines()[0])
+
+
+def draws(start):
+    """What five starts print, each of which must be well."""
+    results = [start() for _ in range(5)]
+    for result in results:
+        if result.status == 77:
+            t.skip("no ssl module, or no such kernel")
+        t.check(result.status == 0 and result.err == b"", result)
+    return [result.out for result in results]
+
+
+def all_differ(values, *what):
+    t.check(len(set(values)) == len(values), *what, "drawn twice:", values)
+
+
+def openssl(*words, options=()):
+    path = os.path.join(t.PROGRAMS, "openssl-pie")
+    if not os.path.exists(path):
+        t.skip("built without OpenSSL's headers (libssl-dev)")
+    t.freeze("image.snap", [path, *words], at=HERE)
+    if options:
+        need_same_ids("image.snap")
+    all_differ(draws(lambda: t.restore("image.snap", options=options)), "OpenSSL", *words)
+
+
+def python(before, behind, alike, options=()):
+    """All that is drawn differs, but what `alike` names: that is Python's own state, and carried like all of it."""
+    t.freeze("image.snap", [PYTHON, "-c", DRAWS % (before, behind)], at=HERE)
+    if options:
+        need_same_ids("image.snap")
+    starts = [ast.literal_eval(out.decode()) for out in draws(lambda: t.restore("image.snap", options=options))]
+    for name in starts[0]:
+        values = [start[name] for start in starts]
+        if name in alike:
+            t.check(len(set(values)) == 1, name, "differs; the manual says otherwise:", values)
+        else:
+            all_differ(values, name)
+
+
+def vdso():
+    path = t.program("vdso_random-pie")
+    direct = t.run([path])
+    if direct.status == 77:
+        t.skip(direct.out.decode().strip())
+    t.freeze("image.snap", [path], at=HERE)
+    all_differ(draws(lambda: t.restore("image.snap", env={"RESTORED": "1"})) + [direct.out], "vdso")
+
+
+def row(function, *arguments, **more):
+    return lambda: function(*arguments, **more)
+
+
+t.main({
+    "unique.openssl": row(openssl),
+    "unique.openssl.same-ids": row(openssl, "reseed", options=SAME_IDS),
+    "unique.python": row(python, "", "", ("random",)),
+    "unique.python.behind": row(python, "", BEHIND_THE_POINT, (), options=SAME_IDS),
+    "unique.python.callback": row(python, CALLBACK, "", (), options=SAME_IDS),
+    "unique.vdso": vdso,
+})

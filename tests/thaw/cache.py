@@ -1,0 +1,215 @@
+#!/usr/bin/python3
+"""The cache of thawed copies: made at the first start, used at the next ones, and never in the way."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+PROGRAM = os.path.join(t.BUILD, "tests/thaw/given_back-pie")
+SAID = t.Result(0, b"as anonymous memory is\n", b"")
+
+
+def frozen():
+    t.freeze("image.snap", [PROGRAM], at="path:/snap/here")
+    t.check(os.path.getsize("image.snap") > 128 << 10, "the image is too small for the cache")
+    return {**t.PLAIN_ENV, "SNAP_CACHE": os.path.abspath("cache")}
+
+
+def digest(image="image.snap"):
+    return json.loads(t.run([t.SNAPIMG, "verify", "--json", image]).out)["digest"]
+
+
+def copies(directory="cache"):
+    return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+
+
+def start(env, options=(), wanted=SAID):
+    t.same(t.restore("image.snap", env=env, options=options), wanted)
+
+
+def uses_copy(env):
+    """A start reads nothing of the copy but its records; it is told by the calls."""
+    traced = t.run(["strace", "-f", "-e", "trace=openat,execve", t.SNAPRUN, "image.snap"], env=env)
+    if b"PTRACE" in traced.err:
+        t.skip("strace cannot trace here")
+    return b'.snap", O_RDONLY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC) = ' in traced.err and b"snapimg" not in traced.err
+
+
+def made_and_used():
+    env = frozen()
+    start(env)
+    t.check(copies() == [digest() + ".snap"], copies())
+    status = os.stat("cache"), os.stat("cache/" + copies()[0])
+    t.check([s.st_mode & 0o777 for s in status] == [0o700, 0o600], status)
+    t.check(uses_copy(env), "the copy is not used")
+    start(env)
+    t.check(json.loads(t.run([t.SNAPIMG, "verify", "--json", "cache/" + copies()[0]]).out)["content"] ==
+            json.loads(t.run([t.SNAPIMG, "verify", "--json", "image.snap"]).out)["content"], "other content")
+
+
+def same_process():
+    """The process that makes the copy is the program afterwards: the same process ID, arguments, descriptors and umask."""
+    code = ("import os, sys; os.path.exists('/snap/here'); sys.stdout.write(f'{os.getpid()} {sys.stdin.read()} '"
+            "+ open('/proc/self/cmdline').read().replace('\\0', ' ') + ' '.join(os.listdir('/proc/self/fd'))); sys.exit(os.umask(0) != 0o077)")
+    t.freeze("image.snap", ["/usr/bin/python3", "-c", code], at="path:/snap/here")
+    env = {**t.PLAIN_ENV, "SNAP_CACHE": os.path.abspath("cache")}
+    for _ in range(2):
+        process = subprocess.Popen([t.SNAPRUN, "image.snap", "-c", code, "two words", "--exec"], env=env, umask=0o077,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        out, err = process.communicate(b"given")
+        wanted = f"{process.pid} given /usr/bin/python3 -c {code} two words --exec 0 1 2 3".encode()
+        t.same(t.Result(process.returncode, out, err), t.Result(0, wanted, b""))
+        t.check(len(copies()) == 1, copies())
+
+
+def off():
+    env = frozen()
+    start({**env, "SNAP_CACHE": "off"})
+    start(env, ["--cache=off"])
+    t.check(copies() == [], copies())
+    start({**env, "SNAP_CACHE": "off"}, ["--cache", os.path.abspath("other")])
+    t.check(len(copies("other")) == 1 and copies() == [], copies("other"))
+    os.mkdir("home")
+    start({**t.PLAIN_ENV, "HOME": os.path.abspath("home")})
+    t.check(len(copies("home/.cache/snaptrace")) == 1, "not in ~/.cache")
+    os.mkdir("xdg")
+    start({**t.PLAIN_ENV, "XDG_CACHE_HOME": os.path.abspath("xdg"), "HOME": "/nonexistent"})
+    t.check(len(copies("xdg/snaptrace")) == 1, "not in XDG_CACHE_HOME")
+    t.one_line(t.restore("image.snap", options=["--cache=relative"]), 125, "--cache", tool="snaprun")
+
+
+def in_nobodys_way():
+    """No home, no room, no tool, a directory that others can write to or that is a link: it starts all the same."""
+    env = frozen()
+    start({})
+    start({**t.PLAIN_ENV, "HOME": "/nonexistent/none"})
+    t.check(not os.path.exists("/nonexistent/none"), "a home was made")
+    start({**env, "SNAP_CACHE_LIMIT": "1M"})
+    t.check(copies() == [], "a copy above the limit", copies())
+    for mode in (0o770, 0o707):
+        shutil.rmtree("cache", ignore_errors=True)
+        os.mkdir("cache")
+        os.chmod("cache", mode)
+        start(env)
+        t.check(copies() == [], oct(mode), copies())
+    os.rmdir("cache")
+    os.mkdir("real", 0o700)
+    os.symlink("real", "cache")
+    start(env)
+    t.check(copies("real") == [], "a link was followed")
+    os.unlink("cache")
+    os.mkdir("bin")
+    shutil.copy(t.SNAPRUN, "bin/snaprun")
+    t.same(t.run(["bin/snaprun", "image.snap"], env=env), SAID)
+    t.check(copies() == [], copies())
+
+
+def file_size_limit():
+    """A copy that can't be written for a limit on file sizes does not end the program."""
+    import resource
+    env = frozen()
+    limit = (1 << 20, resource.RLIM_INFINITY)
+    t.same(t.run([t.SNAPRUN, "image.snap"], env=env, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)), SAID)
+    t.check(copies() == [], copies())
+
+
+def strange_copies():
+    """A copy that is damaged, of another image, someone else's to write, a link or no file at all is not started from."""
+    env = frozen()
+    start(env)
+    path = "cache/" + copies()[0]
+    with open(path, "rb") as file:
+        good = file.read()
+    with open(path, "r+b") as file:
+        file.seek(len(good) - 3)
+        file.write(b"\xff\xff\xff")
+    damaged = t.restore("image.snap", env=env)
+    t.check(damaged.status == 0 and damaged.out == SAID.out and b"damaged: removed" in damaged.err, damaged)
+    with open(path, "rb") as file:
+        t.check(file.read() == good, "it was not made again")
+    shutil.copy(path, "of-image.snap")
+    t.freeze("image.snap", [PROGRAM, "another"], at="path:/snap/here")
+    other = f"cache/{digest()}.snap"
+    shutil.copy("of-image.snap", other)
+    replaced = t.restore("image.snap", env=env)
+    t.check(replaced.status == 0 and b"damaged: removed" in replaced.err, replaced)
+    start(env)
+    os.chmod(other, 0o622)
+    t.check(not uses_copy(env), "others can write to the copy")
+    os.unlink(other)
+    os.rename(path, "elsewhere.snap")
+    os.symlink(os.path.abspath("elsewhere.snap"), other)
+    t.check(not uses_copy(env), "the copy is a link")
+
+
+def verify():
+    """--verify finds a changed page of a copy, removes that, and starts from the image."""
+    env = frozen()
+    start(env)
+    path = "cache/" + copies()[0]
+    with open(path, "r+b") as file:
+        file.seek(3 * 4096 + 5)
+        byte = file.read(1)
+        file.seek(3 * 4096 + 5)
+        file.write(bytes([byte[0] ^ 1]))
+    result = t.restore("image.snap", env=env, options=["--verify"])
+    t.check(result.status == 0 and result.out == SAID.out and b"damaged: removed" in result.err, result)
+    start(env, ["--verify"])
+    t.check(len(copies()) == 1, copies())
+
+
+def generations():
+    """A program that was started from a copy is frozen again: the new image needs neither the old one nor the copy."""
+    env = frozen()
+    start(env)
+    t.freeze("second.snap", [t.SNAPRUN, "image.snap"], at="syscall:mlock", env=env)
+    os.unlink("image.snap")
+    shutil.rmtree("cache")
+    for _ in range(3):
+        t.same(t.restore("second.snap", env=env), SAID)
+    t.check(copies() == [digest("second.snap") + ".snap"], copies())
+
+
+def first_starts_at_once():
+    env = frozen()
+    running = [subprocess.Popen([t.SNAPRUN, "image.snap"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+               for _ in range(8)]
+    for process in running:
+        out, err = process.communicate(timeout=100)
+        t.same(t.Result(process.returncode, out, err), SAID)
+    t.check(copies() == [digest() + ".snap"], copies())
+
+
+def limit():
+    """What was used longest ago goes first; list and clear."""
+    env = frozen()
+    names = []
+    for i in range(3):
+        t.freeze("image.snap", [PROGRAM, str(i)], at="path:/snap/here")
+        names.append(digest() + ".snap")
+        start(env)
+        os.utime("cache/" + names[-1], (1000 + i, 1000))
+    listed = json.loads(t.run([t.SNAPIMG, "cache", "list", "--json"], env=env).out)
+    t.check([row["name"] for row in listed] == names, listed)
+    one = listed[0]["bytes"]
+    t.freeze("image.snap", [PROGRAM, "last"], at="path:/snap/here")
+    start({**env, "SNAP_CACHE_LIMIT": f"{(3 * one + one // 2) // 1024}K"})
+    t.check(copies() == sorted([*names[1:], digest() + ".snap"]), copies())
+    shutil.copy("image.snap", "cache/kept")
+    t.check(t.run([t.SNAPIMG, "cache", "clear"], env=env) == t.Result(0, b"", b""), "clear")
+    t.check(copies() == ["kept"], copies())
+    t.check(t.run([t.SNAPIMG, "cache", "add", "image.snap"], env=env) == t.Result(0, b"", b""), "add")
+    t.check(copies() == sorted(["kept", digest() + ".snap"]), copies())
+    for words in ([], ["add"], ["list", "x"], ["remove"], ["add", "--nothing", "image.snap"]):
+        t.one_line(t.run([t.SNAPIMG, "cache", *words], env=env), 125, "cache", tool="snapimg")
+
+
+ROWS = {f"cache.{function.__name__.replace('_', '-')}": function for function in (
+    made_and_used, same_process, off, in_nobodys_way, file_size_limit, strange_copies, verify, generations, first_starts_at_once, limit)}
+
+if __name__ == "__main__":
+    t.main(ROWS)

@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+"""Thawed images: what they hold, that programs start from them as from any, and that memory stays what it was."""
+import json
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+PROGRAMS = os.path.join(t.BUILD, "tests/thaw")
+HERE = "path:/snap/here"
+
+
+def snapimg(*words, status=0):
+    result = t.run([t.SNAPIMG, *words])
+    t.check(result.status == status, "snapimg", *words, "ended with", result)
+    return result
+
+
+def document(command, image):
+    return json.loads(snapimg(command, "--json", image).out)
+
+
+def frozen(name, env=None, at=HERE):
+    """The program's image, and its thawed one."""
+    t.freeze("frozen.snap", [os.path.join(PROGRAMS, name)], at=at, env=env)
+    snapimg("thaw", "frozen.snap", "-o", "thawed.snap")
+    return "frozen.snap", "thawed.snap"
+
+
+def starts(name, env=None):
+    """A self-checking program is well after the start from the image, from the thawed one, and frozen again."""
+    direct = t.run([os.path.join(PROGRAMS, name)], env=env)
+    if direct.status == 77:
+        t.skip(direct.out.decode().strip())
+    t.check(direct.status == 0, "direct run:", direct)
+    frozen(name, env)
+    snapimg("freeze", "thawed.snap", "-o", "again.snap")
+    for image in ("frozen.snap", "thawed.snap", "thawed.snap", "again.snap"):
+        t.same(t.restore(image, env=env), direct)
+
+
+def jemalloc():
+    library = "libjemalloc.so.2"
+    starts("jemalloc-pie", {**t.PLAIN_ENV, "LD_PRELOAD": library, "MALLOC_CONF": "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0"})
+
+
+def round_trip():
+    """All pages are the same, thawed and frozen; a thawed image is sparse and names its source."""
+    frozen("given_back-pie")
+    snapimg("freeze", "thawed.snap", "-o", "again.snap")
+    snapimg("thaw", "thawed.snap", "-o", "twice.snap")
+    images = ["frozen.snap", "thawed.snap", "again.snap", "twice.snap"]
+    contents = {document("verify", image)["content"] for image in images}
+    t.check(len(contents) == 1, contents)
+    maps = [[(row["start"], row["end"], row["permissions"], row["stored_pages"]) for row in document("maps", image)] for image in images]
+    t.check(all(rows == maps[0] for rows in maps), "other mappings")
+    t.check(os.path.getsize("thawed.snap") > 4 * os.path.getsize("frozen.snap"), "thawed is not larger")
+    t.check(os.path.getsize("again.snap") < 1.2 * os.path.getsize("frozen.snap"), "frozen again is larger")
+    t.check(os.stat("thawed.snap").st_mode & 0o777 == 0o600, "mode")
+    t.check(document("verify", "thawed.snap")["digest"] == document("verify", "twice.snap")["digest"], "thawed twice differs")
+
+
+def mapped(name, wanted):
+    """Memory that was anonymous is mapped from the image only where the shim sees to it."""
+    path = os.path.join(PROGRAMS, name)
+    t.freeze("frozen.snap", [path], at=HERE)
+    snapimg("thaw", "frozen.snap", "-o", "thawed.snap")
+    traced = t.run(["strace", "-f", "-e", "trace=mmap,process_vm_writev", t.SNAPRUN, "thawed.snap"])
+    if traced.status != 0 and b"ptrace" in traced.err:
+        t.skip("strace cannot trace here")
+    copied = sum(int(size) for size in re.findall(r"process_vm_writev.* = (\d+)$", traced.err.decode(), flags=re.M))
+    t.check((copied < 1 << 20) == wanted, copied, "bytes were copied")
+
+
+def damaged():
+    """The records of a thawed image are checked as any, its pages by verify."""
+    frozen("given_back-pie")
+    with open("thawed.snap", "r+b") as file:
+        file.seek(os.path.getsize("thawed.snap") - 1)
+        file.write(b"\xff")
+    t.one_line(t.restore("thawed.snap"), 125, "damaged", tool="snaprun")
+    snapimg("thaw", "frozen.snap", "-o", "thawed.snap")
+    with open("thawed.snap", "r+b") as file:
+        file.seek(3 * 4096 + 5)
+        byte = file.read(1)
+        file.seek(3 * 4096 + 5)
+        file.write(bytes([byte[0] ^ 1]))
+    t.one_line(t.run([t.SNAPIMG, "verify", "thawed.snap"]), 125, "damaged", tool="snapimg")
+    t.one_line(t.run([t.SNAPIMG, "freeze", "thawed.snap", "-o", "again.snap"]), 125, "damaged", tool="snapimg")
+    t.check(not os.path.exists("again.snap"), "a damaged image was frozen")
+
+
+def refused():
+    frozen("given_back-pie")
+    before = sorted(os.listdir("."))
+    for words, said in ((["thaw", "frozen.snap"], "-o"), (["freeze", "thawed.snap"], "-o"),
+                        (["info", "frozen.snap", "-o", "x"], "-o"), (["thaw", "frozen.snap", "-o"], "value"),
+                        (["thaw", "frozen.snap", "-o", "none/x"], "no such file"),
+                        (["thaw", "frozen.snap", "-o", "."], "cannot write")):
+        t.one_line(t.run([t.SNAPIMG, *words]), 125, said, tool="snapimg")
+    t.one_line(t.run([t.SNAPIMG, "thaw", "none.snap", "-o", "x"]), 127, "no such image", tool="snapimg")
+    t.check(sorted(os.listdir(".")) == before, "something is left:", os.listdir("."))
+
+
+ROWS = {
+    "given-back.pie": lambda: starts("given_back-pie"),
+    "given-back.static": lambda: starts("given_back-static"),
+    "jemalloc": jemalloc,
+    "raw-calls": lambda: starts("raw_calls-pie"),
+    "round-trip": round_trip,
+    "mapped.pie": lambda: mapped("given_back-pie", True),
+    "mapped.static": lambda: mapped("given_back-static", False),
+    "damaged": damaged,
+    "refused": refused,
+}
+
+if __name__ == "__main__":
+    t.main(ROWS)
