@@ -53,6 +53,7 @@ static const struct {
         {SNAPIMG_SECTION_ATTRIBUTES, snapimg_rule_attribute},
         {SNAPIMG_SECTION_TIMERS, snapimg_rule_timer},
         {SNAPIMG_SECTION_GUARDS, snapimg_rule_guard},
+        {SNAPIMG_SECTION_HOT, snapimg_rule_hot},
         {SNAPIMG_SECTION_SHIM, snapimg_rule_shim},
 };
 

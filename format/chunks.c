@@ -48,8 +48,9 @@ enum snapimg_error chunks_find(const struct snapimg_mapping *mapping, const stru
 
 		memcpy(head, pages + at, sizeof(head));
 		if ((head[1] & FLAGS) == IS_MMAPPED && is_head(mapping, run->address + at, head))
-			error = ranges_add(found, run->address + at - at % SNAPIMG_PAGE_SIZE,
-			                   run->address + at - at % SNAPIMG_PAGE_SIZE + SNAPIMG_PAGE_SIZE);
+			error = address_ranges_add(found, run->address + at - at % SNAPIMG_PAGE_SIZE,
+			                           run->address + at - at % SNAPIMG_PAGE_SIZE +
+			                                   SNAPIMG_PAGE_SIZE);
 	}
 	return error;
 }

@@ -38,6 +38,7 @@
 	X(PENDING, "a pending signal is not valid")                                                          \
 	X(PLACE, "a thread's place is not valid")                                                            \
 	X(PIECE, "a mapped-piece record is not valid")                                                       \
+	X(HOT, "a hot-pages record is not valid")                                                            \
 	X(SHIM, "the shim record is not valid")                                                              \
 	X(ARGUMENTS, "the arguments or the environment are not valid")                                       \
 	X(ATTRIBUTE, "an attribute record is not valid")                                                     \

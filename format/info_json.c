@@ -86,6 +86,18 @@ static void put_memory(struct json *json, const struct snapimg *image)
 	json_close(json, '}');
 }
 
+static void put_hot(struct json *json, const struct snapimg *image)
+{
+	struct summary summary;
+
+	summary_of(image, &summary);
+	json_open(json, "hot", '{');
+	json_number(json, "ranges", snapimg_hot_count(image));
+	json_number(json, "written", summary.hot_written);
+	json_number(json, "read", summary.hot_read);
+	json_close(json, '}');
+}
+
 static void put_features(struct json *json, const struct snapimg *image)
 {
 	const uint32_t *words = snapimg_get_machine(image)->cpu_features;
@@ -256,6 +268,7 @@ void info_put_json(const struct snapimg *image, const char *path)
 	put_origin(&json, image);
 	put_process(&json, image);
 	put_memory(&json, image);
+	put_hot(&json, image);
 	put_features(&json, image);
 	put_records(&json, image);
 	put_state(&json, image);

@@ -105,6 +105,12 @@ static void print_memory(const struct snapimg *image)
 	printf("%s not stored\n", text_size(pages, origin->zero_bytes));
 	print_label("file-backed");
 	printf("%s left to files\n", text_size(pages, origin->file_bytes));
+	if (snapimg_hot_count(image) == 0)
+		return;
+	print_label("hot");
+	printf("%llu pages written and %llu read soon after the start, in %u ranges\n",
+	       (unsigned long long)summary.hot_written, (unsigned long long)summary.hot_read,
+	       snapimg_hot_count(image));
 }
 
 static void print_features(const struct snapimg *image)

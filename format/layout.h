@@ -114,6 +114,7 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(TIMERS, 29, sizeof(struct snapimg_timer), '*', "timers")                                           \
 	X(GUARDS, 30, sizeof(struct snapimg_guard), '*', "guard pages")                                      \
 	X(PIECES, 31, sizeof(struct snapimg_piece), '*', "mapped pieces")                                    \
+	X(HOT, 32, sizeof(struct snapimg_hot), '*', "hot pages")                                             \
 	X(SOURCE, 33, sizeof(struct snapimg_source), '?', "source")                                          \
 	X(SHIM, 34, sizeof(struct snapimg_shim), '?', "shim")                                                \
 	X(NOTICES, 35, sizeof(struct snapimg_notice), '*', "notices")                                        \
@@ -623,6 +624,16 @@ struct snapimg_piece {
 	uint32_t reserved_zero;
 };
 static_assert(sizeof(struct snapimg_piece) == 40, "piece layout");
+
+/* Pages that a run of the program was seen to use soon: populated in batches before it runs. Sorted by
+ * address, not overlapping, each within one mapping. */
+enum snapimg_hot_kind { SNAPIMG_HOT_READ = 1, SNAPIMG_HOT_WRITTEN = 2 };
+struct snapimg_hot {
+	uint64_t address;
+	uint32_t pages;
+	uint32_t kind;
+};
+static_assert(sizeof(struct snapimg_hot) == 16, "hot pages layout");
 
 struct snapimg_source { /* of a thawed image: which image it was */
 	uint8_t digest[SNAPIMG_DIGEST_SIZE];

@@ -278,8 +278,9 @@ enum snapimg_error snapimg_rule_extent(const struct snapimg *image, uint32_t ind
 	return SNAPIMG_OK;
 }
 
-/* The loader writes there: the program's own private memory, in one mapping. */
-static bool can_be_fixed(const struct snapimg *image, uint64_t address, uint64_t size)
+/* The mapping that holds all of [address, address + size), or NULL. */
+static const struct snapimg_mapping *find_mapping(const struct snapimg *image, uint64_t address,
+                                                  uint64_t size)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
 	uint32_t low = 0, high = snapimg_mapping_count(image);
@@ -294,11 +295,32 @@ static bool can_be_fixed(const struct snapimg *image, uint64_t address, uint64_t
 	}
 	if (low == snapimg_mapping_count(image) || address < mapping[low].start ||
 	    size > mapping[low].end - address)
-		return false;
-	mapping += low;
-	return mapping->kind == SNAPIMG_MAPPING_ANONYMOUS || mapping->kind == SNAPIMG_MAPPING_STACK ||
-	       mapping->kind == SNAPIMG_MAPPING_VIEW ||
-	       (mapping->kind == SNAPIMG_MAPPING_FILE && !(mapping->flags & SNAPIMG_MAP_SHARED));
+		return NULL;
+	return mapping + low;
+}
+
+enum snapimg_error snapimg_rule_hot(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_hot *hot = snapimg_get_hot(image) + index;
+	uint64_t size = (uint64_t)hot->pages * SNAPIMG_PAGE_SIZE;
+
+	if (hot->address % SNAPIMG_PAGE_SIZE != 0 || hot->pages == 0 ||
+	    (hot->kind != SNAPIMG_HOT_READ && hot->kind != SNAPIMG_HOT_WRITTEN) ||
+	    (index > 0 && hot[-1].address + (uint64_t)hot[-1].pages * SNAPIMG_PAGE_SIZE > hot->address) ||
+	    find_mapping(image, hot->address, size) == NULL)
+		return SNAPIMG_ERR_HOT;
+	return SNAPIMG_OK;
+}
+
+/* The loader writes there: the program's own private memory, in one mapping. */
+static bool can_be_fixed(const struct snapimg *image, uint64_t address, uint64_t size)
+{
+	const struct snapimg_mapping *mapping = find_mapping(image, address, size);
+
+	return mapping != NULL &&
+	       (mapping->kind == SNAPIMG_MAPPING_ANONYMOUS || mapping->kind == SNAPIMG_MAPPING_STACK ||
+	        mapping->kind == SNAPIMG_MAPPING_VIEW ||
+	        (mapping->kind == SNAPIMG_MAPPING_FILE && !(mapping->flags & SNAPIMG_MAP_SHARED)));
 }
 
 enum snapimg_error snapimg_rule_fixup(const struct snapimg *image, uint32_t index)

@@ -12,6 +12,7 @@ void summary_of(const struct snapimg *image, struct summary *ret_summary)
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
 	const struct snapimg_extent *extent = snapimg_get_extent(image);
 	const struct snapimg_run *run = snapimg_get_run(image);
+	const struct snapimg_hot *hot = snapimg_get_hot(image);
 	const uint32_t *words = snapimg_get_machine(image)->cpu_features;
 	struct summary summary = {0};
 	uint32_t i;
@@ -25,6 +26,9 @@ void summary_of(const struct snapimg *image, struct summary *ret_summary)
 	for (i = 0; i < snapimg_run_count(image); i++)
 		if (run[i].kind == SNAPIMG_RUN_ZERO)
 			summary.zeroed += (uint64_t)run[i].pages * SNAPIMG_PAGE_SIZE;
+	for (i = 0; i < snapimg_hot_count(image); i++)
+		*(hot[i].kind == SNAPIMG_HOT_WRITTEN ? &summary.hot_written : &summary.hot_read) +=
+		        hot[i].pages;
 	for (i = 0; i < SNAPIMG_CPU_WORDS; i++)
 		summary.cpu_features += (uint64_t)__builtin_popcount(words[i]);
 	summary.ratio = summary.stored == 0 ? 1.0 : (double)summary.pages / (double)summary.stored;

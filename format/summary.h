@@ -5,12 +5,13 @@
 #include "reader.h"
 
 struct summary {
-	uint64_t mapped;       /* bytes of address space */
-	uint64_t pages;        /* bytes of pages in extents, before compression */
-	uint64_t stored;       /* bytes they take in the image */
-	uint64_t zeroed;       /* bytes of pages that are cleared at a restore */
-	uint64_t cpu_features; /* how many the image needs */
-	double ratio;          /* pages / stored; 1 when nothing is stored */
+	uint64_t mapped;                /* bytes of address space */
+	uint64_t pages;                 /* bytes of pages in extents, before compression */
+	uint64_t stored;                /* bytes they take in the image */
+	uint64_t zeroed;                /* bytes of pages that are cleared at a restore */
+	uint64_t hot_written, hot_read; /* pages that are populated at a restore */
+	uint64_t cpu_features;          /* how many the image needs */
+	double ratio;                   /* pages / stored; 1 when nothing is stored */
 };
 
 void summary_of(const struct snapimg *image, struct summary *ret_summary);

@@ -36,7 +36,7 @@ struct planning {
 	size_t kept; /* ranges below lie before what is looked at */
 };
 
-enum snapimg_error ranges_add(struct address_ranges *ranges, uint64_t start, uint64_t end)
+enum snapimg_error address_ranges_add(struct address_ranges *ranges, uint64_t start, uint64_t end)
 {
 	if (ranges->count == ranges->room) {
 		size_t room = ranges->room == 0 ? 64 : ranges->room * 2;
@@ -109,8 +109,8 @@ static enum snapimg_error keep_guards(const struct snapimg *image, struct thaw_p
 	uint32_t i;
 
 	for (i = 0; i < snapimg_guard_count(image) && error == SNAPIMG_OK; i++)
-		error = ranges_add(&plan->kept, guard[i].address,
-		                   guard[i].address + guard[i].pages * SNAPIMG_PAGE_SIZE);
+		error = address_ranges_add(&plan->kept, guard[i].address,
+		                           guard[i].address + guard[i].pages * SNAPIMG_PAGE_SIZE);
 	return error;
 }
 

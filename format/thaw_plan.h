@@ -31,7 +31,7 @@ enum snapimg_error thaw_plan_make(struct snapimg *image, struct thaw_plan *ret_p
         __attribute__((warn_unused_result));
 void thaw_plan_free(struct thaw_plan *plan);
 
-enum snapimg_error ranges_add(struct address_ranges *ranges, uint64_t start, uint64_t end)
+enum snapimg_error address_ranges_add(struct address_ranges *ranges, uint64_t start, uint64_t end)
         __attribute__((warn_unused_result));
 
 /* chunks.c: looks in the pages of one run for the heads of glibc's mmapped chunks (which mremap(2) may move)

@@ -173,6 +173,11 @@ enum snapimg_error snapimg_writer_copy_records(struct snapimg_writer *writer, co
 	return writer->error;
 }
 
+void snapimg_writer_clear(struct snapimg_writer *writer, enum snapimg_section_type type)
+{
+	writer->section[type].size = 0;
+}
+
 /* Both are sorted by address: gives each mapping the runs that begin before its end. The rules tell if they
  * fit. */
 static void assign_runs(struct snapimg_writer *writer)

@@ -43,6 +43,9 @@ uint64_t snapimg_writer_position(const struct snapimg_writer *writer);
 enum snapimg_error snapimg_writer_copy_records(struct snapimg_writer *writer, const struct snapimg *image)
         __attribute__((warn_unused_result));
 
+/* Forgets what was added to a section (not STRINGS, nor those of the extents). */
+void snapimg_writer_clear(struct snapimg_writer *writer, enum snapimg_section_type type);
+
 /* Interns a string and gives its offset; "" is 0. */
 enum snapimg_error snapimg_writer_string(struct snapimg_writer *writer, const char *text,
                                          uint32_t *ret_offset) __attribute__((warn_unused_result));

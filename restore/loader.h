@@ -33,6 +33,9 @@ struct options {
 	uint32_t override_count;
 	bool refuse_reset; /* --tcp=refuse */
 	bool fallback;
+	bool record;
+	char *record_for; /* a duration; NULL: to the program's end */
+	char **words;     /* of the command line, from IMAGE on */
 	bool quiet;
 	bool verbose;
 	const char *cache; /* off, auto or a directory; NULL: as the environment says */
@@ -102,6 +105,8 @@ void memories_make(void);  /* memories.c: what views look at */
 void memories_leave(void); /* memories.c: when they are filled */
 void memories_map_view(const struct snapimg_mapping *view);
 void fill_pages(void);             /* fill.c: decodes on all processors */
+void record_start(void);           /* record.c: becomes snaptrace, for --record-hot */
+void hot_populate(void);           /* hot.c: what the program will use soon */
 void descriptors_prepare(void);    /* descriptors.c: makes it possible to make objects */
 void descriptors_restore(void);    /* descriptors.c */
 void descriptors_limit(void);      /* descriptors.c: how many there may be, as it was before */

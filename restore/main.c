@@ -90,6 +90,8 @@ _Noreturn void loader_main(uint64_t *stack)
 	give_thread_block();
 	loader.tid = (uint32_t)sys(__NR_gettid);
 	options_parse();
+	if (loader.options.record)
+		record_start();
 	tell_phase(NULL);
 
 	image_open();
@@ -109,6 +111,7 @@ _Noreturn void loader_main(uint64_t *stack)
 	fill_pages();
 	image_close();
 	memories_leave();
+	hot_populate();
 	tell_phase("pages filled");
 
 	descriptors_restore();

@@ -24,6 +24,10 @@ static const char help[] =
         "                     where thawed copies of frozen images are kept (auto:\n"
         "                     $XDG_CACHE_HOME/snaptrace or ~/.cache/snaptrace)\n"
         "      --verify       check all page data before the start\n"
+        "      --record-hot   note in IMAGE which pages this run uses up to its end, so\n"
+        "                     that later starts make them in batches\n"
+        "      --record-for=DURATION\n"
+        "                     the same, up to then (ms, s, m, h)\n"
         "      --same-ids     with the recorded IDs, in a PID namespace\n"
         "      --exe          with its own /proc/self/exe, in a user namespace\n"
         "  -q, --quiet        no warnings\n"
@@ -60,6 +64,18 @@ static void option_fallback(const char *value)
 {
 	(void)value;
 	loader.options.fallback = true;
+}
+
+static void option_record(const char *value)
+{
+	(void)value;
+	loader.options.record = true;
+}
+
+static void option_record_for(const char *value)
+{
+	loader.options.record = true;
+	loader.options.record_for = (char *)(uint64_t)value;
 }
 
 static void option_cache(const char *value)
@@ -131,6 +147,8 @@ static const struct {
         {"--fd", option_fd, true},
         {"--tcp", option_tcp, true},
         {"--fallback", option_fallback, false},
+        {"--record-hot", option_record, false},
+        {"--record-for", option_record_for, true},
         {"--cache", option_cache, true},
         {"--cache-tried", option_cache_tried, false}, /* by snapimg cache add */
         {"--verify", option_verify, false},
@@ -180,6 +198,7 @@ void options_parse(void)
 	}
 	if (*at == NULL)
 		die(EXIT_REFUSED, "no image: what to start: see snaprun --help");
+	loader.options.words = at;
 	loader.options.image = *at++;
 	loader.options.arguments_given = *at != NULL;
 	if (*at != NULL && text_equal(*at, "--"))

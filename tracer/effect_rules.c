@@ -74,8 +74,8 @@ static bool opens_something(pid_t tid, const struct call *call, unsigned argumen
 	return true;
 }
 
-/* Shared anonymous memory is the process's own until it has a child. A memfd that is mapped while it is open
- * no image carries. */
+/* Shared anonymous memory is the process's own until it has a child. Of a file it is an effect whichever the
+ * file is, a memfd too: that stops early rather than late. */
 static void watch_map(struct call_rules *rules, uint32_t number, unsigned argument)
 {
 	struct call_rule *rule = call_rules_add(rules, number, number);

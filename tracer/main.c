@@ -26,6 +26,7 @@
 #include "caller.h"
 #include "exec_log.h"
 #include "exec_stop.h"
+#include "hot.h"
 #include "interrupt.h"
 #include "launch.h"
 #include "loop.h"
@@ -200,8 +201,14 @@ int main(int argc, char **argv)
 		return (int)status;
 	the_caller.attached = options.attach != 0;
 	message_set_verbosity(options.verbosity);
+	if (options.record_hot) {
+		status = hot_record(&options, &result);
+		return status == STATUS_OK ? end_as(result) : (int)status;
+	}
 	if ((status = prepare(&run, &path, &output)) == STATUS_OK)
 		status = run_program(&run, path);
+	if (status == STATUS_OK && run.phase == PHASE_REACHED && options.train_count > 0)
+		status = hot_train(&options, run.output);
 	result = status == STATUS_OK ? outcome(&run) : (int)status;
 	points_free(&run.points);
 	call_rules_free(&run.own_calls);

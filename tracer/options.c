@@ -15,6 +15,7 @@ static const char help[] =
         "Usage: snaptrace [-o FILE] [--at POINT]... [options] [--] PROG [ARG...]\n"
         "       snaptrace [-o FILE] [--at POINT]... [options] -p PID\n"
         "       snaptrace --log-exec[=FILE] [--json] [--] PROG [ARG...]\n"
+        "       snaptrace --record-hot [--timeout DURATION] [--] IMAGE [ARG...]\n"
         "Runs PROG up to POINT, keeps it as one image file, and ends it.\n"
         "`snaprun FILE [ARG...]` starts it from there.\n"
         "\n"
@@ -42,6 +43,11 @@ static const char help[] =
         "                           what becomes of the other processes at the point (kill)\n"
         "      --log-exec[=FILE]    a line for each exec and each end of a process (standard error);\n"
         "                           without a point PROG is only followed\n"
+        "      --train ARGS         start the new image once with these arguments (words as the shell "
+        "splits\n"
+        "                           them), its output thrown away, to note which pages it uses\n"
+        "      --record-hot         start IMAGE once and note in it which pages it uses up to its end, or\n"
+        "                           for the time of --timeout: later starts make them in batches\n"
         "      --json               the log as one JSON object a line\n"
         "      --in NAME            only in a process whose executable or script has this base name\n"
         "      --compress zstd|none how pages are stored (zstd; none up to 64 KiB)\n"
@@ -71,6 +77,8 @@ enum {
 	OPTION_OTHERS,
 	OPTION_LOG,
 	OPTION_JSON,
+	OPTION_RECORD_HOT,
+	OPTION_TRAIN,
 	OPTION_DROP_SECCOMP,
 	OPTION_FD,
 	OPTION_TCP,
@@ -91,6 +99,8 @@ static const struct option long_options[] = {
         {"others", required_argument, NULL, OPTION_OTHERS},
         {"log-exec", optional_argument, NULL, OPTION_LOG},
         {"json", no_argument, NULL, OPTION_JSON},
+        {"record-hot", no_argument, NULL, OPTION_RECORD_HOT},
+        {"train", required_argument, NULL, OPTION_TRAIN},
         {"drop-seccomp", no_argument, NULL, OPTION_DROP_SECCOMP},
         {"fd", required_argument, NULL, OPTION_FD},
         {"tcp", required_argument, NULL, OPTION_TCP},
@@ -219,6 +229,14 @@ static enum status read_option(int option, struct options *options)
 	case OPTION_JSON:
 		options->json = true;
 		return STATUS_OK;
+	case OPTION_TRAIN:
+		if (options->train_count == TRAINS_MAX)
+			return fail(STATUS_FAILED, "--train: more than %d", TRAINS_MAX);
+		options->trains[options->train_count++] = optarg;
+		return STATUS_OK;
+	case OPTION_RECORD_HOT:
+		options->record_hot = true;
+		return STATUS_OK;
 	case OPTION_DROP_SECCOMP:
 		options->drop_seccomp = true;
 		return STATUS_OK;
@@ -251,6 +269,9 @@ static enum status check_options(const struct options *options)
 		            options->in);
 	if (options->json && !options->log)
 		return fail(STATUS_FAILED, "--json: it is the form of the log: give --log-exec too");
+	if (options->record_hot && (options->attach || options->log || options->go_on || options->skip ||
+	                            options->in || options->point_count > 0))
+		return fail(STATUS_FAILED, "--record-hot: goes with -o, --timeout, -q and -v only");
 	if (options->go_on && !options->others_go_on)
 		return fail(STATUS_FAILED, "--continue and --others=kill contradict each other");
 	if (options->log_file && !*options->log_file)
@@ -269,9 +290,9 @@ static enum status add_default_point(struct options *options)
 	static char main_point[] = "main", at_once[] = "after:0";
 	char *given = getenv("SNAP_AT");
 
-	if (given)
+	if (given && !options->record_hot)
 		return add_point(options, given);
-	if (options->log && !options->attach)
+	if ((options->log && !options->attach) || options->record_hot)
 		return STATUS_OK;
 	return add_point(options, options->attach ? at_once : main_point);
 }

@@ -8,7 +8,7 @@
 #include "message.h"
 #include "policy.h"
 
-enum { POINTS_MAX = 32 };
+enum { POINTS_MAX = 32, TRAINS_MAX = 32 };
 
 struct options {
 	const char *output; /* as given; NULL: PROG's base name and ".snap" */
@@ -23,7 +23,10 @@ struct options {
 	bool log;             /* --log-exec */
 	const char *log_file; /* NULL: stderr */
 	bool json;
-	const char *in; /* --in: base name of the executable; NULL: any */
+	char *trains[TRAINS_MAX]; /* --train: arguments as one text each */
+	unsigned train_count;
+	bool record_hot; /* --record-hot: PROG is an image */
+	const char *in;  /* --in: base name of the executable; NULL: any */
 	enum verbosity verbosity;
 	int level;     /* 0: not given */
 	bool compress; /* --compress=zstd, or not given */

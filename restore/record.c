@@ -1,0 +1,55 @@
+/*
+ * --record-hot: snaptrace, beside snaprun, starts the image and notes which
+ * pages it uses. The loader becomes it, so nothing of this costs a start.
+ */
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+
+#include "loader.h"
+#include "memory.h"
+#include "message.h"
+#include "syscall_x86_64.h"
+
+enum { PATH_SIZE = 4096 };
+
+/* `places` are names from the directory of this executable, as installed and as built. */
+static void exec_sibling(const char *const places[], unsigned count, char **arguments)
+{
+	static char path[PATH_SIZE + 64];
+	long length = sys(__NR_readlink, "/proc/self/exe", path, PATH_SIZE);
+	if (length <= 0)
+		return;
+	while (length > 0 && path[length - 1] != '/')
+		length--;
+	for (unsigned i = 0; i < count; i++) {
+		memcpy(path + length, places[i], strlen(places[i]) + 1);
+		sys(__NR_execve, path, arguments, loader.stack.envp);
+	}
+}
+
+void record_start(void)
+{
+	static const char *const places[] = {"snaptrace", "../tracer/snaptrace"};
+	static char words[][16] = {"snaptrace", "--record-hot", "-q", "-v", "--timeout", "--"};
+	enum { FIXED = 8 };
+	uint64_t size = page_ceil((loader.stack.argc + FIXED) * sizeof(char *));
+	long memory = sys(__NR_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory < 0)
+		die(EXIT_REFUSED, "no memory for the arguments: ", error_text(memory));
+	char **arguments = (char **)memory, **at = arguments;
+	*at++ = words[0];
+	*at++ = words[1];
+	if (loader.options.quiet)
+		*at++ = words[2];
+	if (loader.options.verbose)
+		*at++ = words[3];
+	if (loader.options.record_for != NULL) {
+		*at++ = words[4];
+		*at++ = loader.options.record_for;
+	}
+	*at++ = words[5];
+	for (char **from = loader.options.words; *from != NULL; from++)
+		*at++ = *from;
+	exec_sibling(places, sizeof places / sizeof places[0], arguments);
+	die(EXIT_REFUSED, "snaptrace: is not beside snaprun, and it is what records: install both");
+}
