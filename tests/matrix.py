@@ -159,7 +159,7 @@ REFUSED = {
         ("epoll sets that watch what was closed", "epoll_closed"),
         ("inotify with events that wait, or whose file is not found", "inotify lost_watch"),
         ("fanotify", "fanotify"),
-        ("io_uring", "uring"),
+        ("io_uring", "uring uring_worker"),
         ("perf and BPF", "perf bpf"),
         ("other processes' pidfds", "other_pidfd"),
         ("namespaces", "namespace_descriptor"),
@@ -170,7 +170,27 @@ REFUSED = {
     ),
 }
 
-TABLES = {"carried": (CARRIED, "capture."), "refused": (REFUSED, "capture.refused_")}
+# Programs as Debian and npm ship them; their versions are those of the packages that the tests find.
+WORKS = {
+    "Servers": (
+        ("redis-server, with each key", "real.server.redis"), ("nginx (`master_process off`)", "real.server.nginx"),
+        ("memcached", "real.server.memcached"),
+        ("node: HTTP, packages of npm, worker threads, timers", "real.server.node-http real.point.listen.node"),
+        ("Python: asyncio, `http.server`, threads",
+         "real.server.python-asyncio real.server.python-threads real.point.idle.asyncio real.point.accept.python"),
+        ("Go: `net/http`", "real.point.idle.go"),
+    ),
+    "Languages": (
+        ("python3", "real.python3.main real.python3.path real.python3.here real.fifty"), ("perl", "real.perl"),
+        ("node with TypeScript's compiler", "real.typescript"), ("lua5.4", "real.lua"),
+        ("bash and dash", "real.bash real.dash"), ("gawk", "real.gawk"), ("C++ with exceptions", "programs.exceptions"),
+    ),
+    "Tools": (
+        ("the sqlite3 shell, in a transaction too", "real.sqlite3 real.server.sqlite-lock"), ("git", "real.git"),
+        ("gcc's cc1", "real.cc1"), ("xz", "real.xz"),
+    ),
+}
+TABLES = {"carried": (CARRIED, "capture."), "refused": (REFUSED, "capture.refused_"), "works": (WORKS, "real.")}
 FILES = ("README.md", "man/snaptrace.1")
 # Tests of a state, each of which must have its line.
 STATES = r"capture\.(carried|state|object|refused|memory|sanitized)_.*|programs\.[a-z]+\.(pie|cxx)(\..*)?"

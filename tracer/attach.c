@@ -32,6 +32,8 @@ static enum status seize(struct run *run, pid_t tid, unsigned *found)
 
 	if (tracee_find(tid))
 		return STATUS_OK;
+	if (proc_is_kernel_worker(tid)) /* nobody can seize it; refused at the dump if it is still there */
+		return STATUS_OK;
 	if (ptrace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS) < 0) {
 		int error = errno;
 

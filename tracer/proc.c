@@ -136,3 +136,12 @@ enum status proc_read_stat(pid_t pid, struct proc_stat *ret_stat)
 		            strerror(-result));
 	return STATUS_OK;
 }
+
+bool proc_is_kernel_worker(pid_t tid)
+{
+	/* PF_IO_WORKER and PF_USER_WORKER of include/linux/sched.h, which proc(5) shows as they are. */
+	const uint64_t worker = 0x00000010 | 0x00004000;
+	struct proc_stat stat;
+
+	return proc_try_read_stat(tid, &stat) == 0 && stat.field[STAT_FLAGS] & worker;
+}

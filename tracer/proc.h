@@ -2,6 +2,7 @@
 #ifndef TRACER_PROC_H
 #define TRACER_PROC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -43,6 +44,7 @@ enum proc_stat_field {
 	STAT_PPID = 4,
 	STAT_PGRP = 5,
 	STAT_SESSION = 6,
+	STAT_FLAGS = 9,
 	STAT_NICE = 19,
 	STAT_START_CODE = 26,
 	STAT_END_CODE = 27,
@@ -61,5 +63,9 @@ struct proc_stat {
 int proc_try_read_stat(pid_t pid, struct proc_stat *ret_stat) __attribute__((warn_unused_result));
 /* The same, with a line printed on failure. */
 enum status proc_read_stat(pid_t pid, struct proc_stat *ret_stat) __attribute__((warn_unused_result));
+
+/* A worker of the kernel's own, which stands among the program's threads (io_uring's since Linux 5.12,
+ * vhost's since 6.4): it never runs the program's code, and nobody can trace it. */
+bool proc_is_kernel_worker(pid_t tid);
 
 #endif

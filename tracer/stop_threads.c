@@ -207,6 +207,13 @@ static enum status stop_new(struct tracee *point, DIR *tasks, struct stopped_thr
 
 		if (thread.tid <= 0 || is_known(threads, thread.tid))
 			continue;
+		/* A thread of the program's is known from its birth or was seized, so it is asked of others
+		 * only. */
+		if (!tracee && proc_is_kernel_worker(thread.tid))
+			return refuse(
+			        "a worker thread of the kernel (io_uring)",
+			        "make the io_uring after the point (libuv and Node.js: UV_USE_IO_URING=0)",
+			        "process %d", point->process->pid);
 		*ret_new = true;
 		thread.at_point = thread.tid == point->tid;
 		if (!tracee && (status = tracee_adopt(thread.tid, &tracee)) != STATUS_OK)

@@ -29,6 +29,7 @@ STATES = {
     "loaders_place": ("address the loader needs", "400000100000"),
     "aio": ("io_setup", "mapping"),
     "uring": ("io_uring",),
+    "uring_worker": ("worker thread of the kernel", "io_uring", "process"),
     "fifo": ("a FIFO whose name is gone", "descriptor"),
     "connected": ("a connected TCP socket", "descriptor"),
     "inotify": ("inotify instance with events", "descriptor"),

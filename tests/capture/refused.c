@@ -223,6 +223,13 @@ static bool uring(void)
 	return syscall(SYS_io_uring_setup, 4, &parameters) >= 0;
 }
 
+/* A worker of the kernel's stands among the threads (IORING_SETUP_SQPOLL without root since Linux 5.11). */
+static bool uring_worker(void)
+{
+	struct io_uring_params parameters = {.flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 1000};
+	return syscall(SYS_io_uring_setup, 4, &parameters) >= 0;
+}
+
 static bool fifo(void)
 {
 	return mkfifo("fifo", 0600) == 0 && open("fifo", O_RDWR) >= 0 && unlink("fifo") == 0;
@@ -508,6 +515,7 @@ int main(int argc, char **argv)
 	        MODE(loaders_place),
 	        MODE(aio),
 	        MODE(uring),
+	        MODE(uring_worker),
 	        MODE(fifo),
 	        MODE(connected),
 	        MODE(inotify),

@@ -67,8 +67,8 @@ def started(argv, end=signal.SIGTERM, status=None, **options):
         t.check(ended == status if status is not None else ended not in crashed, "the server ended with", ended, log.read())
 
 
-def freeze(argv, **options):
-    t.freeze("server.snap", argv, at="idle", options=["--timeout", "60s"], **options)
+def freeze(argv, at="idle", **options):
+    t.freeze("server.snap", argv, at=at, options=["--timeout", "60s"], **options)
 
 
 def restored(words=(), **options):
