@@ -80,7 +80,7 @@ static _Noreturn void become_init(int ready)
 
 void init_start(void)
 {
-	int32_t ends[2];
+	int32_t ends[2] = {-1, -1};
 	char byte;
 	long shared = sys(__NR_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	long result = shared < 0 && shared > -4096 ? shared : sys(__NR_pipe2, ends, O_CLOEXEC);

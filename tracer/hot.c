@@ -146,10 +146,11 @@ static enum status run_copy(const struct options *options, const struct image *t
 	snprintf(image, sizeof(image), "/proc/%d/fd/%d", getpid(), thawed->descriptor);
 	run->snaprun = snaprun;
 	run->timeout = options->timeout;
-	if (!(run->arguments = make_arguments(options->program, image)))
-		return fail(STATUS_FAILED, "out of memory");
-	status = hot_run(run);
+	run->arguments = make_arguments(options->program, image);
+	status = run->arguments ? hot_run(run) : fail(STATUS_FAILED, "out of memory");
 	free(run->arguments);
+	run->arguments = NULL;
+	run->snaprun = NULL;
 	return status;
 }
 

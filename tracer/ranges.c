@@ -7,7 +7,7 @@
 
 enum status ranges_append(struct ranges *ranges, uint64_t start, uint64_t end)
 {
-	if (ranges->count == ranges->room) {
+	if (!ranges->range || ranges->count == ranges->room) {
 		size_t room = ranges->room ? 2 * ranges->room : 64;
 		struct range *grown = reallocarray(ranges->range, room, sizeof(*grown));
 		if (!grown)

@@ -1,4 +1,5 @@
-/* Three threads that do nothing but start and join others, until a byte or the end of standard input comes. */
+/* Three threads that do nothing but start and join others, until a byte or the end of standard input comes.
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
