@@ -25,6 +25,7 @@
 #include "format/rewrite.h"
 #include "hot_run.h"
 #include "proc.h"
+#include "sibling.h"
 
 /*
  * A fault maps up to 16 pages of the page cache at once, and populating them costs as much for each page as
@@ -100,23 +101,6 @@ static enum status thaw(struct image *image, struct image *ret_thawed)
 	return image_read(ret_thawed, file.descriptor, image->name);
 }
 
-/* Beside snaptrace, where it is installed or built; else the caller's PATH has it. */
-static void find_snaprun(char *path, size_t size)
-{
-	static const char *const places[] = {"snaprun", "../restore/snaprun"};
-	char self[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	for (size_t i = 0; length > 0 && i < sizeof(places) / sizeof(*places); i++) {
-		self[length] = '\0';
-		*strrchr(self, '/') = '\0';
-		snprintf(path, size, "%s/%s", self, places[i]);
-		if (access(path, X_OK) == 0)
-			return;
-	}
-	snprintf(path, size, "snaprun");
-}
-
 /* IMAGE and what follows it, as given, but for the copy's path. Owned. */
 static char **make_arguments(char *const *program, char *image)
 {
@@ -141,7 +125,7 @@ static enum status run_copy(const struct options *options, const struct image *t
 	char snaprun[2 * PATH_MAX], image[64];
 	enum status status;
 
-	find_snaprun(snaprun, sizeof(snaprun));
+	sibling_path("snaprun", snaprun, sizeof(snaprun));
 	/* By way of our own descriptor, which the program has not. */
 	snprintf(image, sizeof(image), "/proc/%d/fd/%d", getpid(), thawed->descriptor);
 	run->snaprun = snaprun;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "attach.h"
+#include "cache_copy.h"
 #include "caller.h"
 #include "exec_log.h"
 #include "exec_stop.h"
@@ -209,6 +210,8 @@ int main(int argc, char **argv)
 		status = run_program(&run, path);
 	if (status == STATUS_OK && run.phase == PHASE_REACHED && options.train_count > 0)
 		status = hot_train(&options, run.output);
+	if (status == STATUS_OK && run.phase != PHASE_BEFORE && run.outcome == STATUS_OK && !options.no_cache)
+		cache_copy_make(run.output, options.verbosity > NORMAL);
 	result = status == STATUS_OK ? outcome(&run) : (int)status;
 	points_free(&run.points);
 	call_rules_free(&run.own_calls);

@@ -46,6 +46,7 @@ static const char help[] =
         "      --train ARGS         start the new image once with these arguments (words as the shell "
         "splits\n"
         "                           them), its output thrown away, to note which pages it uses\n"
+        "      --no-cache           put no thawed copy of the image into the cache of snaprun\n"
         "      --record-hot         start IMAGE once and note in it which pages it uses up to its end, or\n"
         "                           for the time of --timeout: later starts make them in batches\n"
         "      --json               the log as one JSON object a line\n"
@@ -79,6 +80,7 @@ enum {
 	OPTION_JSON,
 	OPTION_RECORD_HOT,
 	OPTION_TRAIN,
+	OPTION_NO_CACHE,
 	OPTION_DROP_SECCOMP,
 	OPTION_FD,
 	OPTION_TCP,
@@ -101,6 +103,7 @@ static const struct option long_options[] = {
         {"json", no_argument, NULL, OPTION_JSON},
         {"record-hot", no_argument, NULL, OPTION_RECORD_HOT},
         {"train", required_argument, NULL, OPTION_TRAIN},
+        {"no-cache", no_argument, NULL, OPTION_NO_CACHE},
         {"drop-seccomp", no_argument, NULL, OPTION_DROP_SECCOMP},
         {"fd", required_argument, NULL, OPTION_FD},
         {"tcp", required_argument, NULL, OPTION_TCP},
@@ -233,6 +236,9 @@ static enum status read_option(int option, struct options *options)
 		if (options->train_count == TRAINS_MAX)
 			return fail(STATUS_FAILED, "--train: more than %d", TRAINS_MAX);
 		options->trains[options->train_count++] = optarg;
+		return STATUS_OK;
+	case OPTION_NO_CACHE:
+		options->no_cache = true;
 		return STATUS_OK;
 	case OPTION_RECORD_HOT:
 		options->record_hot = true;

@@ -25,6 +25,7 @@ struct options {
 	bool json;
 	char *trains[TRAINS_MAX]; /* --train: arguments as one text each */
 	unsigned train_count;
+	bool no_cache;
 	bool record_hot; /* --record-hot: PROG is an image */
 	const char *in;  /* --in: base name of the executable; NULL: any */
 	enum verbosity verbosity;

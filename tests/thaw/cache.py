@@ -51,6 +51,17 @@ def made_and_used():
             json.loads(t.run([t.SNAPIMG, "verify", "--json", "image.snap"]).out)["content"], "other content")
 
 
+def made_by_snaptrace():
+    """The copy is there before the first start, unless it is not wanted, and is of the image as it is after --train."""
+    env = {**t.PLAIN_ENV, "SNAP_CACHE": os.path.abspath("cache")}
+    t.freeze("image.snap", [PROGRAM], at="path:/snap/here", env=env, options=["--no-cache"])
+    t.freeze("image.snap", [PROGRAM], at="path:/snap/here", env={**env, "SNAP_CACHE": "off"})
+    t.check(copies() == [], "a copy that nobody wanted", copies())
+    t.freeze("image.snap", [PROGRAM], at="path:/snap/here", env=env, options=["--train", ""])
+    t.check(copies() == [digest() + ".snap"], copies())
+    t.check(uses_copy(env), "the copy is not used")
+
+
 def same_process():
     """The process that makes the copy is the program afterwards: the same process ID, arguments, descriptors and umask."""
     code = ("import os, sys; os.path.exists('/snap/here'); sys.stdout.write(f'{os.getpid()} {sys.stdin.read()} '"
@@ -209,7 +220,7 @@ def limit():
 
 
 ROWS = {f"cache.{function.__name__.replace('_', '-')}": function for function in (
-    made_and_used, same_process, off, in_nobodys_way, file_size_limit, strange_copies, verify, generations, first_starts_at_once, limit)}
+    made_and_used, made_by_snaptrace, same_process, off, in_nobodys_way, file_size_limit, strange_copies, verify, generations, first_starts_at_once, limit)}
 
 if __name__ == "__main__":
     t.main(ROWS)
