@@ -52,19 +52,19 @@ static void give_thread_block(void)
 	sys(__NR_arch_prctl, ARCH_SET_FS, block);
 }
 
-extern const uint8_t __executable_start[], __bss_start[], _end[]; /* of the linker */
+extern const uint8_t __executable_start[], __bss_start[]; /* of the linker */
 extern const uint8_t loader_text_end[], loader_stack[], loader_stack_top[];
 
 /* The loader's own code and data, in a few calls instead of a fault each few pages. Of the stack the deepest
  * part is the decoder's. */
 static void populate_self(void)
 {
-	enum { STACK_USED = 8192 };
+	enum { STACK_USED = 8192, BEHIND_USED = 4096 };
 	uint64_t code = page_floor((uint64_t)__executable_start), data = page_floor((uint64_t)__bss_start);
 	uint64_t stack = (uint64_t)loader_stack_top - STACK_USED;
 	sys(__NR_madvise, code, page_ceil((uint64_t)loader_text_end) - code, MADV_POPULATE_READ);
 	sys(__NR_madvise, data, (uint64_t)loader_stack - data, MADV_POPULATE_WRITE);
-	sys(__NR_madvise, stack, page_ceil((uint64_t)_end) - stack, MADV_POPULATE_WRITE);
+	sys(__NR_madvise, stack, STACK_USED + BEHIND_USED, MADV_POPULATE_WRITE);
 }
 
 /* -v: how long each phase took. */
