@@ -138,8 +138,9 @@ class Bench:
             return made if isinstance(made, Missing) else self.start(made, *arguments, kind=kind)
 
         thawed = value_or_missing(self.thaw, image)
+        ends = not kind.startswith(":ping")
         return {"frozen": self.start(image, *arguments, kind=kind), "thawed": way(lambda same: same, thawed),
-                "hot": way(self.record_hot, thawed)}
+                "hot": way(self.record_hot, thawed) if ends else Missing("a server's run has no end")}
 
     def sample(self, commands, share=1):
         """Milliseconds of each command, started in turn. {name: Command or Missing} to {name: Series or Missing}."""
