@@ -12,26 +12,33 @@
 
 enum { PATH_SIZE = 4096 };
 
-/* `places` are names from the directory of this executable, as installed and as built. */
-static void exec_sibling(const char *const places[], unsigned count, char **arguments)
+static void exec_sibling(const char *name, char **arguments)
 {
 	static char path[PATH_SIZE + 64];
 	long length = sys(__NR_readlink, "/proc/self/exe", path, PATH_SIZE);
-	if (length <= 0)
-		return;
 	while (length > 0 && path[length - 1] != '/')
 		length--;
-	for (unsigned i = 0; i < count; i++) {
-		memcpy(path + length, places[i], strlen(places[i]) + 1);
-		sys(__NR_execve, path, arguments, loader.stack.envp);
-	}
+	if (length <= 0)
+		return;
+	memcpy(path + length, name, strlen(name) + 1);
+	sys(__NR_execve, path, arguments, loader.stack.envp);
+}
+
+/* What would be lost on the way to snaptrace must not be lost in silence. */
+static void check_options(void)
+{
+	const struct options *options = &loader.options;
+	if (options->same_ids || options->exe || options->fallback || options->refuse_reset ||
+	    options->verify || options->override_count > 0 || options->on_mismatch != MISMATCH_FAIL)
+		die(EXIT_REFUSED,
+		    "--record-hot: goes with --record-for, --cache, -q and -v only: leave the others out");
 }
 
 void record_start(void)
 {
-	static const char *const places[] = {"snaptrace", "../tracer/snaptrace"};
 	static char words[][16] = {"snaptrace", "--record-hot", "-q", "-v", "--timeout", "--"};
 	enum { FIXED = 8 };
+	check_options();
 	uint64_t size = page_ceil((loader.stack.argc + FIXED) * sizeof(char *));
 	long memory = sys(__NR_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory < 0)
@@ -50,6 +57,6 @@ void record_start(void)
 	*at++ = words[5];
 	for (char **from = loader.options.words; *from != NULL; from++)
 		*at++ = *from;
-	exec_sibling(places, sizeof places / sizeof places[0], arguments);
+	exec_sibling("snaptrace", arguments);
 	die(EXIT_REFUSED, "snaptrace: is not beside snaprun, and it is what records: install both");
 }
