@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "modes.h"
+
 enum { PAGE = 4096 };
 
 static int failures;
@@ -295,28 +297,14 @@ static void directory(void)
 	EXPECT(getcwd(name, sizeof(name)) && strcmp(strrchr(name, '/'), "/below") == 0);
 }
 
-#define MODE(name)                                                                                           \
-	{                                                                                                    \
-#name, name                                                                                  \
-	}
-
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} modes[] = {
+	static const struct carried_mode modes[] = {
 	        MODE(deleted_file),      MODE(replaced_file), MODE(file_pages),  MODE(file_read_only_again),
 	        MODE(name_with_newline), MODE(shared_file),   MODE(no_access),   MODE(patchwork),
 	        MODE(reservation),       MODE(wiped),         MODE(descriptors), MODE(signals),
 	        MODE(attributes),        MODE(undumpable),    MODE(directory),
 	};
 
-	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++) {
-		if (strcmp(argv[1], modes[i].name) == 0) {
-			modes[i].run();
-			return failures != 0;
-		}
-	}
-	return 2;
+	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "modes.h"
+
 enum { PAGE = 4096, GUARD_INSTALL = 102 /* MADV_GUARD_INSTALL, Linux 6.13 */ };
 
 static int failures;
@@ -400,17 +402,9 @@ static void posix_timers(void)
 	       gone != third);
 }
 
-#define MODE(name)                                                                                           \
-	{                                                                                                    \
-#name, name                                                                                  \
-	}
-
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} modes[] = {
+	static const struct carried_mode modes[] = {
 	        MODE(shared_anonymous), MODE(shared_read_only),
 	        MODE(memfd_closed),     MODE(shared_deleted),
 	        MODE(posix_shm),        MODE(guards),
@@ -422,11 +416,5 @@ int main(int argc, char **argv)
 	        MODE(alarm_rings),      MODE(posix_timers),
 	};
 
-	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++) {
-		if (strcmp(argv[1], modes[i].name) == 0) {
-			modes[i].run();
-			return failures != 0;
-		}
-	}
-	return 2;
+	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

@@ -53,9 +53,4 @@ static inline bool would_block(int fd)
 	return read(fd, bytes, sizeof(bytes)) < 0 && errno == EAGAIN;
 }
 
-#define MODE(name)                                                                                           \
-	{                                                                                                    \
-#name, name                                                                                  \
-	}
-
 #endif

@@ -313,7 +313,7 @@ static void locked(void)
 
 int main(int argc, char **argv)
 {
-	static const struct mode modes[] = {
+	static const struct carried_mode modes[] = {
 	        MODE(twice),
 	        MODE(parts),
 	        MODE(only_the_end),
@@ -336,5 +336,5 @@ int main(int argc, char **argv)
 	        MODE(locked),
 	};
 
-	return run_mode(argc, argv, modes, sizeof(modes) / sizeof(*modes));
+	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

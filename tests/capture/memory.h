@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "modes.h"
+
 enum { PAGE = 4096, RW = PROT_READ | PROT_WRITE, FUTURE_WRITE = 0x10 /* F_SEAL_FUTURE_WRITE, Linux 5.1 */ };
 
 static int failures;
@@ -96,26 +98,6 @@ static inline bool same_memory(volatile char *one, volatile char *two)
 	bool same = *two == (char)(before + 1);
 	*two = before;
 	return same && *one == before;
-}
-
-struct mode {
-	const char *name;
-	void (*run)(void);
-};
-#define MODE(name)                                                                                           \
-	{                                                                                                    \
-#name, name                                                                                  \
-	}
-
-static inline int run_mode(int argc, char **argv, const struct mode *mode, size_t count)
-{
-	for (size_t i = 0; argc == 2 && i < count; i++) {
-		if (strcmp(argv[1], mode[i].name) == 0) {
-			mode[i].run();
-			return failures != 0;
-		}
-	}
-	return 2;
 }
 
 #endif

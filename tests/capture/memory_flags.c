@@ -151,10 +151,10 @@ static void reservation(void)
 
 int main(int argc, char **argv)
 {
-	static const struct mode modes[] = {
+	static const struct carried_mode modes[] = {
 	        MODE(every_advice),     MODE(locked_on_fault),          MODE(huge_pages_if_advised),
 	        MODE(no_write_execute), MODE(file_that_may_be_written), MODE(reservation),
 	};
 
-	return run_mode(argc, argv, modes, sizeof(modes) / sizeof(*modes));
+	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "expect.h"
+#include "modes.h"
 
 static void pipes(void)
 {
@@ -387,21 +388,12 @@ static void locks(void)
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} modes[] = {
+	static const struct carried_mode modes[] = {
 	        MODE(pipes),        MODE(events),        MODE(timers),         MODE(signal_descriptors),
 	        MODE(epolls),       MODE(socket_pairs),  MODE(tcp_listeners),  MODE(udp_sockets),
 	        MODE(memory_files), MODE(deleted_files), MODE(unix_listeners), MODE(pid_descriptor),
 	        MODE(locks),
 	};
 
-	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++) {
-		if (strcmp(argv[1], modes[i].name) == 0) {
-			modes[i].run();
-			return failures != 0;
-		}
-	}
-	return 2;
+	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "expect.h"
+#include "modes.h"
 
 static void fifos(void)
 {
@@ -241,19 +242,10 @@ static void memberships(void)
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} modes[] = {
+	static const struct carried_mode modes[] = {
 	        MODE(fifos),   MODE(paths),     MODE(own_files),   MODE(owners),
 	        MODE(notices), MODE(terminals), MODE(memberships),
 	};
 
-	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++) {
-		if (strcmp(argv[1], modes[i].name) == 0) {
-			modes[i].run();
-			return failures != 0;
-		}
-	}
-	return 2;
+	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

@@ -34,6 +34,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "modes.h"
+
 enum { PAGE = 4096 };
 
 static void *sleeper(void *unused)
@@ -484,17 +486,9 @@ static bool vfork_memory(void)
 	return vfork() == 0; /* the child goes on to the marker */
 }
 
-#define MODE(name)                                                                                           \
-	{                                                                                                    \
-#name, name                                                                                  \
-	}
-
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		bool (*enter)(void);
-	} modes[] = {
+	static const struct refused_mode modes[] = {
 	        MODE(main_ended),
 	        MODE(own_directory),
 	        MODE(child),
@@ -549,15 +543,5 @@ int main(int argc, char **argv)
 	        MODE(vfork_memory),
 	};
 
-	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++) {
-		if (strcmp(argv[1], modes[i].name) != 0)
-			continue;
-		if (!modes[i].enter()) {
-			perror(argv[1]);
-			_exit(77);
-		}
-		access("/snap/here", F_OK);
-		_exit(0);
-	}
-	return 2;
+	return run_refused(argc, argv, modes, sizeof(modes) / sizeof(*modes));
 }

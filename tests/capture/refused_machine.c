@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "modes.h"
+
 enum { PAGE = 4096 };
 
 static bool mapped_shared(int fd, size_t size, off_t offset)
@@ -124,30 +126,12 @@ static bool tracer(void)
 	return target && ptrace(PTRACE_SEIZE, atoi(target), 0, 0) == 0;
 }
 
-#define MODE(name)                                                                                           \
-	{                                                                                                    \
-#name, name                                                                                  \
-	}
-
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		bool (*enter)(void);
-	} modes[] = {
+	static const struct refused_mode modes[] = {
 	        MODE(device_memory), MODE(perf_buffer), MODE(packet_ring),  MODE(uring_memory),
 	        MODE(code_32),       MODE(own_segment), MODE(shadow_stack), MODE(tracer),
 	};
 
-	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++) {
-		if (strcmp(argv[1], modes[i].name) != 0)
-			continue;
-		if (!modes[i].enter()) {
-			perror(argv[1]);
-			_exit(77);
-		}
-		syscall(SYS_access, "/snap/here", 0);
-		_exit(0);
-	}
-	return 2;
+	return run_refused(argc, argv, modes, sizeof(modes) / sizeof(*modes));
 }

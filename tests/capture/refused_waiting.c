@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "expect.h"
+#include "modes.h"
 
 static struct sockaddr_in loopback(int port)
 {
@@ -166,25 +167,12 @@ static bool terminal_alone(void)
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		bool (*enter)(void);
-	} modes[] = {
+	static const struct refused_mode modes[] = {
 	        MODE(own_fdinfo),        MODE(unix_error),       MODE(udp_error),   MODE(error_queue),
 	        MODE(connect_error),     MODE(ended_connection), MODE(urgent),      MODE(corked),
 	        MODE(unicast_interface), MODE(lost_watch),       MODE(unread_fifo), MODE(terminal_output),
 	        MODE(terminal_line),     MODE(terminal_alone),
 	};
 
-	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++) {
-		if (strcmp(argv[1], modes[i].name) != 0)
-			continue;
-		if (!modes[i].enter()) {
-			perror(argv[1]);
-			_exit(77);
-		}
-		marker();
-		_exit(0);
-	}
-	return 2;
+	return run_refused(argc, argv, modes, sizeof(modes) / sizeof(*modes));
 }

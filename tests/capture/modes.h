@@ -1,0 +1,53 @@
+/* Programs that get into one of many states, which argv[1] names. */
+#ifndef TESTS_CAPTURE_MODES_H
+#define TESTS_CAPTURE_MODES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* A row of the table of either kind. */
+/* clang-format off */
+#define MODE(name) {#name, name}
+/* clang-format on */
+
+struct carried_mode {
+	const char *name;
+	void (*run)(void); /* comes to the marker by itself, and counts in *found what is not as it was */
+};
+
+static inline int run_carried(int argc, char **argv, const struct carried_mode *mode, size_t count,
+                              const int *found)
+{
+	for (size_t i = 0; argc == 2 && i < count; i++)
+		if (strcmp(argv[1], mode[i].name) == 0) {
+			mode[i].run();
+			return *found != 0;
+		}
+	return 2;
+}
+
+struct refused_mode {
+	const char *name;
+	bool (*enter)(void); /* false, with errno: the machine can't get there */
+};
+
+static inline int run_refused(int argc, char **argv, const struct refused_mode *mode, size_t count)
+{
+	for (size_t i = 0; argc == 2 && i < count; i++) {
+		if (strcmp(argv[1], mode[i].name) != 0)
+			continue;
+		if (!mode[i].enter()) {
+			perror(argv[1]);
+			_exit(77);
+		}
+		syscall(SYS_access, "/snap/here", 0);
+		_exit(0);
+	}
+	return 2;
+}
+
+#endif
