@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "capabilities.h"
-#include "format/reader.h"
+#include "format/image/reader.h"
+#include "restore/become/capabilities.h"
 
 /* --fd: what a descriptor becomes, whatever the image says. */
 enum override_kind { OVERRIDE_CLOSE, OVERRIDE_NULL, OVERRIDE_INHERIT, OVERRIDE_FILE };
@@ -101,15 +101,15 @@ void mappings_build(void);     /* mappings.c */
 void mappings_protect(void);   /* mappings.c: final protections and advice */
 /* mappings.c: what could not be done with a mapping, and why. */
 _Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *what, long result);
-void memories_make(void);  /* memories.c: what views look at */
-void memories_leave(void); /* memories.c: when they are filled */
+void memories_make(void);  /* build/shared.c: what views look at */
+void memories_leave(void); /* build/shared.c: when they are filled */
 void memories_map_view(const struct snapimg_mapping *view);
 void fill_pages(void);             /* fill.c: decodes on all processors */
 void record_start(void);           /* record.c: becomes snaptrace, for --record-hot */
 void hot_populate(void);           /* hot.c: what the program will use soon */
-void descriptors_prepare(void);    /* descriptors.c: makes it possible to make objects */
-void descriptors_restore(void);    /* descriptors.c */
-void descriptors_limit(void);      /* descriptors.c: how many there may be, as it was before */
+void descriptors_prepare(void);    /* fds/table.c: makes it possible to make objects */
+void descriptors_restore(void);    /* fds/table.c */
+void descriptors_limit(void);      /* fds/table.c: how many there may be, as it was before */
 void option_fd(const char *value); /* overrides.c: takes the value of --fd */
 uint64_t pieces_table_size(void);  /* pieces.c: bytes of what the shim is told; 0: nothing */
 void pieces_tell_shim(void);       /* pieces.c: when all pages are in place */

@@ -16,13 +16,13 @@
 #include <linux/auxvec.h>
 #include <linux/mman.h>
 
-#include "cache.h"
-#include "fallback.h"
-#include "identity.h"
-#include "loader.h"
-#include "memory.h"
-#include "message.h"
-#include "syscall_x86_64.h"
+#include "restore/base/memory.h"
+#include "restore/base/message.h"
+#include "restore/base/syscall_x86_64.h"
+#include "restore/become/identity.h"
+#include "restore/loader.h"
+#include "restore/look/cache.h"
+#include "restore/look/fallback.h"
 
 struct loader loader;
 

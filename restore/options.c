@@ -1,8 +1,8 @@
 /* The command line: options, IMAGE, and the program's arguments. */
-#include "loader.h"
-#include "memory.h"
-#include "message.h"
-#include "syscall_x86_64.h"
+#include "restore/base/memory.h"
+#include "restore/base/message.h"
+#include "restore/base/syscall_x86_64.h"
+#include "restore/loader.h"
 
 static const char help[] =
         "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"

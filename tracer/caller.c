@@ -1,4 +1,4 @@
-#include "caller.h"
+#include "tracer/caller.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "snapshot.h"
+#include "tracer/capture/snapshot.h"
 
 struct caller the_caller;
 

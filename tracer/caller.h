@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
-#include "proc.h"
+#include "format/base/proc.h"
 
 struct caller_descriptor {
 	int number;

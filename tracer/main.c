@@ -22,20 +22,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "attach.h"
-#include "cache_copy.h"
-#include "caller.h"
-#include "exec_log.h"
-#include "exec_stop.h"
-#include "hot.h"
-#include "interrupt.h"
-#include "launch.h"
-#include "loop.h"
-#include "program.h"
-#include "progress.h"
-#include "release.h"
-#include "snapshot.h"
-#include "tracee.h"
+#include "format/base/progress.h"
+#include "tracer/caller.h"
+#include "tracer/capture/snapshot.h"
+#include "tracer/follow/attach.h"
+#include "tracer/follow/exec_log.h"
+#include "tracer/follow/exec_stop.h"
+#include "tracer/follow/interrupt.h"
+#include "tracer/follow/launch.h"
+#include "tracer/follow/loop.h"
+#include "tracer/follow/release.h"
+#include "tracer/hot/cache_copy.h"
+#include "tracer/hot/hot.h"
+#include "tracer/program.h"
+#include "tracer/ptrace/tracee.h"
 
 /* What snaptrace itself must see, points or not. Where nothing else wants a filter there's no filter either:
  * a program runs at full speed then (at `main`). */

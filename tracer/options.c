@@ -1,4 +1,4 @@
-#include "options.h"
+#include "tracer/options.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "duration.h"
+#include "format/base/duration.h"
 
 enum { LEVEL_MAX = 19 };
 

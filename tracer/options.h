@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "message.h"
-#include "policy.h"
+#include "format/base/message.h"
+#include "tracer/overrides.h"
 
 enum { POINTS_MAX = 32, TRAINS_MAX = 32 };
 

@@ -1,4 +1,4 @@
-#include "program.h"
+#include "tracer/program.h"
 
 #include <elf.h>
 #include <errno.h>

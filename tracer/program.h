@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "message.h"
+#include "format/base/message.h"
 
 /*
  * Finds PROG as execvp(3) does and checks what only shows before it runs: that it can be executed and

@@ -1,4 +1,4 @@
-#include "run.h"
+#include "tracer/run.h"
 
 bool run_wants(const struct run *run, const struct tracee *tracee)
 {

@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "filter.h"
-#include "options.h"
-#include "point.h"
+#include "tracer/options.h"
+#include "tracer/points/filter.h"
+#include "tracer/points/point.h"
 
 /* How far a run is; it only goes forward. */
 enum phase {

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 
 #include "../programs/check.h"
-#include "format/layout.h"
+#include "format/image/layout.h"
 
 extern char **environ;
 

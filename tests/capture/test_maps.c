@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "check.h"
-#include "tracer/maps.h"
-#include "tracer/vm_flags.h"
+#include "format/base/maps.h"
+#include "tracer/capture/memory/vm_flags.h"
 
 static const char sample[] =
         "00400000-00401000 r-xp 00002000 fe:01 1234                               /bin/a b\\012c (deleted)\n"

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "tracer/publish.h"
+#include "tracer/capture/store/publish.h"
 
 static char directory[] = "/tmp/test_publish.XXXXXX";
 static char large[1 << 20];

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "format/checksum.h"
+#include "format/facts/checksum.h"
 #include "synthetic.h"
 
 /* The block's byte changes, the frame's own checksum does not. */

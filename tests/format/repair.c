@@ -1,7 +1,7 @@
 #include <string.h>
 
-#include "format/check.h"
-#include "format/checksum.h"
+#include "format/facts/checksum.h"
+#include "format/image/check.h"
 #include "synthetic.h"
 
 static void repair_section(uint8_t *bytes, uint64_t size, struct snapimg_section *section)

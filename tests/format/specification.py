@@ -10,12 +10,12 @@ import snaptest as t  # noqa: E402
 
 
 def specification():
-    with open(os.path.join(t.SOURCE, "format/FORMAT.md"), encoding="utf-8") as file:
+    with open(os.path.join(t.SOURCE, "format/image/FORMAT.md"), encoding="utf-8") as file:
         return file.read()
 
 
 def compiles(lines):
-    source = '#include "format/layout.h"\n' + "\n".join(lines) + "\n"
+    source = '#include "format/image/layout.h"\n' + "\n".join(lines) + "\n"
     ended = subprocess.run([t.CC, "-std=gnu17", "-fsyntax-only", "-I", t.SOURCE, "-x", "c", "-"], input=source.encode(),
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     t.check(ended.returncode == 0, ended.stdout.decode())
@@ -47,7 +47,7 @@ def sections():
     counts = {"1": "1", "at least 1": "+", "at most 1": "?"}
     wanted = [f"{number} {name} {size} {counts.get(count, '*')}" for number, name, size, count in rows]
     with open("list.c", "w") as file:
-        file.write('#include "format/layout.h"\n#include <stdio.h>\nint main(void) {\n'
+        file.write('#include "format/image/layout.h"\n#include <stdio.h>\nint main(void) {\n'
                    '#define X(name, number, record, count, text) printf("%d %s %zu %c\\n", number, #name, (size_t)(record), count);\n'
                    "SNAPIMG_SECTIONS(X)\n}\n")
     subprocess.run([t.CC, "-std=gnu17", "-I", t.SOURCE, "-o", "list", "list.c"], check=True)

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "format/checksum.h"
+#include "format/facts/checksum.h"
 
 /* Each function returns what the writer says; errors of the writer stick, so only the last one matters. */
 static uint32_t string(struct snapimg_writer *writer, const char *text)

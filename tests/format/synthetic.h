@@ -3,8 +3,8 @@
 #ifndef TESTS_FORMAT_SYNTHETIC_H
 #define TESTS_FORMAT_SYNTHETIC_H
 
-#include "format/reader.h"
-#include "format/writer.h"
+#include "format/image/reader.h"
+#include "format/image/writer.h"
 
 struct memory_image {
 	uint8_t *bytes; /* aligned to a page; synthetic_free gives it back */

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/checksum.h"
+#include "format/facts/checksum.h"
 #include "synthetic.h"
 
 enum { PAGE = SNAPIMG_PAGE_SIZE };

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "format/cpu.h"
+#include "format/facts/cpu.h"
 
 static void test_table(void)
 {

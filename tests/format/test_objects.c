@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "format/check.h"
+#include "format/image/check.h"
 
 static struct snapimg_header header = {.required_features = SNAPIMG_FEATURE_OBJECTS | SNAPIMG_FEATURE_OWNERS};
 static const char strings[] = "\0/tmp\0name";

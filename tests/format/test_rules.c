@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "format/cpu.h"
+#include "format/facts/cpu.h"
 #include "synthetic.h"
 
 /* Where a change is made, besides in a section of that number. */

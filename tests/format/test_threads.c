@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "format/check.h"
+#include "format/image/check.h"
 
 enum { THREADS = 2, SIGNAL = 10, KILL = 9, LAST = 64 };
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "format/check.h"
+#include "format/image/check.h"
 
 enum { MEMFD, PIPE, OBJECTS };
 enum {

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/checksum.h"
-#include "format/cpu.h"
-#include "format/layout.h"
+#include "format/facts/checksum.h"
+#include "format/facts/cpu.h"
+#include "format/image/layout.h"
 
 static uint8_t *image;
 static struct snapimg_header *header;

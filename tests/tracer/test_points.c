@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "tracer/filter.h"
-#include "tracer/point.h"
-#include "tracer/system_calls.h"
+#include "tracer/points/filter.h"
+#include "tracer/points/point.h"
+#include "tracer/points/system_calls.h"
 
 static const struct {
 	const char *text;

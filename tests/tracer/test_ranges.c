@@ -1,5 +1,5 @@
 /* Sets of addresses: every operation against the same done page by page. */
-#include "tracer/ranges.h"
+#include "tracer/hot/ranges.h"
 
 #include <string.h>
 

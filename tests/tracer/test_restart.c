@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 
-#include "tracer/restart_x86_64.h"
+#include "tracer/ptrace/restart_x86_64.h"
 
 static const struct {
 	const char *name;

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/base/duration.h"
+#include "format/base/line.h"
 #include "tests/tracer/check.h"
-#include "tracer/duration.h"
-#include "tracer/filter.h"
-#include "tracer/line.h"
+#include "tracer/points/filter.h"
 
 static const struct {
 	const char *bytes, *quoted, *json;

@@ -1,0 +1,147 @@
+#include "format/base/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void text_free(struct text *text)
+{
+	free(text->bytes);
+	*text = (struct text){0};
+}
+
+struct proc_path proc_path(pid_t pid, const char *name)
+{
+	struct proc_path path;
+
+	snprintf(path.text, sizeof(path.text), "/proc/%d/%s", pid, name);
+	return path;
+}
+
+static int read_all(int fd, struct text *text)
+{
+	size_t room = 0;
+
+	for (;;) {
+		if (room - text->size < 4096) {
+			room = room ? room * 2 : 32768;
+			char *bytes = realloc(text->bytes, room);
+			if (!bytes)
+				return -ENOMEM;
+			text->bytes = bytes;
+		}
+		ssize_t got = read(fd, text->bytes + text->size, room - text->size - 1);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		text->bytes[text->size + (size_t)got] = '\0';
+		if (got == 0)
+			return 0;
+		text->size += (size_t)got;
+	}
+}
+
+int proc_try_read(const char *path, struct text *ret_text)
+{
+	struct text text = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	int result = read_all(fd, &text);
+	close(fd);
+	if (result < 0)
+		text_free(&text);
+	else
+		*ret_text = text;
+	return result;
+}
+
+enum status proc_read(pid_t pid, const char *name, struct text *ret_text)
+{
+	struct proc_path path = proc_path(pid, name);
+	int result = proc_try_read(path.text, ret_text);
+
+	if (result < 0)
+		return fail(STATUS_FAILED, "can't read the program's state: %s: %s", path.text,
+		            strerror(-result));
+	return STATUS_OK;
+}
+
+enum status proc_read_link(pid_t pid, const char *name, char *link, size_t size)
+{
+	struct proc_path path = proc_path(pid, name);
+	ssize_t length = readlink(path.text, link, size - 1);
+
+	if (length < 0)
+		return fail(STATUS_FAILED, "can't read the program's state: %s: %s", path.text,
+		            strerror(errno));
+	link[length] = '\0';
+	return STATUS_OK;
+}
+
+const char *proc_value(const struct text *text, const char *key)
+{
+	size_t length = strlen(key);
+
+	for (const char *line = text->bytes; line && *line; line = strchr(line, '\n')) {
+		if (*line == '\n')
+			line++;
+		if (strncmp(line, key, length) == 0 && line[length] == ':')
+			return line + length + 1 + strspn(line + length + 1, " \t");
+	}
+	return "";
+}
+
+size_t proc_value_length(const char *value)
+{
+	return strcspn(value, "\n");
+}
+
+uint64_t proc_number(const struct text *text, const char *key, int base)
+{
+	return strtoull(proc_value(text, key), NULL, base);
+}
+
+int proc_try_read_stat(pid_t pid, struct proc_stat *ret_stat)
+{
+	struct text text CLEANUP(text_free) = {0};
+	struct proc_path path = proc_path(pid, "stat");
+	int result = proc_try_read(path.text, &text);
+
+	if (result < 0)
+		return result;
+	/* The name in field 2 may hold anything, also blanks and ')'. Field 3 is a letter. */
+	const char *at = text.bytes ? strrchr(text.bytes, ')') : NULL;
+	if (!at || strlen(at) < 4)
+		return -EINVAL;
+	char *next = text.bytes + (at - text.bytes) + 3;
+	ret_stat->state = at[2];
+	for (int i = 4; i < STAT_FIELDS; i++)
+		ret_stat->field[i] = strtoull(next, &next, 10);
+	return 0;
+}
+
+enum status proc_read_stat(pid_t pid, struct proc_stat *ret_stat)
+{
+	int result = proc_try_read_stat(pid, ret_stat);
+
+	if (result < 0)
+		return fail(STATUS_FAILED, "can't read the program's state: /proc/%d/stat: %s", pid,
+		            strerror(-result));
+	return STATUS_OK;
+}
+
+bool proc_is_kernel_worker(pid_t tid)
+{
+	/* PF_IO_WORKER and PF_USER_WORKER of include/linux/sched.h, which proc(5) shows as they are. */
+	const uint64_t worker = 0x00000010 | 0x00004000;
+	struct proc_stat stat;
+
+	return proc_try_read_stat(tid, &stat) == 0 && stat.field[STAT_FLAGS] & worker;
+}

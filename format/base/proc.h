@@ -1,0 +1,71 @@
+/* Reads and parses the files of /proc/PID (proc(5)). */
+#ifndef FORMAT_BASE_PROC_H
+#define FORMAT_BASE_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "format/base/message.h"
+
+#define CLEANUP(function) __attribute__((cleanup(function)))
+
+/* A whole file; one NUL follows the bytes. Owned; text_free() takes it apart. */
+struct text {
+	char *bytes;
+	size_t size;
+};
+void text_free(struct text *text);
+
+/* The name of a file in /proc, made in place. */
+struct proc_path {
+	char text[64];
+};
+struct proc_path proc_path(pid_t pid, const char *name);
+
+/* Returns 0 or -errno; *ret_text is written only on success. */
+int proc_try_read(const char *path, struct text *ret_text) __attribute__((warn_unused_result));
+/* The same for /proc/PID/NAME, with a line printed on failure. */
+enum status proc_read(pid_t pid, const char *name, struct text *ret_text) __attribute__((warn_unused_result));
+
+/* readlink(2) of /proc/PID/NAME into link, NUL-terminated. */
+enum status proc_read_link(pid_t pid, const char *name, char *link, size_t size)
+        __attribute__((warn_unused_result));
+
+/* The value behind "KEY:" and its white space in a file like /proc/PID/status, up to the newline;
+ * "" where there is no such key. The value is not terminated there: see proc_value_length(). */
+const char *proc_value(const struct text *text, const char *key);
+size_t proc_value_length(const char *value);
+uint64_t proc_number(const struct text *text, const char *key, int base);
+
+/* Fields of /proc/PID/stat by the numbers of proc(5); only numeric ones, from the fourth on. */
+enum proc_stat_field {
+	STAT_PPID = 4,
+	STAT_PGRP = 5,
+	STAT_SESSION = 6,
+	STAT_FLAGS = 9,
+	STAT_NICE = 19,
+	STAT_START_CODE = 26,
+	STAT_END_CODE = 27,
+	STAT_START_STACK = 28,
+	STAT_POLICY = 41,
+	STAT_START_DATA = 45,
+	STAT_END_DATA = 46,
+	STAT_START_BRK = 47,
+	STAT_FIELDS = 53,
+};
+struct proc_stat {
+	char state;                  /* "R", "S", ... */
+	uint64_t field[STAT_FIELDS]; /* negative numbers wrap */
+};
+/* Returns 0 or -errno. */
+int proc_try_read_stat(pid_t pid, struct proc_stat *ret_stat) __attribute__((warn_unused_result));
+/* The same, with a line printed on failure. */
+enum status proc_read_stat(pid_t pid, struct proc_stat *ret_stat) __attribute__((warn_unused_result));
+
+/* A worker of the kernel's own, which stands among the program's threads (io_uring's since Linux 5.12,
+ * vhost's since 6.4): it never runs the program's code, and nobody can trace it. */
+bool proc_is_kernel_worker(pid_t tid);
+
+#endif

@@ -1,0 +1,23 @@
+/* A bar on the terminal while a dump lasts. */
+#ifndef FORMAT_BASE_PROGRESS_H
+#define FORMAT_BASE_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+	bool wanted, shown;
+	uint64_t total;
+	double start, last; /* seconds, CLOCK_MONOTONIC */
+};
+
+/* Seconds of CLOCK_MONOTONIC. */
+double monotonic_seconds(void);
+
+struct progress progress_begin(bool wanted, uint64_t total);
+/* Cheap enough to be called often; shows nothing in the first half second. */
+void progress_update(struct progress *progress, uint64_t done);
+/* Takes the bar away again. */
+void progress_end(struct progress *progress);
+
+#endif

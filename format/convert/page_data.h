@@ -1,0 +1,41 @@
+/* Inside snapimg: the pages of an image, decoded one extent after the other, and images written to files. */
+#ifndef FORMAT_CONVERT_PAGE_DATA_H
+#define FORMAT_CONVERT_PAGE_DATA_H
+
+#include <stdbool.h>
+
+#include "format/image/reader.h"
+
+struct ZSTD_DCtx_s;
+
+/* One extent at a time. */
+struct page_data {
+	const struct snapimg *image;
+	struct ZSTD_DCtx_s *decoder;
+	uint8_t *room; /* of SNAPIMG_EXTENT_MAX */
+	const uint8_t *bytes;
+	const struct snapimg_extent *extent; /* whose pages are in `bytes` */
+};
+
+/* The image is borrowed, with its page data in memory (IMAGE_WHOLE). */
+enum snapimg_error page_data_open(struct page_data *data, const struct snapimg *image)
+        __attribute__((warn_unused_result));
+void page_data_close(struct page_data *data);
+
+/* Checks an extent's stored bytes, decodes them, and sees that a frame is one as the format wants it. */
+enum snapimg_error page_data_load(struct page_data *data, const struct snapimg_extent *extent)
+        __attribute__((warn_unused_result));
+
+/* Whether this is one standard frame with content size (raw_size, at most SNAPIMG_EXTENT_MAX) and checksum,
+ * no more and no less; its content is in data->room then. */
+bool page_data_is_frame(struct page_data *data, const uint8_t *frame, size_t size, size_t raw_size)
+        __attribute__((warn_unused_result));
+
+/* Is given each run of an image in order, with its pages; NULL for ZERO. */
+typedef enum snapimg_error page_visitor(void *context, const struct snapimg_run *run, const uint8_t *pages);
+
+/* Visits all runs. On an error of the image's data, failed_section and failed_index of `image` tell where. */
+enum snapimg_error page_data_visit(struct snapimg *image, page_visitor *visit, void *context)
+        __attribute__((warn_unused_result));
+
+#endif

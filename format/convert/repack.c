@@ -1,0 +1,278 @@
+#include "format/convert/repack.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "format/convert/page_data.h"
+#include "format/facts/checksum.h"
+#include "format/image/check.h"
+
+enum {
+	PACKED_PAGES = 64, /* of an extent that is not mapped: as many as snaptrace takes */
+	MAPPED_PAGES = SNAPIMG_EXTENT_MAX / SNAPIMG_PAGE_SIZE,
+	GAP_IN_EXTENT = 16, /* pages; a larger one stays a hole of the file */
+	RUNS = 256,         /* of one extent */
+	LEAST_MATCH = 6,    /* decoded faster: tracer/capture/snapshot.c */
+};
+
+struct repacking {
+	const struct repack_options *options;
+	struct snapimg_writer *writer;
+	ZSTD_CCtx *compressor;
+	uint8_t *pages;  /* of the extent under way */
+	uint8_t *packed; /* its frame */
+	size_t packed_room;
+	struct snapimg_run run[RUNS];
+	uint32_t run_count;
+	uint32_t data_pages;
+	size_t next_piece;          /* planned, not yet begun */
+	struct snapimg_piece piece; /* the extent under way is of it; end 0: of none */
+	uint32_t runs_put;          /* in extents before */
+};
+
+static enum snapimg_error put(struct repacking *repacking, struct snapimg_extent *extent,
+                              const uint8_t *stored)
+{
+	extent->checksum = snapimg_checksum(stored, extent->stored_size);
+	repacking->runs_put += repacking->run_count;
+	return snapimg_writer_put_extent(repacking->writer, extent, repacking->run, repacking->run_count,
+	                                 stored);
+}
+
+static enum snapimg_error put_mapped(struct repacking *repacking)
+{
+	const struct snapimg_piece *piece = &repacking->piece;
+	uint64_t start = repacking->run[0].address;
+	struct snapimg_extent extent = {
+	        .kind = SNAPIMG_EXTENT_MAPPED,
+	        .raw_size = repacking->data_pages * SNAPIMG_PAGE_SIZE,
+	        .stored_size = (uint32_t)(snapimg_run_end(&repacking->run[repacking->run_count - 1]) - start),
+	        .offset = piece->offset + (start - piece->start),
+	};
+
+	return put(repacking, &extent, repacking->pages);
+}
+
+static enum snapimg_error put_packed(struct repacking *repacking)
+{
+	uint32_t raw_size = repacking->data_pages * SNAPIMG_PAGE_SIZE;
+	struct snapimg_extent extent = {
+	        .kind = SNAPIMG_EXTENT_RAW, .raw_size = raw_size, .stored_size = raw_size};
+	size_t size;
+
+	if (raw_size == 0)
+		extent.kind = SNAPIMG_EXTENT_ZERO;
+	if (raw_size == 0 || !repacking->options->compress)
+		return put(repacking, &extent, repacking->pages);
+	size = ZSTD_compress2(repacking->compressor, repacking->packed, repacking->packed_room,
+	                      repacking->pages, raw_size);
+	if (ZSTD_isError(size))
+		return SNAPIMG_ERR_MEMORY;
+	extent.kind = SNAPIMG_EXTENT_ZSTD;
+	extent.stored_size = (uint32_t)size;
+	return put(repacking, &extent, repacking->packed);
+}
+
+static enum snapimg_error flush(struct repacking *repacking)
+{
+	enum snapimg_error error = SNAPIMG_OK;
+
+	if (repacking->run_count == 0)
+		return SNAPIMG_OK;
+	error = repacking->piece.end != 0 ? put_mapped(repacking) : put_packed(repacking);
+	repacking->run_count = 0;
+	repacking->data_pages = 0;
+	return error;
+}
+
+static enum snapimg_error end_piece(struct repacking *repacking)
+{
+	struct snapimg_piece *piece = &repacking->piece;
+	enum snapimg_error error = flush(repacking);
+
+	if (error != SNAPIMG_OK || piece->end == 0)
+		return error;
+	piece->run_count = repacking->runs_put - piece->run_first;
+	error = snapimg_writer_add(repacking->writer, SNAPIMG_SECTION_PIECES, piece, sizeof(*piece));
+	*piece = (struct snapimg_piece){0};
+	return error;
+}
+
+static enum snapimg_error begin_piece(struct repacking *repacking)
+{
+	const struct planned_piece *planned = &repacking->options->plan->piece[repacking->next_piece++];
+	enum snapimg_error error = end_piece(repacking);
+
+	repacking->piece = (struct snapimg_piece){
+	        .start = planned->start,
+	        .end = planned->end,
+	        .offset = snapimg_align(snapimg_writer_position(repacking->writer), SNAPIMG_PAGE_SIZE),
+	        .mapping = planned->mapping,
+	        .run_first = repacking->runs_put,
+	};
+	return error;
+}
+
+/* How many of the run's pages the extent under way can take; 0: it must be put first. */
+static uint32_t room_for(const struct repacking *repacking, const struct snapimg_run *run)
+{
+	uint64_t start = repacking->run_count == 0 ? run->address : repacking->run[0].address;
+	uint64_t before = (run->address - start) / SNAPIMG_PAGE_SIZE; /* of a mapped extent */
+
+	if (repacking->run_count == RUNS)
+		return 0;
+	if (repacking->piece.end == 0)
+		return run->kind == SNAPIMG_RUN_DATA ? PACKED_PAGES - repacking->data_pages : UINT32_MAX;
+	if (repacking->run_count > 0 &&
+	    run->address - snapimg_run_end(&repacking->run[repacking->run_count - 1]) >
+	            GAP_IN_EXTENT * SNAPIMG_PAGE_SIZE)
+		return 0;
+	return before < MAPPED_PAGES ? MAPPED_PAGES - (uint32_t)before : 0;
+}
+
+/* Where the pages go that are appended; a gap before them becomes zeros. */
+static uint8_t *place_for(struct repacking *repacking, const struct snapimg_run *run)
+{
+	uint64_t at = (uint64_t)repacking->data_pages * SNAPIMG_PAGE_SIZE, before;
+
+	if (repacking->piece.end == 0 || repacking->run_count == 0)
+		return repacking->pages + at;
+	before = snapimg_run_end(&repacking->run[repacking->run_count - 1]) - repacking->run[0].address;
+	at = run->address - repacking->run[0].address;
+	memset(repacking->pages + before, 0, at - before);
+	return repacking->pages + at;
+}
+
+/* A part of a run that is wholly in the piece, or out of any. */
+static enum snapimg_error append(struct repacking *repacking, struct snapimg_run part, const uint8_t *pages)
+{
+	enum snapimg_error error = SNAPIMG_OK;
+
+	while (part.pages > 0) {
+		struct snapimg_run now = part;
+		uint32_t room = room_for(repacking, &part);
+		size_t size;
+
+		if (room == 0) {
+			if ((error = flush(repacking)) != SNAPIMG_OK)
+				return error;
+			continue;
+		}
+		now.pages = part.pages < room ? part.pages : room;
+		size = (size_t)now.pages * SNAPIMG_PAGE_SIZE;
+		if (now.kind == SNAPIMG_RUN_DATA)
+			memcpy(place_for(repacking, &now), pages, size);
+		else if (repacking->piece.end != 0)
+			memset(place_for(repacking, &now), 0, size);
+		repacking->run[repacking->run_count++] = now;
+		if (now.kind == SNAPIMG_RUN_DATA) {
+			repacking->data_pages += now.pages;
+			pages += size;
+		}
+		part.address += size;
+		part.pages -= now.pages;
+	}
+	return SNAPIMG_OK;
+}
+
+/* Cuts a run at the ends of pieces. */
+static enum snapimg_error add_run(void *context, const struct snapimg_run *run, const uint8_t *pages)
+{
+	struct repacking *repacking = context;
+	const struct thaw_plan *plan = repacking->options->plan;
+	struct snapimg_run left = *run;
+	enum snapimg_error error = SNAPIMG_OK;
+
+	while (left.pages > 0 && error == SNAPIMG_OK) {
+		uint64_t end = snapimg_run_end(&left);
+		const struct planned_piece *next = plan == NULL || repacking->next_piece == plan->count
+		                                           ? NULL
+		                                           : &plan->piece[repacking->next_piece];
+		struct snapimg_run part = left;
+
+		if (repacking->piece.end != 0 && left.address >= repacking->piece.end)
+			error = end_piece(repacking);
+		if (next != NULL && left.address == next->start && error == SNAPIMG_OK)
+			error = begin_piece(repacking);
+		else if (next != NULL && next->start < end)
+			end = next->start;
+		if (repacking->piece.end != 0 && repacking->piece.end < end)
+			end = repacking->piece.end;
+		part.pages = (uint32_t)((end - left.address) / SNAPIMG_PAGE_SIZE);
+		if (error == SNAPIMG_OK)
+			error = append(repacking, part, pages);
+		left.address = end;
+		left.pages -= part.pages;
+		if (pages != NULL)
+			pages += (size_t)part.pages * SNAPIMG_PAGE_SIZE;
+	}
+	return error;
+}
+
+static bool set_up_compressor(struct repacking *repacking)
+{
+	int level = repacking->options->level;
+	const struct {
+		ZSTD_cParameter parameter;
+		int value;
+	} settings[] = {
+	        {ZSTD_c_compressionLevel, level},
+	        {ZSTD_c_checksumFlag, 1},
+	        {ZSTD_c_contentSizeFlag, 1},
+	        {ZSTD_c_minMatch, LEAST_MATCH},
+	};
+	size_t i;
+
+	repacking->compressor = ZSTD_createCCtx();
+	if (repacking->compressor == NULL)
+		return false;
+	for (i = 0; i < sizeof(settings) / sizeof(*settings); i++)
+		if (ZSTD_isError(ZSTD_CCtx_setParameter(repacking->compressor, settings[i].parameter,
+		                                        settings[i].value)))
+			return false;
+	return true;
+}
+
+static enum snapimg_error put_all(struct snapimg *image, struct repacking *repacking)
+{
+	struct snapimg_source source;
+	enum snapimg_error error = snapimg_writer_copy_records(repacking->writer, image);
+
+	if (error == SNAPIMG_OK)
+		error = page_data_visit(image, add_run, repacking);
+	if (error == SNAPIMG_OK)
+		error = end_piece(repacking);
+	if (error != SNAPIMG_OK || repacking->options->plan == NULL)
+		return error;
+	memcpy(source.digest, image->header->digest, sizeof(source.digest));
+	if (snapimg_source_count(image) > 0) /* it was thawed already */
+		source = *snapimg_get_source(image);
+	return snapimg_writer_add(repacking->writer, SNAPIMG_SECTION_SOURCE, &source, sizeof(source));
+}
+
+enum snapimg_error repack(struct snapimg *image, const struct repack_options *options, snapimg_sink *sink,
+                          void *context, uint8_t digest[SNAPIMG_DIGEST_SIZE])
+{
+	struct repacking *repacking = calloc(1, sizeof(*repacking));
+	enum snapimg_error error = SNAPIMG_ERR_MEMORY;
+
+	if (repacking == NULL)
+		return error;
+	repacking->options = options;
+	repacking->packed_room = ZSTD_compressBound(PACKED_PAGES * SNAPIMG_PAGE_SIZE);
+	repacking->writer = snapimg_writer_new(sink, context);
+	repacking->pages = malloc(SNAPIMG_EXTENT_MAX);
+	repacking->packed = malloc(repacking->packed_room);
+	if (repacking->writer != NULL && repacking->pages != NULL && repacking->packed != NULL &&
+	    set_up_compressor(repacking))
+		error = put_all(image, repacking);
+	if (error == SNAPIMG_OK)
+		error = snapimg_writer_finish(repacking->writer, NULL, digest);
+	snapimg_writer_free(repacking->writer);
+	(void)ZSTD_freeCCtx(repacking->compressor);
+	free(repacking->pages);
+	free(repacking->packed);
+	free(repacking);
+	return error;
+}

@@ -1,0 +1,23 @@
+/* Puts the pages of an image into new extents: what thawing and freezing have in common. */
+#ifndef FORMAT_CONVERT_REPACK_H
+#define FORMAT_CONVERT_REPACK_H
+
+#include <stdbool.h>
+
+#include "format/convert/thaw_plan.h"
+#include "format/image/writer.h"
+
+struct repack_options {
+	const struct thaw_plan *plan; /* the pieces to make; NULL: none */
+	bool compress;                /* what is in no piece */
+	int level;
+};
+
+/* Writes the image anew: all that is in it but for how its pages are stored. With a plan it is named as the
+ * SOURCE. On an error of the old image's data, its failed_section and failed_index tell where. The new one's
+ * digest (may be NULL) is given back. */
+enum snapimg_error repack(struct snapimg *image, const struct repack_options *options, snapimg_sink *sink,
+                          void *context, uint8_t digest[SNAPIMG_DIGEST_SIZE])
+        __attribute__((warn_unused_result));
+
+#endif

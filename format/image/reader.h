@@ -1,0 +1,77 @@
+/*
+ * Validates an image and gives its records, over memory that holds the whole
+ * file: no allocation, no I/O, no libc. Compiled hosted (tools, sanitizers,
+ * fuzzing) and freestanding (the loader).
+ *
+ * An image is untrusted until snapimg_open returned SNAPIMG_OK. After that
+ * every offset, index and string reference in every record is in range, every
+ * section but DATA has a right checksum, mappings and runs are sorted, disjoint
+ * and page-aligned, and extents tile DATA; only the page data itself is still
+ * unproven (snapimg_check_extent).
+ */
+#ifndef FORMAT_IMAGE_READER_H
+#define FORMAT_IMAGE_READER_H
+
+#include "format/image/error.h"
+#include "format/image/layout.h"
+
+struct snapimg {
+	const uint8_t *base;
+	uint64_t size;
+	const struct snapimg_header *header;
+	/* By section type; bytes NULL and count 0 where the image has none. */
+	struct snapimg_view {
+		const void *bytes;
+		uint64_t size;
+		uint32_t count; /* records; for byte sections the size, for DATA 0 */
+	} section[SNAPIMG_SECTION_LIMIT];
+	/* Where the check failed, for the message: */
+	uint32_t failed_section; /* a section type, or 0 */
+	uint64_t failed_index;   /* a record's index, or for FEATURE the bit's number */
+};
+
+/* Checks [base, base + size), which must be 64-byte aligned, and fills *image, which borrows the
+ * memory. On an error *image holds failed_section and failed_index only. Reads all bytes but those of
+ * DATA. */
+enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg *image)
+        __attribute__((warn_unused_result));
+
+/* The string at an offset the reader has checked. */
+const char *snapimg_string(const struct snapimg *image, uint32_t offset);
+
+/* Compares the stored bytes of one of the image's extents with its checksum, and sees that the gap before it
+ * (RAW begins at a page, MAPPED at a later one) and the gaps in it (MAPPED) are zero. */
+enum snapimg_error snapimg_check_extent(const struct snapimg *image, const struct snapimg_extent *extent)
+        __attribute__((warn_unused_result));
+
+/* The same for stored bytes that the caller has read for itself. */
+enum snapimg_error snapimg_check_stored(const struct snapimg_extent *extent, const void *stored)
+        __attribute__((warn_unused_result));
+
+/* A section's text for messages ("mappings"); "?" for an unknown type. */
+const char *snapimg_section_name(uint32_t type);
+
+/* snapimg_get_mapping(image) and so on: the first of snapimg_mapping_count(image) records; NULL when there
+ * are none. */
+/* clang-format off */
+#define SNAPIMG_RECORDS(X)                                                                                   \
+	X(origin, ORIGIN) X(machine, MACHINE) X(process, PROCESS) X(thread, THREADS) X(file, FILES)          \
+	X(mapping, MAPPINGS) X(extent, EXTENTS) X(run, RUNS) X(descriptor, DESCRIPTORS)                      \
+	X(sigaction, SIGNALS) X(auxv, AUXV) X(fixup, FIXUPS) X(pending, PENDING) X(place, PLACES)            \
+	X(object, OBJECTS) X(setting, SETTINGS) X(content, CONTENTS) X(watch, WATCHES) X(lock, LOCKS)        \
+	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(notice, NOTICES) X(owner, OWNERS)       \
+	X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)
+/* clang-format on */
+#define X(record, SECTION)                                                                                   \
+	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \
+	{                                                                                                    \
+		return (const struct snapimg_##record *)image->section[SNAPIMG_SECTION_##SECTION].bytes;     \
+	}                                                                                                    \
+	static inline uint32_t snapimg_##record##_count(const struct snapimg *image)                         \
+	{                                                                                                    \
+		return image->section[SNAPIMG_SECTION_##SECTION].count;                                      \
+	}
+SNAPIMG_RECORDS(X)
+#undef X
+
+#endif

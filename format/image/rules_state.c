@@ -1,0 +1,140 @@
+/* The rules of what version 1.1 added: attributes, timers, guard pages. */
+#include "format/image/check.h"
+
+enum {
+	RESOURCES = 16,
+	NICE_MOST = 19,
+	NICE_RANGE = 40,
+	POLICIES = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 7, /* include/uapi/linux/sched.h */
+	POLICY_RESET_ON_FORK = 1 << 30,
+	PRIORITY_MAX = 99,
+	PROCESSOR_WORDS = 128,
+	IO_PRIORITIES = 1 << 16,
+	OOM_SCORE_MAX = 1000,
+	LOCK_FUTURE = 2,
+	LOCK_ON_FAULT = 4,
+	THP_EXCEPT_ADVISED = 2,
+	MDWE_ALL = 3,
+	INTERVAL_TIMERS = 3,
+	CLOCKS = 16,
+	SIGNAL_MAX = 64,
+};
+
+/* Of one thread, and nothing in `more`. */
+static bool is_of_thread(const struct snapimg *image, const struct snapimg_attribute *attribute)
+{
+	return attribute->argument < snapimg_thread_count(image);
+}
+
+static bool is_plain(const struct snapimg_attribute *attribute, uint64_t most)
+{
+	return attribute->argument == 0 && attribute->more == 0 && attribute->value <= most;
+}
+
+static bool attribute_is_valid(const struct snapimg *image, const struct snapimg_attribute *attribute)
+{
+	uint64_t value = attribute->value, more = attribute->more;
+
+	switch ((enum snapimg_attribute_kind)attribute->kind) {
+	case SNAPIMG_ATTRIBUTE_LIMIT:
+		return attribute->argument < RESOURCES && value <= more;
+	case SNAPIMG_ATTRIBUTE_NICE:
+		return is_of_thread(image, attribute) && more == 0 && NICE_MOST - value < NICE_RANGE;
+	case SNAPIMG_ATTRIBUTE_SCHEDULING:
+		value &= ~(uint64_t)POLICY_RESET_ON_FORK;
+		return is_of_thread(image, attribute) && more <= PRIORITY_MAX && value < 8 &&
+		       (POLICIES >> value & 1) != 0;
+	case SNAPIMG_ATTRIBUTE_AFFINITY:
+		return is_of_thread(image, attribute) && more < PROCESSOR_WORDS;
+	case SNAPIMG_ATTRIBUTE_IO_PRIORITY:
+		return is_of_thread(image, attribute) && more == 0 && value < IO_PRIORITIES;
+	case SNAPIMG_ATTRIBUTE_OOM_SCORE_ADJ:
+		return is_plain(attribute, UINT64_MAX) && value + OOM_SCORE_MAX <= 2 * OOM_SCORE_MAX;
+	case SNAPIMG_ATTRIBUTE_PERSONALITY:
+	case SNAPIMG_ATTRIBUTE_COREDUMP_FILTER:
+	case SNAPIMG_ATTRIBUTE_SECURE_BITS:
+		return is_plain(attribute, UINT32_MAX);
+	case SNAPIMG_ATTRIBUTE_KEEP_CAPABILITIES:
+	case SNAPIMG_ATTRIBUTE_MEMORY_MERGE:
+		return is_plain(attribute, 1);
+	case SNAPIMG_ATTRIBUTE_HUGE_PAGES:
+		return is_plain(attribute, THP_EXCEPT_ADVISED) && value == THP_EXCEPT_ADVISED;
+	case SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE:
+		return is_plain(attribute, MDWE_ALL);
+	case SNAPIMG_ATTRIBUTE_LOCK_FUTURE:
+		return is_plain(attribute, LOCK_FUTURE | LOCK_ON_FAULT) &&
+		       (value & ~(uint64_t)LOCK_ON_FAULT) == LOCK_FUTURE;
+	}
+	return false;
+}
+
+enum snapimg_error snapimg_rule_attribute(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_attribute *attribute = snapimg_get_attribute(image) + index;
+
+	if ((index > 0 && attribute->kind < attribute[-1].kind) || !attribute_is_valid(image, attribute))
+		return SNAPIMG_ERR_ATTRIBUTE;
+	return SNAPIMG_OK;
+}
+
+static bool timer_kind_is_valid(const struct snapimg *image, const struct snapimg_timer *timer)
+{
+	switch ((enum snapimg_timer_kind)timer->kind) {
+	case SNAPIMG_TIMER_INTERVAL:
+		return timer->id < INTERVAL_TIMERS && timer->clock == 0 && timer->signal == 0 &&
+		       timer->notify == 0 && timer->thread == 0 && timer->value == 0;
+	case SNAPIMG_TIMER_POSIX:
+		return timer->id <= INT32_MAX && timer->clock < CLOCKS && timer->signal <= SIGNAL_MAX &&
+		       (timer->notify == SNAPIMG_NOTIFY_SIGNAL || timer->notify == SNAPIMG_NOTIFY_NONE ||
+		        timer->notify == SNAPIMG_NOTIFY_THREAD) &&
+		       timer->thread < snapimg_thread_count(image);
+	}
+	return false;
+}
+
+enum snapimg_error snapimg_rule_timer(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_timer *timer = snapimg_get_timer(image) + index;
+
+	if (!timer_kind_is_valid(image, timer) || timer->remaining > INT64_MAX ||
+	    timer->interval > INT64_MAX ||
+	    (index > 0 &&
+	     (timer->kind < timer[-1].kind || (timer->kind == timer[-1].kind && timer->id <= timer[-1].id))))
+		return SNAPIMG_ERR_TIMER;
+	return SNAPIMG_OK;
+}
+
+/* [address, end) lies in mappings without a gap between them. */
+static bool is_mapped(const struct snapimg *image, uint64_t address, uint64_t end)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
+	uint32_t low = 0, high = snapimg_mapping_count(image);
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (mapping[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < snapimg_mapping_count(image) && mapping[low].start <= address; low++) {
+		address = mapping[low].end;
+		if (address >= end)
+			return true;
+	}
+	return false;
+}
+
+enum snapimg_error snapimg_rule_guard(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_guard *guard = snapimg_get_guard(image) + index;
+	uint64_t task_size = snapimg_get_machine(image)->task_size;
+
+	if (guard->address % SNAPIMG_PAGE_SIZE != 0 || guard->address >= task_size || guard->pages == 0 ||
+	    guard->pages > (task_size - guard->address) / SNAPIMG_PAGE_SIZE ||
+	    (index > 0 && guard->address < guard[-1].address + guard[-1].pages * SNAPIMG_PAGE_SIZE) ||
+	    !is_mapped(image, guard->address, guard->address + guard->pages * SNAPIMG_PAGE_SIZE))
+		return SNAPIMG_ERR_GUARD;
+	return SNAPIMG_OK;
+}

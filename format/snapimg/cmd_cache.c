@@ -1,0 +1,273 @@
+/*
+ * snapimg cache: the thawed copies that snaprun uses in place of frozen images.
+ * snaprun itself only looks for a copy. Where there is none it becomes this
+ * program, by exec, which makes one and becomes snaprun again: so the process
+ * has no child and no thread that the program could notice.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "format/base/json.h"
+#include "format/base/text.h"
+#include "format/snapimg/cache_store.h"
+
+static const uint64_t default_limit = UINT64_C(2) << 30;
+static const uint64_t spare_room = UINT64_C(64) << 20; /* of the filesystem: not filled to the last byte */
+
+struct cache_options {
+	const char *dir;
+	const char *image;
+	char **restart; /* --exec: the program, the image, and the argument vector; NULL: none */
+	bool json, verbose, quiet;
+};
+
+/* SNAP_CACHE_LIMIT: bytes, or with K, M, G. */
+static uint64_t limit_of_environment(void)
+{
+	const char *text = getenv("SNAP_CACHE_LIMIT");
+	char *end;
+	unsigned long long number;
+
+	if (text == NULL || *text < '0' || *text > '9')
+		return default_limit;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	const char *units = "KMG", *unit = *end == '\0' ? NULL : strchr(units, *end);
+	unsigned int shift = unit == NULL ? 0 : 10 * (unsigned int)(unit - units + 1);
+	if (errno != 0 || (*end != '\0' && (unit == NULL || end[1] != '\0')) || number > UINT64_MAX >> shift)
+		return default_limit;
+	return (uint64_t)number << shift;
+}
+
+static uint64_t raw_bytes(const struct snapimg *image)
+{
+	const struct snapimg_extent *extent = snapimg_get_extent(image);
+	uint64_t bytes = 0;
+	uint32_t i;
+
+	for (i = 0; i < snapimg_extent_count(image); i++)
+		bytes += extent[i].raw_size;
+	return bytes;
+}
+
+/* Before any work is done for nothing, at every start. */
+static enum exit_status check_room(const struct cache_store *store, uint64_t bytes)
+{
+	struct statvfs status;
+
+	if (fstatvfs(store->descriptor, &status) != 0)
+		return complain(EXIT_CANNOT_READ, "cannot look at the cache: %s: %s", store->path,
+		                strerror(errno));
+	if (status.f_flag & ST_NOEXEC)
+		return complain(EXIT_REFUSED,
+		                "the cache lies on a filesystem that is mounted noexec: %s: use another "
+		                "(SNAP_CACHE)",
+		                store->path);
+	if (bytes > limit_of_environment() || status.f_bavail * status.f_frsize < bytes + spare_room)
+		return complain(EXIT_REFUSED, "no room in the cache: %s: %" PRIu64 " bytes are needed",
+		                store->path, bytes);
+	return EXIT_FINE;
+}
+
+/* Whoever comes second, while the first is at it, does without. The lock goes with its descriptor. */
+static int lock(const struct cache_store *store, const char *name)
+{
+	char path[COPY_NAME_SIZE + sizeof(".lock")];
+	int descriptor;
+
+	(void)snprintf(path, sizeof(path), "%s.lock", name);
+	descriptor = openat(store->descriptor, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+		return descriptor;
+	if (descriptor >= 0)
+		(void)close(descriptor);
+	return -1;
+}
+
+static void unlock(const struct cache_store *store, const char *name, int descriptor)
+{
+	char path[COPY_NAME_SIZE + sizeof(".lock")];
+
+	(void)snprintf(path, sizeof(path), "%s.lock", name);
+	(void)unlinkat(store->descriptor, path, 0);
+	(void)close(descriptor);
+}
+
+/* The room for it is there, and nobody else is at it. */
+static enum exit_status thaw_into(const struct cache_store *store, const char *name, const char *image)
+{
+	struct image_file file;
+	char *to = NULL;
+	enum exit_status status = image_file_open(&file, image, IMAGE_WHOLE, NULL);
+
+	if (status != EXIT_FINE)
+		return status;
+	if (asprintf(&to, "%s/%s", store->path, name) < 0)
+		status = complain(EXIT_REFUSED, "out of memory");
+	else
+		status = thaw_image(&file, image, to);
+	free(to);
+	image_file_close(&file);
+	return status;
+}
+
+static enum exit_status make_copy(const struct cache_store *store, const struct snapimg *image,
+                                  const char *path)
+{
+	char name[COPY_NAME_SIZE];
+	enum exit_status status;
+	int locked;
+
+	(void)text_hex(name, image->header->digest, SNAPIMG_DIGEST_SIZE);
+	memcpy(name + COPY_DIGITS, ".snap", sizeof(".snap"));
+	if (faccessat(store->descriptor, name, R_OK, 0) == 0)
+		return EXIT_FINE;
+	if ((status = check_room(store, raw_bytes(image))) != EXIT_FINE)
+		return status;
+	if ((locked = lock(store, name)) < 0)
+		return complain(EXIT_REFUSED,
+		                "another process makes this copy, or the cache can't be written: %s",
+		                store->path);
+	status = thaw_into(store, name, path);
+	unlock(store, name, locked);
+	if (status == EXIT_FINE)
+		cache_store_shrink(store, limit_of_environment(), name);
+	return status;
+}
+
+static enum exit_status add(const struct cache_options *options)
+{
+	struct cache_store store = {.descriptor = -1};
+	struct image_file file;
+	/* Of an image that is too large nothing but this is read. */
+	enum exit_status status = image_file_open(&file, options->image, IMAGE_RECORDS, NULL);
+
+	if (status != EXIT_FINE)
+		return status;
+	if (file.image.header->required_features & SNAPIMG_FEATURE_THAWED)
+		status = complain(EXIT_REFUSED, "thawed already: %s: it needs no copy", options->image);
+	else if ((status = cache_store_open(&store, options->dir, true)) == EXIT_FINE)
+		status = make_copy(&store, &file.image, options->image);
+	cache_store_close(&store);
+	image_file_close(&file);
+	return status;
+}
+
+/* Whatever became of the copy, the program is started. */
+static enum exit_status add_and_restart(const struct cache_options *options)
+{
+	struct sigaction ignored = {.sa_handler = SIG_IGN}, before;
+
+	/* A limit on the size of files (RLIMIT_FSIZE) must be an error, and the program's own affair later.
+	 */
+	(void)sigaction(SIGXFSZ, &ignored, &before);
+	(void)add(options);
+	(void)sigaction(SIGXFSZ, &before, NULL);
+	(void)execv(options->restart[0], options->restart + 2);
+	(void)fprintf(stderr, "snapimg: cannot start again: %s: %s\n", options->restart[0], strerror(errno));
+	return EXIT_REFUSED;
+}
+
+static enum exit_status list(const struct cache_options *options)
+{
+	struct json json = {.out = stdout};
+	struct cached_copies copies = {0};
+	struct cache_store store;
+	enum exit_status status = cache_store_open(&store, options->dir, false);
+	size_t i;
+
+	if (status == EXIT_FINE)
+		status = cache_store_list(&store, &copies);
+	if (status == EXIT_FINE && options->json)
+		json_open(&json, NULL, '[');
+	for (i = 0; i < copies.count; i++) {
+		const struct cached_copy *copy = &copies.copy[i];
+
+		if (options->json) {
+			json_open(&json, NULL, '{');
+			json_string(&json, "name", copy->name);
+			json_number(&json, "bytes", copy->bytes);
+			json_number(&json, "used", (uint64_t)copy->used.tv_sec);
+			json_close(&json, '}');
+		} else {
+			printf("%s %" PRIu64 "\n", copy->name, copy->bytes);
+		}
+	}
+	if (status == EXIT_FINE && options->json)
+		json_close(&json, ']');
+	free(copies.copy);
+	cache_store_close(&store);
+	return status;
+}
+
+static enum exit_status clear(const struct cache_options *options)
+{
+	struct cache_store store;
+	enum exit_status status = cache_store_open(&store, options->dir, false);
+
+	if (status == EXIT_FINE && store.descriptor >= 0)
+		cache_store_shrink(&store, 0, NULL);
+	cache_store_close(&store);
+	return status;
+}
+
+static const struct {
+	const char *name;
+	enum exit_status (*run)(const struct cache_options *options);
+	bool takes_image;
+} subcommands[] = {
+        {"add", add, true},
+        {"list", list, false},
+        {"clear", clear, false},
+};
+
+/* The words behind the subcommand; false: they are wrong. */
+static bool read_words(int count, char **words, struct cache_options *options)
+{
+	int i;
+
+	for (i = 0; i < count; i++) {
+		if (strcmp(words[i], "--json") == 0)
+			options->json = true;
+		else if (strcmp(words[i], "--verbose") == 0)
+			options->verbose = true;
+		else if (strcmp(words[i], "--quiet") == 0)
+			options->quiet = true;
+		else if (strcmp(words[i], "--dir") == 0 && i + 1 < count)
+			options->dir = words[++i];
+		else if (strcmp(words[i], "--exec") == 0 && i + 3 < count) {
+			options->restart = words + i + 1;
+			options->image = words[i + 2];
+			return true;
+		} else if (options->image == NULL && words[i][0] != '-')
+			options->image = words[i];
+		else
+			return false;
+	}
+	return true;
+}
+
+enum exit_status command_cache(int count, char **words)
+{
+	struct cache_options options = {0};
+	size_t i;
+
+	for (i = 0; i < sizeof(subcommands) / sizeof(*subcommands); i++)
+		if (count > 0 && strcmp(subcommands[i].name, words[0]) == 0)
+			break;
+	if (i == sizeof(subcommands) / sizeof(*subcommands) || !read_words(count - 1, words + 1, &options) ||
+	    subcommands[i].takes_image != (options.image != NULL))
+		return complain(EXIT_REFUSED,
+		                "wrong words: cache: add IMAGE, list or clear; see snapimg --help");
+	if (options.quiet)
+		be_quiet();
+	return options.restart != NULL ? add_and_restart(&options) : subcommands[i].run(&options);
+}

@@ -1,0 +1,119 @@
+#include <stdio.h>
+
+#include "format/base/json.h"
+#include "format/base/text.h"
+#include "format/convert/page_data.h"
+#include "format/facts/checksum.h"
+#include "format/snapimg/commands.h"
+
+/* The pages and where they belong, however they are packed: the same for an image, thawed and frozen. */
+static enum snapimg_error add_run(void *context, const struct snapimg_run *run, const uint8_t *pages)
+{
+	static const uint8_t zeros[SNAPIMG_PAGE_SIZE];
+	uint64_t address = run->address;
+	uint32_t i;
+
+	for (i = 0; i < run->pages; i++, address += SNAPIMG_PAGE_SIZE) {
+		const uint8_t *page = pages == NULL ? zeros : pages + (size_t)i * SNAPIMG_PAGE_SIZE;
+
+		(void)XXH3_128bits_update(context, &address, sizeof(address));
+		(void)XXH3_128bits_update(context, page, SNAPIMG_PAGE_SIZE);
+	}
+	return SNAPIMG_OK;
+}
+
+static enum snapimg_error check_extents(struct snapimg *image, char content[2 * SNAPIMG_DIGEST_SIZE + 1])
+{
+	XXH128_canonical_t canonical;
+	XXH3_state_t *state = XXH3_createState();
+	enum snapimg_error error = SNAPIMG_ERR_MEMORY;
+
+	if (state == NULL)
+		return error;
+	(void)XXH3_128bits_reset(state);
+	error = page_data_visit(image, add_run, state);
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+	(void)text_hex(content, canonical.digest, SNAPIMG_DIGEST_SIZE);
+	(void)XXH3_freeState(state);
+	return error;
+}
+
+static enum snapimg_error check_contents(struct snapimg *image, struct page_data *data)
+{
+	const struct snapimg_content *content = snapimg_get_content(image);
+	const uint8_t *bytes = image->section[SNAPIMG_SECTION_BYTES].bytes;
+	uint32_t i;
+
+	for (i = 0; i < snapimg_content_count(image); i++) {
+		image->failed_section = SNAPIMG_SECTION_CONTENTS;
+		image->failed_index = i;
+		if (content[i].stored_size != 0 &&
+		    !page_data_is_frame(data, bytes + content[i].offset, content[i].stored_size,
+		                        content[i].size))
+			return SNAPIMG_ERR_EXTENT_FRAME;
+	}
+	return SNAPIMG_OK;
+}
+
+static enum snapimg_error check_data(struct snapimg *image, char content[2 * SNAPIMG_DIGEST_SIZE + 1])
+{
+	struct page_data data;
+	enum snapimg_error error = check_extents(image, content);
+
+	if (error != SNAPIMG_OK || snapimg_content_count(image) == 0)
+		return error;
+	if ((error = page_data_open(&data, image)) == SNAPIMG_OK) {
+		error = check_contents(image, &data);
+		page_data_close(&data);
+	}
+	return error;
+}
+
+static void put_result(const struct command_options *options, const struct snapimg *image,
+                       enum snapimg_error error, const char *digest, const char *content)
+{
+	struct json json = {.out = stdout};
+
+	json_open(&json, NULL, '{');
+	json_string(&json, "image", options->path);
+	json_bool(&json, "ok", error == SNAPIMG_OK);
+	if (error == SNAPIMG_OK) {
+		json_number(&json, "sections", image->header->section_count);
+		json_number(&json, "extents", snapimg_extent_count(image));
+		json_string(&json, "digest", digest);
+		json_string(&json, "content", content);
+	} else {
+		json_string(&json, "error", snapimg_strerror(error));
+		if (image->failed_section != 0) {
+			json_string(&json, "section", snapimg_section_name(image->failed_section));
+			json_number(&json, "record", image->failed_index);
+		}
+	}
+	json_close(&json, '}');
+}
+
+enum exit_status command_verify(const struct command_options *options)
+{
+	char digest[2 * SNAPIMG_DIGEST_SIZE + 1] = "", content[2 * SNAPIMG_DIGEST_SIZE + 1] = "";
+	struct image_file file;
+	enum snapimg_error error;
+	enum exit_status status = image_file_open(&file, options->path, IMAGE_WHOLE, &error);
+
+	if (status == EXIT_FINE) {
+		(void)text_hex(digest, file.image.header->digest, SNAPIMG_DIGEST_SIZE);
+		error = check_data(&file.image, content);
+		if (error != SNAPIMG_OK)
+			status = complain_of_image(options->path, error, file.image.failed_section,
+			                           file.image.failed_index);
+	}
+	if (options->json && (status == EXIT_FINE || error != SNAPIMG_OK))
+		put_result(options, &file.image, error, digest, content);
+	else if (status == EXIT_FINE) {
+		text_print(stdout, options->path);
+		printf(": ok: %u sections, %u %s, digest %s\n", file.image.header->section_count,
+		       snapimg_extent_count(&file.image),
+		       snapimg_extent_count(&file.image) == 1 ? "extent" : "extents", digest);
+	}
+	image_file_close(&file);
+	return status;
+}

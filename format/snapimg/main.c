@@ -1,0 +1,180 @@
+/* snapimg: looks at an image. One row a command. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "format/base/text.h"
+#include "format/snapimg/commands.h"
+
+static const struct {
+	const char *name;
+	command *run;
+	bool makes_image; /* takes -o, and must have it; others must not */
+	const char *summary;
+} commands[] = {
+        {"info", command_info, false, "what the image holds, where it comes from and what it needs"},
+        {"maps", command_maps, false, "the mappings, as /proc/PID/maps showed them"},
+        {"verify", command_verify, false, "check every byte of the image"},
+        {"thaw", command_thaw, true, "make an image that starts faster, as its memory is mapped from it"},
+        {"freeze", command_freeze, true, "make a thawed image small again"},
+};
+
+enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
+
+static bool quiet;
+
+void be_quiet(void)
+{
+	quiet = true;
+}
+
+enum exit_status complain(enum exit_status status, const char *format, ...)
+{
+	char line[8192];
+	va_list arguments;
+
+	va_start(arguments, format);
+	/* clang-tidy 14 forgets va_start when it was given several files. */
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
+	(void)vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	if (quiet)
+		return status;
+	(void)fflush(stdout);
+	(void)fputs("snapimg: ", stderr);
+	text_print(stderr, line);
+	(void)fputc('\n', stderr);
+	return status;
+}
+
+static const char *advice_for(enum snapimg_error error)
+{
+	switch (error) {
+	case SNAPIMG_ERR_NOT_AN_IMAGE:
+	case SNAPIMG_ERR_EMPTY:
+		return "give an image that snaptrace wrote";
+	case SNAPIMG_ERR_TEXT_DAMAGE:
+		return "transfer it again in binary mode";
+	case SNAPIMG_ERR_NEWER_MAJOR:
+	case SNAPIMG_ERR_FEATURE:
+	case SNAPIMG_ERR_SECTION_UNKNOWN:
+		return "use the version of snaptrace that made it, or a later one";
+	case SNAPIMG_ERR_ARCHITECTURE:
+	case SNAPIMG_ERR_PAGE_SIZE:
+		return "use it on a machine like the one it was made on";
+	default:
+		return "fetch it again from where it came, or freeze the program again";
+	}
+}
+
+enum exit_status complain_of_image(const char *path, enum snapimg_error error, uint32_t section,
+                                   uint64_t index)
+{
+	const char *what = snapimg_strerror(error);
+
+	if (error == SNAPIMG_ERR_FEATURE)
+		return complain(EXIT_REFUSED, "%s (number %llu): %s: %s", what, (unsigned long long)index,
+		                path, advice_for(error));
+	if (error == SNAPIMG_ERR_SECTION_UNKNOWN)
+		return complain(EXIT_REFUSED, "%s (type %u): %s: %s", what, section, path, advice_for(error));
+	if (section == 0)
+		return complain(EXIT_REFUSED, "%s: %s: %s", what, path, advice_for(error));
+	return complain(EXIT_REFUSED, "%s: %s, %s, record %llu: %s", what, path,
+	                snapimg_section_name(section), (unsigned long long)index, advice_for(error));
+}
+
+static void print_help(void)
+{
+	size_t i;
+
+	puts("Usage: snapimg COMMAND [--json] IMAGE\n       snapimg thaw|freeze IMAGE -o "
+	     "OUTPUT\n\nCommands:");
+	for (i = 0; i < COMMAND_COUNT; i++)
+		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+	puts("  cache    add IMAGE, list, clear: thawed copies that snaprun uses by itself\n\nOptions:\n"
+	     "  -o OUTPUT  the image to make\n"
+	     "  --json     one JSON document instead of text; a byte that is not UTF-8 is\n"
+	     "             written as the lone surrogate \\udcXX (Python: surrogateescape)\n"
+	     "  --help     this text\n"
+	     "  --version  the version\n\n"
+	     "Exit status: 0 fine; 125 the image is damaged or refused, or wrong usage;\n"
+	     "126 the image cannot be read; 127 there is no such image.");
+}
+
+/* Output that did not arrive is a failure. */
+static enum exit_status finish(enum exit_status status)
+{
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return complain(EXIT_REFUSED, "cannot write: standard output: %s", strerror(errno));
+	return status;
+}
+
+static enum exit_status run(const char *name, int count, char **operands, struct command_options *options)
+{
+	size_t i;
+
+	for (i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			break;
+	if (i == COMMAND_COUNT)
+		return complain(EXIT_REFUSED, "unknown command: %s: see snapimg --help", name);
+	if (count != 1)
+		return complain(EXIT_REFUSED, "%s: %s: see snapimg --help",
+		                count == 0 ? "no image given" : "too many arguments", name);
+	if (commands[i].makes_image != (options->output != NULL))
+		return complain(EXIT_REFUSED, "%s: %s: see snapimg --help",
+		                options->output == NULL ? "no output given (-o)" : "makes no image (-o)",
+		                name);
+	options->path = operands[0];
+	return finish(commands[i].run(options));
+}
+
+static enum exit_status obey(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+	        {"json", no_argument, NULL, 'j'},
+	        {"output", required_argument, NULL, 'o'},
+	        {"help", no_argument, NULL, 'h'},
+	        {"version", no_argument, NULL, 'V'},
+	        {0},
+	};
+	struct command_options options = {0};
+	int letter;
+
+	opterr = 0;
+	while ((letter = getopt_long(argc, argv, ":hVo:", long_options, NULL)) != -1) {
+		switch (letter) {
+		case 'j':
+			options.json = true;
+			break;
+		case 'o':
+			options.output = optarg;
+			break;
+		case ':':
+			return complain(EXIT_REFUSED, "needs a value: %s: see snapimg --help",
+			                argv[optind - 1]);
+		case 'h':
+			print_help();
+			return finish(EXIT_FINE);
+		case 'V':
+			puts("snapimg " SNAP_VERSION);
+			return finish(EXIT_FINE);
+		default:
+			return complain(EXIT_REFUSED, "unknown option: %s: see snapimg --help",
+			                argv[optind - 1]);
+		}
+	}
+	if (optind == argc)
+		return complain(EXIT_REFUSED, "no command: command line: see snapimg --help");
+	return run(argv[optind], argc - optind - 1, argv + optind + 1, &options);
+}
+
+int main(int argc, char **argv)
+{
+	/* Its words include a whole command line, options and all. */
+	if (argc > 1 && strcmp(argv[1], "cache") == 0)
+		return (int)finish(command_cache(argc - 2, argv + 2));
+	return (int)obey(argc, argv);
+}

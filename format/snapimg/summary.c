@@ -1,0 +1,103 @@
+#include "format/snapimg/summary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "format/facts/cpu.h"
+
+void summary_of(const struct snapimg *image, struct summary *ret_summary)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
+	const struct snapimg_extent *extent = snapimg_get_extent(image);
+	const struct snapimg_run *run = snapimg_get_run(image);
+	const struct snapimg_hot *hot = snapimg_get_hot(image);
+	const uint32_t *words = snapimg_get_machine(image)->cpu_features;
+	struct summary summary = {0};
+	uint32_t i;
+
+	for (i = 0; i < snapimg_mapping_count(image); i++)
+		summary.mapped += mapping[i].end - mapping[i].start;
+	for (i = 0; i < snapimg_extent_count(image); i++) {
+		summary.pages += extent[i].raw_size;
+		summary.stored += extent[i].stored_size;
+	}
+	for (i = 0; i < snapimg_run_count(image); i++)
+		if (run[i].kind == SNAPIMG_RUN_ZERO)
+			summary.zeroed += (uint64_t)run[i].pages * SNAPIMG_PAGE_SIZE;
+	for (i = 0; i < snapimg_hot_count(image); i++)
+		*(hot[i].kind == SNAPIMG_HOT_WRITTEN ? &summary.hot_written : &summary.hot_read) +=
+		        hot[i].pages;
+	for (i = 0; i < SNAPIMG_CPU_WORDS; i++)
+		summary.cpu_features += (uint64_t)__builtin_popcount(words[i]);
+	summary.ratio = summary.stored == 0 ? 1.0 : (double)summary.pages / (double)summary.stored;
+	*ret_summary = summary;
+}
+
+const char *summary_access(uint32_t flags)
+{
+	static const char *const modes[] = {"read-only", "write-only", "read-write", "ioctl-only"};
+
+	return modes[flags & 3];
+}
+
+const char *summary_descriptor_kind(uint32_t kind)
+{
+	static const char *const kinds[] = {
+	        [0] = "?",
+	        [SNAPIMG_DESCRIPTOR_INHERIT] = "inherit",
+	        [SNAPIMG_DESCRIPTOR_FILE] = "file",
+	        [SNAPIMG_DESCRIPTOR_DUPLICATE] = "duplicate",
+	        [SNAPIMG_DESCRIPTOR_CLOSED] = "closed",
+	        [SNAPIMG_DESCRIPTOR_OBJECT] = "object",
+	};
+
+	return kinds[kind < sizeof(kinds) / sizeof(*kinds) ? kind : 0];
+}
+
+const char *summary_object_kind(uint32_t kind)
+{
+	switch (kind) {
+#define X(name, number, text)                                                                                \
+	case number:                                                                                         \
+		return text;
+		SNAPIMG_OBJECT_KINDS(X)
+#undef X
+	default:
+		return "?";
+	}
+}
+
+const char *summary_feature(uint32_t bit)
+{
+	switch (bit) {
+#define X(name, number, text)                                                                                \
+	case number:                                                                                         \
+		return text;
+		SNAPIMG_FEATURES(X)
+#undef X
+	default:
+		return "?";
+	}
+}
+
+const char *summary_time(char buffer[SUMMARY_TIME_MAX], int64_t seconds)
+{
+	const int64_t year_9999 = INT64_C(253402300799);
+	time_t time = (time_t)seconds;
+	struct tm parts;
+
+	if (seconds < 0 || seconds > year_9999 || gmtime_r(&time, &parts) == NULL ||
+	    strftime(buffer, SUMMARY_TIME_MAX, "%Y-%m-%d %H:%M:%S UTC", &parts) == 0)
+		(void)snprintf(buffer, SUMMARY_TIME_MAX, "%" PRId64, seconds);
+	return buffer;
+}
+
+const char *summary_next_string(const struct snapimg_view *view, const char *string)
+{
+	const char *next = string == NULL ? view->bytes : string + strlen(string) + 1;
+	uint64_t position = next == NULL ? 0 : (uint64_t)(next - (const char *)view->bytes);
+
+	return position < view->size ? next : NULL;
+}

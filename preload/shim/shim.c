@@ -1,0 +1,134 @@
+/*
+ * The preload shim, libsnappreload.so. The tracer puts it into each program
+ * that it may freeze; it
+ *   - takes its own traces out of the environment, before anything else runs,
+ *   - stops the program in front of main, if it was told to (contract.h),
+ *   - makes the functions of snap.h for programs that can't include it.
+ * It needs no library, so that it can be loaded into programs of any C library:
+ * what it uses of one is weak. brk.c keeps the heap off the break.
+ */
+#include <dlfcn.h>
+#include <elf.h>
+#include <stdbool.h>
+
+#define SNAP_API __attribute__((visibility("default")))
+SNAP_API int snap_here(void);
+SNAP_API int snap_restored(void);
+SNAP_API int snap_argc(void);
+SNAP_API char **snap_argv(void);
+SNAP_API char **snap_envp(void);
+SNAP_API int snap_on_restore(void (*function)(void *argument), void *argument);
+#include "preload/shim/shim.h"
+#include "preload/snap.h"
+
+#pragma weak dlsym
+
+typedef int main_function(int argc, char **argv, char **envp);
+typedef int start_function(main_function *main, int argc, char **argv, void (*init)(void), void (*fini)(void),
+                           void (*rtld_fini)(void), void *stack_end);
+
+SNAP_API int __libc_start_main(main_function *main, int argc, char **argv, void (*init)(void),
+                               void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
+
+static const char shim_name[] = SNAP_SHIM_VARIABLE "=";
+static const char preload_name[] = "LD_PRELOAD=";
+
+const uint64_t snap_main_magic = SNAP_MAIN_MAGIC;
+const uint64_t snap_contract_version = SNAP_CONTRACT_VERSION;
+void *snap_real_main;
+
+bool snap_armed;
+
+static bool cleaned;
+static uint64_t flags;
+
+static bool begins(const char *text, const char *prefix)
+{
+	while (*prefix)
+		if (*text++ != *prefix++)
+			return false;
+	return true;
+}
+
+static int digit(char character)
+{
+	if (character >= '0' && character <= '9')
+		return character - '0';
+	return character >= 'a' && character <= 'f' ? character - 'a' + 10 : 16;
+}
+
+/* Up to what is no digit; *text then stands behind that, too, or on the NUL. */
+static uint64_t read_number(const char **text, unsigned base)
+{
+	uint64_t number = 0;
+
+	for (; (unsigned)digit(**text) < base; (*text)++)
+		number = number * base + (unsigned)digit(**text);
+	if (**text)
+		(*text)++;
+	return number;
+}
+
+/* The last two variables, and the first LD_PRELOAD if it isn't one of them, are as the tracer made them. */
+static void read_order(const char *order, char **envp, size_t preload)
+{
+	uint64_t version = read_number(&order, 10), given = read_number(&order, 10),
+	         before = read_number(&order, 16);
+
+	if (version != SNAP_CONTRACT_VERSION)
+		return;
+	flags = given;
+	snap_armed = (given & SNAP_SHIM_REFUSE_BRK) != 0;
+	if (snap_armed)
+		snap_refuse_brk();
+	for (size_t i = 0; before && i < preload; i++)
+		if (envp[i] == envp[preload])
+			envp[i] = (char *)before;
+}
+
+/*
+ * The last two variables are the tracer's. Their places become an AT_IGNORE entry of the auxiliary vector,
+ * which begins behind the NULL of the environment: musl and others look for it there, while glibc
+ * remembers where it was; so both find a right one.
+ */
+static void clean(char **envp)
+{
+	size_t count = 0;
+
+	cleaned = true;
+	while (envp[count])
+		count++;
+	if (count < 2 || !begins(envp[count - 1], shim_name) || !begins(envp[count - 2], preload_name))
+		return;
+	read_order(envp[count - 1] + sizeof(shim_name) - 1, envp, count - 2);
+	envp[count - 2] = NULL;
+	((uint64_t *)(void *)envp)[count - 1] = AT_IGNORE;
+	envp[count] = NULL;
+}
+
+/* glibc runs this before any other constructor (DF_1_INITFIRST), and gives it these arguments. musl gives
+ * none, but runs constructors from __libc_start_main, below. */
+__attribute__((constructor)) static void construct(int argc, char **argv, char **envp)
+{
+	(void)argc;
+	(void)argv;
+	if (!cleaned)
+		clean(envp);
+}
+
+/* The arguments pass as they came: what is behind main differs between C libraries and their versions. */
+int __libc_start_main(main_function *main, int argc, char **argv, void (*init)(void), void (*fini)(void),
+                      void (*rtld_fini)(void), void *stack_end)
+{
+	void *next = dlsym(RTLD_NEXT, "__libc_start_main");
+	start_function *start;
+
+	*(void **)(void *)&start = next;
+	if (!cleaned)
+		clean(argv + argc + 1);
+	if (flags & SNAP_SHIM_MARK_MAIN) {
+		*(main_function **)(void *)&snap_real_main = main;
+		main = snap_main;
+	}
+	return start(main, argc, argv, init, fini, rtld_fini, stack_end);
+}

@@ -1,0 +1,102 @@
+#include "restore/become/capabilities.h"
+
+#include <linux/prctl.h>
+
+#include "restore/base/message.h"
+#include "restore/base/syscall_x86_64.h"
+#include "restore/loader.h"
+
+enum { CAPABILITY_LIMIT = 64 };
+
+static struct {
+	struct capability_sets sets;
+	uint64_t bounding, ambient;
+	uint64_t secure_bits;
+	bool taken;
+} kept;
+
+static uint64_t bit(uint32_t capability)
+{
+	return (uint64_t)1 << capability;
+}
+
+/* The numbers that this kernel knows and for which prctl(option, way, number) tells 1. */
+static uint64_t read_set(uint64_t option, bool is_ambient)
+{
+	uint64_t set = 0;
+	for (uint32_t i = 0; i < CAPABILITY_LIMIT; i++) {
+		long result = is_ambient ? sys(__NR_prctl, option, PR_CAP_AMBIENT_IS_SET, i)
+		                         : sys(__NR_prctl, option, i);
+		if (result < 0)
+			break;
+		set |= result == 1 ? bit(i) : 0;
+	}
+	return set;
+}
+
+static void read_sets(struct capability_sets *ret_sets)
+{
+	*ret_sets = (struct capability_sets){.header.version = _LINUX_CAPABILITY_VERSION_3};
+	sys(__NR_capget, &ret_sets->header, ret_sets->data);
+}
+
+void capabilities_keep(void)
+{
+	read_sets(&kept.sets);
+	kept.bounding = read_set(PR_CAPBSET_READ, false);
+	kept.ambient = read_set(PR_CAP_AMBIENT, true);
+	kept.secure_bits = (uint64_t)sys(__NR_prctl, PR_GET_SECUREBITS);
+	kept.taken = true;
+}
+
+static void set(const struct capability_sets *sets)
+{
+	long result = sys(__NR_capset, &sets->header, sets->data);
+	if (result < 0)
+		die(EXIT_REFUSED, "capabilities: cannot be taken back: ", error_text(result));
+}
+
+/* A new user namespace empties the inheritable and the ambient set, fills the others, and has the default
+ * secure bits (user_namespaces(7)). */
+void capabilities_narrow(void)
+{
+	struct capability_sets sets = kept.sets;
+	uint32_t word = CAP_CHECKPOINT_RESTORE / 32, mask = 1u << CAP_CHECKPOINT_RESTORE % 32;
+	struct capability_sets full;
+	read_sets(&full);
+	for (uint32_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		full.data[i].inheritable = kept.sets.data[i].inheritable;
+	set(&full);
+	for (uint32_t i = 0; i < CAPABILITY_LIMIT; i++) {
+		if ((kept.ambient & bit(i)) != 0)
+			sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i);
+		if ((kept.bounding & bit(i)) == 0 && sys(__NR_prctl, PR_CAPBSET_DROP, i) < 0)
+			break; /* numbers that the kernel does not know end the list */
+	}
+	if (kept.secure_bits != 0)
+		sys(__NR_prctl, PR_SET_SECUREBITS, kept.secure_bits);
+	sets.data[word].effective |= mask;
+	sets.data[word].permitted |= mask;
+	set(&sets);
+}
+
+void capabilities_drop(void)
+{
+	if (kept.taken)
+		set(&kept.sets);
+}
+
+bool capabilities_last(struct capability_sets *ret_sets)
+{
+	if (kept.taken)
+		*ret_sets = kept.sets;
+	return kept.taken;
+}
+
+bool capabilities_can_restore(void)
+{
+	struct capability_sets own;
+	read_sets(&own);
+	uint64_t effective = (uint64_t)own.data[1].effective << 32 | own.data[0].effective;
+	return (effective & (bit(CAP_SYS_ADMIN) | bit(CAP_CHECKPOINT_RESTORE))) != 0;
+}

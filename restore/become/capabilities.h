@@ -1,0 +1,28 @@
+/* A new user namespace gives all capabilities inside of it; the program gets those that it would have had. */
+#ifndef RESTORE_BECOME_CAPABILITIES_H
+#define RESTORE_BECOME_CAPABILITIES_H
+
+#include <assert.h>
+#include <linux/capability.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What capset(2) takes: header and data. */
+struct capability_sets {
+	struct __user_cap_header_struct header;
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+};
+static_assert(offsetof(struct capability_sets, data) == 8, "CAPABILITY_DATA in resume_tail_x86_64.S");
+
+/* Before the namespace is made. */
+void capabilities_keep(void);
+/* In it: all is as it was kept, beside what is still needed to restore: CAP_CHECKPOINT_RESTORE. */
+void capabilities_narrow(void);
+/* That one goes too, of this thread alone. Nothing where none were kept. */
+void capabilities_drop(void);
+/* Writes what the last code of the loader has to set to *ret_sets; false: nothing. */
+bool capabilities_last(struct capability_sets *ret_sets);
+/* This thread may name the file that /proc/self/exe shows, and choose ids. */
+bool capabilities_can_restore(void);
+
+#endif

@@ -1,0 +1,12 @@
+/* With --same-ids: the process that snaprun was started as, and the init of the namespace. */
+#ifndef RESTORE_BECOME_KEEPER_H
+#define RESTORE_BECOME_KEEPER_H
+
+#include <stdint.h>
+
+/* In a process whose children are in a new PID namespace. Starts its init and a child with the id `tid`, and
+ * returns in that child, which has the signal actions and mask of the caller. The caller itself stays, passes
+ * signals on, and ends as the child does. */
+void keeper_split(uint32_t tid);
+
+#endif

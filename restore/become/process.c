@@ -1,0 +1,185 @@
+/* What belongs to the whole process: directory, umask, signal actions, the kernel's marks in its memory. */
+#include <asm/errno.h>
+#include <linux/auxvec.h>
+#include <linux/personality.h>
+#include <linux/prctl.h>
+
+#include "preload/contract.h"
+#include "restore/base/memory.h"
+#include "restore/base/message.h"
+#include "restore/base/signals_x86_64.h"
+#include "restore/base/syscall_x86_64.h"
+#include "restore/become/threads_x86_64.h"
+#include "restore/loader.h"
+
+static void restore_directory(const struct snapimg_process *process)
+{
+	const char *directory = snapimg_string(&loader.image, process->cwd);
+	if (*directory == '\0')
+		return; /* the caller's, as the program had inherited it */
+	long result = sys(__NR_chdir, directory);
+	if (result < 0)
+		die(EXIT_REFUSED, directory,
+		    ": cannot go back to the program's directory: ", error_text(result), ": make it again");
+}
+
+static void restore_signal_actions(void)
+{
+	const struct snapimg_sigaction *record = snapimg_get_sigaction(&loader.image);
+	for (uint32_t i = 0; i < snapimg_sigaction_count(&loader.image); i++) {
+		struct kernel_sigaction action = {record[i].handler, record[i].flags, record[i].restorer,
+		                                  record[i].mask};
+		long result = sys(__NR_rt_sigaction, record[i].signal, &action, 0, SIGNAL_SET_SIZE);
+		if (result < 0)
+			die(EXIT_REFUSED, "signal ", dec(record[i].signal),
+			    ": cannot set its action: ", error_text(result));
+	}
+}
+
+/* The attributes that prctl(2) sets: a row each. */
+static void restore_attributes(const struct snapimg_process *process)
+{
+	const struct {
+		bool wanted;
+		int option;
+		uint64_t value;
+		const char *name;
+	} attribute[] = {
+	        {process->parent_death_signal != 0, PR_SET_PDEATHSIG, process->parent_death_signal,
+	         "parent-death signal"},
+	        {process->timer_slack_ns != 0, PR_SET_TIMERSLACK, process->timer_slack_ns, "timer slack"},
+	        {(process->flags & SNAPIMG_PROCESS_SUBREAPER) != 0, PR_SET_CHILD_SUBREAPER, 1,
+	         "child subreaper"},
+	        {(process->flags & SNAPIMG_PROCESS_NO_THP) != 0, PR_SET_THP_DISABLE, 1, "huge-page switch"},
+	        {(process->flags & SNAPIMG_PROCESS_NO_NEW_PRIVS) != 0, PR_SET_NO_NEW_PRIVS, 1,
+	         "no-new-privileges flag"},
+	        {(process->flags & SNAPIMG_PROCESS_NOT_DUMPABLE) != 0, PR_SET_DUMPABLE, 0, "dumpable flag"},
+	};
+	for (unsigned i = 0; i < sizeof attribute / sizeof attribute[0]; i++) {
+		if (!attribute[i].wanted)
+			continue;
+		long result = sys(__NR_prctl, attribute[i].option, attribute[i].value);
+		if (result < 0)
+			die(EXIT_REFUSED, attribute[i].name, ": cannot be restored: ", error_text(result));
+	}
+}
+
+/* What /proc/self/{cmdline,environ,auxv,stat}, ps and brk(2) go by. PR_SET_MM_MAP needs no capability up to
+ * Linux 6.18 (kernel/sys.c); where it is refused, only what these show is wrong, and brk fails instead of
+ * growing (its heap is not where the loader's own break is), which every malloc survives. */
+static void restore_memory_marks(const struct snapimg_process *process)
+{
+	const struct resume_area *area = &loader.area;
+	struct memory_marks *marks = (void *)(area->start + area->marks);
+	uint32_t count = snapimg_auxv_count(&loader.image);
+	count = count < AUXV_MAX ? count : AUXV_MAX;
+	memcpy(marks->auxv, snapimg_get_auxv(&loader.image), count * sizeof marks->auxv[0]);
+	marks->auxv[count] = (struct snapimg_auxv){AT_NULL, 0};
+	marks->map = (struct prctl_mm_map){
+	        .start_code = process->start_code,
+	        .end_code = process->end_code,
+	        .start_data = process->start_data,
+	        .end_data = process->end_data,
+	        .start_brk = process->start_brk,
+	        .brk = process->brk,
+	        .start_stack = process->start_stack,
+	        .arg_start = area->start + area->argument_strings,
+	        .arg_end = area->start + area->environment_strings,
+	        .env_start = area->start + area->environment_strings,
+	        .env_end = area->start + area->strings_end,
+	        .auxv = (void *)marks->auxv,
+	        .auxv_size = (uint32_t)((count + 1) * sizeof marks->auxv[0]),
+	        .exe_fd = (uint32_t)-1,
+	};
+	long result = sys(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, &marks->map, sizeof marks->map, 0);
+	if (result < 0 && loader.options.verbose)
+		warn("this kernel does not let ", loader.options.image,
+		     " have its own marks (PR_SET_MM_MAP): ", error_text(result), ": ps shows snaprun");
+}
+
+bool process_can_write(uint64_t address, uint64_t size)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	uint32_t low = 0, high = snapimg_mapping_count(&loader.image);
+	while (low < high) { /* to the first that ends behind the address */
+		uint32_t middle = low + (high - low) / 2;
+		if (mapping[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < snapimg_mapping_count(&loader.image) && address >= mapping[low].start &&
+	       size <= mapping[low].end - address && (mapping[low].protection & SNAPIMG_PROT_WRITE) != 0;
+}
+
+/* AT_RANDOM: sixteen bytes that libraries seed from. The C library's own stack guard was copied from the old
+ * ones and stays, as frames with it are on the stack. */
+static void refresh_random(void)
+{
+	const struct snapimg_auxv *auxv = snapimg_get_auxv(&loader.image);
+	for (uint32_t i = 0; i < snapimg_auxv_count(&loader.image); i++)
+		if (auxv[i].type == AT_RANDOM && process_can_write(auxv[i].value, sizeof loader.random))
+			memcpy((void *)auxv[i].value, loader.random, sizeof loader.random);
+}
+
+static void fill_resume_blocks(uint64_t address, uint64_t size)
+{
+	for (struct snap_resume *block = (void *)address; (uint64_t)block < address + size; block++) {
+		block->restored++;
+		block->argc = (int64_t)loader.area.argc;
+		block->argv = (char **)(loader.area.start + loader.area.argv);
+		block->envp = (char **)(loader.area.start + loader.area.envp);
+	}
+}
+
+/* Of a futex word: the kernel's FUTEX_WAITERS and FUTEX_OWNER_DIED stay. */
+static void set_owner(uint32_t *word, uint32_t tid)
+{
+	enum { FUTEX_ID = 0x3fffffff }; /* FUTEX_TID_MASK */
+	*word = (*word & ~(uint32_t)FUTEX_ID) | tid;
+}
+
+void process_apply_fixups(void)
+{
+	const struct snapimg_fixup *fixup = snapimg_get_fixup(&loader.image);
+	for (uint32_t i = 0; i < snapimg_fixup_count(&loader.image); i++) {
+		uint64_t size = fixup[i].kind == SNAPIMG_FIXUP_RESUME    ? fixup[i].argument
+		                : fixup[i].kind == SNAPIMG_FIXUP_ENVIRON ? sizeof(uint64_t)
+		                                                         : sizeof(uint32_t);
+		if (!process_can_write(fixup[i].address, size))
+			die(EXIT_REFUSED, loader.options.image, ": a fix-up at ", hex(fixup[i].address),
+			    " lies in no writable memory: freeze the program again");
+		switch ((enum snapimg_fixup_kind)fixup[i].kind) {
+		case SNAPIMG_FIXUP_TID:
+			*(uint32_t *)fixup[i].address = thread_id(fixup[i].argument);
+			break;
+		case SNAPIMG_FIXUP_ROBUST:
+			set_owner((uint32_t *)fixup[i].address, thread_id(fixup[i].argument));
+			break;
+		case SNAPIMG_FIXUP_ENVIRON:
+			*(uint64_t *)fixup[i].address = loader.area.start + loader.area.envp;
+			break;
+		case SNAPIMG_FIXUP_RESUME:
+			fill_resume_blocks(fixup[i].address, fixup[i].argument);
+			break;
+		}
+	}
+}
+
+/* The last ones: an undumpable process can't write to its own /proc files, as attributes.c does. */
+void process_restore_flags(void)
+{
+	restore_attributes(snapimg_get_process(&loader.image));
+}
+
+void process_restore(void)
+{
+	const struct snapimg_process *process = snapimg_get_process(&loader.image);
+	restore_directory(process);
+	if (process->umask != SNAPIMG_UMASK_INHERITED)
+		sys(__NR_umask, process->umask);
+	restore_signal_actions();
+	restore_memory_marks(process);
+	sys(__NR_prctl, PR_SET_NAME, snapimg_get_thread(&loader.image)->comm);
+	refresh_random();
+}

@@ -1,0 +1,92 @@
+/*
+ * Memory that the program sees in several places, in parts, or by a descriptor
+ * too: made once, mapped out of the program's way to be filled, and looked at
+ * by all its views. mremap(2) with an old size of 0 makes a view of shared
+ * memory that has no descriptor (its manual page, "old_size is zero").
+ */
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+
+#include "restore/base/memory.h"
+#include "restore/base/message.h"
+#include "restore/base/syscall_x86_64.h"
+#include "restore/fds/objects.h"
+#include "restore/loader.h"
+#include "restore/zone.h"
+
+static_assert(ZONE_MEMORY == SNAPIMG_MEMORY_START && ZONE_THREADS == SNAPIMG_MEMORY_END &&
+                      ZONE_START == SNAPIMG_LOADER_START && ZONE_END == SNAPIMG_LOADER_END,
+              "the zone has the ranges that the format names");
+
+static void make_one(const struct snapimg_mapping *memory)
+{
+	uint64_t flags = MAP_SHARED | MAP_FIXED_NOREPLACE;
+	long descriptor = -1;
+	flags |= (memory->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
+	if (memory->file != 0) {
+		descriptors_prepare();
+		objects_make_file(memory->file - 1);
+		descriptor = objects_descriptor(memory->file - 1);
+	} else {
+		flags |= MAP_ANONYMOUS;
+	}
+	long result = sys(__NR_mmap, memory->start, memory->end - memory->start, memory->protection, flags,
+	                  descriptor, 0);
+	if (result != (long)memory->start)
+		mapping_die(memory, "make shared memory of", result);
+}
+
+void memories_make(void)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
+		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY)
+			make_one(&mapping[i]);
+}
+
+static long map_by_descriptor(const struct snapimg_mapping *view, uint32_t object)
+{
+	bool read_only = (view->flags & SNAPIMG_MAP_READ_ONLY) != 0;
+	bool is_shared = (view->flags & SNAPIMG_MAP_SHARED) != 0;
+	uint64_t protection = view->protection | (view->run_count > 0 ? PROT_WRITE : 0);
+	uint64_t flags = MAP_FIXED | (is_shared ? MAP_SHARED : MAP_PRIVATE);
+	long descriptor = read_only ? objects_reopen(object, O_RDONLY) : objects_descriptor(object);
+	flags |= (view->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
+	if (descriptor < 0)
+		return descriptor;
+	long result = sys(__NR_mmap, view->start, view->end - view->start, protection, flags, descriptor,
+	                  view->offset);
+	if (read_only)
+		sys(__NR_close, descriptor);
+	return result;
+}
+
+/* A view that begins behind the end of the memory's mapping can't be had by mremap: the image has none. */
+static long map_by_memory(const struct snapimg_mapping *view, const struct snapimg_mapping *memory)
+{
+	uint64_t size = view->end - view->start;
+	long result = sys(__NR_mremap, memory->start + view->offset, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+	                  view->start);
+	if (result != (long)view->start)
+		return result;
+	long protected = sys(__NR_mprotect, view->start, size, view->protection);
+	return protected < 0 ? protected : result;
+}
+
+void memories_map_view(const struct snapimg_mapping *view)
+{
+	const struct snapimg_mapping *memory = &snapimg_get_mapping(&loader.image)[view->file - 1];
+	long result =
+	        memory->file != 0 ? map_by_descriptor(view, memory->file - 1) : map_by_memory(view, memory);
+	if (result != (long)view->start)
+		mapping_die(view, "map", result);
+}
+
+/* Before seals are set, which a writable mapping would be in the way of. */
+void memories_leave(void)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
+		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY)
+			sys(__NR_munmap, mapping[i].start, mapping[i].end - mapping[i].start);
+}

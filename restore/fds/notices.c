@@ -1,0 +1,67 @@
+#include "restore/fds/notices.h"
+
+#include <asm/errno.h>
+#include <linux/fcntl.h>
+
+#include "restore/base/message.h"
+#include "restore/base/syscall_x86_64.h"
+#include "restore/fds/objects.h"
+#include "restore/fds/overrides.h"
+
+/* A watch gets the number behind the last one that was given (fs/notify/inotify/inotify_user.c,
+ * idr_alloc_cyclic), so those before it are given and taken. What they tell is read again. */
+static void watch(const struct snapimg_notice *notice, int descriptor)
+{
+	const char *path = snapimg_string(&loader.image, notice->path);
+	uint8_t events[4096];
+	for (;;) {
+		long number = sys(__NR_inotify_add_watch, descriptor, path, notice->mask);
+		if (number < 0)
+			die(EXIT_REFUSED, path, ": cannot watch it, as the image needs: ", error_text(number),
+			    ": put it back, or freeze the program again");
+		if (number == notice->watch)
+			return;
+		if (number > notice->watch)
+			die(EXIT_REFUSED, path,
+			    ": cannot watch it: it is what another watch of the image has");
+		sys(__NR_inotify_rm_watch, descriptor, number);
+		while (sys(__NR_read, descriptor, events, sizeof events) > 0)
+			;
+	}
+}
+
+void notices_restore(uint32_t object, int descriptor)
+{
+	const struct snapimg_notice *notice = snapimg_get_notice(&loader.image);
+	for (uint32_t i = 0; i < snapimg_notice_count(&loader.image); i++)
+		if (notice[i].object == object)
+			watch(&notice[i], descriptor);
+}
+
+static long own(const struct snapimg_owner *owner)
+{
+	/* struct f_owner_ex: F_OWNER_TID 0, F_OWNER_PID 1 */
+	const int32_t whom[2] = {owner->kind == SNAPIMG_OWNER_PROCESS, (int32_t)sys(__NR_getpid)};
+	long result = 0;
+	if (owner->kind != SNAPIMG_OWNER_NONE)
+		result = sys(__NR_fcntl, owner->number, F_SETOWN_EX, whom);
+	if (result == 0 && owner->signal != 0)
+		result = sys(__NR_fcntl, owner->number, F_SETSIG, owner->signal);
+	if (result < 0 || owner->drives == 0)
+		return result;
+	long flags = sys(__NR_fcntl, owner->number, F_GETFL, 0);
+	return flags < 0 ? flags : sys(__NR_fcntl, owner->number, F_SETFL, flags | FASYNC);
+}
+
+void owners_restore(void)
+{
+	const struct snapimg_owner *owner = snapimg_get_owner(&loader.image);
+	for (uint32_t i = 0; i < snapimg_owner_count(&loader.image); i++) {
+		if (overrides_find(owner[i].number) != NULL)
+			continue;
+		long result = own(&owner[i]);
+		if (result < 0)
+			die(EXIT_REFUSED, "descriptor ", dec((uint64_t)owner[i].number),
+			    ": cannot set whom it signals: ", error_text(result));
+	}
+}

@@ -1,0 +1,173 @@
+#include "restore/fds/overrides.h"
+
+#include <asm/errno.h>
+#include <linux/fcntl.h>
+
+#include "restore/base/memory.h"
+#include "restore/base/message.h"
+#include "restore/base/syscall_x86_64.h"
+
+/* X(word, kind): a word that ends in a colon has a value behind it */
+#define OVERRIDES(X)                                                                                         \
+	X("close", OVERRIDE_CLOSE)                                                                           \
+	X("null", OVERRIDE_NULL)                                                                             \
+	X("inherit", OVERRIDE_INHERIT)                                                                       \
+	X("file:", OVERRIDE_FILE)
+
+static bool read_kind(const char *text, struct override *override)
+{
+#define X(word, number)                                                                                      \
+	{                                                                                                    \
+		const char *rest = text_after(text, word);                                                   \
+		bool has_value = (word)[sizeof(word) - 2] == ':';                                            \
+		if (rest != NULL && (*rest != '\0') == has_value) {                                          \
+			override->kind = (number);                                                           \
+			override->file = rest;                                                               \
+			return true;                                                                         \
+		}                                                                                            \
+	}
+	OVERRIDES(X)
+#undef X
+	return false;
+}
+
+struct override *overrides_find(int32_t number)
+{
+	for (uint32_t i = 0; i < loader.options.override_count; i++)
+		if (loader.options.override[i].number == number)
+			return &loader.options.override[i];
+	return NULL;
+}
+
+bool overrides_take(int32_t number)
+{
+	const struct override *it = overrides_find(number);
+	return it != NULL && (it->kind != OVERRIDE_INHERIT || it->saved < 0);
+}
+
+/* The command line is gone when the file is opened. */
+static const char *keep(const char *text)
+{
+	static char room[65536];
+	static size_t used;
+	size_t size = strlen(text) + 1;
+	if (size > sizeof room - used)
+		die(EXIT_REFUSED, "--fd: the names of the files are too long");
+	char *kept = memcpy(room + used, text, size);
+	used += size;
+	return kept;
+}
+
+void option_fd(const char *value)
+{
+	struct override override = {0};
+	const char *at = value;
+	for (; *at >= '0' && *at <= '9' && override.number < SNAPIMG_DESCRIPTOR_MAX; at++)
+		override.number = override.number * 10 + (*at - '0');
+	if (at == value || *at != '=' || override.number >= SNAPIMG_DESCRIPTOR_MAX)
+		die(EXIT_REFUSED, "--fd ", value, ": no descriptor: write it like 3=null");
+	if (!read_kind(at + 1, &override))
+		die(EXIT_REFUSED, "--fd ", value, ": not known: use close, null, inherit or file:PATH");
+	struct override *place = overrides_find(override.number);
+	if (place == NULL && loader.options.override_count == OVERRIDES_MAX)
+		die(EXIT_REFUSED, "--fd ", value, ": too many: use fewer");
+	if (place == NULL)
+		place = &loader.options.override[loader.options.override_count++];
+	if (override.kind == OVERRIDE_FILE)
+		override.file = keep(override.file);
+	*place = override;
+}
+
+static bool image_has(int32_t number)
+{
+	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
+	for (uint32_t i = 0; i < snapimg_descriptor_count(&loader.image); i++)
+		if (record[i].number == number)
+			return true;
+	return false;
+}
+
+void overrides_save(uint64_t above)
+{
+	for (uint32_t i = 0; i < loader.options.override_count; i++) {
+		struct override *it = &loader.options.override[i];
+		if (!image_has(it->number))
+			die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number),
+			    ": the image has no such descriptor: leave it out");
+		if (it->kind == OVERRIDE_INHERIT)
+			it->saved = (int32_t)sys(__NR_fcntl, it->number, F_DUPFD_CLOEXEC, above);
+		if (it->saved < 0 && it->saved != -EBADF)
+			die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number),
+			    ": cannot copy the caller's: ", error_text(it->saved));
+	}
+}
+
+bool overrides_leave_need(uint32_t index)
+{
+	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
+	if (overrides_find(record[index].number) == NULL)
+		return true;
+	for (uint32_t i = index + 1; i < snapimg_descriptor_count(&loader.image); i++)
+		if (record[i].kind == SNAPIMG_DESCRIPTOR_DUPLICATE &&
+		    record[i].source == record[index].number && overrides_leave_need(i))
+			return true;
+	return false;
+}
+
+bool overrides_leave_object(uint32_t object)
+{
+	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
+	if (loader.options.override_count == 0)
+		return true;
+	for (uint32_t i = 0; i < snapimg_descriptor_count(&loader.image); i++)
+		if (record[i].kind == SNAPIMG_DESCRIPTOR_OBJECT && (uint32_t)record[i].source == object &&
+		    overrides_leave_need(i))
+			return true;
+	return false;
+}
+
+static long open_file(const struct override *it)
+{
+	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
+	const char *path = it->kind == OVERRIDE_NULL ? "/dev/null" : it->file;
+	uint32_t flags = O_RDWR;
+	/* As the program had it, where that is known; else as much as the file allows. */
+	while (record->number != it->number)
+		record++;
+	if (record->kind == SNAPIMG_DESCRIPTOR_FILE && (record->flags & O_PATH) == 0)
+		flags = record->flags & (O_ACCMODE | O_APPEND | O_NONBLOCK);
+	long made = sys(__NR_openat, AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY);
+	if (flags == O_RDWR && (made == -EACCES || made == -EROFS || made == -EISDIR))
+		made = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return made;
+}
+
+static void apply(const struct override *it)
+{
+	long from = it->kind == OVERRIDE_INHERIT ? it->saved : -EBADF, result = 0;
+	if (it->kind == OVERRIDE_NULL || it->kind == OVERRIDE_FILE) {
+		from = open_file(it);
+		if (from < 0)
+			die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number), ": ",
+			    it->kind == OVERRIDE_NULL ? "/dev/null" : it->file, ": ", error_text(from));
+	}
+	if (from == it->number) {
+		sys(__NR_fcntl, it->number, F_SETFD, 0);
+		return;
+	}
+	if (from < 0)
+		sys(__NR_close, it->number); /* asked for, or the caller has none */
+	else
+		result = sys(__NR_dup3, from, it->number, 0);
+	if (result < 0)
+		die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number),
+		    ": cannot take this number: ", error_text(result));
+	if (from >= 0)
+		sys(__NR_close, from);
+}
+
+void overrides_apply(void)
+{
+	for (uint32_t i = 0; i < loader.options.override_count; i++)
+		apply(&loader.options.override[i]);
+}

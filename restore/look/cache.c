@@ -1,0 +1,212 @@
+/*
+ * The cache's directory and the copy must be the caller's own, and nobody else
+ * may write to them; neither may be a symbolic link. What is in the copy is
+ * checked as in any image, and it must name the image that it is a copy of.
+ */
+#include "restore/look/cache.h"
+
+#include <asm/errno.h>
+#include <asm/stat.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+
+#include "restore/base/memory.h"
+#include "restore/base/message.h"
+#include "restore/base/syscall_x86_64.h"
+#include "restore/loader.h"
+
+enum {
+	PATH_SIZE = 4096,
+	TYPE_MASK = 0170000,
+	DIRECTORY = 0040000,
+	REGULAR = 0100000,
+	OTHERS_WRITE = 0022,
+	OWN_ARGUMENTS = 16,
+	AT_ACCESS_NOW = 0x3fffffff, /* UTIME_NOW and UTIME_OMIT: utimensat(2) */
+	AT_OMIT = 0x3ffffffe,
+};
+
+static struct {
+	bool is_wanted; /* and the directory's name fits */
+	char name[2 * SNAPIMG_DIGEST_SIZE + sizeof ".snap"];
+	bool is_open;
+	int descriptor; /* of the directory */
+} cache;
+
+static const char *environment(const char *name)
+{
+	for (char **variable = loader.stack.envp; *variable != NULL; variable++) {
+		const char *rest = text_after(*variable, name);
+		if (rest != NULL && *rest == '=')
+			return rest + 1;
+	}
+	return NULL;
+}
+
+/* The texts one after the other; false when they do not fit. */
+static bool join(char *to, uint64_t room, const char *const *texts)
+{
+	uint64_t used = 0;
+	for (; *texts != NULL; texts++) {
+		uint64_t size = strlen(*texts);
+		if (size >= room - used)
+			return false;
+		memcpy(to + used, *texts, size);
+		used += size;
+	}
+	to[used] = '\0';
+	return true;
+}
+
+/* --cache, else SNAP_CACHE, else the user's own: the XDG Base Directory Specification. */
+static bool choose_directory(char path[PATH_SIZE])
+{
+	const char *given = loader.options.cache != NULL ? loader.options.cache : environment("SNAP_CACHE");
+	if (given != NULL && *given == '/')
+		return join(path, PATH_SIZE, (const char *const[]){given, NULL});
+	if (given != NULL && *given != '\0' && !text_equal(given, "auto"))
+		return false; /* off */
+	const char *base = environment("XDG_CACHE_HOME"), *home = environment("HOME");
+	if (base != NULL && *base == '/')
+		return join(path, PATH_SIZE, (const char *const[]){base, "/snaptrace", NULL});
+	return home != NULL && *home == '/' &&
+	       join(path, PATH_SIZE, (const char *const[]){home, "/.cache/snaptrace", NULL});
+}
+
+static bool is_own(int descriptor, uint32_t type)
+{
+	struct stat status = {0};
+	return sys(__NR_fstat, descriptor, &status) == 0 && (status.st_mode & TYPE_MASK) == type &&
+	       (status.st_mode & OTHERS_WRITE) == 0 && status.st_uid == (uint64_t)sys(__NR_geteuid);
+}
+
+static int open_own(int directory, const char *path, uint64_t flags, uint32_t type)
+{
+	long descriptor = sys(__NR_openat, directory, path, O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | flags);
+	if (descriptor >= 0 && !is_own((int)descriptor, type)) {
+		sys(__NR_close, descriptor);
+		return -1;
+	}
+	return descriptor < 0 ? -1 : (int)descriptor;
+}
+
+static void name_by(const uint8_t *digest)
+{
+	static const char digits[] = "0123456789abcdef";
+	for (unsigned i = 0; i < SNAPIMG_DIGEST_SIZE; i++) {
+		cache.name[2 * i] = digits[digest[i] >> 4];
+		cache.name[2 * i + 1] = digits[digest[i] & 15];
+	}
+	memcpy(cache.name + 2 * (uint64_t)SNAPIMG_DIGEST_SIZE, ".snap", sizeof ".snap");
+}
+
+/* At most two directories are made: .cache of an existing home, and in it snaptrace. */
+static bool can_be_made(char *path)
+{
+	enum { W_OK_BIT = 2, MADE = 2 };
+	for (unsigned i = 0; i < MADE; i++) {
+		uint64_t length = strlen(path);
+		while (length > 1 && path[length - 1] != '/')
+			length--;
+		path[length > 1 ? length - 1 : length] = '\0';
+		if (sys(__NR_faccessat, AT_FDCWD, path, W_OK_BIT) == 0)
+			return true;
+	}
+	return false;
+}
+
+int cache_find(const uint8_t *digest)
+{
+	char directory[PATH_SIZE];
+	cache.is_wanted = choose_directory(directory);
+	if (!cache.is_wanted)
+		return -1;
+	name_by(digest);
+	cache.descriptor = open_own(AT_FDCWD, directory, O_PATH | O_DIRECTORY, DIRECTORY);
+	cache.is_open = cache.descriptor >= 0;
+	if (!cache.is_open) { /* snapimg makes it, where there is a place for it */
+		cache.is_wanted = can_be_made(directory);
+		return -1;
+	}
+	int copy = open_own(cache.descriptor, cache.name, O_RDONLY, REGULAR);
+	/* What was used longest ago is removed first; a time that can't be set makes nothing worse. */
+	const uint64_t times[] = {0, AT_ACCESS_NOW, 0, AT_OMIT};
+	if (copy >= 0)
+		sys(__NR_utimensat, copy, 0, times, 0);
+	return copy;
+}
+
+void cache_remove(void)
+{
+	warn(loader.options.image, ": its thawed copy ", cache.name, " in the cache is damaged: removed");
+	sys(__NR_unlinkat, cache.descriptor, cache.name, 0);
+}
+
+void cache_close(void)
+{
+	if (cache.is_open)
+		sys(__NR_close, cache.descriptor);
+	cache.is_open = false;
+}
+
+/* The directory of the file that this process runs, and a name in it. */
+static bool beside_self(const char *self, const char *name, char *path)
+{
+	uint64_t length = strlen(self);
+	while (length > 0 && self[length - 1] != '/')
+		length--;
+	char directory[PATH_SIZE];
+	memcpy(directory, self, length);
+	directory[length] = '\0';
+	return length > 0 && join(path, PATH_SIZE, (const char *const[]){directory, name, NULL});
+}
+
+/* What cache_make needs to put together. */
+struct restart {
+	char directory[PATH_SIZE], self[PATH_SIZE], tool[PATH_SIZE];
+	const char *argument[];
+};
+
+static bool name_tools(struct restart *restart)
+{
+	long size = sys(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", restart->self, PATH_SIZE - 1);
+	return choose_directory(restart->directory) && size > 0 &&
+	       beside_self(restart->self, "snapimg", restart->tool);
+}
+
+static void set_arguments(struct restart *restart)
+{
+	const char *const own[] = {"snapimg",
+	                           "cache",
+	                           "add",
+	                           "--dir",
+	                           restart->directory,
+	                           loader.options.verbose ? "--verbose" : "--quiet",
+	                           "--exec",
+	                           restart->self,
+	                           loader.options.image,
+	                           loader.stack.argv[0],
+	                           "--cache-tried"};
+	static_assert(sizeof own / sizeof own[0] < OWN_ARGUMENTS, "room for what is added");
+	uint64_t count = 0;
+	for (; count < sizeof own / sizeof own[0]; count++)
+		restart->argument[count] = own[count];
+	for (uint64_t i = 1; i <= loader.stack.argc; i++) /* with the NULL */
+		restart->argument[count++] = loader.stack.argv[i];
+}
+
+void cache_make(void)
+{
+	uint64_t size = sizeof(struct restart) + (loader.stack.argc + OWN_ARGUMENTS) * sizeof(char *);
+	if (!cache.is_wanted || loader.options.cache_tried || loader.stack.argc == 0)
+		return;
+	/* Nobody unmaps it: it goes with the exec, or with all that is not the program's. */
+	long memory = sys(__NR_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct restart *restart = (struct restart *)memory;
+	if (memory < 0 || !name_tools(restart))
+		return;
+	set_arguments(restart);
+	long result = sys(__NR_execve, restart->tool, restart->argument, loader.stack.envp);
+	if (loader.options.verbose)
+		warn(restart->tool, ": cannot be started: ", error_text(result), ": no thawed copy is made");
+}

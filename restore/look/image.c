@@ -1,0 +1,219 @@
+/*
+ * Reads the image's records and has the reader check them. The image gets the
+ * address space of the whole file, but only the header and the records are read
+ * into it; the page data are read extent by extent (fill.c). They are not
+ * mapped from the file, so what happens to it meanwhile changes nothing that
+ * was checked; but the page data of a thawed image are.
+ */
+#include <asm/errno.h>
+#include <asm/stat.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+
+#include "restore/base/memory.h"
+#include "restore/base/message.h"
+#include "restore/base/syscall_x86_64.h"
+#include "restore/loader.h"
+#include "restore/look/cache.h"
+#include "restore/zone.h"
+
+enum { SMALL_IMAGE = 128 << 10 }; /* read as a whole at once; not less than SNAPIMG_HEADER_AREA */
+
+static uint64_t open_file(const char *path)
+{
+	long descriptor = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (descriptor < 0)
+		die(descriptor == -ENOENT || descriptor == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_UNREADABLE, path,
+		    ": cannot open the image: ", error_text(descriptor));
+	struct stat status = {0};
+	long result = sys(__NR_fstat, descriptor, &status);
+	if (result < 0)
+		die(EXIT_UNREADABLE, path, ": cannot look at the image: ", error_text(result));
+	if ((status.st_mode & 0170000u) != 0100000u)
+		die(EXIT_UNREADABLE, path, ": not a regular file: an image is one");
+	if (status.st_size == 0)
+		die(EXIT_REFUSED, path, ": ", snapimg_strerror(SNAPIMG_ERR_EMPTY),
+		    ": freeze the program again");
+	if ((uint64_t)status.st_size > ZONE_THREADS - ZONE_IMAGE)
+		die(EXIT_REFUSED, path, ": the image is larger than the loader can map");
+	loader.image_descriptor = (int)descriptor;
+	return (uint64_t)status.st_size;
+}
+
+bool image_read(void *to, uint64_t size, uint64_t offset)
+{
+	for (uint64_t done = 0; done < size;) {
+		long got = sys(__NR_pread64, loader.image_descriptor, (uint8_t *)to + done, size - done,
+		               offset + done);
+		if (got == -EINTR)
+			continue;
+		if (got < 0)
+			die(EXIT_UNREADABLE, loader.options.image,
+			    ": cannot read the image: ", error_text(got));
+		if (got == 0)
+			return false;
+		done += (uint64_t)got;
+	}
+	return true;
+}
+
+void image_close(void)
+{
+	sys(__NR_close, loader.image_descriptor);
+}
+
+static void read_part(uint64_t start, uint64_t end)
+{
+	uint64_t first = page_floor(ZONE_IMAGE + start);
+	sys(__NR_madvise, first, ZONE_IMAGE + end - first, MADV_POPULATE_WRITE);
+	if (!image_read((void *)(ZONE_IMAGE + start), end - start, start))
+		die(EXIT_REFUSED, loader.options.image, ": ", snapimg_strerror(SNAPIMG_ERR_TRUNCATED),
+		    ": it became shorter while it was read: try again");
+}
+
+bool image_is_thawed(void)
+{
+	return (loader.image.header->required_features & SNAPIMG_FEATURE_THAWED) != 0;
+}
+
+/* The page data of a thawed image, which are trusted to stay anyway: most of them are the program's memory
+ * from now on. What is still copied of them is copied from here, without a buffer in between. */
+static void map_data(void)
+{
+	uint64_t end = page_floor(loader.image.header->metadata_offset);
+	if (end <= SNAPIMG_HEADER_AREA)
+		return;
+	long result = sys(__NR_mmap, ZONE_IMAGE + SNAPIMG_HEADER_AREA, end - SNAPIMG_HEADER_AREA, PROT_READ,
+	                  MAP_PRIVATE | MAP_FIXED, loader.image_descriptor, SNAPIMG_HEADER_AREA);
+	if (result != (long)(ZONE_IMAGE + SNAPIMG_HEADER_AREA))
+		die(EXIT_REFUSED, loader.options.image, ": cannot map the image: ", error_text(result),
+		    ": put it on a filesystem that can, or freeze it (snapimg freeze)");
+}
+
+const uint8_t *image_stored(const struct snapimg_extent *extent)
+{
+	if (image_is_thawed()) /* whole pages, so what was mapped has them all */
+		return extent->kind != SNAPIMG_EXTENT_ZSTD ? loader.image.base + extent->offset : NULL;
+	return loader.image.size <= SMALL_IMAGE ? loader.image.base + extent->offset : NULL;
+}
+
+/* The header and what it says are the records; all numbers are still unchecked, and the rest stays zero. */
+static const uint8_t *read_records(uint64_t size)
+{
+	long result = sys(__NR_mmap, ZONE_IMAGE, size, PROT_READ | PROT_WRITE,
+	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	if (result != (long)ZONE_IMAGE)
+		die(EXIT_REFUSED, loader.options.image, ": no memory for the image: ", error_text(result));
+	const struct snapimg_header *header = (const void *)ZONE_IMAGE;
+	if (size < SNAPIMG_HEADER_AREA) {
+		read_part(0, size);
+		return (const uint8_t *)ZONE_IMAGE;
+	}
+	read_part(0, SNAPIMG_HEADER_AREA);
+	if (size <= SMALL_IMAGE && (header->required_features & SNAPIMG_FEATURE_THAWED) == 0)
+		read_part(SNAPIMG_HEADER_AREA, size);
+	else if (header->metadata_offset >= SNAPIMG_HEADER_AREA && header->metadata_offset < size)
+		read_part(header->metadata_offset, size);
+	return (const uint8_t *)ZONE_IMAGE;
+}
+
+static const char *advice_for(enum snapimg_error error)
+{
+	switch (error) {
+	case SNAPIMG_ERR_NEWER_MAJOR:
+	case SNAPIMG_ERR_FEATURE:
+	case SNAPIMG_ERR_SECTION_UNKNOWN:
+		return ": use a newer snaprun, or freeze the program again";
+	case SNAPIMG_ERR_NOT_AN_IMAGE:
+		return ": give a file that snaptrace wrote";
+	case SNAPIMG_ERR_ARCHITECTURE:
+	case SNAPIMG_ERR_PAGE_SIZE:
+		return ": freeze the program on this kind of machine";
+	default:
+		return ": freeze the program again, or fetch the image again";
+	}
+}
+
+/* A frozen image's copy in its place; returns the copy's size, 0: none. */
+static uint64_t take_copy(uint64_t size, struct snapimg_header *header)
+{
+	struct stat status = {0};
+	*header = (struct snapimg_header){0};
+	if (size < CACHE_LEAST || !image_read(header, sizeof *header, 0) ||
+	    memcmp(header->magic, SNAPIMG_MAGIC, SNAPIMG_MAGIC_SIZE) != 0 || header->major != SNAPIMG_MAJOR ||
+	    (header->required_features & SNAPIMG_FEATURE_THAWED) != 0)
+		return 0;
+	int copy = cache_find(header->digest);
+	if (copy < 0)
+		return 0;
+	if (sys(__NR_fstat, copy, &status) < 0 || status.st_size < SNAPIMG_HEADER_AREA ||
+	    (uint64_t)status.st_size > ZONE_THREADS - ZONE_IMAGE) {
+		sys(__NR_close, copy);
+		cache_remove();
+		return 0;
+	}
+	loader.image_descriptor = copy;
+	return (uint64_t)status.st_size;
+}
+
+static bool is_copy_of(const struct snapimg_header *original)
+{
+	const struct snapimg_source *source = snapimg_get_source(&loader.image);
+	return source != NULL && image_is_thawed() &&
+	       memcmp(source->digest, original->digest, SNAPIMG_DIGEST_SIZE) == 0;
+}
+
+static enum snapimg_error check_page_data(void)
+{
+	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
+	enum snapimg_error error = SNAPIMG_OK;
+	for (uint32_t i = 0; i < snapimg_extent_count(&loader.image) && error == SNAPIMG_OK; i++)
+		if (extent[i].kind != SNAPIMG_EXTENT_ZSTD) /* those are checked when they are decoded */
+			error = snapimg_check_extent(&loader.image, &extent[i]);
+	return error;
+}
+
+/* The page data of a frozen image are checked when they are decoded; --verify does so with mapped ones. */
+static enum snapimg_error open_records(uint64_t size)
+{
+	enum snapimg_error error = snapimg_open(read_records(size), size, &loader.image);
+	if (error != SNAPIMG_OK || !image_is_thawed())
+		return error;
+	map_data();
+	return loader.options.verify ? check_page_data() : SNAPIMG_OK;
+}
+
+/* Whether a sound copy is open now; else the original is again. */
+static bool open_copy(uint64_t size, int original)
+{
+	struct snapimg_header header;
+	uint64_t copy_size = take_copy(size, &header);
+	if (copy_size == 0)
+		return false;
+	bool is_sound = open_records(copy_size) == SNAPIMG_OK && is_copy_of(&header);
+	sys(__NR_close, is_sound ? original : loader.image_descriptor);
+	if (is_sound)
+		return true;
+	cache_remove();
+	sys(__NR_munmap, ZONE_IMAGE, copy_size);
+	loader.image_descriptor = original;
+	return false;
+}
+
+void image_open(void)
+{
+	const char *path = loader.options.image;
+	uint64_t size = open_file(path);
+	loader.is_copy = open_copy(size, loader.image_descriptor);
+	cache_close();
+	if (loader.is_copy)
+		return;
+	enum snapimg_error error = open_records(size);
+	if (error != SNAPIMG_OK) {
+		const char *where = loader.image.failed_section == 0 ? "" : " in section ";
+		const char *name = loader.image.failed_section == 0
+		                           ? ""
+		                           : snapimg_section_name(loader.image.failed_section);
+		die(EXIT_REFUSED, path, ": ", snapimg_strerror(error), where, name, advice_for(error));
+	}
+}

@@ -1,0 +1,79 @@
+/* Named pipes: opened again at their place; what is in them goes back into them. */
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "tracer/capture/fds/kinds.h"
+
+static uint32_t mode_of(const struct open_descriptor *it)
+{
+	return it->flags & O_ACCMODE;
+}
+
+struct users {
+	bool written;   /* somebody in the process can write to it */
+	bool inherited; /* one of its openings is the caller's */
+	bool told;      /* an earlier reader has what is in it */
+};
+
+static struct users find_users(const struct survey *survey, const struct open_descriptor *it)
+{
+	struct users users = {0};
+
+	for (size_t i = 0; i < survey->count; i++) {
+		const struct open_descriptor *other = &survey->open[i];
+		if (strcmp(other->link, it->link) != 0 || (other->flags & O_PATH))
+			continue;
+		users.written = users.written || mode_of(other) != O_RDONLY;
+		users.inherited = users.inherited || other->inherited >= 0;
+		users.told = users.told || (other < it && other->object >= 0 && mode_of(other) != O_WRONLY);
+	}
+	return users;
+}
+
+static enum status take_content(struct taking *taking, struct open_descriptor *it, const struct users *users,
+                                int size)
+{
+	int waiting = 0;
+
+	if (ioctl(it->copy, FIONREAD, &waiting) < 0 || waiting == 0 || users->told)
+		return STATUS_OK;
+	if (mode_of(it) == O_WRONLY) {
+		for (size_t i = 0; i < taking->survey->count; i++) {
+			const struct open_descriptor *other = &taking->survey->open[i];
+			if (strcmp(other->link, it->link) == 0 && mode_of(other) != O_WRONLY)
+				return STATUS_OK; /* it will be asked */
+		}
+		return refuse_descriptor(taking->survey, it, "a FIFO with something in it and no reader",
+		                         "choose a point where it is read");
+	}
+	if (it->flags & O_DIRECT)
+		return refuse_descriptor(taking->survey, it, "a FIFO with packets (O_DIRECT) in it",
+		                         "read them before the point");
+	return take_pipe_content(taking, it->copy, size, waiting);
+}
+
+enum status take_fifo(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
+{
+	struct pollfd look = {.fd = it->copy, .events = POLLIN};
+	struct users users = find_users(taking->survey, it);
+	int size = fcntl(it->copy, F_GETPIPE_SZ);
+	struct stat found;
+	enum status status;
+
+	if (stat(it->link, &found) < 0 || found.st_dev != it->identity.st_dev ||
+	    found.st_ino != it->identity.st_ino)
+		return refuse_descriptor(taking->survey, it, "a FIFO whose name is gone",
+		                         "close it before the point");
+	if (users.inherited || survey_other_holder(taking->survey, it) != 0)
+		return refuse_descriptor(taking->survey, it, "a FIFO that another process has open",
+		                         "choose a point where none has");
+	object->kind = SNAPIMG_OBJECT_FIFO;
+	object->value[SNAPIMG_FIFO_SIZE] = size > 0 ? (uint64_t)size : 0;
+	object->value[SNAPIMG_FIFO_FRESH] =
+	        mode_of(it) == O_RDONLY && !users.written && poll(&look, 1, 0) >= 0 && look.revents == 0;
+	if ((status = objects_name(taking->objects, it->link, &object->name)) != STATUS_OK)
+		return status;
+	return take_content(taking, it, &users, size);
+}

@@ -1,0 +1,181 @@
+/* Files with a name, which are opened again by it, and what the caller wants in the place of a descriptor. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include "tracer/capture/fds/kinds.h"
+
+/* Character devices that have no state but their flags: X(major, minor).
+ * Documentation/admin-guide/devices.txt */
+#define STATELESS_DEVICES(X) X(1, 3) X(1, 5) X(1, 7) X(1, 8) X(1, 9) X(5, 0)
+
+static bool is_stateless_device(const struct stat *identity)
+{
+	bool found = false;
+
+#define X(high, low) found = found || identity->st_rdev == makedev(high, low);
+	STATELESS_DEVICES(X)
+#undef X
+	return found && S_ISCHR(identity->st_mode);
+}
+
+static bool is_terminal(const struct open_descriptor *it)
+{
+	return strncmp(it->link, "/dev/pt", 7) == 0 || strncmp(it->link, "/dev/tty", 8) == 0;
+}
+
+static enum status refuse_by_type(const struct survey *survey, const struct open_descriptor *it)
+{
+	mode_t mode = it->identity.st_mode;
+
+	if (!it->known || it->link[0] != '/')
+		return refuse_descriptor(survey, it, "an unknown kind of descriptor",
+		                         "close it before the point");
+	if (it->flags & O_PATH) /* whatever the path leads to: it is not opened */
+		return STATUS_OK;
+	if (S_ISBLK(mode))
+		return refuse_descriptor(survey, it, "a block device", "close it before the point");
+	if (S_ISCHR(mode) && !is_stateless_device(&it->identity))
+		return refuse_descriptor(survey, it,
+		                         is_terminal(it) ? "a terminal that was not inherited" : "a device",
+		                         "close it before the point");
+	return STATUS_OK;
+}
+
+/* Files the kernel makes up have no size and another time at each look. */
+static bool is_made_up(const struct survey *survey, const struct open_descriptor *it)
+{
+	char name[32];
+	struct statfs system;
+
+	snprintf(name, sizeof(name), "fd/%d", it->number);
+	struct proc_path path = proc_path(survey->pid, name);
+	return statfs(path.text, &system) == 0 &&
+	       (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC ||
+	        system.f_type == CGROUP_SUPER_MAGIC || system.f_type == CGROUP2_SUPER_MAGIC);
+}
+
+/* Of the directories there, what has another number in another process, or is not there yet when it is
+ * opened. */
+static bool is_numbered(const char *rest)
+{
+	static const char *const directories[] = {"/fd/", "/fdinfo/", "/map_files/", "/task/"};
+
+	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++)
+		if (strncmp(rest, directories[i], strlen(directories[i])) == 0)
+			return true;
+	return false;
+}
+
+/* What follows the path of a directory in it, or NULL. */
+static const char *behind(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	return strncmp(path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0')
+	               ? path + length
+	               : NULL;
+}
+
+/* What the process calls its own /proc directory, or its main thread's, by whatever number it has; of other
+ * paths and what has numbers itself NULL. */
+static const char *own_name(const struct survey *survey, const struct open_descriptor *it,
+                            char name[PATH_MAX])
+{
+	char own[32], task[64];
+	const char *rest;
+
+	snprintf(own, sizeof(own), "/proc/%d", survey->pid);
+	snprintf(task, sizeof(task), "%s/task/%d", own, survey->pid);
+	if ((rest = behind(it->link, task)) && !is_numbered(rest))
+		snprintf(name, PATH_MAX, "/proc/thread-self%s", rest);
+	else if ((rest = behind(it->link, own)) && !is_numbered(rest))
+		snprintf(name, PATH_MAX, "/proc/self%s", rest);
+	else
+		return NULL;
+	return name;
+}
+
+static bool is_own(const struct survey *survey, const struct open_descriptor *it)
+{
+	char own[32];
+	int length = snprintf(own, sizeof(own), "/proc/%d/", survey->pid);
+
+	return strncmp(it->link, own, (size_t)length) == 0;
+}
+
+enum status record_file(const struct survey *survey, const struct open_descriptor *it, struct files *files,
+                        struct snapimg_descriptor *record)
+{
+	char own[PATH_MAX];
+	const char *name = own_name(survey, it, own);
+	uint32_t flags = it->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)(O_ASYNC | O_NOFOLLOW);
+	struct stat found;
+	enum status status;
+	size_t index;
+
+	if ((status = refuse_by_link(survey, it)) != STATUS_OK ||
+	    (status = refuse_by_type(survey, it)) != STATUS_OK)
+		return status;
+	if (lstat(it->link, &found) < 0 || found.st_dev != it->identity.st_dev ||
+	    found.st_ino != it->identity.st_ino)
+		return refuse_descriptor(survey, it, "a deleted or replaced file",
+		                         "close it before the point");
+	if (!name && is_own(survey, it))
+		return refuse_descriptor(survey, it, "a file of the process's own /proc that has a number",
+		                         "close it before the point");
+	bool stamped = S_ISREG(found.st_mode) && (flags & (O_ACCMODE | O_PATH)) == O_RDONLY &&
+	               !is_made_up(survey, it);
+	status = files_add(files, name ? name : it->link, &found,
+	                   stamped ? SNAPIMG_CHECK_STAMP : SNAPIMG_CHECK_EXISTS, &index);
+	if (status != STATUS_OK)
+		return status;
+	record->kind = SNAPIMG_DESCRIPTOR_FILE;
+	record->flags = flags | (S_ISLNK(found.st_mode) ? O_NOFOLLOW : 0);
+	record->position = it->position;
+	record->file = (uint32_t)index + 1;
+	return STATUS_OK;
+}
+
+static enum status put_file(const struct open_descriptor *it, const char *file, struct files *files,
+                            struct snapimg_descriptor *record)
+{
+	char path[PATH_MAX];
+	struct stat found;
+	enum status status;
+	size_t index;
+
+	if (!realpath(file, path) || stat(path, &found) < 0)
+		return fail(STATUS_FAILED, "--fd %d: %s: %s", it->number, file, strerror(errno));
+	if ((status = files_add(files, path, &found, SNAPIMG_CHECK_EXISTS, &index)) != STATUS_OK)
+		return status;
+	record->kind = SNAPIMG_DESCRIPTOR_FILE;
+	record->flags = it->flags & (O_ACCMODE | O_APPEND | O_NONBLOCK);
+	record->file = (uint32_t)index + 1;
+	return STATUS_OK;
+}
+
+enum status record_policy(const struct open_descriptor *it, struct files *files,
+                          struct snapimg_descriptor *record)
+{
+	switch (it->policy->kind) {
+	case POLICY_CLOSE:
+		record->kind = SNAPIMG_DESCRIPTOR_CLOSED;
+		return STATUS_OK;
+	case POLICY_INHERIT:
+		record->kind = SNAPIMG_DESCRIPTOR_INHERIT;
+		record->source = it->number;
+		return STATUS_OK;
+	case POLICY_NULL:
+	case POLICY_FILE:
+		break;
+	}
+	record->source = 0;
+	return put_file(it, it->policy->kind == POLICY_NULL ? "/dev/null" : it->policy->file, files, record);
+}

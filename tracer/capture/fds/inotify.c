@@ -1,0 +1,92 @@
+/* inotify instances: fdinfo tells what is watched by inode, and its path is searched for. */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+
+#include "tracer/capture/fds/find_path.h"
+#include "tracer/capture/fds/kinds.h"
+
+/* "inotify wd:1 ino:b000f sdev:800001 mask:800afce ignored_mask:0 fhandle-bytes:8 …" (proc(5)). The device's
+ * number is the kernel's own: the minor one has 20 bits. */
+static bool read_watch(const char *line, struct wanted_path *wanted, struct snapimg_notice *notice)
+{
+	unsigned int device;
+	unsigned long inode;
+
+	if (sscanf(line, "inotify wd:%x ino:%lx sdev:%x mask:%x", (unsigned int *)&notice->watch, &inode,
+	           &device, &notice->mask) != 4)
+		return false;
+	*wanted = (struct wanted_path){.device = makedev(device >> 20, device & 0xfffff), .inode = inode};
+	notice->mask &= IN_ALL_EVENTS | IN_EXCL_UNLINK | IN_ONESHOT;
+	return true;
+}
+
+static int by_watch(const void *left, const void *right)
+{
+	const struct snapimg_notice *a = left, *b = right;
+
+	return (a->watch > b->watch) - (a->watch < b->watch);
+}
+
+static enum status add_all(struct taking *taking, struct open_descriptor *it, struct snapimg_notice *notice,
+                           struct wanted_path *wanted, size_t count)
+{
+	enum status status = find_paths(taking->survey, wanted, count);
+
+	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+		if (!wanted[i].path)
+			return refuse_descriptor(taking->survey, it,
+			                         "an inotify watch of a file that can't be found",
+			                         "watch it after the point");
+		if (notice[i].watch < 1 || notice[i].watch > SNAPIMG_NOTICE_MAX)
+			return refuse_descriptor(taking->survey, it,
+			                         "an inotify instance of very many watches",
+			                         "make it after the point");
+		if (wanted[i].is_link)
+			notice[i].mask |= IN_DONT_FOLLOW;
+		status = objects_name(taking->objects, wanted[i].path, &notice[i].path);
+	}
+	if (status != STATUS_OK)
+		return status;
+	if (count)
+		qsort(notice, count, sizeof(*notice), by_watch);
+	for (size_t i = 0; i < count && status == STATUS_OK; i++)
+		status = objects_notice(taking->objects, notice[i]);
+	return status;
+}
+
+enum status take_inotify(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
+{
+	struct snapimg_notice *notice;
+	struct wanted_path *wanted;
+	size_t count = 0, lines = 1;
+	int waiting = 0;
+	enum status status;
+
+	object->kind = SNAPIMG_OBJECT_INOTIFY;
+	if (ioctl(it->copy, FIONREAD, &waiting) < 0 || waiting > 0)
+		return refuse_descriptor(taking->survey, it, "an inotify instance with events that wait",
+		                         "read them before the point");
+	for (const char *at = it->info.bytes; (at = strchr(at, '\n')); at++)
+		lines++;
+	notice = calloc(lines, sizeof(*notice));
+	wanted = calloc(lines, sizeof(*wanted));
+	for (const char *line = it->info.bytes; notice && wanted && line && *line;
+	     line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (read_watch(line, &wanted[count], &notice[count]))
+			count++;
+	}
+	status = notice && wanted ? add_all(taking, it, notice, wanted, count)
+	                          : fail(STATUS_FAILED, "out of memory");
+	for (size_t i = 0; wanted && i < count; i++)
+		free(wanted[i].path);
+	free(notice);
+	free(wanted);
+	return status;
+}

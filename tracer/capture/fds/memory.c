@@ -1,0 +1,137 @@
+/* Files without a name: memfds and deleted ones. Their content goes into the image. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "tracer/capture/fds/kinds.h"
+#include "tracer/capture/memory/shared.h"
+
+enum { PIECE = 1 << 16, BLOCK = SNAPIMG_EXTENT_MAX };
+
+/* Zero pieces stay holes; what lies between them goes in blocks, which are compressed by themselves. */
+static enum status read_piece(struct taking *taking, int fd, off_t at, off_t end)
+{
+	static char block[BLOCK], zeros[PIECE];
+	enum status status = STATUS_OK;
+	size_t filled = 0;
+	ssize_t got;
+
+	for (; at < end && status == STATUS_OK; at += got) {
+		got = pread(fd, block + filled, end - at < PIECE ? (size_t)(end - at) : PIECE, at);
+		if (got <= 0)
+			return fail(STATUS_FAILED, "can't read an unnamed file of process %d: %s",
+			            taking->survey->pid, strerror(got < 0 ? errno : EIO));
+		bool is_hole = memcmp(block + filled, zeros, (size_t)got) == 0;
+		filled += is_hole ? 0 : (size_t)got;
+		if (filled && (is_hole || filled > BLOCK - PIECE || at + got == end)) {
+			off_t start = at + (is_hole ? 0 : got) - (off_t)filled;
+			status = objects_fill(taking->objects, (uint64_t)start, block, filled);
+			filled = 0;
+		}
+	}
+	return status;
+}
+
+static enum status read_content(struct taking *taking, int fd, off_t size)
+{
+	enum status status = STATUS_OK;
+
+	for (off_t at = 0, end; at < size && status == STATUS_OK; at = end) {
+		off_t data = lseek(fd, at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			break; /* only a hole follows */
+		at = data < 0 ? at : data;
+		end = lseek(fd, at, SEEK_HOLE);
+		end = end < 0 || end > size ? size : end;
+		status = read_piece(taking, fd, at, end);
+	}
+	return status;
+}
+
+/* An earlier description of the same file. */
+static const struct open_descriptor *find_first(const struct survey *survey, const struct open_descriptor *it)
+{
+	for (const struct open_descriptor *other = survey->open; other < it; other++)
+		if (other->object >= 0 && other->known && other->identity.st_dev == it->identity.st_dev &&
+		    other->identity.st_ino == it->identity.st_ino)
+			return other;
+	return NULL;
+}
+
+static enum status take_file(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
+{
+	const struct snapimg_object *objects = taking->objects->object.items;
+	const struct open_descriptor *first = find_first(taking->survey, it);
+	char name[32];
+
+	if (first) {
+		object->peer = objects[first->object].kind == SNAPIMG_OBJECT_REOPENED
+		                       ? objects[first->object].peer
+		                       : (uint32_t)first->object + 1;
+		object->kind = SNAPIMG_OBJECT_REOPENED;
+		return STATUS_OK;
+	}
+	if (survey_other_holder(taking->survey, it) != 0)
+		return refuse_descriptor(taking->survey, it, "an unnamed file that another process has, too",
+		                         "close it before the point");
+	object->value[SNAPIMG_FILE_SIZE] = (uint64_t)it->identity.st_size;
+	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
+	/* Not through the copy, whose place is the target's and which may be write-only. */
+	snprintf(name, sizeof(name), "fd/%d", it->number);
+	struct proc_path path = proc_path(taking->survey->pid, name);
+	int fd = it->identity.st_size ? open(path.text, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0 && it->identity.st_size)
+		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",
+		                         "close it before the point");
+	bool claimed = false;
+	enum status status =
+	        memories_claim(taking->memories, it, fd, taking->objects->object.count, &claimed);
+	if (claimed || fd < 0)
+		return status;
+	if (status == STATUS_OK)
+		status = read_content(taking, fd, it->identity.st_size);
+	close(fd);
+	return status;
+}
+
+enum status take_memfd(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
+{
+	static const char before[] = "/memfd:", behind[] = " (deleted)";
+	int seals = fcntl(it->copy, F_GET_SEALS);
+	struct statfs system;
+	char name[256] = "";
+	enum status status;
+
+	if (!it->known || seals < 0 || fstatfs(it->copy, &system) < 0 || system.f_type != TMPFS_MAGIC)
+		return refuse_descriptor(taking->survey, it, "a memfd of huge or secret pages",
+		                         "make it after the point");
+	object->kind = SNAPIMG_OBJECT_MEMFD;
+	object->value[SNAPIMG_FILE_SEALS] = (uint64_t)seals;
+	size_t length = strlen(it->link + strlen(before));
+	if (length >= strlen(behind) && length < sizeof(name))
+		snprintf(name, sizeof(name), "%.*s", (int)(length - strlen(behind)),
+		         it->link + strlen(before));
+	if ((status = objects_name(taking->objects, name, &object->name)) != STATUS_OK)
+		return status;
+	return take_file(taking, it, object);
+}
+
+enum status take_unlinked(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
+{
+	char directory[4096];
+	enum status status;
+
+	snprintf(directory, sizeof(directory), "%s", it->link);
+	char *slash = strrchr(directory, '/');
+	slash[slash == directory] = '\0';
+	object->kind = SNAPIMG_OBJECT_UNLINKED;
+	if ((status = objects_name(taking->objects, directory, &object->name)) != STATUS_OK)
+		return status;
+	return take_file(taking, it, object);
+}

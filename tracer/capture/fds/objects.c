@@ -1,0 +1,201 @@
+#include "tracer/capture/fds/objects.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum status append(struct array *array, const void *items, size_t count, size_t size)
+{
+	if (count > array->room - array->count) {
+		size_t room = (array->count + count) * 2;
+		void *grown = realloc(array->items, room * size);
+
+		if (!grown)
+			return fail(STATUS_FAILED, "out of memory");
+		array->items = grown;
+		array->room = room;
+	}
+	if (count)
+		memcpy((char *)array->items + array->count * size, items, count * size);
+	array->count += count;
+	return STATUS_OK;
+}
+
+static enum status add_bytes(struct objects *objects, const void *bytes, uint64_t size, uint64_t *ret_offset)
+{
+	if (objects->bytes.count + size > UINT32_MAX)
+		return fail(STATUS_FAILED,
+		            "descriptors hold more than 4 GiB that is in no file: choose another point");
+	*ret_offset = objects->bytes.count;
+	return append(&objects->bytes, bytes, size, 1);
+}
+
+enum status objects_add(struct objects *objects, const struct snapimg_object *record)
+{
+	return append(&objects->object, record, 1, sizeof(*record));
+}
+
+enum status objects_set(struct objects *objects, struct snapimg_setting setting, const void *bytes)
+{
+	enum status status;
+
+	setting.object = (uint32_t)objects->object.count;
+	if ((status = add_bytes(objects, bytes, setting.size, &setting.offset)) != STATUS_OK)
+		return status;
+	return append(&objects->setting, &setting, 1, sizeof(setting));
+}
+
+/* Small contents, and what gets hardly smaller, cost less as they are. */
+enum { COMPRESS_MIN = 4096, COMPRESS_MAX = SNAPIMG_EXTENT_MAX };
+
+static enum status prepare_compressor(struct objects *objects)
+{
+	if (objects->frame)
+		return STATUS_OK;
+	objects->frame = malloc(compressor_bound(COMPRESS_MAX));
+	if (!objects->frame)
+		return fail(STATUS_FAILED, "out of memory");
+	return compressor_open(objects->level, 0, COMPRESS_MAX, &objects->compressor);
+}
+
+enum status objects_fill(struct objects *objects, uint64_t position, const void *bytes, uint64_t size)
+{
+	struct snapimg_content content = {
+	        .object = (uint32_t)objects->object.count, .position = position, .size = size};
+	enum status status;
+	size_t stored = 0;
+
+	if (objects->level && size >= COMPRESS_MIN && size <= COMPRESS_MAX) {
+		if ((status = prepare_compressor(objects)) != STATUS_OK)
+			return status;
+		stored = compressor_run(&objects->compressor, objects->frame, compressor_bound(COMPRESS_MAX),
+		                        bytes, size);
+	}
+	if (stored != 0 && stored < size - size / 16) {
+		content.stored_size = (uint32_t)stored;
+		status = add_bytes(objects, objects->frame, stored, &content.offset);
+	} else {
+		status = add_bytes(objects, bytes, size, &content.offset);
+	}
+	return status == STATUS_OK ? append(&objects->content, &content, 1, sizeof(content)) : status;
+}
+
+enum status objects_watch(struct objects *objects, struct snapimg_watch watch)
+{
+	watch.object = (uint32_t)objects->object.count;
+	return append(&objects->watch, &watch, 1, sizeof(watch));
+}
+
+enum status objects_lock(struct objects *objects, const struct snapimg_lock *lock)
+{
+	return append(&objects->lock, lock, 1, sizeof(*lock));
+}
+
+enum status objects_notice(struct objects *objects, struct snapimg_notice notice)
+{
+	notice.object = (uint32_t)objects->object.count;
+	return append(&objects->notice, &notice, 1, sizeof(notice));
+}
+
+enum status objects_owner(struct objects *objects, const struct snapimg_owner *owner)
+{
+	return append(&objects->owner, owner, 1, sizeof(*owner));
+}
+
+enum status objects_name(struct objects *objects, const char *text, uint32_t *ret_name)
+{
+	enum status status;
+	char *copy;
+
+	*ret_name = 0;
+	if (!text || !*text)
+		return STATUS_OK;
+	if (!(copy = strdup(text)))
+		return fail(STATUS_FAILED, "out of memory");
+	if ((status = append(&objects->names, &copy, 1, sizeof(copy))) == STATUS_OK)
+		*ret_name = (uint32_t)objects->names.count;
+	else
+		free(copy);
+	return status;
+}
+
+static enum snapimg_error place_name(const struct objects *objects, struct snapimg_writer *writer,
+                                     uint32_t *name)
+{
+	char *const *names = objects->names.items;
+
+	return *name ? snapimg_writer_string(writer, names[*name - 1], name) : SNAPIMG_OK;
+}
+
+static enum snapimg_error write_objects(const struct objects *objects, struct snapimg_writer *writer)
+{
+	const struct snapimg_object *object = objects->object.items;
+	enum snapimg_error error = SNAPIMG_OK;
+
+	for (size_t i = 0; i < objects->object.count && !error; i++) {
+		struct snapimg_object record = object[i];
+		error = place_name(objects, writer, &record.name);
+		if (!error)
+			error = snapimg_writer_add(writer, SNAPIMG_SECTION_OBJECTS, &record, sizeof(record));
+	}
+	return error;
+}
+
+static enum snapimg_error write_notices(const struct objects *objects, struct snapimg_writer *writer)
+{
+	const struct snapimg_notice *notice = objects->notice.items;
+	enum snapimg_error error = SNAPIMG_OK;
+
+	for (size_t i = 0; i < objects->notice.count && !error; i++) {
+		struct snapimg_notice record = notice[i];
+		error = place_name(objects, writer, &record.path);
+		if (!error)
+			error = snapimg_writer_add(writer, SNAPIMG_SECTION_NOTICES, &record, sizeof(record));
+	}
+	return error;
+}
+
+enum snapimg_error objects_write(const struct objects *objects, struct snapimg_writer *writer)
+{
+	const struct {
+		const struct array *array;
+		enum snapimg_section_type section;
+		size_t size;
+	} plain[] = {
+	        {&objects->setting, SNAPIMG_SECTION_SETTINGS, sizeof(struct snapimg_setting)},
+	        {&objects->content, SNAPIMG_SECTION_CONTENTS, sizeof(struct snapimg_content)},
+	        {&objects->watch, SNAPIMG_SECTION_WATCHES, sizeof(struct snapimg_watch)},
+	        {&objects->lock, SNAPIMG_SECTION_LOCKS, sizeof(struct snapimg_lock)},
+	        {&objects->owner, SNAPIMG_SECTION_OWNERS, sizeof(struct snapimg_owner)},
+	        {&objects->bytes, SNAPIMG_SECTION_BYTES, 1},
+	};
+	enum snapimg_error error = write_objects(objects, writer);
+
+	if (!error)
+		error = write_notices(objects, writer);
+
+	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain) && !error; i++)
+		if (plain[i].array->count)
+			error = snapimg_writer_add(writer, plain[i].section, plain[i].array->items,
+			                           plain[i].array->count * plain[i].size);
+	return error;
+}
+
+void objects_free(struct objects *objects)
+{
+	char **names = objects->names.items;
+
+	for (size_t i = 0; i < objects->names.count; i++)
+		free(names[i]);
+	compressor_close(&objects->compressor);
+	free(objects->frame);
+	free(objects->object.items);
+	free(objects->setting.items);
+	free(objects->content.items);
+	free(objects->watch.items);
+	free(objects->lock.items);
+	free(objects->notice.items);
+	free(objects->owner.items);
+	free(objects->bytes.items);
+	free(objects->names.items);
+	*objects = (struct objects){0};
+}

@@ -1,0 +1,49 @@
+/* What the image will say about open descriptions that are neither files with a name nor inherited: the
+ * sections OBJECTS, SETTINGS, CONTENTS, WATCHES, LOCKS, NOTICES, OWNERS and BYTES while they grow. */
+#ifndef TRACER_CAPTURE_FDS_OBJECTS_H
+#define TRACER_CAPTURE_FDS_OBJECTS_H
+
+#include "format/base/message.h"
+#include "format/image/layout.h"
+#include "format/image/writer.h"
+#include "tracer/capture/store/compressor.h"
+
+struct array {
+	void *items;
+	size_t count, room; /* of items */
+};
+
+struct objects {
+	struct array object, setting, content, watch, lock, notice, owner, bytes;
+	struct array names; /* char *; the records' string fields hold its index + 1 until they are written */
+	int level;          /* of zstd, for contents; 0: they are stored as they are */
+	struct compressor compressor; /* opened when it is needed first */
+	void *frame;                  /* what it makes */
+};
+
+/* Appends a copy of the record. The object's settings, contents and watches come before the next object. */
+enum status objects_add(struct objects *objects, const struct snapimg_object *record)
+        __attribute__((warn_unused_result));
+/* Stores the bytes and a setting or content of the object added next (index objects->object.count). */
+enum status objects_set(struct objects *objects, struct snapimg_setting setting, const void *bytes)
+        __attribute__((warn_unused_result));
+enum status objects_fill(struct objects *objects, uint64_t position, const void *bytes, uint64_t size)
+        __attribute__((warn_unused_result));
+enum status objects_watch(struct objects *objects, struct snapimg_watch watch)
+        __attribute__((warn_unused_result));
+enum status objects_lock(struct objects *objects, const struct snapimg_lock *lock)
+        __attribute__((warn_unused_result));
+/* path: of objects_name(). */
+enum status objects_notice(struct objects *objects, struct snapimg_notice notice)
+        __attribute__((warn_unused_result));
+enum status objects_owner(struct objects *objects, const struct snapimg_owner *owner)
+        __attribute__((warn_unused_result));
+/* What a string field holds for this text; "" and NULL: 0. */
+enum status objects_name(struct objects *objects, const char *text, uint32_t *ret_name)
+        __attribute__((warn_unused_result));
+
+enum snapimg_error objects_write(const struct objects *objects, struct snapimg_writer *writer)
+        __attribute__((warn_unused_result));
+void objects_free(struct objects *objects);
+
+#endif

@@ -1,0 +1,46 @@
+/* Whom an open file description sends signals: fcntl(2), F_SETOWN_EX, F_SETSIG, O_ASYNC. */
+#include <fcntl.h>
+
+#include "tracer/capture/fds/kinds.h"
+
+static bool find_kind(const struct taking *taking, const struct f_owner_ex *owner, uint32_t *ret_kind)
+{
+	if (owner->pid != 0 && (owner->pid != taking->survey->pid || owner->type == F_OWNER_PGRP))
+		return false;
+	*ret_kind = owner->pid == 0              ? SNAPIMG_OWNER_NONE
+	            : owner->type == F_OWNER_PID ? SNAPIMG_OWNER_PROCESS
+	                                         : SNAPIMG_OWNER_THREAD;
+	return true;
+}
+
+/* What was inherited has the caller's owner, unless the program took it. Regular files drive nobody. */
+enum status take_owner(struct taking *taking, struct open_descriptor *it)
+{
+	bool drives = (it->flags & O_ASYNC) != 0, is_inherited = it->inherited >= 0;
+	bool is_file = it->known && (S_ISREG(it->identity.st_mode) || S_ISDIR(it->identity.st_mode)) &&
+	               it->link[0] == '/';
+	struct snapimg_owner record = {.number = it->number, .drives = drives};
+	struct f_owner_ex owner = {0};
+	enum status status;
+
+	if ((it->flags & O_PATH) || (!drives && (is_file || is_inherited)))
+		return STATUS_OK;
+	/* A device without a state is carried where no descriptor may be looked at. */
+	if (!drives && it->known && S_ISCHR(it->identity.st_mode) && !survey_try_copy(taking->survey, it))
+		return STATUS_OK;
+	if ((status = survey_copy(taking->survey, it)) != STATUS_OK)
+		return status;
+	int signal = fcntl(it->copy, F_GETSIG);
+	bool is_known = fcntl(it->copy, F_GETOWN_EX, &owner) == 0 && signal >= 0 &&
+	                find_kind(taking, &owner, &record.kind);
+	if (is_inherited && (!is_known || record.kind == SNAPIMG_OWNER_NONE))
+		return STATUS_OK;
+	if (!is_known)
+		return refuse_descriptor(taking->survey, it,
+		                         "a descriptor that signals others than the process (F_SETOWN)",
+		                         "set the owner after the point");
+	record.signal = (uint32_t)signal;
+	if (record.kind == SNAPIMG_OWNER_NONE && !drives && signal == 0)
+		return STATUS_OK;
+	return objects_owner(taking->objects, &record);
+}

@@ -1,0 +1,189 @@
+/* Pseudoterminals whose master is in the process. A restored one has another number. */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "tracer/capture/fds/kinds.h"
+
+/* asm-generic/ioctls.h: _IOR('T', 0x2A, struct termios2), _IOW('T', 0x2B, …); its header and libc's exclude
+ * each other. */
+#define GET_TERMIOS 0x802c542aul
+#define SET_TERMIOS 0x402c542bul
+
+struct termios_image {
+	uint32_t input, output, control, local; /* flags */
+	uint8_t rest[SNAPIMG_TERMIOS_SIZE - 16];
+};
+enum { CANONICAL = 2 }; /* ICANON of `local` */
+
+static bool number_of_master(int copy, unsigned int *ret_number)
+{
+	return ioctl(copy, TIOCGPTN, ret_number) == 0;
+}
+
+static bool is_master(const struct open_descriptor *it)
+{
+	size_t length = strlen(it->link);
+
+	return length >= 5 && strcmp(it->link + length - 5, "/ptmx") == 0;
+}
+
+static void slave_link(unsigned int number, char link[32])
+{
+	snprintf(link, 32, "/dev/pts/%u", number);
+}
+
+/* A line that has no end yet is counted only without line editing, which is turned off for that moment.
+ * poll(2) first: it brings what was written into the reader's buffer (drivers/tty/n_tty.c, n_tty_poll). */
+static bool holds_input(int copy)
+{
+	struct pollfd look = {.fd = copy, .events = POLLIN};
+	struct termios_image edits, plain;
+	int waiting = 0;
+
+	if (poll(&look, 1, 0) > 0 && (look.revents & POLLIN))
+		return true;
+	if (ioctl(copy, GET_TERMIOS, &edits) < 0)
+		return false;
+	plain = edits;
+	plain.local &= ~(uint32_t)CANONICAL;
+	if (edits.local & CANONICAL)
+		(void)ioctl(copy, SET_TERMIOS, &plain);
+	bool holds = ioctl(copy, FIONREAD, &waiting) == 0 && waiting > 0;
+	if (edits.local & CANONICAL)
+		(void)ioctl(copy, SET_TERMIOS, &edits);
+	return holds;
+}
+
+static const struct open_descriptor *find_open(const struct survey *survey, const char *link)
+{
+	for (size_t i = 0; i < survey->count; i++)
+		if (strcmp(survey->open[i].link, link) == 0 && !survey->open[i].policy &&
+		    !(survey->open[i].flags & O_PATH))
+			return &survey->open[i];
+	return NULL;
+}
+
+static enum status take_settings(struct taking *taking, const struct open_descriptor *it)
+{
+	struct termios_image termios;
+	struct winsize window;
+	enum status status;
+
+	/* Of the slave, though asked through the master (drivers/tty/tty_ioctl.c, tty_mode_ioctl). */
+	if (ioctl(it->copy, GET_TERMIOS, &termios) < 0 || ioctl(it->copy, TIOCGWINSZ, &window) < 0)
+		return refuse_descriptor(taking->survey, it, "a terminal", "close it before the point");
+	status = objects_set(
+	        taking->objects,
+	        (struct snapimg_setting){.kind = SNAPIMG_SETTING_TERMIOS, .size = sizeof(termios)}, &termios);
+	if (status != STATUS_OK)
+		return status;
+	return objects_set(taking->objects,
+	                   (struct snapimg_setting){.kind = SNAPIMG_SETTING_WINDOW, .size = sizeof(window)},
+	                   &window);
+}
+
+static enum status take_master(struct taking *taking, struct open_descriptor *it,
+                               struct snapimg_object *object)
+{
+	struct pollfd look = {.fd = it->copy};
+	int locked = 0, packets = 0, exclusive = 0;
+	unsigned int number;
+	char slave[32];
+	enum status status;
+
+	if (!number_of_master(it->copy, &number) || ioctl(it->copy, TIOCGPTLCK, &locked) < 0 ||
+	    ioctl(it->copy, TIOCGPKT, &packets) < 0 || ioctl(it->copy, TIOCGEXCL, &exclusive) < 0 ||
+	    packets || exclusive)
+		return refuse_descriptor(taking->survey, it, "a terminal in packet or exclusive mode",
+		                         "set it after the point");
+	slave_link(number, slave);
+	const struct open_descriptor *other = find_open(taking->survey, slave);
+	struct open_descriptor elsewhere = {.link = slave};
+	if (stat(slave, &elsewhere.identity) < 0)
+		elsewhere.identity = (struct stat){0};
+	if (survey_other_holder(taking->survey, &elsewhere) != 0 || (other && other->inherited >= 0))
+		return refuse_descriptor(taking->survey, it, "a terminal that another process has open",
+		                         "choose a point where none has");
+	if (other && locked)
+		return refuse_descriptor(taking->survey, it, "a terminal that was locked again",
+		                         "unlock it before the point");
+	if (holds_input(it->copy))
+		return refuse_descriptor(taking->survey, it, "a terminal with output that waits to be read",
+		                         "read it before the point");
+	object->value[SNAPIMG_TERMINAL_LOCK] = locked != 0;
+	object->value[SNAPIMG_TERMINAL_USED] = other || (poll(&look, 1, 0) > 0 && (look.revents & POLLHUP));
+	if ((status = objects_name(taking->objects, slave, &object->name)) != STATUS_OK)
+		return status;
+	return take_settings(taking, it);
+}
+
+/* The master comes first, though its number may be the higher one. */
+static enum status add_master(struct taking *taking, struct open_descriptor *master)
+{
+	struct snapimg_object object = {.flags = master->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)O_ASYNC};
+	enum status status;
+
+	if (master->object >= 0)
+		return STATUS_OK;
+	if (master->refused)
+		return STATUS_REFUSED;
+	if ((status = take_terminal(taking, master, &object)) != STATUS_OK) {
+		master->refused = status == STATUS_REFUSED;
+		return status;
+	}
+	master->object = (int)taking->objects->object.count;
+	return objects_add(taking->objects, &object);
+}
+
+static struct open_descriptor *find_master(const struct survey *survey, const char *slave)
+{
+	unsigned int number;
+	char link[32];
+
+	for (size_t i = 0; i < survey->count; i++) {
+		struct open_descriptor *master = &survey->open[i];
+		if (!is_master(master) || master->duplicate >= 0 || master->inherited >= 0 ||
+		    master->policy || (master->flags & O_PATH) || survey_copy(survey, master) != STATUS_OK ||
+		    !number_of_master(master->copy, &number))
+			continue;
+		slave_link(number, link);
+		if (strcmp(slave, link) == 0)
+			return master;
+	}
+	return NULL;
+}
+
+static enum status take_slave(struct taking *taking, struct open_descriptor *it,
+                              struct snapimg_object *object)
+{
+	const struct survey *survey = taking->survey;
+	struct open_descriptor *master = find_master(survey, it->link);
+	enum status status;
+
+	if (!master)
+		return refuse_descriptor(survey, it, "a terminal that was not inherited",
+		                         "close it before the point");
+	if ((status = add_master(taking, master)) != STATUS_OK)
+		return status;
+	object->peer = (uint32_t)master->object + 1;
+	if (holds_input(it->copy))
+		return refuse_descriptor(survey, it, "a terminal with input that waits to be read",
+		                         "read it before the point");
+	return objects_name(taking->objects, it->link, &object->name);
+}
+
+enum status take_terminal(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
+{
+	int discipline = 0;
+
+	if (ioctl(it->copy, TIOCGETD, &discipline) == 0 && discipline != 0)
+		return refuse_descriptor(taking->survey, it, "a terminal with a line discipline",
+		                         "set it after the point");
+	object->kind = SNAPIMG_OBJECT_TERMINAL;
+	object->value[SNAPIMG_TERMINAL_END] = !is_master(it);
+	return is_master(it) ? take_master(taking, it, object) : take_slave(taking, it, object);
+}

@@ -1,0 +1,227 @@
+/* Unix sockets: pairs with both ends in the process and what is on its way in them; bound and listening ones.
+ */
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tracer/capture/fds/kinds.h"
+#include "tracer/capture/fds/unix_diag.h"
+
+#define INTERRUPTED "receive it before the point"
+
+struct found {
+	struct unix_state state;
+	struct sockaddr_un name;
+	socklen_t name_size;
+	bool named;
+};
+
+static bool carries_rights(struct msghdr *message)
+{
+	bool found = (message->msg_flags & MSG_CTRUNC) != 0;
+
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
+		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+			continue;
+		found = true;
+		for (size_t i = 0; i < (part->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(part) + i * sizeof(fd), sizeof(fd));
+			close(fd);
+		}
+	}
+	return found;
+}
+
+/* One look at the queue; a stream's shows all of it. Its length, or -1: nothing more, or -2: refused. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): recvmsg(2) writes there */
+static ssize_t look(struct taking *taking, struct open_descriptor *it, char *bytes, size_t room)
+{
+	_Alignas(struct cmsghdr) char control[4096];
+	struct sockaddr_un from;
+	struct iovec part = {.iov_base = bytes, .iov_len = room};
+	struct msghdr message = {.msg_iov = &part,
+	                         .msg_iovlen = 1,
+	                         .msg_name = &from,
+	                         .msg_namelen = sizeof(from),
+	                         .msg_control = control,
+	                         .msg_controllen = sizeof(control)};
+	ssize_t size = recvmsg(it->copy, &message, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+
+	if (size < 0)
+		return -1;
+	if (carries_rights(&message))
+		(void)refuse_descriptor(taking->survey, it, "a descriptor on its way through a socket",
+		                        INTERRUPTED);
+	else if ((size_t)size > room || message.msg_namelen > sizeof(sa_family_t))
+		(void)refuse_descriptor(taking->survey, it, "a message in a Unix socket", INTERRUPTED);
+	else
+		return size;
+	return -2;
+}
+
+/* With SO_PEEK_OFF each look at a message begins behind the one before (socket(7)). A message without bytes
+ * would be seen twice, or never. */
+static enum status take_messages(struct taking *taking, struct open_descriptor *it, char *bytes, size_t room)
+{
+	int from = 0, usual = -1;
+	enum status status = STATUS_OK;
+	ssize_t size;
+
+	if (setsockopt(it->copy, SOL_SOCKET, SO_PEEK_OFF, &from, sizeof(from)) < 0)
+		return refuse_descriptor(taking->survey, it, "a message in a Unix socket", INTERRUPTED);
+	while (status == STATUS_OK && (size = look(taking, it, bytes, room)) != -1) {
+		if (size == 0)
+			status = refuse_descriptor(taking->survey, it,
+			                           "an empty message in a Unix socket, or its end",
+			                           INTERRUPTED);
+		else
+			status = size < 0 ? STATUS_REFUSED
+			                  : objects_fill(taking->objects, 0, bytes, (uint64_t)size);
+	}
+	(void)setsockopt(it->copy, SOL_SOCKET, SO_PEEK_OFF, &usual, sizeof(usual));
+	return status;
+}
+
+static enum status take_queue(struct taking *taking, struct open_descriptor *it, int type)
+{
+	enum { ROOM = 1 << 23 };
+	struct pollfd readable = {.fd = it->copy, .events = POLLIN};
+	enum status status = STATUS_OK;
+	int waiting = 0;
+	ssize_t size;
+
+	if (ioctl(it->copy, FIONREAD, &waiting) < 0)
+		return refuse_descriptor(taking->survey, it, "a Unix socket", "close it before the point");
+	if (waiting == 0 && (type == SOCK_STREAM || poll(&readable, 1, 0) <= 0 || readable.revents & POLLHUP))
+		return STATUS_OK;
+	char *bytes = malloc(ROOM);
+	if (!bytes)
+		return fail(STATUS_FAILED, "out of memory");
+	if (type != SOCK_STREAM)
+		status = take_messages(taking, it, bytes, ROOM);
+	else if ((size = look(taking, it, bytes, ROOM)) == waiting)
+		status = objects_fill(taking->objects, 0, bytes, (uint64_t)size);
+	else
+		status = size == -2 ? STATUS_REFUSED
+		                    : refuse_descriptor(taking->survey, it, "data in a Unix socket",
+		                                        INTERRUPTED);
+	free(bytes);
+	return status;
+}
+
+static const struct open_descriptor *find_peer(const struct survey *survey, uint32_t inode)
+{
+	for (size_t i = 0; i < survey->count; i++) {
+		const struct open_descriptor *it = &survey->open[i];
+		if (it->duplicate < 0 && it->inherited < 0 && it->known && S_ISSOCK(it->identity.st_mode) &&
+		    it->identity.st_ino == inode)
+			return it;
+	}
+	return NULL;
+}
+
+static bool is_broken(int copy)
+{
+	struct pollfd look = {.fd = copy};
+
+	return poll(&look, 1, 0) > 0 && (look.revents & POLLERR) != 0;
+}
+
+static enum status take_pair(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
+                             const struct found *found)
+{
+	const struct open_descriptor *peer = find_peer(taking->survey, found->state.peer);
+	bool given = peer && peer->policy; /* it is as good as closed (--fd) */
+	struct unix_state back;
+
+	peer = given ? NULL : peer;
+	if (found->state.peer != 0 && !peer && !given)
+		return refuse_descriptor(taking->survey, it, "a Unix socket that is connected elsewhere",
+		                         "close it before the point");
+	if (found->named || (peer && (!unix_diag_ask((uint32_t)peer->identity.st_ino, &back) ||
+	                              back.peer != it->identity.st_ino)))
+		return refuse_descriptor(taking->survey, it, "a connection of a Unix socket with a name",
+		                         "close it before the point");
+	if (!peer && is_broken(it->copy))
+		return refuse_descriptor(taking->survey, it, "a Unix socket with an error to be told",
+		                         "close it before the point");
+	object->value[SNAPIMG_SOCKET_STATE] = SNAPIMG_SOCKET_PAIR;
+	object->value[SNAPIMG_SOCKET_SHUTDOWN] = peer ? found->state.shutdown & 3 : 0;
+	if (peer && peer->object >= 0)
+		object->peer = (uint32_t)peer->object + 1;
+	return take_queue(taking, it, (int)object->value[SNAPIMG_SOCKET_TYPE]);
+}
+
+/* The socket's file must still be there: a start makes it again. Relative names go by the directory that the
+ * program is in. */
+static bool find_file(const struct survey *survey, const struct found *found, struct stat *ret_file)
+{
+	const char *path = found->name.sun_path;
+	char whole[sizeof(found->name.sun_path) + 64];
+
+	snprintf(whole, sizeof(whole), "/proc/%d/%s/%.*s", survey->pid, *path == '/' ? "root" : "cwd",
+	         (int)sizeof(found->name.sun_path), path);
+	return lstat(whole, ret_file) == 0 && S_ISSOCK(ret_file->st_mode) &&
+	       (uint32_t)ret_file->st_ino == found->state.inode;
+}
+
+static enum status take_name(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
+                             const struct found *found)
+{
+	struct snapimg_setting setting = {.kind = SNAPIMG_SETTING_BIND, .size = found->name_size};
+	size_t length = found->name_size - offsetof(struct sockaddr_un, sun_path);
+	char text[sizeof(found->name.sun_path) + 1] = "";
+	struct stat file;
+	enum status status;
+
+	if (!found->named)
+		return STATUS_OK;
+	memcpy(text, found->name.sun_path, length);
+	bool is_abstract = text[0] == '\0';
+	if (is_abstract)
+		text[0] = '@';
+	if ((status = objects_name(taking->objects, text, &object->name)) != STATUS_OK)
+		return status;
+	if (!is_abstract && !find_file(taking->survey, found, &file))
+		return refuse_descriptor(taking->survey, it, "a Unix socket whose file is gone",
+		                         "close it before the point");
+	if (!is_abstract)
+		setting.option = (int32_t)(file.st_mode & 07777);
+	return objects_set(taking->objects, setting, &found->name);
+}
+
+enum status take_unix_socket(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
+{
+	int type = (int)object->value[SNAPIMG_SOCKET_TYPE];
+	struct found found = {.name_size = sizeof(found.name)};
+	struct pollfd readable = {.fd = it->copy, .events = POLLIN};
+	enum status status;
+
+	if (!unix_diag_ask((uint32_t)it->identity.st_ino, &found.state) ||
+	    getsockname(it->copy, (struct sockaddr *)&found.name, &found.name_size) < 0)
+		return refuse_descriptor(taking->survey, it, "a Unix socket that sock_diag(7) doesn't know",
+		                         "close it before the point, or load the module unix_diag");
+	found.named = found.name_size > offsetof(struct sockaddr_un, sun_path);
+	if ((status = take_socket_options(taking, it, AF_UNIX, type, 0)) != STATUS_OK)
+		return status;
+	if (found.state.peer != 0 || found.state.state == TCP_ESTABLISHED)
+		return take_pair(taking, it, object, &found);
+	if (poll(&readable, 1, 0) > 0 && readable.revents & POLLIN &&
+	    (type == SOCK_DGRAM || found.state.state == TCP_LISTEN))
+		return refuse_descriptor(taking->survey, it,
+		                         "a message or connection that waits at a Unix socket", INTERRUPTED);
+	if ((status = take_name(taking, it, object, &found)) != STATUS_OK || found.state.state != TCP_LISTEN)
+		return status;
+	return objects_set(taking->objects,
+	                   (struct snapimg_setting){.kind = SNAPIMG_SETTING_LISTEN,
+	                                            .option = (int32_t)found.state.backlog},
+	                   NULL);
+}

@@ -1,0 +1,160 @@
+#include "tracer/capture/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "format/facts/buildid.h"
+
+static bool same(const struct file *file, const char *path, const struct stat *identity, uint32_t check)
+{
+	return file->record.inode == identity->st_ino && file->record.device == identity->st_dev &&
+	       file->record.check == check && strcmp(file->path, path) == 0;
+}
+
+/* Opened only where it's a regular file: to open anything else may have effects. */
+static void read_identity(struct file *file)
+{
+	uint8_t head[SNAPIMG_PAGE_SIZE];
+
+	if (!S_ISREG(file->record.mode))
+		return;
+	file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (file->fd < 0)
+		return;
+	ssize_t got = pread(file->fd, head, sizeof(head), 0);
+	if (got > 0)
+		file->record.build_id_size = snapimg_build_id(head, (size_t)got, file->record.build_id);
+}
+
+enum status files_add(struct files *files, const char *path, const struct stat *identity,
+                      enum snapimg_file_check check, size_t *ret_index)
+{
+	for (size_t i = files->count; i-- > 0;) { /* the mappings of a file follow each other */
+		if (same(&files->file[i], path, identity, check)) {
+			*ret_index = i;
+			return STATUS_OK;
+		}
+	}
+	if (files->count % 64 == 0) {
+		struct file *grown = realloc(files->file, (files->count + 64) * sizeof(*grown));
+		if (!grown)
+			return fail(STATUS_FAILED, "out of memory");
+		files->file = grown;
+	}
+	struct file *file = &files->file[files->count];
+	*file = (struct file){.fd = -1, .path = strdup(path)};
+	if (!file->path)
+		return fail(STATUS_FAILED, "out of memory");
+	file->record = (struct snapimg_file){
+	        .check = check,
+	        .device = identity->st_dev,
+	        .inode = identity->st_ino,
+	        .size = (uint64_t)identity->st_size,
+	        .mtime_seconds = identity->st_mtim.tv_sec,
+	        .mtime_nanoseconds = (uint32_t)identity->st_mtim.tv_nsec,
+	        .mode = identity->st_mode,
+	};
+	read_identity(file);
+	*ret_index = files->count++;
+	return STATUS_OK;
+}
+
+enum snapimg_error files_write(const struct files *files, struct snapimg_writer *writer)
+{
+	enum snapimg_error error = SNAPIMG_OK;
+
+	for (size_t i = 0; i < files->count && error == SNAPIMG_OK; i++) {
+		struct snapimg_file record = files->file[i].record;
+		error = snapimg_writer_string(writer, files->file[i].path, &record.path);
+		if (error == SNAPIMG_OK)
+			error = snapimg_writer_add(writer, SNAPIMG_SECTION_FILES, &record, sizeof(record));
+	}
+	return error;
+}
+
+void files_set_shim(struct files *files, const char *path)
+{
+	struct file shim = {.fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1};
+
+	if (shim.fd >= 0)
+		shim.path = strdup(path);
+	files->shim = shim;
+}
+
+bool files_is_shim(const struct files *files, const struct stat *identity)
+{
+	struct stat shim;
+
+	return files->shim.path && fstat(files->shim.fd, &shim) == 0 && shim.st_dev == identity->st_dev &&
+	       shim.st_ino == identity->st_ino;
+}
+
+bool files_is_image(const char *path)
+{
+	char magic[SNAPIMG_MAGIC_SIZE];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return false;
+	bool is_image = read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
+	                memcmp(magic, SNAPIMG_MAGIC, sizeof(magic)) == 0;
+	close(fd);
+	return is_image;
+}
+
+void files_free(struct files *files)
+{
+	free(files->shim.path);
+	if (files->shim.path)
+		close(files->shim.fd);
+	for (size_t i = 0; i < files->count; i++) {
+		free(files->file[i].path);
+		if (files->file[i].fd >= 0)
+			close(files->file[i].fd);
+	}
+	free(files->file);
+	*files = (struct files){0};
+}
+
+/* The device numbers that /proc/PID/maps shows for a file of overlayfs or btrfs aren't those that
+ * stat(2) tells. The same file mapped here shows the same numbers, whatever they are. */
+static bool maps_alike(const struct vma *vma)
+{
+	bool alike = false;
+	struct maps own = {0};
+	int fd = open(vma->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return false;
+	void *view = mmap(NULL, SNAPIMG_PAGE_SIZE, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (view == MAP_FAILED)
+		return false;
+	if (maps_read(getpid(), &own) == STATUS_OK) {
+		const struct vma *mine = maps_find(&own, (uint64_t)view);
+		alike = mine && mine->inode == vma->inode && mine->major == vma->major &&
+		        mine->minor == vma->minor;
+	}
+	maps_free(&own);
+	munmap(view, SNAPIMG_PAGE_SIZE);
+	return alike;
+}
+
+bool files_leads_to(const struct vma *vma, struct stat *ret_identity)
+{
+	struct stat found;
+
+	if (vma->name[0] != '/' || stat(vma->name, &found) < 0)
+		return false;
+	bool numbers_match = found.st_ino == vma->inode && major(found.st_dev) == vma->major &&
+	                     minor(found.st_dev) == vma->minor;
+	if (!numbers_match && !(S_ISREG(found.st_mode) && maps_alike(vma)))
+		return false;
+	*ret_identity = found;
+	return true;
+}

@@ -1,0 +1,40 @@
+/* The files an image refers to: each once, recognised again by identity. */
+#ifndef TRACER_CAPTURE_FILES_H
+#define TRACER_CAPTURE_FILES_H
+
+#include <sys/stat.h>
+
+#include "format/base/maps.h"
+#include "format/image/layout.h"
+#include "format/image/writer.h"
+
+struct file {
+	char *path;
+	struct snapimg_file record; /* path: set when it's written */
+	int fd;                     /* open for reading, or -1 where that isn't allowed or makes no sense */
+};
+
+struct files {
+	struct file *file;
+	size_t count;
+	struct file shim; /* not of the list: its mappings go into the image, which must not need it */
+};
+
+/* Remembers the shim by its path; NULL: none. Where it can't be opened it is a file like others. */
+void files_set_shim(struct files *files, const char *path);
+/* A snapshot image: the program was started from a thawed one. */
+bool files_is_image(const char *path);
+bool files_is_shim(const struct files *files, const struct stat *identity);
+
+/* Finds or adds the file of that path, identity and check. *ret_index counts from 0. */
+enum status files_add(struct files *files, const char *path, const struct stat *identity,
+                      enum snapimg_file_check check, size_t *ret_index) __attribute__((warn_unused_result));
+enum snapimg_error files_write(const struct files *files, struct snapimg_writer *writer)
+        __attribute__((warn_unused_result));
+void files_free(struct files *files);
+
+/* Whether the vma's name still leads to the very file that is mapped; its stat(2) is in *ret_identity then.
+ */
+bool files_leads_to(const struct vma *vma, struct stat *ret_identity);
+
+#endif

@@ -1,0 +1,31 @@
+/* Reads pages of the target and drops those that need not be stored. Used by several threads at once. */
+#ifndef TRACER_CAPTURE_MEMORY_PAGE_READER_H
+#define TRACER_CAPTURE_MEMORY_PAGE_READER_H
+
+#include "tracer/capture/memory/plan.h"
+
+struct page_reader {
+	pid_t pid;
+	int memory; /* /proc/PID/mem */
+	const struct plan *plan;
+};
+
+/* What a job came to: the bytes of its DATA runs, packed, and its runs. */
+struct job_pages {
+	uint8_t *bytes;      /* room for a job of the plan */
+	uint8_t *file_bytes; /* the same, to compare with files */
+	struct snapimg_run run[JOB_PAGES_MAX];
+	uint32_t run_count;
+	uint32_t stored_pages, zero_pages, file_pages;
+	int error;              /* 0 or an errno … */
+	uint64_t error_address; /* … and where */
+};
+
+enum status page_reader_open(pid_t pid, const struct plan *plan, struct page_reader *ret_reader)
+        __attribute__((warn_unused_result));
+void page_reader_close(struct page_reader *reader);
+
+/* Fills everything of *pages but its buffers. */
+void page_reader_read(const struct page_reader *reader, const struct job *job, struct job_pages *pages);
+
+#endif

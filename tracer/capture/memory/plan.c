@@ -1,0 +1,186 @@
+#include "tracer/capture/memory/plan.h"
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+#include "tracer/capture/memory/pages.h"
+#include "tracer/capture/memory/shared.h"
+#include "tracer/capture/memory/sparse.h"
+
+enum { OWN_JOB_PAGES = 16 };
+
+struct making {
+	struct plan *plan;
+	const struct mapping *mapping;
+	int file;
+	int source;     /* what is to be read where it is not the program's memory, or -1 */
+	uint64_t shift; /* from addresses of the image to those that are read */
+};
+
+/* The array with room for one more; NULL when out of memory, and the array is as before. */
+static void *grow(void *array, size_t count, size_t *room, size_t size)
+{
+	if (array && count < *room)
+		return array;
+	size_t more = *room ? *room * 2 : 256;
+	void *grown = reallocarray(array, more, size);
+	if (grown)
+		*room = more;
+	return grown;
+}
+
+/* The job that takes the next `pages` pages in a row. Few of them share a frame with others, which compresses
+ * better; many have their own, which the loader decodes straight into place. */
+static struct job *open_job(struct plan *plan, uint64_t pages)
+{
+	struct job *last = plan->job_count ? &plan->job[plan->job_count - 1] : NULL;
+	if (last && last->pages < plan->job_pages && !(pages >= OWN_JOB_PAGES && last->pages))
+		return last;
+	struct job *grown = grow(plan->job, plan->job_count, &plan->job_room, sizeof(*plan->job));
+	if (!grown)
+		return NULL;
+	plan->job = grown;
+	plan->job[plan->job_count] = (struct job){.range_first = plan->range_count};
+	return &plan->job[plan->job_count++];
+}
+
+static enum status add_run(void *context, uint64_t start, uint64_t end)
+{
+	const struct making *making = context;
+	const struct mapping *mapping = making->mapping;
+	struct plan *plan = making->plan;
+
+	while (start < end) {
+		uint64_t pages = (end - start) / SNAPIMG_PAGE_SIZE;
+		struct job *job = open_job(plan, pages);
+		struct page_range *range =
+		        grow(plan->range, plan->range_count, &plan->range_room, sizeof(*plan->range));
+		if (range)
+			plan->range = range;
+		if (!job || !range)
+			return fail(STATUS_FAILED, "out of memory");
+		if (pages > plan->job_pages - job->pages)
+			pages = plan->job_pages - job->pages;
+		plan->range[plan->range_count++] = (struct page_range){
+		        .address = start,
+		        .from = start + making->shift,
+		        .source = making->source,
+		        .pages = (uint32_t)pages,
+		        .unreadable = !mapping->memory && !(mapping->vma->protection & SNAPIMG_PROT_READ),
+		        .may_be_missing = mapping->by_content,
+		        .file = making->file,
+		        .file_offset = mapping->vma->offset + (start - mapping->vma->start),
+		        .zero_must_be_kept = mapping->record.kind == SNAPIMG_MAPPING_FILE ||
+		                             mapping->record.kind == SNAPIMG_MAPPING_VIEW,
+		};
+		job->range_count++;
+		job->pages += (uint32_t)pages;
+		plan->pages += pages;
+		start += pages * SNAPIMG_PAGE_SIZE;
+	}
+	return STATUS_OK;
+}
+
+/* Of a memory, by offset. */
+static enum status add_part(void *context, uint64_t start, uint64_t end)
+{
+	const struct making *making = context;
+	uint64_t base = making->mapping->record.start;
+
+	return add_run(context, base + start, base + end);
+}
+
+static enum status add_memory(const struct helper *helper, struct making *making)
+{
+	const struct memory *memory = making->mapping->memory;
+
+	making->source = memory->content;
+	making->shift =
+	        (memory->content >= 0 ? 0 : memory->view - memory->offset) - making->mapping->record.start;
+	return memory_walk(helper, memory, add_part, making);
+}
+
+static enum status advise(void *context, uint64_t start, uint64_t size, int advice, int64_t *ret_result)
+{
+	return helper_call(context, ret_result, SYS_madvise, start, size, (uint64_t)advice, 0);
+}
+
+static enum status add_mapping(const struct helper *helper, const struct pages *pages,
+                               const struct mapping *mapping, const struct files *files, struct plan *plan)
+{
+	const struct snapimg_mapping *record = &mapping->record;
+	bool is_view = record->kind == SNAPIMG_MAPPING_VIEW;
+	bool of_file = record->kind == SNAPIMG_MAPPING_FILE;
+	struct making making = {.plan = plan, .mapping = mapping, .file = -1, .source = -1};
+	struct vma part = *mapping->vma; /* without what was cut off */
+
+	if (record->kind == SNAPIMG_MAPPING_VVAR || record->kind == SNAPIMG_MAPPING_VDSO ||
+	    mapping->not_stored)
+		return STATUS_OK;
+	if (mapping->memory)
+		return add_memory(helper, &making);
+	if (record->flags & SNAPIMG_MAP_SHARED)
+		return STATUS_OK;
+	if (mapping->by_content)
+		return add_run(&making, record->start, record->end);
+	if (of_file)
+		making.file = files->file[record->file - 1].fd;
+	part.start = record->start;
+	part.end = record->end;
+	if (of_file || is_view)
+		return pages_walk(pages, &part, true, add_run, &making);
+	const struct adviser adviser = {advise, (void *)(uintptr_t)helper};
+	return sparse_walk(pages, helper->pid, &part, &adviser, add_run, &making);
+}
+
+static enum status add_guard(void *context, uint64_t start, uint64_t end)
+{
+	struct plan *plan = context;
+	struct snapimg_guard *guard =
+	        grow(plan->guard, plan->guard_count, &plan->guard_room, sizeof(*plan->guard));
+
+	if (!guard)
+		return fail(STATUS_FAILED, "out of memory");
+	plan->guard = guard;
+	guard[plan->guard_count++] =
+	        (struct snapimg_guard){.address = start, .pages = (end - start) / SNAPIMG_PAGE_SIZE};
+	return STATUS_OK;
+}
+
+enum status plan_make(const struct helper *helper, const struct mappings *mappings, const struct files *files,
+                      uint32_t job_pages, struct plan *ret_plan)
+{
+	struct plan plan = {.job_pages = job_pages};
+	struct pages pages;
+	enum status status;
+
+	if ((status = pages_open(helper->pid, true, &pages)) != STATUS_OK)
+		return status;
+	if (mappings->count)
+		status = pages_walk_guards(&pages, mappings->mapping[mappings->count - 1].record.end,
+		                           add_guard, &plan);
+	for (size_t i = 0; i < mappings->count && status == STATUS_OK; i++)
+		status = add_mapping(helper, &pages, &mappings->mapping[i], files, &plan);
+	pages_close(&pages);
+	if (status == STATUS_OK)
+		*ret_plan = plan;
+	else
+		plan_free(&plan);
+	return status;
+}
+
+enum snapimg_error plan_write_guards(const struct plan *plan, struct snapimg_writer *writer)
+{
+	if (plan->guard_count == 0)
+		return SNAPIMG_OK;
+	return snapimg_writer_add(writer, SNAPIMG_SECTION_GUARDS, plan->guard,
+	                          plan->guard_count * sizeof(*plan->guard));
+}
+
+void plan_free(struct plan *plan)
+{
+	free(plan->guard);
+	free(plan->range);
+	free(plan->job);
+	*plan = (struct plan){0};
+}

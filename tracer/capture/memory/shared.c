@@ -1,0 +1,302 @@
+#include "tracer/capture/memory/shared.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+enum status refuse_memory(const struct memory *memory, const char *what, const char *advice)
+{
+	const struct vma *vma = memory->first;
+
+	if (!vma)
+		return refuse(what, advice, "a memfd or deleted file");
+	return refuse(what, advice, "mapping %" PRIx64 "-%" PRIx64 " %s", vma->start, vma->end, vma->name);
+}
+
+bool is_same_memory(const struct vma *a, const struct vma *b)
+{
+	return a->inode == b->inode && a->major == b->major && a->minor == b->minor;
+}
+
+static int by_memory(const void *left, const void *right)
+{
+	const struct vma *a = (*(struct mapping *const *)left)->vma,
+	                 *b = (*(struct mapping *const *)right)->vma;
+
+	if (a->inode != b->inode)
+		return a->inode < b->inode ? -1 : 1;
+	if (a->major != b->major)
+		return a->major < b->major ? -1 : 1;
+	if (a->minor != b->minor)
+		return a->minor < b->minor ? -1 : 1;
+	if (a->offset != b->offset)
+		return a->offset < b->offset ? -1 : 1;
+	return (a->start > b->start) - (a->start < b->start);
+}
+
+static void group(struct memories *memories, size_t total)
+{
+	for (size_t i = 0; i < total; i++) {
+		struct mapping **showing = &memories->showing[i];
+		struct memory *last = memories->count ? &memories->memory[memories->count - 1] : NULL;
+		if (!last || !is_same_memory(last->first, (*showing)->vma)) {
+			last = &memories->memory[memories->count++];
+			*last = (struct memory){.first = (*showing)->vma, .showing = showing, .content = -1};
+		}
+		last->count++;
+		last->shared = last->shared || (*showing)->vma->shared;
+	}
+}
+
+enum status memories_find(struct mappings *mappings, struct memories *ret_memories)
+{
+	struct memories result = {.memory = calloc(mappings->count + 1, sizeof(*result.memory)),
+	                          .showing = calloc(mappings->count + 1, sizeof(struct mapping *))};
+	size_t total = 0;
+
+	if (!result.memory || !result.showing) {
+		memories_free(&result);
+		return fail(STATUS_FAILED, "out of memory");
+	}
+	for (size_t i = 0; i < mappings->count; i++) {
+		struct mapping *mapping = &mappings->mapping[i];
+		if (mapping->of_object || (mapping->by_content && !mapping->of_shim))
+			result.showing[total++] = mapping;
+	}
+	qsort(result.showing, total, sizeof(struct mapping *), by_memory);
+	group(&result, total);
+	*ret_memories = result;
+	return STATUS_OK;
+}
+
+/* stat(2) shows other device numbers than maps for some filesystems; then the name tells. */
+static struct memory *find(const struct memories *memories, const struct open_descriptor *it)
+{
+	for (size_t i = 0; i < memories->count; i++) {
+		const struct vma *vma = memories->memory[i].first;
+		if (vma && vma->inode == it->identity.st_ino &&
+		    (strcmp(vma->name, it->link) == 0 ||
+		     it->identity.st_dev == makedev(vma->major, vma->minor)))
+			return &memories->memory[i];
+	}
+	return NULL;
+}
+
+/* Large content goes into the image as pages do, in extents, though it isn't mapped. */
+static enum status add_unmapped(struct memories *memories, uint64_t size, struct memory **ret_memory)
+{
+	enum { LEAST = 1 << 20 };
+	const uint64_t most = (SNAPIMG_MEMORY_END - SNAPIMG_MEMORY_START) / 2;
+
+	*ret_memory = NULL;
+	if (size < LEAST || size > most)
+		return STATUS_OK;
+	struct memory *grown = reallocarray(memories->memory, memories->count + 1, sizeof(*memories->memory));
+	if (!grown)
+		return fail(STATUS_FAILED, "out of memory");
+	memories->memory = grown;
+	*ret_memory = &grown[memories->count++];
+	**ret_memory = (struct memory){.content = -1};
+	return STATUS_OK;
+}
+
+enum status memories_claim(struct memories *memories, const struct open_descriptor *it, int content,
+                           size_t object, bool *ret_claimed)
+{
+	uint64_t size = (uint64_t)it->identity.st_size;
+	struct memory *memory = find(memories, it);
+	enum status status = STATUS_OK;
+
+	if (!memory)
+		status = add_unmapped(memories, size, &memory);
+	*ret_claimed = memory != NULL;
+	if (!memory)
+		return status;
+	memory->object = (uint32_t)object + 1;
+	memory->content = content;
+	memory->size = size;
+	return STATUS_OK;
+}
+
+enum status memories_check_inherited(const struct memories *memories, const struct survey *survey,
+                                     const struct open_descriptor *it)
+{
+	bool is_nameless = it->known && S_ISREG(it->identity.st_mode) && it->identity.st_nlink == 0;
+	const struct memory *memory = is_nameless ? find(memories, it) : NULL;
+
+	if (!memory || !memory->shared)
+		return STATUS_OK;
+	return refuse_descriptor(survey, it, "shared memory whose descriptor was inherited",
+	                         "close it before the point");
+}
+
+/* A shared view of a descriptor that was opened for reading only can never be written ("mw" of VmFlags). */
+static bool is_read_only(const struct vma *vma)
+{
+	return vma->shared && *vma->flags && !vma_has(vma, "mw");
+}
+
+/* Mapped once, from its beginning to its end. */
+static bool is_plain(const struct memory *memory)
+{
+	const struct vma *vma = memory->first;
+
+	return !memory->object && memory->count == 1 && vma->offset == 0 &&
+	       memory->size == vma->end - vma->start && !is_read_only(vma);
+}
+
+/* What anonymous memory can't be: read only, private, or shown behind its end only. */
+static bool needs_object(const struct memory *memory)
+{
+	bool needed = false;
+
+	for (size_t i = 0; i < memory->count; i++) {
+		const struct vma *vma = memory->showing[i]->vma;
+		needed = needed || !vma->shared || is_read_only(vma) || vma->offset >= memory->size;
+	}
+	return needed && !memory->object;
+}
+
+/* A memfd that no descriptor leads to. */
+static enum status add_object(struct memory *memory, struct objects *objects)
+{
+	struct snapimg_object object = {.kind = SNAPIMG_OBJECT_MEMFD, .flags = 2 /* O_RDWR */};
+	enum status status;
+
+	object.value[SNAPIMG_FILE_SIZE] = memory->size;
+	object.value[SNAPIMG_FILE_MODE] = 0777;
+	if ((status = objects_name(objects, "memory", &object.name)) != STATUS_OK)
+		return status;
+	memory->object = (uint32_t)objects->object.count + 1;
+	return objects_add(objects, &object);
+}
+
+static void make_views(const struct memory *memory, uint32_t index)
+{
+	for (size_t i = 0; i < memory->count; i++) {
+		struct mapping *mapping = memory->showing[i];
+		const struct vma *vma = mapping->vma;
+		mapping->record.kind = SNAPIMG_MAPPING_VIEW;
+		mapping->record.file = index + 1;
+		mapping->record.offset = vma->offset;
+		mapping->record.flags |= is_read_only(vma) ? SNAPIMG_MAP_READ_ONLY : 0;
+		mapping->by_content = mapping->of_object = false;
+	}
+}
+
+/* Its place in the image, behind those before it. */
+static enum status place(struct memory *memory, uint64_t *at)
+{
+	uint64_t size = (memory->size + SNAPIMG_PAGE_SIZE - 1) & ~(uint64_t)(SNAPIMG_PAGE_SIZE - 1);
+
+	size = size ? size : SNAPIMG_PAGE_SIZE;
+	if (size > SNAPIMG_MEMORY_END - *at)
+		return refuse_memory(memory, "shared memory of more than 448 GiB that is mapped in parts",
+		                     "map less of it");
+	static char no_name[] = "";
+	memory->vma = memory->first ? *memory->first : (struct vma){.flags = ""};
+	memory->vma.start = *at;
+	memory->vma.end = *at += size;
+	memory->vma.offset = 0;
+	memory->vma.name = no_name;
+	return STATUS_OK;
+}
+
+static enum status insert(struct mappings *mappings, size_t where, const struct memory *memory)
+{
+	struct mapping *grown =
+	        reallocarray(mappings->mapping, mappings->count + 1, sizeof(*mappings->mapping));
+
+	if (!grown)
+		return fail(STATUS_FAILED, "out of memory");
+	mappings->mapping = grown;
+	memmove(&grown[where + 1], &grown[where], (mappings->count++ - where) * sizeof(*grown));
+	grown[where] = (struct mapping){
+	        .record = {.start = memory->vma.start,
+	                   .end = memory->vma.end,
+	                   .kind = SNAPIMG_MAPPING_MEMORY,
+	                   .protection = SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE,
+	                   .flags = SNAPIMG_MAP_SHARED |
+	                            (vma_has(&memory->vma, "nr") ? SNAPIMG_MAP_NORESERVE : 0u),
+	                   .file = memory->object},
+	        .vma = &memory->vma,
+	        .memory = memory,
+	};
+	return STATUS_OK;
+}
+
+/* Whether a memory's views are to be made; memory without a descriptor is looked at to know. */
+static enum status examine(const struct helper *helper, struct memory *memory, struct objects *objects,
+                           bool *ret_kept)
+{
+	enum status status;
+
+	*ret_kept = false;
+	if (!memory->shared && !memory->object)
+		return STATUS_OK; /* libraries that were replaced, mostly: by content */
+	if (!memory->object && (status = memory_show(helper, memory)) != STATUS_OK)
+		return status;
+	if (is_plain(memory)) {
+		memory->showing[0]->memory = memory;
+		return STATUS_OK;
+	}
+	if (needs_object(memory) && (status = add_object(memory, objects)) != STATUS_OK)
+		return status;
+	*ret_kept = true;
+	return STATUS_OK;
+}
+
+enum status memories_settle(const struct helper *helper, struct memories *memories, struct objects *objects,
+                            struct mappings *mappings)
+{
+	uint64_t at = SNAPIMG_MEMORY_START;
+	size_t first = 0, kept = 0;
+	bool *is_kept = calloc(memories->count + 1, sizeof(*is_kept));
+	enum status status = is_kept ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
+
+	while (first < mappings->count && mappings->mapping[first].record.start < SNAPIMG_MEMORY_START)
+		first++;
+	if (status == STATUS_OK && memories->count)
+		status = memories_check_others(helper->pid, memories);
+	for (size_t i = 0; i < memories->count && status == STATUS_OK; i++) {
+		struct memory *memory = &memories->memory[i];
+		status = examine(helper, memory, objects, &is_kept[i]);
+		if (status == STATUS_OK && is_kept[i] && (status = place(memory, &at)) == STATUS_OK)
+			make_views(memory, (uint32_t)(first + kept++));
+		status = go_on(status);
+	}
+	for (size_t i = 0, where = first; i < memories->count && status == STATUS_OK; i++)
+		if (is_kept[i])
+			status = insert(mappings, where++, &memories->memory[i]);
+	free(is_kept);
+	return status;
+}
+
+enum status memories_leave(const struct helper *helper, struct memories *memories)
+{
+	enum status status = STATUS_OK;
+	int64_t result;
+
+	for (size_t i = 0; i < memories->count && status == STATUS_OK; i++) {
+		struct memory *memory = &memories->memory[i];
+		if (memory->view)
+			status = helper_call(helper, &result, SYS_munmap, memory->view,
+			                     memory->view_end - memory->view, 0, 0);
+		memory->view = 0;
+	}
+	return status;
+}
+
+void memories_free(struct memories *memories)
+{
+	for (size_t i = 0; i < memories->count; i++)
+		if (memories->memory[i].content >= 0)
+			close(memories->memory[i].content);
+	free(memories->memory);
+	free(memories->showing);
+	*memories = (struct memories){0};
+}

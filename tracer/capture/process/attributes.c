@@ -1,0 +1,232 @@
+#include "tracer/capture/process/attributes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tracer/caller.h"
+
+#define PR_GET_MEMORY_MERGE_NUMBER 68 /* Linux 6.4 */
+#define PR_GET_MDWE_NUMBER         66 /* Linux 6.3 */
+#define THP_EXCEPT_ADVISED         2  /* PR_THP_DISABLE_EXCEPT_ADVISED, Linux 6.18 */
+
+enum { IO_PRIORITY_WHO_PROCESS = 1, DEADLINE = 6, EXTENSIBLE = 7 };
+
+#define KEEP_CAPS (1ll << 4) /* SECBIT_KEEP_CAPS, include/uapi/linux/securebits.h */
+
+static enum status add(struct attributes *attributes, enum snapimg_attribute_kind kind, uint32_t argument,
+                       uint64_t value, uint64_t more)
+{
+	struct snapimg_attribute *grown =
+	        reallocarray(attributes->record, attributes->count + 1, sizeof(*grown));
+
+	if (!grown)
+		return fail(STATUS_FAILED, "out of memory");
+	attributes->record = grown;
+	grown[attributes->count++] = (struct snapimg_attribute){kind, argument, value, more};
+	return STATUS_OK;
+}
+
+/* The target began with what the caller has, so only a difference is recorded. */
+static enum status add_changed(struct attributes *attributes, enum snapimg_attribute_kind kind,
+                               uint32_t argument, int64_t its, int64_t callers)
+{
+	return its == callers ? STATUS_OK : add(attributes, kind, argument, (uint64_t)its, 0);
+}
+
+static enum status read_limits(pid_t pid, struct attributes *attributes)
+{
+	enum status status = STATUS_OK;
+
+	for (uint32_t i = 0; i < RLIM_NLIMITS && status == STATUS_OK; i++) {
+		const struct rlimit *callers = &the_caller.limit[i];
+		struct rlimit its;
+		if (prlimit(pid, i, NULL, &its) == 0 &&
+		    (its.rlim_cur != callers->rlim_cur || its.rlim_max != callers->rlim_max))
+			status = add(attributes, SNAPIMG_ATTRIBUTE_LIMIT, i, its.rlim_cur, its.rlim_max);
+	}
+	return status;
+}
+
+/* Files of /proc/PID that hold one number. */
+static enum status read_file(pid_t pid, const char *name, int base, enum snapimg_attribute_kind kind,
+                             struct attributes *attributes)
+{
+	struct text its CLEANUP(text_free) = {0}, callers CLEANUP(text_free) = {0};
+
+	if (proc_try_read(proc_path(pid, name).text, &its) < 0 ||
+	    proc_try_read(proc_path(getpid(), name).text, &callers) < 0)
+		return STATUS_OK; /* a kernel without it */
+	return add_changed(attributes, kind, 0, strtoll(its.bytes, NULL, base),
+	                   strtoll(callers.bytes, NULL, base));
+}
+
+static enum status read_prctls(const struct helper *helper, struct attributes *attributes)
+{
+	static const struct {
+		int option;
+		enum snapimg_attribute_kind kind;
+	} options[] = {
+	        {PR_GET_KEEPCAPS, SNAPIMG_ATTRIBUTE_KEEP_CAPABILITIES},
+	        {PR_GET_SECUREBITS, SNAPIMG_ATTRIBUTE_SECURE_BITS},
+	        {PR_GET_MEMORY_MERGE_NUMBER, SNAPIMG_ATTRIBUTE_MEMORY_MERGE},
+	        {PR_GET_MDWE_NUMBER, SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE},
+	};
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options) && status == STATUS_OK; i++) {
+		int64_t its = 0, callers = prctl(options[i].option, 0, 0, 0, 0);
+		status = helper_call(helper, &its, SYS_prctl, (uint64_t)options[i].option, 0, 0, 0);
+		if (options[i].option == PR_GET_SECUREBITS) /* has the flag of PR_GET_KEEPCAPS, too */
+			its &= ~KEEP_CAPS, callers &= ~KEEP_CAPS;
+		if (status == STATUS_OK && its >= 0)
+			status = add_changed(attributes, options[i].kind, 0, its, callers < 0 ? 0 : callers);
+	}
+	return status;
+}
+
+/* Where they are switched off altogether, process/state.c takes them. */
+static enum status read_huge_pages(const struct helper *helper, struct attributes *attributes)
+{
+	int64_t disabled = 0;
+	enum status status;
+
+	status = helper_call(helper, &disabled, SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0);
+	if (status != STATUS_OK || disabled <= 1)
+		return status;
+	return add_changed(attributes, SNAPIMG_ATTRIBUTE_HUGE_PAGES, 0, disabled & ~1, 0);
+}
+
+/* mlockall(MCL_FUTURE) shows in no file, but the scratch page, which was mapped since, is locked by it; and
+ * present unless MCL_ONFAULT says to wait for its use. */
+static enum status read_lock_future(const struct subject *subject, const struct helper *helper,
+                                    struct attributes *attributes)
+{
+	struct text status_file CLEANUP(text_free) = {0};
+	struct proc_path path = proc_path(subject->pid, "pagemap");
+	uint64_t entry = 0;
+	enum status status;
+
+	if ((status = proc_read(subject->pid, "status", &status_file)) != STATUS_OK)
+		return status;
+	if (proc_number(&status_file, "VmLck", 10) <= proc_number(&subject->status, "VmLck", 10))
+		return STATUS_OK;
+	int pagemap = open(path.text, O_RDONLY | O_CLOEXEC);
+	ssize_t got = pagemap < 0 ? -1
+	                          : pread(pagemap, &entry, sizeof(entry),
+	                                  (off_t)(helper->scratch / SNAPIMG_PAGE_SIZE * sizeof(entry)));
+	if (pagemap >= 0)
+		close(pagemap);
+	if (got != (ssize_t)sizeof(entry))
+		return fail(STATUS_FAILED, "can't read the program's pages: %s", path.text);
+	bool present = entry >> 63 & 1;
+	return add(attributes, SNAPIMG_ATTRIBUTE_LOCK_FUTURE, 0, MCL_FUTURE | (present ? 0 : MCL_ONFAULT), 0);
+}
+
+enum status attributes_read(const struct subject *subject, const struct helper *helper,
+                            struct attributes *attributes)
+{
+	pid_t pid = subject->pid;
+	struct text text CLEANUP(text_free) = {0};
+	enum status status;
+
+	if ((status = read_lock_future(subject, helper, attributes)) || /* before the page is used */
+	    (status = read_limits(pid, attributes)) ||
+	    (status = read_file(pid, "oom_score_adj", 10, SNAPIMG_ATTRIBUTE_OOM_SCORE_ADJ, attributes)) ||
+	    (status = read_file(pid, "coredump_filter", 16, SNAPIMG_ATTRIBUTE_COREDUMP_FILTER, attributes)) ||
+	    (status = read_prctls(helper, attributes)) || (status = read_huge_pages(helper, attributes)) ||
+	    (status = proc_read(pid, "personality", &text)))
+		return status;
+	return add_changed(attributes, SNAPIMG_ATTRIBUTE_PERSONALITY, 0, strtoll(text.bytes, NULL, 16),
+	                   (uint32_t)personality(0xffffffff));
+}
+
+static enum status read_scheduling(pid_t tid, uint32_t index, struct attributes *attributes)
+{
+	struct sched_param its = {0}, callers = {0};
+	int policy = sched_getscheduler(tid);
+	long nice = getpriority(PRIO_PROCESS, (id_t)tid);
+	enum status status;
+
+	if (policy < 0 || sched_getparam(tid, &its) < 0 || sched_getparam(0, &callers) < 0)
+		return fail(STATUS_FAILED, "can't read the program's state: scheduling of thread %d: %s", tid,
+		            strerror(errno));
+	int number = policy & ~SCHED_RESET_ON_FORK;
+	if (number == DEADLINE || number >= EXTENSIBLE)
+		return refuse("a deadline or extensible scheduling policy", "choose a point before it is set",
+		              "thread %d", tid);
+	if ((status = add_changed(attributes, SNAPIMG_ATTRIBUTE_NICE, index, nice,
+	                          getpriority(PRIO_PROCESS, 0))) != STATUS_OK)
+		return status;
+	if (policy == sched_getscheduler(0) && its.sched_priority == callers.sched_priority)
+		return STATUS_OK;
+	return add(attributes, SNAPIMG_ATTRIBUTE_SCHEDULING, index, (uint64_t)policy,
+	           (uint64_t)its.sched_priority);
+}
+
+static enum status read_affinity(pid_t tid, uint32_t index, struct attributes *attributes)
+{
+	uint64_t its[128] = {0}, callers[128] = {0}; /* 8192 processors, the most Linux is built for */
+	enum status status = STATUS_OK;
+
+	if (syscall(SYS_sched_getaffinity, tid, sizeof(its), its) < 0 ||
+	    syscall(SYS_sched_getaffinity, 0, sizeof(callers), callers) < 0)
+		return fail(STATUS_FAILED, "can't read the program's state: processors of thread %d: %s", tid,
+		            strerror(errno));
+	if (memcmp(its, callers, sizeof(its)) == 0)
+		return STATUS_OK;
+	for (uint64_t i = 0; i < sizeof(its) / sizeof(*its) && status == STATUS_OK; i++)
+		if (its[i])
+			status = add(attributes, SNAPIMG_ATTRIBUTE_AFFINITY, index, its[i], i);
+	return status;
+}
+
+enum status attributes_read_thread(pid_t tid, uint32_t index, struct attributes *attributes)
+{
+	long its = syscall(SYS_ioprio_get, IO_PRIORITY_WHO_PROCESS, tid);
+	long callers = syscall(SYS_ioprio_get, IO_PRIORITY_WHO_PROCESS, 0);
+	enum status status;
+
+	if ((status = read_scheduling(tid, index, attributes)) ||
+	    (status = read_affinity(tid, index, attributes)))
+		return status;
+	/* Without a class of its own it follows from the nice value (ioprio_set(2)), as the number may show.
+	 */
+	if (its < 0 || its == callers || its >> 13 == 0)
+		return STATUS_OK;
+	return add(attributes, SNAPIMG_ATTRIBUTE_IO_PRIORITY, index, (uint64_t)its, 0);
+}
+
+static int by_kind(const void *left, const void *right)
+{
+	const struct snapimg_attribute *a = left, *b = right;
+
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	if (a->argument != b->argument)
+		return a->argument < b->argument ? -1 : 1;
+	return (a->more > b->more) - (a->more < b->more);
+}
+
+enum snapimg_error attributes_write(struct attributes *attributes, struct snapimg_writer *writer)
+{
+	if (attributes->count == 0)
+		return SNAPIMG_OK;
+	qsort(attributes->record, attributes->count, sizeof(*attributes->record), by_kind);
+	return snapimg_writer_add(writer, SNAPIMG_SECTION_ATTRIBUTES, attributes->record,
+	                          attributes->count * sizeof(*attributes->record));
+}
+
+void attributes_free(struct attributes *attributes)
+{
+	free(attributes->record);
+	*attributes = (struct attributes){0};
+}

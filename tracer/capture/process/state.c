@@ -1,0 +1,274 @@
+#include "tracer/capture/process/state.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "format/facts/bootid.h"
+#include "format/facts/cpu.h"
+#include "tracer/caller.h"
+#include "tracer/ptrace/memory.h"
+
+enum { KERNEL_SIGSET = 8 };
+#define TASK_SIZE_4_LEVEL                                                                                    \
+	0x7ffffffff000ull /* TASK_SIZE_MAX: 2^47 less one page (arch/x86/include/asm/page_64_types.h) */
+
+struct kernel_sigaction { /* arch/x86/include/uapi/asm/signal.h */
+	uint64_t handler, flags, restorer, mask;
+};
+
+/* Recorded is what differs from what the target began with: signals it catches or ignores, and those that
+ * the caller ignored and it doesn't. */
+static enum status read_signals(const struct subject *subject, const struct helper *helper,
+                                struct process_state *state)
+{
+	uint64_t ignored = proc_number(&subject->status, "SigIgn", 16);
+	uint64_t caught = proc_number(&subject->status, "SigCgt", 16);
+	uint64_t changed = caught | (ignored ^ the_caller.ignored_signals);
+	enum status status;
+
+	for (uint32_t signal = 1; signal <= 64; signal++) {
+		struct kernel_sigaction action = {0};
+		if (!(changed >> (signal - 1) & 1) || signal == SIGKILL || signal == SIGSTOP)
+			continue;
+		if ((status = helper_fetch(helper, "signal action", &action, sizeof(action), SYS_rt_sigaction,
+		                           signal, 0, helper->scratch, KERNEL_SIGSET)) != STATUS_OK)
+			return status;
+		state->signals[state->signal_count++] = (struct snapimg_sigaction){
+		        .signal = signal,
+		        .handler = action.handler,
+		        .flags = action.flags,
+		        .restorer = action.restorer,
+		        .mask = action.mask,
+		};
+	}
+	return STATUS_OK;
+}
+
+static enum status read_prctl(const struct helper *helper, struct process_state *state)
+{
+	struct snapimg_process *process = &state->process;
+	uint64_t scratch = helper->scratch;
+	uint32_t death_signal = 0, subreaper = 0;
+	int64_t slack = 0, no_thp = 0, brk = 0;
+	enum status status;
+
+	if ((status = helper_fetch(helper, "parent-death signal", &death_signal, sizeof(death_signal),
+	                           SYS_prctl, PR_GET_PDEATHSIG, scratch, 0, 0)) ||
+	    (status = helper_fetch(helper, "subreaper flag", &subreaper, sizeof(subreaper), SYS_prctl,
+	                           PR_GET_CHILD_SUBREAPER, scratch, 0, 0)) ||
+	    (status = helper_call(helper, &slack, SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0)) ||
+	    (status = helper_call(helper, &no_thp, SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0)) ||
+	    (status = helper_call(helper, &brk, SYS_brk, 0, 0, 0, 0)))
+		return status;
+	process->parent_death_signal = death_signal;
+	process->timer_slack_ns =
+	        slack > 0 && (uint64_t)slack != the_caller.timer_slack_ns ? (uint64_t)slack : 0;
+	process->brk = (uint64_t)brk;
+	process->flags |= (subreaper ? (uint32_t)SNAPIMG_PROCESS_SUBREAPER : 0u) |
+	                  (no_thp == 1 ? (uint32_t)SNAPIMG_PROCESS_NO_THP : 0u) |
+	                  (helper->dumpable_forced ? (uint32_t)SNAPIMG_PROCESS_NOT_DUMPABLE : 0u);
+	return STATUS_OK;
+}
+
+static void read_numbers(const struct subject *subject, struct snapimg_process *process)
+{
+	const uint64_t *field = subject->stat.field;
+	uint64_t umask = proc_number(&subject->status, "Umask", 8);
+
+	process->pid = (uint32_t)subject->pid;
+	process->umask = !the_caller.attached && umask == proc_number(&the_caller.status, "Umask", 8)
+	                         ? SNAPIMG_UMASK_INHERITED
+	                         : (uint32_t)umask;
+	process->start_code = field[STAT_START_CODE];
+	process->end_code = field[STAT_END_CODE];
+	process->start_data = field[STAT_START_DATA];
+	process->end_data = field[STAT_END_DATA];
+	process->start_brk = field[STAT_START_BRK];
+	process->start_stack = field[STAT_START_STACK];
+	if (subject->request->resume_main)
+		process->flags |= SNAPIMG_PROCESS_RESUME_MAIN;
+	if (subject->request->no_new_privs)
+		process->flags |= SNAPIMG_PROCESS_NO_NEW_PRIVS;
+}
+
+/* The kernel adds " (deleted)" to the name of what is gone. */
+static bool cut_deleted(char *path)
+{
+	static const char suffix[] = " (deleted)";
+	size_t length = strlen(path), tail = sizeof(suffix) - 1;
+
+	if (length <= tail || strcmp(path + length - tail, suffix) != 0)
+		return false;
+	struct stat found;
+	if (stat(path, &found) == 0) /* that's its real name */
+		return false;
+	path[length - tail] = '\0';
+	return true;
+}
+
+static enum status read_paths(const struct subject *subject, struct process_state *state)
+{
+	struct proc_path cwd = proc_path(subject->pid, "cwd");
+	struct stat own, its;
+	enum status status;
+
+	if ((status = proc_read_link(subject->pid, "exe", state->executable, sizeof(state->executable))) ||
+	    (status = proc_read_link(subject->pid, "cwd", state->cwd, sizeof(state->cwd))))
+		return status;
+	cut_deleted(state->executable);
+	if (!the_caller.attached && stat(".", &own) == 0 && stat(cwd.text, &its) == 0 &&
+	    own.st_dev == its.st_dev && own.st_ino == its.st_ino)
+		state->cwd[0] = '\0';
+	else if (cut_deleted(state->cwd) || state->cwd[0] != '/')
+		return refuse("a removed working directory", "let the program go to one that stays", "%s",
+		              state->cwd);
+	return STATUS_OK;
+}
+
+/* Each argument ends with NUL, also where the program has overwritten the last one; there's at least one. */
+static enum status end_strings(struct text *text, bool at_least_one)
+{
+	bool ended = text->size ? text->bytes[text->size - 1] == '\0' : !at_least_one;
+
+	if (ended)
+		return STATUS_OK;
+	char *bytes = realloc(text->bytes, text->size + 1);
+	if (!bytes)
+		return fail(STATUS_FAILED, "out of memory");
+	text->bytes = bytes;
+	text->bytes[text->size++] = '\0';
+	return STATUS_OK;
+}
+
+static uint64_t find_auxv(const struct text *auxv, uint64_t type)
+{
+	struct snapimg_auxv entry;
+
+	for (size_t at = 0; at + sizeof(entry) <= auxv->size; at += sizeof(entry)) {
+		memcpy(&entry, auxv->bytes + at, sizeof(entry));
+		if (entry.type == type)
+			return entry.value;
+	}
+	return 0;
+}
+
+/*
+ * Of a script the kernel makes "INTERPRETER [ARGUMENT] SCRIPT ARG…" (fs/binfmt_script.c), and new arguments
+ * are for the script. AT_EXECFN is the name that was executed; of a script it isn't the executable's.
+ */
+static uint32_t count_fixed_arguments(const struct subject *subject, const struct process_state *state)
+{
+	char name[4096];
+	struct proc_path exe = proc_path(subject->pid, "exe");
+	uint64_t address = find_auxv(&state->auxv, AT_EXECFN);
+	struct stat executed, executable;
+	uint32_t index = 1;
+
+	if (!address || tracee_read_string(subject->pid, address, name, sizeof(name)) < 0)
+		return 1;
+	if (stat(name, &executed) < 0 || stat(exe.text, &executable) < 0 ||
+	    (executed.st_ino == executable.st_ino && executed.st_dev == executable.st_dev))
+		return 1;
+	const struct text *arguments = &state->arguments;
+	for (size_t at = 0; at < arguments->size; at += strlen(arguments->bytes + at) + 1, index++)
+		if (index > 1 && strcmp(arguments->bytes + at, name) == 0)
+			return index;
+	return 1;
+}
+
+static enum status read_texts(const struct subject *subject, struct process_state *state)
+{
+	struct text text CLEANUP(text_free) = {0};
+	enum status status;
+
+	if ((status = proc_read(subject->pid, "cmdline", &state->arguments)) ||
+	    (status = proc_read(subject->pid, "environ", &state->environment)) ||
+	    (status = proc_read(subject->pid, "auxv", &state->auxv)) ||
+	    (status = proc_read(subject->pid, "personality", &text)))
+		return status;
+	state->process.personality = (uint32_t)strtoul(text.bytes, NULL, 16);
+	if ((status = end_strings(&state->arguments, true)) ||
+	    (status = end_strings(&state->environment, false)))
+		return status;
+	state->process.fixed_arguments = count_fixed_arguments(subject, state);
+	return STATUS_OK;
+}
+
+/* Left zero where /proc doesn't tell it. */
+static void read_boot_id(uint8_t boot_id[SNAPIMG_BOOT_ID_SIZE])
+{
+	uint8_t found[SNAPIMG_BOOT_ID_SIZE] = {0};
+	char text[64];
+	FILE *file = fopen(SNAPIMG_BOOT_ID_PATH, "re");
+	size_t size = file ? fread(text, 1, sizeof(text), file) : 0;
+
+	if (file)
+		fclose(file);
+	if (snapimg_boot_id(text, size, found))
+		memcpy(boot_id, found, sizeof(found));
+}
+
+enum status process_state_read(const struct subject *subject, const struct helper *helper,
+                               struct process_state *state)
+{
+	enum status status;
+
+	read_numbers(subject, &state->process);
+	if ((status = go_on(read_paths(subject, state))) || (status = read_texts(subject, state)) ||
+	    (status = read_signals(subject, helper, state)) || (status = read_prctl(helper, state)))
+		return status;
+	snapimg_cpu_read(state->machine.cpu_features);
+	read_boot_id(state->machine.boot_id);
+	state->machine.task_size = TASK_SIZE_4_LEVEL;
+	return STATUS_OK;
+}
+
+enum snapimg_error process_state_write(const struct process_state *state, struct snapimg_writer *writer)
+{
+	struct snapimg_process process = state->process;
+	struct snapimg_auxv end;
+	size_t auxv = 0;
+	enum snapimg_error error;
+
+	for (; auxv + sizeof(end) <= state->auxv.size; auxv += sizeof(end)) {
+		memcpy(&end, state->auxv.bytes + auxv, sizeof(end));
+		if (end.type == AT_NULL)
+			break;
+	}
+	if ((error = snapimg_writer_string(writer, state->executable, &process.executable)) ||
+	    (error = snapimg_writer_string(writer, state->cwd, &process.cwd)))
+		return error;
+	const struct {
+		enum snapimg_section_type type;
+		const void *bytes;
+		size_t size;
+	} sections[] = {
+	        {SNAPIMG_SECTION_PROCESS, &process, sizeof(process)},
+	        {SNAPIMG_SECTION_MACHINE, &state->machine, sizeof(state->machine)},
+	        {SNAPIMG_SECTION_SIGNALS, state->signals, state->signal_count * sizeof(*state->signals)},
+	        {SNAPIMG_SECTION_ARGUMENTS, state->arguments.bytes, state->arguments.size},
+	        {SNAPIMG_SECTION_ENVIRONMENT, state->environment.bytes, state->environment.size},
+	        {SNAPIMG_SECTION_AUXV, state->auxv.bytes, auxv},
+	};
+	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections) && error == SNAPIMG_OK; i++)
+		if (sections[i].size)
+			error = snapimg_writer_add(writer, sections[i].type, sections[i].bytes,
+			                           sections[i].size);
+	return error;
+}
+
+void process_state_free(struct process_state *state)
+{
+	text_free(&state->arguments);
+	text_free(&state->environment);
+	text_free(&state->auxv);
+}

@@ -1,0 +1,174 @@
+#include "tracer/capture/process/timers.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+
+enum { INTERVAL_TIMERS = 3, CLOCKS = 16, PROCESS_CLOCK = -6, THREAD_CLOCK = -2 };
+
+static enum status add(struct timers *timers, struct snapimg_timer record)
+{
+	struct snapimg_timer *grown = reallocarray(timers->record, timers->count + 1, sizeof(*grown));
+
+	if (!grown)
+		return fail(STATUS_FAILED, "out of memory");
+	timers->record = grown;
+	grown[timers->count++] = record;
+	return STATUS_OK;
+}
+
+static enum status read_interval_timers(const struct helper *helper, struct timers *timers)
+{
+	enum status status = STATUS_OK;
+
+	for (uint32_t which = 0; which < INTERVAL_TIMERS && status == STATUS_OK; which++) {
+		struct itimerval value = {0};
+		if ((status = helper_fetch(helper, "interval timer", &value, sizeof(value), SYS_getitimer,
+		                           which, helper->scratch, 0, 0)) != STATUS_OK)
+			return status;
+		struct snapimg_timer record = {
+		        .kind = SNAPIMG_TIMER_INTERVAL,
+		        .id = which,
+		        .remaining = (uint64_t)value.it_value.tv_sec * 1000000000 +
+		                     (uint64_t)value.it_value.tv_usec * 1000,
+		        .interval = (uint64_t)value.it_interval.tv_sec * 1000000000 +
+		                    (uint64_t)value.it_interval.tv_usec * 1000,
+		};
+		if (record.remaining)
+			status = add(timers, record);
+	}
+	return status;
+}
+
+/* One timer of /proc/PID/timers (proc(5)). Returns where the next begins, NULL when the form is unknown. */
+static const char *parse(const char *text, struct snapimg_timer *ret_record, int *ret_clock, int *ret_target)
+{
+	char how[16], whom[8];
+	int length = 0;
+	struct snapimg_timer record = {.kind = SNAPIMG_TIMER_POSIX};
+
+	if (sscanf(text,
+	           "ID: %" SCNu32 " signal: %" SCNu32 "/%" SCNx64
+	           " notify: %15[a-z]/%7[a-z].%d ClockID: %d %n",
+	           &record.id, &record.signal, &record.value, how, whom, ret_target, ret_clock, &length) != 7)
+		return NULL;
+	/* "thread" is SIGEV_THREAD, which the kernel treats as SIGEV_SIGNAL (kernel/time/posix-timers.c). */
+	record.notify = strcmp(how, "none") == 0   ? (uint32_t)SNAPIMG_NOTIFY_NONE
+	                : strcmp(whom, "tid") == 0 ? (uint32_t)SNAPIMG_NOTIFY_THREAD
+	                                           : (uint32_t)SNAPIMG_NOTIFY_SIGNAL;
+	if (record.notify == SNAPIMG_NOTIFY_NONE)
+		record.signal = 0;
+	*ret_record = record;
+	return text + length;
+}
+
+static bool find_thread(const struct threads *threads, pid_t tid, uint32_t *ret_index)
+{
+	for (size_t i = 0; i < threads->count; i++)
+		if (threads->stopped->thread[i].tid == tid) {
+			*ret_index = (uint32_t)i;
+			return true;
+		}
+	return false;
+}
+
+static enum status read_posix_timer(const struct subject *subject, const struct threads *threads,
+                                    const struct helper *helper, struct snapimg_timer *record, int clock,
+                                    int target)
+{
+	struct itimerspec value = {0};
+	enum status status;
+
+	/* The two are shown as the clocks of process and thread 0 (kernel/time/posix-cpu-timers.c). Which
+	 * thread made the timer shows nowhere. */
+	if (clock == PROCESS_CLOCK)
+		clock = CLOCK_PROCESS_CPUTIME_ID;
+	else if (clock == THREAD_CLOCK && threads->count == 1)
+		clock = CLOCK_THREAD_CPUTIME_ID;
+	if (clock < 0 || clock >= CLOCKS)
+		return refuse("a POSIX timer of a clock of one thread or process",
+		              "choose a point before it is made", "timer %u of process %d, clock %d",
+		              record->id, subject->pid, clock);
+	if (record->notify == SNAPIMG_NOTIFY_THREAD && !find_thread(threads, target, &record->thread))
+		return refuse("a POSIX timer that signals a thread that has ended",
+		              "delete it before the point", "timer %u of process %d, thread %d", record->id,
+		              subject->pid, target);
+	if ((status = helper_fetch(helper, "POSIX timer", &value, sizeof(value), SYS_timer_gettime,
+	                           record->id, helper->scratch, 0, 0)) != STATUS_OK)
+		return status;
+	record->clock = (uint32_t)clock;
+	record->remaining = (uint64_t)value.it_value.tv_sec * 1000000000 + (uint64_t)value.it_value.tv_nsec;
+	record->interval =
+	        (uint64_t)value.it_interval.tv_sec * 1000000000 + (uint64_t)value.it_interval.tv_nsec;
+	return STATUS_OK;
+}
+
+static int by_id(const void *left, const void *right)
+{
+	const struct snapimg_timer *a = left, *b = right;
+
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+static enum status read_posix_timers(const struct subject *subject, const struct threads *threads,
+                                     const struct helper *helper, struct timers *timers)
+{
+	struct text text CLEANUP(text_free) = {0};
+	enum status status = STATUS_OK;
+
+	/* No such file: no POSIX timers in this kernel. */
+	if (proc_try_read(proc_path(subject->pid, "timers").text, &text) < 0)
+		return STATUS_OK;
+	for (const char *at = text.bytes; *at && status == STATUS_OK;) {
+		struct snapimg_timer record;
+		int clock = 0, target = 0;
+		at = parse(at, &record, &clock, &target);
+		if (!at)
+			return fail(STATUS_FAILED,
+			            "can't read the program's state: /proc/%d/timers: unknown form",
+			            subject->pid);
+		if ((status = read_posix_timer(subject, threads, helper, &record, clock, target)) ==
+		    STATUS_OK)
+			status = add(timers, record);
+		status = go_on(status);
+	}
+	return status;
+}
+
+enum status timers_read(const struct subject *subject, const struct threads *threads,
+                        const struct helper *helper, struct timers *ret_timers)
+{
+	struct timers timers = {0};
+	enum status status;
+
+	if ((status = read_interval_timers(helper, &timers)) != STATUS_OK ||
+	    (status = read_posix_timers(subject, threads, helper, &timers)) != STATUS_OK) {
+		timers_free(&timers);
+		return status;
+	}
+	if (timers.count)
+		qsort(timers.record, timers.count, sizeof(*timers.record), by_id);
+	*ret_timers = timers;
+	return STATUS_OK;
+}
+
+enum snapimg_error timers_write(const struct timers *timers, struct snapimg_writer *writer)
+{
+	if (timers->count == 0)
+		return SNAPIMG_OK;
+	return snapimg_writer_add(writer, SNAPIMG_SECTION_TIMERS, timers->record,
+	                          timers->count * sizeof(*timers->record));
+}
+
+void timers_free(struct timers *timers)
+{
+	free(timers->record);
+	*timers = (struct timers){0};
+}

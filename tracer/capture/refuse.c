@@ -1,0 +1,247 @@
+#include "tracer/capture/refuse.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <linux/kcmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tracer/caller.h"
+
+/* More lines than this help nobody. */
+enum { LINES_MAX = 40 };
+
+static unsigned int refused;
+
+enum status refuse(const char *what, const char *advice, const char *where, ...)
+{
+	char place[PATH_MAX + 128];
+	va_list arguments;
+
+	if (refused++ >= LINES_MAX)
+		return STATUS_REFUSED;
+	va_start(arguments, where);
+	vsnprintf(place, sizeof(place), where, arguments);
+	va_end(arguments);
+	return fail(STATUS_REFUSED, "%s can't be carried: %s: %s", what, place, advice);
+}
+
+enum status refusals_end(void)
+{
+	unsigned int count = refused;
+
+	refused = 0;
+	if (count > LINES_MAX)
+		message_error("and %u more that can't be carried", count - LINES_MAX);
+	return count ? STATUS_FAILED : STATUS_OK;
+}
+
+/* The children of a process without CONFIG_PROC_CHILDREN: whoever names it as parent. */
+static pid_t find_child(pid_t parent)
+{
+	struct dirent *entry;
+	pid_t found = 0;
+	DIR *directory = opendir("/proc");
+
+	while (directory && !found && (entry = readdir(directory))) {
+		struct text text CLEANUP(text_free) = {0};
+		pid_t pid = atoi(entry->d_name);
+		struct proc_path path = proc_path(pid, "status");
+
+		if (pid > 0 && proc_try_read(path.text, &text) == 0 &&
+		    proc_number(&text, "PPid", 10) == (uint64_t)parent)
+			found = pid;
+	}
+	if (directory)
+		closedir(directory);
+	return found;
+}
+
+static enum status check_children(const struct subject *subject)
+{
+	struct text children CLEANUP(text_free) = {0};
+	struct proc_path path;
+	pid_t child;
+
+	snprintf(path.text, sizeof(path.text), "/proc/%d/task/%d/children", subject->pid, subject->pid);
+	if (proc_try_read(path.text, &children) == 0)
+		child = atoi(children.bytes);
+	else
+		child = find_child(subject->pid);
+	if (child == 0)
+		return STATUS_OK;
+	return refuse("a child process", "choose a point before it is started or after it was waited for",
+	              "process %d is a child of process %d", child, subject->pid);
+}
+
+static enum status check_shared_memory_space(const struct subject *subject)
+{
+	pid_t parent = (pid_t)subject->stat.field[STAT_PPID];
+
+	if (parent <= 0 || parent == getpid() || syscall(SYS_kcmp, subject->pid, parent, KCMP_VM, 0, 0) != 0)
+		return STATUS_OK;
+	return refuse("memory shared with the parent (vfork)", "choose a point after the exec",
+	              "process %d and process %d", subject->pid, parent);
+}
+
+/* Of /proc/PID/status: what the program can change about what it may do. X(key, what)
+ */
+#define CREDENTIALS(X)                                                                                       \
+	X("Uid", "a changed user")                                                                           \
+	X("Gid", "a changed group")                                                                          \
+	X("Groups", "changed supplementary groups")                                                          \
+	X("CapInh", "changed inheritable capabilities")                                                      \
+	X("CapPrm", "changed permitted capabilities")                                                        \
+	X("CapEff", "changed effective capabilities")                                                        \
+	X("CapBnd", "a changed capability bounding set")                                                     \
+	X("CapAmb", "changed ambient capabilities")
+
+static enum status check_credential(const struct subject *subject, const char *key, const char *what)
+{
+	const char *own = proc_value(&the_caller.status, key);
+	const char *its = proc_value(&subject->status, key);
+	size_t length = proc_value_length(own);
+
+	if (proc_value_length(its) == length && strncmp(own, its, length) == 0)
+		return STATUS_OK;
+	return refuse(what, "choose a point before the change, or start snaptrace as that user",
+	              "process %d has %s %.*s, not %.*s", subject->pid, key, (int)proc_value_length(its), its,
+	              (int)length, own);
+}
+
+static enum status check_credentials(const struct subject *subject)
+{
+	enum status status;
+
+	/* One line: each of them follows from a change of the user. */
+#define X(key, what)                                                                                         \
+	if ((status = check_credential(subject, key, what)) != STATUS_OK)                                    \
+		return status;
+	CREDENTIALS(X)
+#undef X
+	return STATUS_OK;
+}
+
+static enum status check_seccomp(const struct subject *subject)
+{
+	uint64_t mode = proc_number(&subject->status, "Seccomp", 10);
+	uint64_t filters = proc_number(&subject->status, "Seccomp_filters", 10);
+	uint64_t expected =
+	        proc_number(&the_caller.status, "Seccomp_filters", 10) + subject->request->seccomp_filters;
+
+	if (mode != 1 && filters <= expected)
+		return STATUS_OK;
+	if (mode != 1 && subject->request->drop_seccomp) {
+		tell("the program's own seccomp filters are left out: what they "
+		     "forbade is allowed from here "
+		     "on");
+		return STATUS_OK;
+	}
+	return refuse(mode == 1 ? "seccomp strict mode" : "a seccomp filter of the program",
+	              mode == 1 ? "choose a point before it is set"
+	                        : "choose a point before it is installed, or give "
+	                          "--drop-seccomp",
+	              "process %d", subject->pid);
+}
+
+static enum status check_namespaces(const struct subject *subject)
+{
+	static const char *const names[] = {"cgroup",           "ipc",  "mnt",  "net", "pid",
+	                                    "pid_for_children", "time", "user", "uts"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		char own[64], its[64];
+		struct proc_path path;
+		snprintf(path.text, sizeof(path.text), "/proc/self/ns/%s", names[i]);
+		ssize_t length = readlink(path.text, own, sizeof(own));
+		snprintf(path.text, sizeof(path.text), "/proc/%d/ns/%s", subject->pid, names[i]);
+		if (length < 0 || (readlink(path.text, its, sizeof(its)) == length &&
+		                   memcmp(own, its, (size_t)length) == 0))
+			continue;
+		return refuse("a namespace of the program's own", "start snaptrace inside the namespace",
+		              "%s namespace of process %d", names[i], subject->pid);
+	}
+	return STATUS_OK;
+}
+
+static enum status check_root(const struct subject *subject)
+{
+	struct proc_path path = proc_path(subject->pid, "root");
+	struct stat own, its;
+
+	if (stat("/", &own) == 0 && stat(path.text, &its) == 0 && own.st_dev == its.st_dev &&
+	    own.st_ino == its.st_ino)
+		return STATUS_OK;
+	return refuse("a changed root directory (chroot)", "start snaptrace inside it", "process %d",
+	              subject->pid);
+}
+
+static enum status check_session(const struct subject *subject)
+{
+	if (the_caller.attached) /* its shell's doing, and as good as ours is for what
+	                            is started from the image */
+		return STATUS_OK;
+	if ((pid_t)subject->stat.field[STAT_SESSION] != getsid(0))
+		return refuse("a session of the program's own (setsid)", "choose a point before it is made",
+		              "process %d", subject->pid);
+	if ((pid_t)subject->stat.field[STAT_PGRP] != getpgrp())
+		return refuse("a process group of the program's own (setpgid)",
+		              "choose a point before it is made, or turn job control off", "process %d",
+		              subject->pid);
+	return STATUS_OK;
+}
+
+enum status refuse_process(const struct subject *subject)
+{
+	/* Namespaces first: a new user namespace shows as other credentials, too. */
+	static enum status (*const checks[])(const struct subject *) = {
+	        check_children,   check_shared_memory_space,
+	        check_namespaces, check_credentials,
+	        check_seccomp,    check_root,
+	        check_session,    refuse_tracer,
+	};
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < sizeof(checks) / sizeof(*checks) && status == STATUS_OK; i++)
+		status = go_on(checks[i](subject));
+	return status;
+}
+
+/* What a thread can have of its own, clone(2): a new one begins with its maker's. */
+static enum status check_sharing(const struct subject *subject, pid_t tid)
+{
+	static const struct {
+		int type;
+		const char *what;
+	} shared[] = {
+	        {KCMP_FILES, "a thread with descriptors of its own (unshare)"},
+	        {KCMP_FS, "a thread with a working directory of its own (unshare)"},
+	        {KCMP_SYSVSEM, "a thread with System V semaphore undos of its own (unshare)"},
+	};
+
+	for (size_t i = 0; i < sizeof(shared) / sizeof(*shared); i++)
+		if (syscall(SYS_kcmp, subject->pid, tid, shared[i].type, 0, 0) > 0)
+			return refuse(shared[i].what, "choose a point before it is made",
+			              "thread %d of process %d", tid, subject->pid);
+	return STATUS_OK;
+}
+
+enum status refuse_thread(const struct subject *subject, pid_t tid)
+{
+	struct subject thread = {.request = subject->request, .pid = tid};
+	enum status status;
+
+	if ((status = check_sharing(subject, tid)) != STATUS_OK ||
+	    (status = proc_read(tid, "status", &thread.status)) != STATUS_OK)
+		return status;
+	if ((status = check_namespaces(&thread)) == STATUS_OK &&
+	    (status = check_credentials(&thread)) == STATUS_OK)
+		status = check_seccomp(&thread);
+	text_free(&thread.status);
+	return status;
+}

@@ -1,0 +1,37 @@
+/* States of a process that an image can't hold are refused by name when the image is made. */
+#ifndef TRACER_CAPTURE_REFUSE_H
+#define TRACER_CAPTURE_REFUSE_H
+
+#include "format/base/proc.h"
+#include "tracer/capture/snapshot.h"
+
+/* Prints "snaptrace: WHAT can't be carried: WHERE: ADVICE" and notes that there will be no image; returns
+ * STATUS_REFUSED, which ends the look at this one thing. */
+enum status refuse(const char *what, const char *advice, const char *where, ...)
+        __attribute__((format(printf, 3, 4), cold));
+
+/* Who walks over many things goes on with the next, so that one dump names all that stands in its way. */
+static inline enum status go_on(enum status status)
+{
+	return status == STATUS_REFUSED ? STATUS_OK : status;
+}
+
+/* STATUS_FAILED where anything was refused since the last call, else STATUS_OK. */
+enum status refusals_end(void);
+
+/* What is known of the process without its help; the checks look at nothing else. */
+struct subject {
+	const struct snapshot_request *request;
+	pid_t pid;
+	struct text status; /* /proc/PID/status */
+	struct proc_stat stat;
+};
+
+/* Every check of the process as a whole: children, credentials, … */
+enum status refuse_process(const struct subject *subject) __attribute__((warn_unused_result));
+/* refuse_tracer.c: it traces other processes. */
+enum status refuse_tracer(const struct subject *subject) __attribute__((warn_unused_result));
+/* What a thread beside the main one must share with it. */
+enum status refuse_thread(const struct subject *subject, pid_t tid) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,361 @@
+#include "tracer/capture/snapshot.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "format/base/progress.h"
+#include "format/facts/checksum.h"
+#include "tracer/capture/fds/table.h"
+#include "tracer/capture/memory/mappings.h"
+#include "tracer/capture/memory/shared.h"
+#include "tracer/capture/process/attributes.h"
+#include "tracer/capture/process/state.h"
+#include "tracer/capture/process/timers.h"
+#include "tracer/capture/store/codec.h"
+#include "tracer/capture/store/pipeline.h"
+#include "tracer/capture/store/publish.h"
+#include "tracer/capture/threads/threads.h"
+#include "tracer/ptrace/memory.h"
+
+/* All that is gathered about the target before a byte is written. */
+struct capture {
+	const struct snapshot_request *request;
+	struct snapshot_output output; /* as asked for, and what was left to choose */
+	struct subject subject;
+	struct helper helper;
+	struct maps maps;
+	struct files files;
+	struct mappings mappings;
+	struct memories memories;
+	struct descriptors descriptors;
+	struct fixups fixups;
+	struct snapimg_shim shim; /* size 0: none */
+	struct process_state state;
+	struct threads threads;
+	struct attributes attributes;
+	struct timers timers;
+	struct plan plan;
+	struct pipeline_totals totals;
+};
+
+static void capture_free(struct capture *capture)
+{
+	plan_free(&capture->plan);
+	threads_free(&capture->threads);
+	timers_free(&capture->timers);
+	attributes_free(&capture->attributes);
+	process_state_free(&capture->state);
+	fixups_free(&capture->fixups);
+	descriptors_free(&capture->descriptors);
+	memories_free(&capture->memories);
+	mappings_free(&capture->mappings);
+	files_free(&capture->files);
+	maps_free(&capture->maps);
+	text_free(&capture->subject.status);
+	free(capture);
+}
+
+enum status snapshot_check_output(const char *path)
+{
+	return publish_check(path);
+}
+
+void snapshot_abandon(void)
+{
+	publish_abandon();
+}
+
+/* Each mapped file is kept open until its pages were compared. */
+static void allow_many_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static enum status read_vdso(struct capture *capture)
+{
+	const struct vma *vdso = capture->mappings.vdso;
+	uint8_t bytes[16 * SNAPIMG_PAGE_SIZE];
+
+	if (!vdso)
+		return STATUS_OK;
+	size_t size = vdso->end - vdso->start;
+	if (size > sizeof(bytes) || tracee_read(capture->request->pid, vdso->start, bytes, size) < 0)
+		return fail(STATUS_FAILED, "can't read the vdso of process %d: %s", capture->request->pid,
+		            strerror(errno));
+	capture->state.machine.vdso_size = (uint32_t)size;
+	capture->state.machine.vdso_checksum = snapimg_checksum(bytes, size);
+	return STATUS_OK;
+}
+
+static enum status read_fixups(struct capture *capture)
+{
+	const struct snapshot_request *request = capture->request;
+	enum status status;
+
+	if ((status = mappings_find_resume_blocks(&capture->mappings, request->pid, &capture->files,
+	                                          &capture->fixups, &capture->shim)) != STATUS_OK ||
+	    (status = threads_add_fixups(&capture->threads, request->pid, &capture->mappings,
+	                                 &capture->fixups)) != STATUS_OK)
+		return status;
+	if (!request->environ_cell)
+		return STATUS_OK;
+	return fixups_add(&capture->fixups, (struct snapimg_fixup){.address = request->environ_cell,
+	                                                           .kind = SNAPIMG_FIXUP_ENVIRON});
+}
+
+/* First what needs nothing of the target, so that most refusals leave it untouched. */
+static enum status examine(struct capture *capture)
+{
+	pid_t pid = capture->request->pid;
+	enum status status;
+
+	if ((status = threads_read_registers(capture->request->threads, &capture->threads)) != STATUS_OK ||
+	    (status = helper_enter(pid, capture->request->gate, &capture->helper)) != STATUS_OK ||
+	    (status = proc_read(pid, "status", &capture->subject.status)) != STATUS_OK ||
+	    (status = proc_read_stat(pid, &capture->subject.stat)) != STATUS_OK)
+		return status;
+	if ((status = refuse_process(&capture->subject)) != STATUS_OK)
+		return status;
+	return threads_refuse(&capture->threads, &capture->subject);
+}
+
+static enum status read_thread_attributes(struct capture *capture)
+{
+	const struct stopped_threads *stopped = capture->request->threads;
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < stopped->count && status == STATUS_OK; i++)
+		status = go_on(
+		        attributes_read_thread(stopped->thread[i].tid, (uint32_t)i, &capture->attributes));
+	return status;
+}
+
+static enum status gather(struct capture *capture)
+{
+	pid_t pid = capture->request->pid;
+	enum status status;
+
+	files_set_shim(&capture->files, capture->request->shim);
+	if ((status = maps_read(pid, &capture->maps)) != STATUS_OK ||
+	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
+	            STATUS_OK ||
+	    (status = memories_find(&capture->mappings, &capture->memories)) != STATUS_OK ||
+	    (status = descriptors_read(capture->request, &capture->files, &capture->memories,
+	                               &capture->descriptors)) != STATUS_OK ||
+	    (status = memories_settle(&capture->helper, &capture->memories, &capture->descriptors.objects,
+	                              &capture->mappings)) != STATUS_OK ||
+	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
+	    (status = attributes_read(&capture->subject, &capture->helper, &capture->attributes)) !=
+	            STATUS_OK ||
+	    (status = go_on(process_state_read(&capture->subject, &capture->helper, &capture->state))) !=
+	            STATUS_OK ||
+	    (status = go_on(threads_read(&capture->threads, &capture->subject, &capture->helper,
+	                                 capture->mappings.vdso, &capture->state))) != STATUS_OK ||
+	    (status = go_on(timers_read(&capture->subject, &capture->threads, &capture->helper,
+	                                &capture->timers))) != STATUS_OK ||
+	    (status = read_thread_attributes(capture)) != STATUS_OK ||
+	    (status = read_vdso(capture)) != STATUS_OK ||
+	    (status = go_on(read_fixups(capture))) != STATUS_OK || (status = refusals_end()) != STATUS_OK)
+		return status;
+	return plan_make(&capture->helper, &capture->mappings, &capture->files,
+	                 codec_job_pages(&capture->request->output), &capture->plan);
+}
+
+/* CPUID's brand string; /proc/cpuinfo of a large machine takes long to read. */
+static void read_cpu_model(char model[49])
+{
+	unsigned int words[12] = {0};
+
+	for (unsigned int i = 0; i < 3; i++)
+		__get_cpuid(0x80000002 + i, &words[i * 4], &words[i * 4 + 1], &words[i * 4 + 2],
+		            &words[i * 4 + 3]);
+	memcpy(model, words, 48);
+	size_t length = 48; /* it may be padded with blanks or NULs */
+	while (length > 0 && (model[length - 1] == ' ' || model[length - 1] == '\0'))
+		length--;
+	model[length] = '\0';
+}
+
+/* The time of the snapshot, or the one that a reproducible build asks for (reproducible-builds.org). */
+static int64_t creation_time(void)
+{
+	const char *given = getenv("SOURCE_DATE_EPOCH");
+
+	return given && *given ? strtoll(given, NULL, 10) : (int64_t)time(NULL);
+}
+
+static enum snapimg_error write_origin(const struct capture *capture, struct snapimg_writer *writer)
+{
+	const struct snapshot_request *request = capture->request;
+	const struct snapshot_output *output = &capture->output;
+	const struct pipeline_totals *totals = &capture->totals;
+	struct snapimg_origin origin = {.created_seconds = creation_time()};
+	char codec[32] = "none", model[49];
+	struct utsname system;
+	enum snapimg_error error = SNAPIMG_OK;
+
+	if (output->compress)
+		snprintf(codec, sizeof(codec), "zstd -%d", output->level);
+	read_cpu_model(model);
+	uname(&system);
+	origin.zero_bytes = totals->zero_pages * SNAPIMG_PAGE_SIZE;
+	origin.file_bytes = totals->file_pages * SNAPIMG_PAGE_SIZE + capture->mappings.file_bytes;
+	origin.raw_bytes = totals->stored_pages * SNAPIMG_PAGE_SIZE + origin.zero_bytes + origin.file_bytes;
+	const struct {
+		const char *text;
+		uint32_t *offset;
+	} strings[] = {
+	        {"snaptrace " SNAP_VERSION, &origin.tool},
+	        {request->point, &origin.point},
+	        {request->trigger, &origin.trigger},
+	        {system.release, &origin.kernel},
+	        {model, &origin.cpu_model},
+	        {codec, &origin.codec},
+	};
+	for (size_t i = 0; i < sizeof(strings) / sizeof(*strings) && error == SNAPIMG_OK; i++)
+		error = snapimg_writer_string(writer, strings[i].text ? strings[i].text : "",
+		                              strings[i].offset);
+	return error ? error : snapimg_writer_add(writer, SNAPIMG_SECTION_ORIGIN, &origin, sizeof(origin));
+}
+
+static enum snapimg_error write_records(struct capture *capture, struct snapimg_writer *writer)
+{
+	const struct descriptors *descriptors = &capture->descriptors;
+	const struct fixups *fixups = &capture->fixups;
+	enum snapimg_error error;
+
+	if ((error = write_origin(capture, writer)) ||
+	    (error = process_state_write(&capture->state, writer)) ||
+	    (error = threads_write(&capture->threads, writer)) ||
+	    (error = files_write(&capture->files, writer)) ||
+	    (error = mappings_write(&capture->mappings, writer)) ||
+	    (error = attributes_write(&capture->attributes, writer)) ||
+	    (error = timers_write(&capture->timers, writer)) ||
+	    (error = plan_write_guards(&capture->plan, writer)))
+		return error;
+	if (descriptors->count &&
+	    (error = snapimg_writer_add(writer, SNAPIMG_SECTION_DESCRIPTORS, descriptors->record,
+	                                descriptors->count * sizeof(*descriptors->record))))
+		return error;
+	if ((error = objects_write(&descriptors->objects, writer)))
+		return error;
+	if (fixups->count && (error = snapimg_writer_add(writer, SNAPIMG_SECTION_FIXUPS, fixups->record,
+	                                                 fixups->count * sizeof(*fixups->record))))
+		return error;
+	return capture->shim.size ? snapimg_writer_add(writer, SNAPIMG_SECTION_SHIM, &capture->shim,
+	                                               sizeof(capture->shim))
+	                          : SNAPIMG_OK;
+}
+
+/* Why the writer gave up: the file's own reason, or a state that the format has no place for. */
+static enum status writer_failed(const struct snapimg_writer *writer, const struct publication *publication,
+                                 enum snapimg_error error)
+{
+	uint32_t section;
+	uint64_t index;
+
+	if (error == SNAPIMG_ERR_SINK)
+		return publish_failed(publication, publication->error);
+	snapimg_writer_failure(writer, &section, &index);
+	if (section)
+		return fail(STATUS_FAILED, "can't make the image: %s: record %llu: choose another point",
+		            snapimg_strerror(error), (unsigned long long)index);
+	return fail(STATUS_FAILED, "can't make the image: %s", snapimg_strerror(error));
+}
+
+static enum status write_image(struct capture *capture, struct snapimg_writer *writer,
+                               struct publication *publication, struct snapshot_result *result)
+{
+	double start = monotonic_seconds(), piped, written;
+	enum snapimg_error error;
+	enum status status;
+
+	status = pipeline_run(capture->request->pid, &capture->plan, &capture->output, writer,
+	                      &capture->totals, &error);
+	if (status != STATUS_OK)
+		return status;
+	piped = monotonic_seconds();
+	if (error == SNAPIMG_OK)
+		error = write_records(capture, writer);
+	if (error == SNAPIMG_OK)
+		error = snapimg_writer_finish(writer, &result->image_size, result->digest);
+	if (error != SNAPIMG_OK)
+		return writer_failed(writer, publication, error);
+	written = monotonic_seconds();
+	status = publish_finish(publication);
+	explain("pages in %.1f ms, records in %.1f ms, synced in %.1f ms", (piped - start) * 1e3,
+	        (written - piped) * 1e3, (monotonic_seconds() - written) * 1e3);
+	return status;
+}
+
+static enum status publish(struct capture *capture, struct snapshot_result *result)
+{
+	struct publication publication = {0};
+	enum status status;
+
+	capture->output = capture->request->output;
+	codec_choose(&capture->output, capture->plan.pages);
+	if ((status = publish_begin(capture->request->output.path, true, &publication)) != STATUS_OK)
+		return status;
+	struct snapimg_writer *writer = snapimg_writer_new(publish_sink, &publication);
+	if (writer)
+		status = write_image(capture, writer, &publication, result);
+	else
+		status = fail(STATUS_FAILED, "out of memory");
+	snapimg_writer_free(writer);
+	publish_end(&publication);
+	return status;
+}
+
+static enum status leave(struct capture *capture, enum status status)
+{
+	/* A target that can't be reached any more has had its line already. */
+	if (!capture->helper.scratch && !capture->helper.dumpable_forced)
+		return status;
+	enum status left = memories_leave(&capture->helper, &capture->memories);
+	if (left == STATUS_OK)
+		left = helper_leave(&capture->helper);
+	return status == STATUS_OK ? left : status;
+}
+
+enum status snapshot_take(const struct snapshot_request *request, struct snapshot_result *ret_result)
+{
+	double start = monotonic_seconds();
+	struct snapshot_result result = {.threads = (uint32_t)request->threads->count};
+	struct capture *capture = calloc(1, sizeof(*capture));
+	enum status status;
+
+	if (!capture)
+		return fail(STATUS_FAILED, "out of memory");
+	capture->request = request;
+	capture->subject = (struct subject){.request = request, .pid = request->pid};
+	(void)refusals_end(); /* of a dump that failed in its midst */
+	status = examine(capture);
+	allow_many_files(); /* not before limits were compared */
+	if (status == STATUS_OK)
+		status = gather(capture);
+	explain("looked at in %.1f ms: %zu mappings, %zu jobs", (monotonic_seconds() - start) * 1e3,
+	        capture->mappings.count, capture->plan.job_count);
+	if (status == STATUS_OK)
+		status = publish(capture, &result);
+	status = leave(capture, status);
+	result.stored_pages = capture->totals.stored_pages;
+	result.zero_pages = capture->totals.zero_pages;
+	result.file_pages = capture->totals.file_pages + capture->mappings.file_bytes / SNAPIMG_PAGE_SIZE;
+	result.seconds = monotonic_seconds() - start;
+	capture_free(capture);
+	if (status == STATUS_OK)
+		*ret_result = result;
+	return status;
+}

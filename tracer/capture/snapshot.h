@@ -1,0 +1,64 @@
+/*
+ * Takes the snapshot: a stopped process becomes an image file. The run to the
+ * point (launch, loop, points) is on the other side of this header.
+ */
+#ifndef TRACER_CAPTURE_SNAPSHOT_H
+#define TRACER_CAPTURE_SNAPSHOT_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "format/base/message.h"
+
+struct snapshot_output {
+	const char *path;         /* the image; replaced in one step when the new one is complete */
+	bool compress;            /* zstd frames, else raw extents */
+	bool may_be_raw;          /* compress was nobody's wish: very few pages are stored raw */
+	int level;                /* of zstd; 0: the capture chooses by the size */
+	unsigned int least_match; /* see compressor.h; the capture's to choose, 0 */
+	bool progress; /* a progress bar is wanted if the dump lasts (stderr is a terminal, no -q) */
+};
+
+struct snapshot_request {
+	pid_t pid; /* the process; all its threads are stopped (stop_threads.h) */
+	const struct stopped_threads *threads;
+	uint64_t gate;         /* see ptrace/remote.h */
+	const char *point;     /* as given: for ORIGIN */
+	const char *trigger;   /* what was met, in words */
+	bool resume_main;      /* SNAPIMG_PROCESS_RESUME_MAIN */
+	uint64_t environ_cell; /* address of C's environ, or 0 */
+	uint64_t guard_start,
+	        guard_end; /* the page that keeps brk from growing: not part of the image; 0, 0: none */
+	const char *shim;  /* the shim's file, which the image shall not need; NULL: none */
+	bool no_new_privs; /* the program itself set it */
+	uint32_t seccomp_filters;        /* how many of the process's filters are the tracer's own */
+	bool drop_seccomp;               /* the program's own filters may be left out */
+	const struct policies *policies; /* tracer/overrides.h */
+	struct snapshot_output output;
+};
+
+struct snapshot_result { /* for the summary line */
+	uint64_t image_size;
+	uint64_t stored_pages, zero_pages, file_pages; /* file_pages: present, but left to their files */
+	uint32_t threads;
+	double seconds;
+	uint8_t digest[16];
+};
+
+/* Before the program starts: remembers what the tracer inherited (descriptors, signal dispositions,
+ * credentials, namespaces), by which the target's own changes are known later. */
+enum status snapshot_remember_caller(void) __attribute__((warn_unused_result));
+
+/* Checks that the output can be made (directory exists, is writable, is not a directory itself)
+ * before the program is run for nothing. */
+enum status snapshot_check_output(const char *path) __attribute__((warn_unused_result));
+
+/* Refuses (by name, in one line) or writes the image. The process is still stopped afterwards. */
+enum status snapshot_take(const struct snapshot_request *request, struct snapshot_result *ret_result)
+        __attribute__((warn_unused_result));
+
+/* Async-signal-safe, for a handler that ends snaptrace: a dump under way leaves nothing behind. (Where the
+ * filesystem has nameless files nothing is there anyway.) */
+void snapshot_abandon(void);
+
+#endif

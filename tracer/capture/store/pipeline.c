@@ -1,0 +1,330 @@
+#include "tracer/capture/store/pipeline.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "format/base/progress.h"
+#include "format/facts/checksum.h"
+#include "tracer/capture/memory/page_reader.h"
+#include "tracer/capture/store/compressor.h"
+
+enum {
+	SLOTS_PER_WORKER = 8, /* one in work; the others are done, while the writer waits for the disk */
+	SLOTS_LEAST = 2,      /* one in work, and one with the writer */
+	WORKERS_MAX = 256,
+	MEMORY_MAX = 160 << 20, /* of all buffers, however many processors and pages there are */
+};
+
+/* A job under way. Between taken and done it's a worker's, then the writer's. */
+struct slot {
+	bool done;
+	struct job_pages pages;
+	uint8_t *packed; /* the frame; unused without compression */
+	const uint8_t *stored;
+	struct snapimg_extent extent;
+};
+
+struct pipeline {
+	const struct plan *plan;
+	const struct snapshot_output *output;
+	struct page_reader reader;
+	pthread_mutex_t lock; /* over all below but what a slot's owner does with it */
+	pthread_cond_t job_done, slot_free;
+	size_t next;    /* job to be taken */
+	size_t written; /* jobs below are through: job n uses slot n % slot_count */
+	bool stop;
+	struct slot *slot;
+	size_t slot_count;
+	size_t job_size, packed_size; /* bytes that a slot has room for, each two or one time */
+	uint8_t *buffers;
+	size_t buffers_size;
+};
+
+struct worker {
+	pthread_t thread;
+	struct pipeline *pipeline;
+	struct compressor compressor;
+};
+
+static void pack(struct worker *worker, struct slot *slot)
+{
+	struct snapimg_extent *extent = &slot->extent;
+	uint32_t raw_size = slot->pages.stored_pages * SNAPIMG_PAGE_SIZE;
+
+	*extent = (struct snapimg_extent){.kind = SNAPIMG_EXTENT_ZERO, .raw_size = raw_size};
+	slot->stored = slot->pages.bytes;
+	if (slot->pages.error || raw_size == 0)
+		return;
+	extent->kind = SNAPIMG_EXTENT_RAW;
+	extent->stored_size = raw_size;
+	if (worker->pipeline->output->compress) {
+		size_t size = compressor_run(&worker->compressor, slot->packed, worker->pipeline->packed_size,
+		                             slot->pages.bytes, raw_size);
+		if (size == 0)
+			slot->pages.error = ENOMEM;
+		extent->kind = SNAPIMG_EXTENT_ZSTD;
+		extent->stored_size = (uint32_t)size;
+		slot->stored = slot->packed;
+	}
+	extent->checksum = snapimg_checksum(slot->stored, extent->stored_size);
+}
+
+/* The next job, whose slot is free; plan->job_count when there's no more. */
+static size_t take_job(struct pipeline *pipeline)
+{
+	size_t job;
+
+	pthread_mutex_lock(&pipeline->lock);
+	while (!pipeline->stop && pipeline->next < pipeline->plan->job_count &&
+	       pipeline->next >= pipeline->written + pipeline->slot_count)
+		pthread_cond_wait(&pipeline->slot_free, &pipeline->lock);
+	job = pipeline->stop ? pipeline->plan->job_count : pipeline->next;
+	if (job < pipeline->plan->job_count)
+		pipeline->next++;
+	pthread_mutex_unlock(&pipeline->lock);
+	return job;
+}
+
+static void *work(void *argument)
+{
+	struct worker *worker = argument;
+	struct pipeline *pipeline = worker->pipeline;
+	size_t job;
+
+	while ((job = take_job(pipeline)) < pipeline->plan->job_count) {
+		struct slot *slot = &pipeline->slot[job % pipeline->slot_count];
+		page_reader_read(&pipeline->reader, &pipeline->plan->job[job], &slot->pages);
+		pack(worker, slot);
+		pthread_mutex_lock(&pipeline->lock);
+		slot->done = true;
+		pthread_cond_signal(&pipeline->job_done);
+		pthread_mutex_unlock(&pipeline->lock);
+	}
+	return NULL;
+}
+
+static struct slot *wait_for(struct pipeline *pipeline, size_t job)
+{
+	struct slot *slot = &pipeline->slot[job % pipeline->slot_count];
+
+	pthread_mutex_lock(&pipeline->lock);
+	while (!slot->done)
+		pthread_cond_wait(&pipeline->job_done, &pipeline->lock);
+	pthread_mutex_unlock(&pipeline->lock);
+	return slot;
+}
+
+static void release(struct pipeline *pipeline, struct slot *slot)
+{
+	pthread_mutex_lock(&pipeline->lock);
+	slot->done = false;
+	pipeline->written++;
+	pthread_cond_signal(&pipeline->slot_free);
+	pthread_mutex_unlock(&pipeline->lock);
+}
+
+static void stop(struct pipeline *pipeline)
+{
+	pthread_mutex_lock(&pipeline->lock);
+	pipeline->stop = true;
+	pthread_cond_broadcast(&pipeline->slot_free);
+	pthread_mutex_unlock(&pipeline->lock);
+}
+
+static enum status unreadable(const struct page_reader *reader, const struct job_pages *pages)
+{
+	if (pages->error == ENOMEM)
+		return fail(STATUS_FAILED, "out of memory");
+	return fail(STATUS_FAILED,
+	            "an unreadable page (MADV_GUARD_INSTALL, hardware error) can't be carried: 0x%" PRIx64
+	            " of process %d: %s: choose a point before it is made",
+	            pages->error_address, reader->pid, strerror(pages->error));
+}
+
+static enum status write_in_order(struct pipeline *pipeline, struct snapimg_writer *writer,
+                                  struct pipeline_totals *totals, enum snapimg_error *ret_error)
+{
+	const struct plan *plan = pipeline->plan;
+	struct progress progress = progress_begin(pipeline->output->progress, plan->pages);
+	enum snapimg_error error = SNAPIMG_OK;
+	enum status status = STATUS_OK;
+	uint64_t done = 0;
+
+	for (size_t job = 0; job < plan->job_count && status == STATUS_OK && error == SNAPIMG_OK; job++) {
+		struct slot *slot = wait_for(pipeline, job);
+		const struct job_pages *pages = &slot->pages;
+		if (pages->error) {
+			progress_end(&progress);
+			status = unreadable(&pipeline->reader, pages);
+		} else if (pages->run_count) {
+			error = snapimg_writer_put_extent(writer, &slot->extent, pages->run, pages->run_count,
+			                                  slot->stored);
+		}
+		totals->stored_pages += pages->stored_pages;
+		totals->zero_pages += pages->zero_pages;
+		totals->file_pages += pages->file_pages;
+		done += plan->job[job].pages;
+		progress_update(&progress, done);
+		release(pipeline, slot);
+	}
+	progress_end(&progress);
+	*ret_error = error;
+	return status;
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t one_or_more(size_t count)
+{
+	return count > 0 ? count : 1;
+}
+
+static size_t slot_size(const struct pipeline *pipeline)
+{
+	return pipeline->job_size * 2 + pipeline->packed_size;
+}
+
+static void size_slots(struct pipeline *pipeline)
+{
+	const size_t page = SNAPIMG_PAGE_SIZE;
+
+	pipeline->job_size = pipeline->plan->job_pages * page;
+	if (pipeline->output->compress)
+		pipeline->packed_size = (compressor_bound(pipeline->job_size) + page - 1) / page * page;
+}
+
+/* A processor each, as far as the memory allows. */
+static unsigned int share_out(struct pipeline *pipeline)
+{
+	const struct snapshot_output *output = pipeline->output;
+	size_t workspace = output->compress
+	                           ? compressor_memory(output->level, output->least_match, pipeline->job_size)
+	                           : 0;
+	size_t most = MEMORY_MAX / (workspace + SLOTS_LEAST * slot_size(pipeline));
+	cpu_set_t set;
+	size_t workers = sched_getaffinity(0, sizeof(set), &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
+
+	workers = one_or_more(least(least(workers, WORKERS_MAX), least(most, pipeline->plan->job_count)));
+	pipeline->slot_count =
+	        one_or_more(least((MEMORY_MAX - workers * workspace) / slot_size(pipeline),
+	                          least(workers * SLOTS_PER_WORKER, pipeline->plan->job_count)));
+	return (unsigned int)workers;
+}
+
+static enum status make_slots(struct pipeline *pipeline)
+{
+	size_t each = slot_size(pipeline);
+
+	pipeline->buffers_size = each * pipeline->slot_count;
+	pipeline->slot = calloc(pipeline->slot_count, sizeof(*pipeline->slot));
+	pipeline->buffers = populated_memory(pipeline->buffers_size);
+	if (!pipeline->slot || !pipeline->buffers)
+		return fail(STATUS_FAILED, "out of memory");
+	for (size_t i = 0; i < pipeline->slot_count; i++) {
+		uint8_t *buffer = pipeline->buffers + i * each;
+		pipeline->slot[i].pages.bytes = buffer;
+		pipeline->slot[i].pages.file_bytes = buffer + pipeline->job_size;
+		pipeline->slot[i].packed = buffer + pipeline->job_size * 2;
+	}
+	return STATUS_OK;
+}
+
+static void free_slots(struct pipeline *pipeline)
+{
+	if (pipeline->buffers)
+		munmap(pipeline->buffers, pipeline->buffers_size);
+	free(pipeline->slot);
+}
+
+/* Signals stay with the tracer's thread, which waits for its tracees. */
+static int start_thread(struct worker *worker)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&worker->thread, NULL, work, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+static enum status start_workers(struct pipeline *pipeline, struct worker *workers, unsigned int count,
+                                 unsigned int *ret_started)
+{
+	enum status status = STATUS_OK;
+
+	for (*ret_started = 0; *ret_started < count; ++*ret_started) {
+		struct worker *worker = &workers[*ret_started];
+		*worker = (struct worker){.pipeline = pipeline};
+		if (pipeline->output->compress &&
+		    (status = compressor_open(pipeline->output->level, pipeline->output->least_match,
+		                              pipeline->job_size, &worker->compressor)) != STATUS_OK)
+			return status;
+		int error = start_thread(worker);
+		if (error) {
+			compressor_close(&worker->compressor);
+			if (*ret_started > 0) /* fewer will do */
+				return STATUS_OK;
+			return fail(STATUS_FAILED, "can't start a thread: %s: raise the limit of processes",
+			            strerror(error));
+		}
+	}
+	return status;
+}
+
+static enum status run(struct pipeline *pipeline, struct snapimg_writer *writer,
+                       struct pipeline_totals *totals, enum snapimg_error *ret_error)
+{
+	size_slots(pipeline);
+	unsigned int count = share_out(pipeline), started = 0;
+	struct worker *workers = calloc(count, sizeof(*workers));
+	enum status status;
+
+	if (!workers)
+		return fail(STATUS_FAILED, "out of memory");
+	if ((status = make_slots(pipeline)) == STATUS_OK &&
+	    (status = start_workers(pipeline, workers, count, &started)) == STATUS_OK)
+		status = write_in_order(pipeline, writer, totals, ret_error);
+	stop(pipeline);
+	for (unsigned int i = 0; i < started; i++) {
+		pthread_join(workers[i].thread, NULL);
+		compressor_close(&workers[i].compressor);
+	}
+	free_slots(pipeline);
+	free(workers);
+	return status;
+}
+
+enum status pipeline_run(pid_t pid, const struct plan *plan, const struct snapshot_output *output,
+                         struct snapimg_writer *writer, struct pipeline_totals *ret_totals,
+                         enum snapimg_error *ret_error)
+{
+	struct pipeline pipeline = {
+	        .plan = plan,
+	        .output = output,
+	        .lock = PTHREAD_MUTEX_INITIALIZER,
+	        .job_done = PTHREAD_COND_INITIALIZER,
+	        .slot_free = PTHREAD_COND_INITIALIZER,
+	};
+	enum status status;
+
+	*ret_totals = (struct pipeline_totals){0};
+	*ret_error = SNAPIMG_OK;
+	if (plan->job_count == 0)
+		return STATUS_OK;
+	if ((status = page_reader_open(pid, plan, &pipeline.reader)) != STATUS_OK)
+		return status;
+	status = run(&pipeline, writer, ret_totals, ret_error);
+	page_reader_close(&pipeline.reader);
+	return status;
+}

@@ -1,0 +1,22 @@
+/*
+ * Reads, sorts out, compresses and writes the planned pages, all at the same
+ * time: each worker takes a job through to its stored bytes, the caller's
+ * thread writes them in the order of the jobs.
+ */
+#ifndef TRACER_CAPTURE_STORE_PIPELINE_H
+#define TRACER_CAPTURE_STORE_PIPELINE_H
+
+#include "tracer/capture/memory/plan.h"
+#include "tracer/capture/snapshot.h"
+
+struct pipeline_totals {
+	uint64_t stored_pages, zero_pages, file_pages;
+};
+
+/* The caller's thread only is a tracer; the workers need no more than to read the memory. A sink's failure
+ * comes back as SNAPIMG_ERR_SINK in *ret_error with STATUS_OK: the sink knows the reason. */
+enum status pipeline_run(pid_t pid, const struct plan *plan, const struct snapshot_output *output,
+                         struct snapimg_writer *writer, struct pipeline_totals *ret_totals,
+                         enum snapimg_error *ret_error) __attribute__((warn_unused_result));
+
+#endif

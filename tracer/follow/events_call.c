@@ -1,0 +1,142 @@
+#include <errno.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include "preload/contract.h"
+#include "tracer/follow/events.h"
+#include "tracer/follow/exec_log.h"
+#include "tracer/follow/exec_stop.h"
+#include "tracer/follow/freeze.h"
+#include "tracer/follow/resume.h"
+#include "tracer/points/system_calls.h"
+
+enum { SYSCALL_INSTRUCTION = 2 /* bytes of `syscall` */ };
+
+/* A traced process has one tracer, so what it traces itself it can't (ptrace(2), EPERM). */
+static void tell_of_ptrace(struct tracee *tracee)
+{
+	struct process *process = tracee->process;
+
+	if (!process->told_of_ptrace)
+		tell("process %d uses ptrace: what snaptrace traces already, nobody else can: "
+		     "start its target outside of snaptrace",
+		     process->pid);
+	process->told_of_ptrace = true;
+}
+
+/* What snaptrace itself wants to know of a call, whatever the points are. */
+static void note_call(struct tracee *tracee, const struct call *call)
+{
+	if (call->number == SYS_prctl && (int)call->argument[0] == PR_SET_NO_NEW_PRIVS &&
+	    call->argument[1] == 1 && !tracee->process->launching)
+		tracee->process->set_no_new_privs = true;
+	if (call->number == SYS_ptrace && !tracee->process->launching)
+		tell_of_ptrace(tracee);
+	if (exec_log_wanted() && (call->number == SYS_execve || call->number == SYS_execveat)) {
+		exec_record_free(tracee->exec);
+		tracee->exec = exec_record_read(tracee->tid, call);
+		tracee->awaited = AWAIT_EXEC_RESULT;
+	}
+}
+
+/* The first of the points that this call is, or NULL. */
+static enum status find_met(struct run *run, struct tracee *tracee, const struct call *call,
+                            const struct point **ret_point)
+{
+	*ret_point = NULL;
+	for (unsigned i = 0; i < run->points.count && !*ret_point; i++) {
+		const struct point *point = &run->points.point[i];
+		enum status status = STATUS_OK;
+		bool met = call_rules_fit(&point->calls, call);
+
+		if (met && point->kind->met)
+			status = point->kind->met(run, tracee, point, call, &met);
+		else if (met)
+			snprintf(run->trigger, sizeof(run->trigger), "%s(%d, ...)",
+			         system_call_name(call->number), (int)call->argument[0]);
+		if (status != STATUS_OK)
+			return status;
+		if (met && run_counts(run, tracee, point))
+			*ret_point = point;
+	}
+	return STATUS_OK;
+}
+
+/* A call that may matter, before it is made. If it is a point, it is skipped, so that the thread stands
+ * behind it in a stop at which it could run other calls. */
+enum status on_watched_call(struct run *run, struct tracee *tracee, int status)
+{
+	struct user_regs_struct registers;
+	const struct point *met = NULL;
+	enum status asked;
+
+	(void)status;
+	if (!tracee_get_registers(tracee, &registers))
+		return STATUS_OK;
+	struct call call = call_of(&registers);
+	if (run_wants(run, tracee) && (asked = find_met(run, tracee, &call, &met)) != STATUS_OK)
+		return asked;
+	if (!met) {
+		note_call(tracee, &call);
+		return resume(run, tracee, 0);
+	}
+	tracee->awaited = AWAIT_CALL_END;
+	tracee->met = met;
+	tracee->registers = registers;
+	registers.orig_rax = (unsigned long long)-1; /* no call (seccomp(2), SECCOMP_RET_TRACE) */
+	tracee_set_registers(tracee, &registers);
+	return resume(run, tracee, 0);
+}
+
+/* Stands on the syscall instruction again, or behind it with the answer of a restored program. */
+static enum status reach_call(struct run *run, struct tracee *tracee)
+{
+	struct user_regs_struct registers = tracee->registers, live = tracee->registers;
+	bool answered = tracee->met->kind->answered && run->phase == PHASE_BEFORE;
+
+	live.rax = live.orig_rax;
+	live.rip -= SYSCALL_INSTRUCTION;
+	live.orig_rax = (unsigned long long)-1;
+	if (answered) {
+		registers.rax = SNAP_RESUMED;
+		registers.orig_rax = (unsigned long long)-1;
+	} else {
+		registers = live;
+	}
+	tracee_set_registers(tracee, &registers);
+	if (run->phase != PHASE_BEFORE) /* by another process, in between */
+		return resume(run, tracee, 0);
+	/* The one that goes on was not restored: its call is made, and answers so. */
+	return freeze(run, tracee, &(struct arrival){.point = tracee->met, .go_on_with = &live});
+}
+
+static enum status on_exec_result(struct run *run, struct tracee *tracee)
+{
+	struct user_regs_struct registers;
+
+	if (tracee->exec && tracee_get_registers(tracee, &registers) && (int64_t)registers.rax < 0)
+		exec_log_failed(tracee->process->pid, tracee->exec, (int)-(int64_t)registers.rax);
+	exec_record_free(tracee->exec);
+	tracee->exec = NULL;
+	return resume(run, tracee, 0);
+}
+
+enum status on_syscall_stop(struct run *run, struct tracee *tracee, int status)
+{
+	enum awaited awaited = tracee->awaited;
+	enum status prepared;
+
+	if (run->every_call && awaited == AWAIT_NOTHING && tracee_is_at_entry(tracee))
+		return on_watched_call(run, tracee, status);
+	tracee->awaited = AWAIT_NOTHING;
+	if (awaited == AWAIT_CALL_END)
+		return reach_call(run, tracee);
+	if (awaited == AWAIT_EXEC_RESULT)
+		return on_exec_result(run, tracee);
+	if (awaited == AWAIT_EXEC_END && run->phase == PHASE_BEFORE &&
+	    (prepared = exec_stop_prepare(run, tracee)) != STATUS_OK)
+		return prepared;
+	return resume(run, tracee, 0);
+}

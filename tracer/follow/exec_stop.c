@@ -1,0 +1,218 @@
+#include "tracer/follow/exec_stop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "format/base/progress.h"
+#include "preload/contract.h"
+#include "tracer/follow/environment.h"
+#include "tracer/ptrace/memory.h"
+#include "tracer/ptrace/remote.h"
+
+enum { PAGE = 4096 };
+
+enum status exec_stop_read_auxiliary(pid_t pid, struct auxiliary *ret_auxiliary)
+{
+	struct auxiliary auxiliary = {0};
+	Elf64_auxv_t entry;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", pid);
+	if (!(file = fopen(path, "re")))
+		return fail(STATUS_FAILED, "%s: %s", path, strerror(errno));
+	while (fread(&entry, sizeof(entry), 1, file) == 1 && entry.a_type != AT_NULL) {
+		if (entry.a_type == AT_ENTRY)
+			auxiliary.entry = entry.a_un.a_val;
+		else if (entry.a_type == AT_SECURE)
+			auxiliary.secure = entry.a_un.a_val;
+		else if (entry.a_type == AT_EXECFN)
+			auxiliary.name = entry.a_un.a_val;
+	}
+	fclose(file);
+	*ret_auxiliary = auxiliary;
+	return STATUS_OK;
+}
+
+/* The executable's base name, or the one that exec was called with: a script's, or a link's. */
+static bool is_named(pid_t pid, const struct auxiliary *auxiliary, const char *wanted)
+{
+	char path[PATH_MAX], link[64];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	if ((length = readlink(link, path, sizeof(path) - 1)) > 0) {
+		path[length] = '\0';
+		if (strcmp(base_name(path), wanted) == 0)
+			return true;
+	}
+	return tracee_read_string(pid, auxiliary->name, path, sizeof(path)) > 0 &&
+	       strcmp(base_name(path), wanted) == 0;
+}
+
+/* start_brk, field 47 of proc(5)'s stat; the command's name, field 2, can hold blanks and parentheses. */
+static uint64_t initial_break(pid_t pid)
+{
+	char path[64], line[2048];
+	const char *field;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (!(file = fopen(path, "re")))
+		return 0;
+	field = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+	fclose(file);
+	for (unsigned number = 2; field && number < 47; number++)
+		if ((field = strchr(field, ' ')))
+			field++;
+	return field ? strtoull(field, NULL, 10) : 0;
+}
+
+/*
+ * brk(2) grows only if one page more than it asks for is free behind it (mm/mmap.c,
+ * find_vma_intersection(mm, oldbrk, newbrk + PAGE_SIZE)); so one page that can't be used keeps the break
+ * where it is, for every caller, at the cost of one call. The page isn't part of the image: after a restore
+ * the break grows from the value that the C library remembers.
+ */
+static enum status guard_break(struct tracee *tracee)
+{
+	struct process *process = tracee->process;
+	uint64_t start = (initial_break(process->pid) + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	const uint64_t arguments[6] = {
+	        start, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, (uint64_t)-1, 0};
+	enum status status;
+	int64_t result;
+
+	if (!start)
+		return fail(STATUS_FAILED, "/proc/%d/stat: doesn't tell where the break is", process->pid);
+	if ((status = inject_syscall(tracee->tid, process->gate, SYS_mmap, arguments, &result)) != STATUS_OK)
+		return status;
+	if (result == -EEXIST)
+		return STATUS_OK; /* what is there already does the same */
+	if (result != (int64_t)start)
+		return fail(STATUS_FAILED, "process %d: no page for a guard behind its break: %s",
+		            process->pid, strerror((int)-result));
+	process->guard_start = start;
+	process->guard_end = start + PAGE;
+	return STATUS_OK;
+}
+
+/* A program that gets on without what the point needs is left alone, unless it's the one that was asked for.
+ */
+static enum status not_for_us(const struct run *run, struct process *process, const char *why)
+{
+	process->selected = false;
+	if (process->pid == run->root || run->options->in)
+		return fail(STATUS_CANNOT_RUN, "%s: process %d is %s", run->options->program[0], process->pid,
+		            why);
+	explain("process %d is %s: passed over", process->pid, why);
+	return STATUS_OK;
+}
+
+static enum status prepare_selected(struct run *run, struct tracee *tracee, const struct auxiliary *auxiliary,
+                                    const struct elf_file *executable)
+{
+	struct process *process = tracee->process;
+	unsigned flags = (points_find(&run->points, &point_main) ? (unsigned)SNAP_SHIM_MARK_MAIN : 0u) |
+	                 (run->options->go_on ? 0u : (unsigned)SNAP_SHIM_REFUSE_BRK);
+	enum status status;
+
+	process->entry = auxiliary->entry;
+	process->bias = auxiliary->entry - executable->header->e_entry;
+	if ((status = inject_find_gate(process->pid, &process->gate)) != STATUS_OK ||
+	    (status = guard_break(tracee)) != STATUS_OK)
+		return status;
+	if (elf_segment(executable, PT_INTERP) &&
+	    (status = environment_add_shim(tracee, run->shim, flags, auxiliary->name)) != STATUS_OK)
+		return status;
+	process->selected_at = monotonic_seconds();
+	return exec_stop_arm(run, tracee, executable);
+}
+
+enum status exec_stop_arm(struct run *run, struct tracee *tracee, const struct elf_file *executable)
+{
+	enum status status = STATUS_OK;
+
+	for (unsigned i = 0; i < run->points.count && status == STATUS_OK; i++) {
+		const struct point *point = &run->points.point[i];
+
+		if (point->kind->arm)
+			status = point->kind->arm(run, tracee, point, executable);
+	}
+	return status;
+}
+
+/* The new program's auxiliary vector stands by then (begin_new_exec() and the binary's loader come before
+ * ptrace_event() in exec_binprm(), fs/exec.c). */
+enum status exec_stop_select(struct run *run, struct process *process)
+{
+	struct auxiliary auxiliary = {0};
+	enum status status = STATUS_OK;
+
+	if (run->options->in && (status = exec_stop_read_auxiliary(process->pid, &auxiliary)) != STATUS_OK)
+		return status;
+	process->selected = !run->options->in || is_named(process->pid, &auxiliary, run->options->in);
+	run->selected = run->selected || process->selected;
+	return STATUS_OK;
+}
+
+enum status exec_stop_prepare(struct run *run, struct tracee *tracee)
+{
+	struct process *process = tracee->process;
+	struct auxiliary auxiliary;
+	struct elf_file executable;
+	enum status status;
+	char path[64];
+
+	if ((status = exec_stop_read_auxiliary(process->pid, &auxiliary)) != STATUS_OK)
+		return status;
+	if (auxiliary.secure)
+		return not_for_us(run, process, "a program that gains privilege (AT_SECURE)");
+	snprintf(path, sizeof(path), "/proc/%d/exe", process->pid);
+	if (elf_open(path, &executable) < 0)
+		return not_for_us(run, process,
+		                  errno == ENOEXEC ? "no 64-bit x86-64 program"
+		                                   : "a program that can't be read");
+	status = prepare_selected(run, tracee, &auxiliary, &executable);
+	elf_close(&executable);
+	return status;
+}
+
+enum status exec_stop_find_shim(char **ret_path)
+{
+	static const char *const places[] = {"../lib/snaptrace", "../preload"};
+	char self[PATH_MAX], path[PATH_MAX + 64];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	enum status status;
+	char *shim;
+
+	if (length < 0)
+		return fail(STATUS_FAILED, "/proc/self/exe: %s: mount /proc", strerror(errno));
+	self[length] = '\0';
+	*strrchr(self, '/') = '\0';
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		snprintf(path, sizeof(path), "%s/%s/libsnappreload.so", self, places[i]);
+		if (!(shim = realpath(path, NULL)))
+			continue;
+		if (!strpbrk(shim, ": \t\n")) {
+			*ret_path = shim;
+			return STATUS_OK;
+		}
+		status = fail(STATUS_FAILED,
+		              "%s: LD_PRELOAD can't hold a path with a blank or a colon: move snaptrace",
+		              shim);
+		free(shim);
+		return status;
+	}
+	return fail(STATUS_FAILED, "%s/../lib/snaptrace/libsnappreload.so: not found: reinstall snaptrace",
+	            self);
+}

@@ -1,0 +1,30 @@
+/* What is done to each new program before its first instruction. */
+#ifndef TRACER_FOLLOW_EXEC_STOP_H
+#define TRACER_FOLLOW_EXEC_STOP_H
+
+#include "tracer/run.h"
+
+/* At the event of an exec: decides whether the points apply to the new program (process->selected). */
+enum status exec_stop_select(struct run *run, struct process *process) __attribute__((warn_unused_result));
+
+/*
+ * tracee is the only thread of a selected process, at the syscall-stop that ends its exec. Puts a page behind
+ * its break so that no heap grows there, gives it the shim, and arms the points.
+ */
+enum status exec_stop_prepare(struct run *run, struct tracee *tracee) __attribute__((warn_unused_result));
+
+/* What the kernel told the program about itself. */
+struct auxiliary {
+	uint64_t entry, secure, name; /* AT_ENTRY, AT_SECURE, AT_EXECFN */
+};
+enum status exec_stop_read_auxiliary(pid_t pid, struct auxiliary *ret_auxiliary)
+        __attribute__((warn_unused_result));
+/* Arms all points in a process whose entry and bias are known. */
+enum status exec_stop_arm(struct run *run, struct tracee *tracee, const struct elf_file *executable)
+        __attribute__((warn_unused_result));
+
+/* Finds the shim relative to snaptrace's own executable: installed, or in the build tree. *ret_path is for
+ * the caller to free. */
+enum status exec_stop_find_shim(char **ret_path) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,168 @@
+#include "tracer/follow/freeze.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "format/base/proc.h"
+#include "tracer/capture/refuse.h"
+#include "tracer/capture/snapshot.h"
+#include "tracer/follow/interrupt.h"
+#include "tracer/follow/release.h"
+#include "tracer/follow/resume.h"
+#include "tracer/follow/stop_threads.h"
+#include "tracer/follow/tick.h"
+#include "tracer/points/breakpoint.h"
+#include "tracer/ptrace/remote.h"
+
+enum { CODE_64 = 0x33 }; /* __USER_CS: code that runs in 64-bit mode */
+
+static enum status check_state(const struct tracee *tracee)
+{
+	const struct process *process = tracee->process;
+	struct user_regs_struct registers;
+
+	if (ptrace(PTRACE_GETREGS, tracee->tid, 0, &registers) < 0)
+		return fail(STATUS_FAILED, "registers of thread %d: %s", tracee->tid, strerror(errno));
+	if (registers.cs != CODE_64)
+		return fail(STATUS_FAILED,
+		            "process %d runs 32-bit code at the point: only 64-bit can be frozen",
+		            process->pid);
+	for (struct tracee *other = tracee_next(NULL); other; other = tracee_next(other))
+		if (other->process != process && processes_share_memory(process->pid, other->process->pid))
+			return fail(STATUS_FAILED,
+			            "process %d shares its memory with process %d (vfork): choose a later "
+			            "point, or --in",
+			            process->pid, other->process->pid);
+	return STATUS_OK;
+}
+
+/* Whoever set it: without a filter that needed it, the kernel can be asked. */
+static bool program_set_no_new_privs(const struct run *run, const struct process *process)
+{
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+		return false; /* inherited from the caller of snaptrace */
+	if (run->filter_set_no_new_privs)
+		return process->set_no_new_privs;
+	return process_status_number(process->pid, "NoNewPrivs") == 1;
+}
+
+static void print_size(char *text, size_t size, uint64_t bytes)
+{
+	static const char units[] = "KMGT";
+	double amount = (double)bytes / 1024;
+	size_t unit = 0;
+
+	while (amount >= 1024 && unit < sizeof(units) - 2) {
+		amount /= 1024;
+		unit++;
+	}
+	snprintf(text, size, "%.1f %ciB", amount, units[unit]);
+}
+
+static void print_summary(const struct run *run, const struct point *point,
+                          const struct snapshot_result *result)
+{
+	uint64_t bytes = result->stored_pages * 4096;
+	char image[32], pages[32];
+
+	print_size(image, sizeof(image), result->image_size);
+	print_size(pages, sizeof(pages), bytes);
+	tell("%s: %s, %llu pages (%s, ratio %.1f), %u thread%s, at %s, in %.2f s", run->output, image,
+	     (unsigned long long)result->stored_pages, pages,
+	     result->image_size ? (double)bytes / (double)result->image_size : 0.0, result->threads,
+	     result->threads == 1 ? "" : "s", point->text, result->seconds);
+}
+
+static enum status take(struct run *run, struct tracee *tracee, const struct arrival *arrival,
+                        const struct stopped_threads *threads, struct snapshot_result *ret_result)
+{
+	struct process *process = tracee->process;
+	const struct options *options = run->options;
+	struct snapshot_request request = {
+	        .pid = process->pid,
+	        .threads = threads,
+	        .gate = process->gate,
+	        .point = arrival->point->text,
+	        .trigger = run->trigger,
+	        .resume_main = arrival->resume_main,
+	        .environ_cell = arrival->environ_cell,
+	        .guard_start = process->guard_start,
+	        .guard_end = process->guard_end,
+	        .shim = run->shim,
+	        .no_new_privs = program_set_no_new_privs(run, process),
+	        .seccomp_filters = run->filter.length ? 1 : 0,
+	        .drop_seccomp = options->drop_seccomp,
+	        .policies = &options->policies,
+	        .output = {.path = run->output,
+	                   .compress = options->compress,
+	                   .may_be_raw = !options->compress_given && options->level == 0,
+	                   .level = options->level,
+	                   .progress = options->verbosity >= NORMAL && isatty(STDERR_FILENO)},
+	};
+	enum status status;
+
+	if ((status = check_state(tracee)) != STATUS_OK ||
+	    (status = breakpoint_take_out_all(process)) != STATUS_OK ||
+	    /* The program may have moved its vdso since it began: a restored one has. */
+	    (status = inject_find_gate(process->pid, &request.gate)) != STATUS_OK)
+		return status;
+	process->gate = request.gate;
+	return snapshot_take(&request, ret_result);
+}
+
+/* The program goes on, and with a log that is still written everything is followed on, else nothing. */
+static enum status let_live(struct run *run, struct tracee *tracee, const struct arrival *arrival,
+                            const struct stopped_threads *threads, enum status outcome)
+{
+	enum status status = release_clean(tracee);
+
+	if (arrival->go_on_with)
+		tracee_set_registers(tracee, arrival->go_on_with);
+	run->outcome = outcome;
+	run->phase = PHASE_REACHED;
+	if (!run->options->log)
+		release_begin(run, outcome);
+	else
+		interrupt_set_mode(INTERRUPT_PASS_ON, run->root);
+	/* The kernel makes an interrupted call anew on its way through a stop (get_signal(),
+	 * kernel/signal.c). */
+	ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
+	stopped_threads_give_back(threads, tracee->process->gate);
+	for (size_t i = 0; i < threads->count; i++) {
+		struct tracee *other = tracee_find(threads->thread[i].tid);
+		if (other && other != tracee)
+			(void)resume(run, other, 0);
+	}
+	(void)resume(run, tracee, 0);
+	return status;
+}
+
+enum status freeze(struct run *run, struct tracee *tracee, const struct arrival *arrival)
+{
+	struct stopped_threads threads CLEANUP(stopped_threads_free) = {0};
+	const struct options *options = run->options;
+	struct snapshot_result result;
+	enum status status;
+
+	tick_stop();
+	if (!options->attach)
+		interrupt_set_mode(INTERRUPT_END_ALWAYS, run->root);
+	explain("process %d is at the point: %s", tracee->process->pid, run->trigger);
+	if ((status = stop_threads(tracee, &threads)) == STATUS_OK &&
+	    (status = take(run, tracee, arrival, &threads, &result)) == STATUS_OK)
+		print_summary(run, arrival->point, &result);
+	if (status == STATUS_REFUSED)
+		status = refusals_end();
+	if (options->go_on || (status != STATUS_OK && options->attach))
+		return let_live(run, tracee, arrival, &threads, status);
+	if (status != STATUS_OK)
+		return status;
+	kill(tracee->process->pid, SIGKILL);
+	run->phase = PHASE_REACHED;
+	return STATUS_OK;
+}

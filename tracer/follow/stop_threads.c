@@ -1,0 +1,302 @@
+#include "tracer/follow/stop_threads.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tracer/capture/refuse.h"
+#include "tracer/follow/resume.h"
+#include "tracer/points/breakpoint.h"
+#include "tracer/ptrace/memory.h"
+#include "tracer/ptrace/remote.h"
+
+enum { SYSCALL_STOP = SIGTRAP | 0x80, SYSCALL_INSTRUCTION = 2, WAIT_US = 200 };
+
+static bool is_zombie(pid_t pid, pid_t tid)
+{
+	char path[64], line[512];
+	const char *end = NULL;
+	bool ended = true;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	if (!(file = fopen(path, "re")))
+		return true;
+	if (fgets(line, sizeof(line), file) && (end = strrchr(line, ')')))
+		ended = end[1] == ' ' && (end[2] == 'Z' || end[2] == 'X');
+	fclose(file);
+	return ended;
+}
+
+static enum status refuse_main_thread(pid_t pid)
+{
+	return refuse("a main thread that has ended (pthread_exit)", "choose a point before it ends",
+	              "process %d", pid);
+}
+
+/* A main thread that ends while others live is a zombie of which wait tells nothing (kernel/exit.c,
+ * delay_group_leader), so for that one waiting alone could be for ever. */
+static enum status wait_for(const struct tracee *tracee, int *ret_status, bool *ret_gone)
+{
+	pid_t pid = tracee->process->pid;
+	bool leads = tracee->tid == pid;
+	pid_t got;
+
+	*ret_gone = false;
+	while ((got = waitpid(tracee->tid, ret_status, __WALL | (leads ? WNOHANG : 0))) <= 0) {
+		if (got < 0 && errno != EINTR) {
+			*ret_gone = true;
+			break;
+		}
+		if (got == 0 && is_zombie(pid, pid))
+			return refuse_main_thread(pid);
+		if (got == 0)
+			usleep(WAIT_US);
+	}
+	if (got > 0 && !WIFSTOPPED(*ret_status))
+		*ret_gone = true;
+	return *ret_gone && leads ? refuse_main_thread(pid) : STATUS_OK;
+}
+
+static void call_anew(pid_t tid, struct user_regs_struct registers)
+{
+	registers.rax = registers.orig_rax;
+	registers.rip -= SYSCALL_INSTRUCTION;
+	registers.orig_rax = (unsigned long long)-1;
+	ptrace(PTRACE_SETREGS, tid, 0, &registers);
+}
+
+/* Onwards to the next stop, which is the end of the call that the thread is in. */
+static enum status end_call(const struct tracee *tracee, int *ret_status, bool *ret_gone)
+{
+	ptrace(PTRACE_SYSCALL, tracee->tid, 0, 0);
+	return wait_for(tracee, ret_status, ret_gone);
+}
+
+/* Before a watched call: it's skipped, and made anew. */
+static enum status leave_entry(struct tracee *tracee, bool *ret_gone)
+{
+	struct user_regs_struct registers, skipped;
+	enum status status;
+	int ended;
+
+	if (ptrace(PTRACE_GETREGS, tracee->tid, 0, &registers) < 0)
+		return STATUS_OK;
+	skipped = registers;
+	skipped.orig_rax = (unsigned long long)-1; /* no call (seccomp(2), SECCOMP_RET_TRACE) */
+	ptrace(PTRACE_SETREGS, tracee->tid, 0, &skipped);
+	if ((status = end_call(tracee, &ended, ret_gone)) == STATUS_OK && !*ret_gone)
+		call_anew(tracee->tid, registers);
+	return status;
+}
+
+/* In a signal-delivery-stop. An int3 of ours is no signal of the program's: it stands on the instruction. */
+static void take_signal(const struct tracee *tracee, struct stopped_thread *thread)
+{
+	struct user_regs_struct registers;
+
+	if (ptrace(PTRACE_GETSIGINFO, tracee->tid, 0, &thread->signal) < 0)
+		thread->signal.si_signo = 0;
+	if (thread->signal.si_signo != SIGTRAP || thread->signal.si_code != SI_KERNEL ||
+	    ptrace(PTRACE_GETREGS, tracee->tid, 0, &registers) < 0 ||
+	    !breakpoint_at(tracee->process, registers.rip - 1))
+		return;
+	registers.rip--;
+	ptrace(PTRACE_SETREGS, tracee->tid, 0, &registers);
+	thread->signal.si_signo = 0;
+}
+
+static enum status settle(struct tracee *tracee, int status, struct stopped_thread *thread, bool *ret_gone)
+{
+	enum status result = STATUS_OK;
+
+	while (!*ret_gone) {
+		switch (status >> 16) {
+		case PTRACE_EVENT_STOP:
+			if (WSTOPSIG(status) == SIGTRAP)
+				return STATUS_OK;
+			return refuse("a stopped program", "choose a point where it runs",
+			              "process %d was stopped by signal %d", tracee->process->pid,
+			              WSTOPSIG(status));
+		case PTRACE_EVENT_CLONE:
+		case PTRACE_EVENT_FORK:
+			if ((result = end_call(tracee, &status, ret_gone)) != STATUS_OK)
+				return result;
+			continue;
+		case PTRACE_EVENT_SECCOMP:
+			return leave_entry(tracee, ret_gone);
+		case 0:
+			break;
+		default:
+			return fail(STATUS_FAILED,
+			            "thread %d is starting a program or in vfork: it can't be frozen there: "
+			            "choose another point",
+			            tracee->tid);
+		}
+		if (WSTOPSIG(status) != SYSCALL_STOP)
+			take_signal(tracee, thread);
+		else if (tracee_is_at_entry(tracee)) /* where every call stops */
+			return leave_entry(tracee, ret_gone);
+		else if (tracee->awaited == AWAIT_CALL_END) /* it had met the point, too */
+			call_anew(tracee->tid, tracee->registers);
+		return STATUS_OK;
+	}
+	return STATUS_OK;
+}
+
+static enum status stop_thread(struct tracee *tracee, struct stopped_thread *thread, bool *ret_gone)
+{
+	enum status status;
+	int stop;
+
+	if (tracee->in_vfork)
+		return fail(STATUS_FAILED,
+		            "thread %d waits in vfork for a child: it can't be frozen there: choose another "
+		            "point",
+		            tracee->tid);
+	/* It may be in a stop already, with an event that wait has not told yet: then that is what comes. */
+	ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
+	if ((status = wait_for(tracee, &stop, ret_gone)) != STATUS_OK)
+		return status;
+	if (!*ret_gone)
+		status = settle(tracee, stop, thread, ret_gone);
+	if (*ret_gone)
+		tracee_remove(tracee);
+	else
+		tracee->awaited = AWAIT_NOTHING;
+	return status;
+}
+
+static bool is_known(const struct stopped_threads *threads, pid_t tid)
+{
+	for (size_t i = threads->count; i > 0; i--)
+		if (threads->thread[i - 1].tid == tid)
+			return true;
+	return false;
+}
+
+static enum status add(struct stopped_threads *threads, const struct stopped_thread *thread)
+{
+	struct stopped_thread *grown =
+	        realloc(threads->thread, (threads->count + 1) * sizeof(*threads->thread));
+
+	if (!grown)
+		return fail(STATUS_FAILED, "out of memory");
+	threads->thread = grown;
+	threads->thread[threads->count++] = *thread;
+	return STATUS_OK;
+}
+
+/* One look at the process's threads; *ret_new: there were some that are not yet among `threads`. */
+static enum status stop_new(struct tracee *point, DIR *tasks, struct stopped_threads *threads, bool *ret_new)
+{
+	enum status status = STATUS_OK;
+	struct dirent *entry;
+
+	*ret_new = false;
+	while (status == STATUS_OK && (entry = readdir(tasks))) {
+		struct stopped_thread thread = {.tid = atoi(entry->d_name)};
+		struct tracee *tracee = tracee_find(thread.tid);
+		bool gone = false;
+
+		if (thread.tid <= 0 || is_known(threads, thread.tid))
+			continue;
+		/* A thread of the program's is known from its birth or was seized, so it is asked of others
+		 * only. */
+		if (!tracee && proc_is_kernel_worker(thread.tid))
+			return refuse(
+			        "a worker thread of the kernel (io_uring)",
+			        "make the io_uring after the point (libuv and Node.js: UV_USE_IO_URING=0)",
+			        "process %d", point->process->pid);
+		*ret_new = true;
+		thread.at_point = thread.tid == point->tid;
+		if (!tracee && (status = tracee_adopt(thread.tid, &tracee)) != STATUS_OK)
+			return status;
+		if (!thread.at_point)
+			status = stop_thread(tracee, &thread, &gone);
+		if (status == STATUS_OK && !gone)
+			status = add(threads, &thread);
+	}
+	return status;
+}
+
+static int by_id(const void *one, const void *other)
+{
+	pid_t a = ((const struct stopped_thread *)one)->tid, b = ((const struct stopped_thread *)other)->tid;
+
+	return (a > b) - (a < b);
+}
+
+enum status stop_threads(struct tracee *tracee, struct stopped_threads *ret_threads)
+{
+	struct stopped_threads threads = {0};
+	pid_t pid = tracee->process->pid;
+	enum status status = STATUS_OK;
+	bool new_ones = true;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	while (status == STATUS_OK && new_ones) {
+		DIR *tasks = opendir(path);
+		if (!tasks)
+			status = fail(STATUS_FAILED, "%s: %s", path, strerror(errno));
+		else
+			status = stop_new(tracee, tasks, &threads, &new_ones);
+		if (tasks)
+			closedir(tasks);
+	}
+	*ret_threads = threads;
+	if (status != STATUS_OK || threads.count == 0)
+		return status;
+	qsort(threads.thread, threads.count, sizeof(*threads.thread), by_id);
+	for (size_t i = 1; i < threads.count;
+	     i++) /* ids wrap around: the main thread's may not be the least */
+		if (threads.thread[i].tid == pid) {
+			struct stopped_thread main_thread = threads.thread[i];
+			memmove(threads.thread + 1, threads.thread, i * sizeof(*threads.thread));
+			threads.thread[0] = main_thread;
+		}
+	return STATUS_OK;
+}
+
+/* The thread itself queues it, as only it may with a code of the kernel's (rt_tgsigqueueinfo(2)), in memory
+ * behind the red zone of its stack. */
+static bool requeue(const struct stopped_thread *thread, uint64_t gate)
+{
+	enum { RED_ZONE = 128 };
+	struct user_regs_struct registers;
+	uint64_t room;
+	int64_t result;
+
+	if (ptrace(PTRACE_GETREGS, thread->tid, 0, &registers) < 0)
+		return false;
+	room = (registers.rsp - RED_ZONE - sizeof(thread->signal)) & ~15ull;
+	const uint64_t arguments[6] = {(uint64_t)tracee_find(thread->tid)->process->pid,
+	                               (uint64_t)thread->tid, (uint64_t)thread->signal.si_signo, room};
+	return tracee_write(thread->tid, room, &thread->signal, sizeof(thread->signal)) == 0 &&
+	       inject_syscall(thread->tid, gate, SYS_rt_tgsigqueueinfo, arguments, &result) == STATUS_OK &&
+	       result == 0;
+}
+
+void stopped_threads_give_back(const struct stopped_threads *threads, uint64_t gate)
+{
+	for (size_t i = 0; i < threads->count; i++) {
+		const struct stopped_thread *thread = &threads->thread[i];
+		struct tracee *tracee = tracee_find(thread->tid);
+
+		if (tracee && thread->signal.si_signo && !requeue(thread, gate))
+			syscall(SYS_tgkill, tracee->process->pid, thread->tid, thread->signal.si_signo);
+	}
+}
+
+void stopped_threads_free(struct stopped_threads *threads)
+{
+	free(threads->thread);
+	*threads = (struct stopped_threads){0};
+}

@@ -1,0 +1,182 @@
+#include "tracer/ptrace/tracee.h"
+
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tracer/follow/exec_log.h"
+
+/*
+ * A list of all, for iterating, and buckets by thread id, for finding. The termination handler (interrupt.c)
+ * may walk the list at any moment: a thread is linked in and taken out by one store each, and forgotten only
+ * behind that, so what the handler sees is always a list.
+ */
+enum { BUCKETS = 4096 };
+static struct tracee *buckets[BUCKETS];
+static struct tracee *volatile first;
+static size_t count;
+
+static struct tracee **bucket_of(pid_t tid)
+{
+	return &buckets[(uint32_t)tid % BUCKETS];
+}
+
+struct tracee *tracee_find(pid_t tid)
+{
+	struct tracee *tracee = *bucket_of(tid);
+
+	while (tracee && tracee->tid != tid)
+		tracee = tracee->next_in_bucket;
+	return tracee;
+}
+
+/* The first thread has the process's id, and is known as long as another one lives (its end is told last,
+ * ptrace(2)); but what is adopted may come in any order. */
+struct process *process_find(pid_t pid)
+{
+	struct tracee *leader = tracee_find(pid);
+
+	if (leader)
+		return leader->process;
+	for (struct tracee *tracee = first; tracee; tracee = tracee->next)
+		if (tracee->process->pid == pid)
+			return tracee->process;
+	return NULL;
+}
+
+struct tracee *tracee_next(const struct tracee *tracee)
+{
+	return tracee ? tracee->next : first;
+}
+
+size_t tracees_count(void)
+{
+	return count;
+}
+
+static struct process *process_new(pid_t pid, const struct process *parent)
+{
+	struct process *process = calloc(1, sizeof(*process));
+
+	if (!process)
+		return NULL;
+	if (parent)
+		*process = *parent;
+	process->pid = pid;
+	process->threads = 0;
+	process->due = NULL;
+	process->idle_since = 0;
+	memset(process->calls, 0, sizeof(process->calls));
+	return process;
+}
+
+static void link_in(struct tracee *tracee)
+{
+	struct tracee **bucket = bucket_of(tracee->tid);
+
+	tracee->next_in_bucket = *bucket;
+	*bucket = tracee;
+	tracee->next = first;
+	if (first)
+		first->previous = tracee;
+	first = tracee;
+	count++;
+}
+
+static void take_out(struct tracee *tracee)
+{
+	struct tracee **link = bucket_of(tracee->tid);
+
+	while (*link != tracee)
+		link = &(*link)->next_in_bucket;
+	*link = tracee->next_in_bucket;
+	if (tracee->next)
+		tracee->next->previous = tracee->previous;
+	if (tracee->previous)
+		tracee->previous->next = tracee->next;
+	else
+		first = tracee->next;
+	count--;
+}
+
+enum status tracee_add(pid_t tid, pid_t pid, const struct process *parent, struct tracee **ret_tracee)
+{
+	struct process *known = process_find(pid);
+	struct process *process = known ? known : process_new(pid, parent);
+	struct tracee *tracee = calloc(1, sizeof(*tracee));
+
+	if (!process || !tracee) {
+		free(tracee);
+		if (!known)
+			free(process);
+		return fail(STATUS_FAILED, "out of memory");
+	}
+	tracee->tid = tid;
+	tracee->process = process;
+	process->threads++;
+	link_in(tracee);
+	*ret_tracee = tracee;
+	return STATUS_OK;
+}
+
+void tracee_remove(struct tracee *tracee)
+{
+	take_out(tracee);
+	if (--tracee->process->threads == 0)
+		free(tracee->process);
+	exec_record_free(tracee->exec);
+	free(tracee);
+}
+
+enum status tracee_adopt(pid_t tid, struct tracee **ret_tracee)
+{
+	long pid = process_status_number(tid, "Tgid");
+	long parent = process_status_number(tid, "PPid");
+
+	return tracee_add(tid, pid > 0 ? (pid_t)pid : tid, parent > 0 ? process_find((pid_t)parent) : NULL,
+	                  ret_tracee);
+}
+
+void tracees_kill_all(void)
+{
+	for (struct tracee *tracee = first; tracee; tracee = tracee->next)
+		kill(tracee->process->pid, SIGKILL);
+}
+
+void tracees_end_all(void)
+{
+	pid_t tid;
+	int status;
+
+	tracees_kill_all();
+	while ((tid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR)
+		if (tid > 0 && WIFSTOPPED(status)) /* a child that no event has announced yet */
+			syscall(SYS_tkill, tid, SIGKILL);
+}
+
+long process_status_number(pid_t pid, const char *field)
+{
+	size_t length = strlen(field);
+	char line[256];
+	long number = -1;
+	FILE *file;
+
+	snprintf(line, sizeof(line), "/proc/%d/status", pid);
+	if (!(file = fopen(line, "re")))
+		return -1;
+	while (number < 0 && fgets(line, sizeof(line), file))
+		if (strncmp(line, field, length) == 0 && line[length] == ':')
+			number = strtol(line + length + 1, NULL, 10);
+	fclose(file);
+	return number;
+}
+
+bool processes_share_memory(pid_t one, pid_t other)
+{
+	return syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0;
+}

@@ -1,0 +1,94 @@
+/* The traced processes and their threads. */
+#ifndef TRACER_PTRACE_TRACEE_H
+#define TRACER_PTRACE_TRACEE_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include "format/base/message.h"
+
+struct point;
+struct exec_record;
+
+/* What an int3 of ours is there for. */
+enum breakpoint_use {
+	BREAKPOINT_UNUSED,
+	BREAKPOINT_POINT,  /* a point itself */
+	BREAKPOINT_ENTRY,  /* the program's entry: libraries are loaded, their symbols can be looked up */
+	BREAKPOINT_LOADED, /* the dynamic linker's r_brk: a library came or went */
+	BREAKPOINT_SPENT,  /* taken out; a thread that hit it before may still be on its way to tell */
+};
+struct breakpoint {
+	enum breakpoint_use use;
+	uint8_t original;
+	uint64_t address;
+	const struct point *point; /* BREAKPOINT_POINT */
+};
+enum { BREAKPOINTS_MAX = 36 }; /* POINTS_MAX, the entry, r_brk, and spent ones */
+
+struct process {
+	pid_t pid;
+	pid_t parent; /* for the log, as it was at the birth or the last exec */
+	unsigned threads;
+	bool launching;        /* snaptrace's own child before it became PROG */
+	bool selected;         /* the points apply to it: see --in */
+	bool set_no_new_privs; /* by the program itself, as far as we saw */
+	bool told_of_ptrace;   /* the user knows that it can't trace */
+	uint64_t gate;         /* ptrace/remote.h */
+	uint64_t guard_start, guard_end;
+	uint64_t entry;          /* AT_ENTRY */
+	uint64_t bias;           /* of the executable: address in memory minus address in the file */
+	uint32_t searched;       /* bit i: point i's symbol has not been found yet */
+	const struct point *due; /* it is to be frozen at its next stop */
+	double selected_at;      /* monotonic seconds: its exec, or the attachment */
+	double idle_since;       /* 0: not idle at the last look */
+	uint64_t run_time;       /* nanoseconds of processor time when it began to look idle */
+	uint64_t calls[32];      /* POINTS_MAX: entries of point i's system call so far */
+	struct breakpoint breakpoints[BREAKPOINTS_MAX];
+};
+
+/* What the next syscall-stop of a thread is the end of. */
+enum awaited { AWAIT_NOTHING, AWAIT_EXEC_END, AWAIT_CALL_END, AWAIT_EXEC_RESULT };
+
+struct tracee {
+	pid_t tid;
+	struct process *process; /* shared by its threads */
+	enum awaited awaited;
+	bool in_vfork;                     /* waits for its child, and can't be stopped meanwhile */
+	struct user_regs_struct registers; /* AWAIT_CALL_END: at the call's entry */
+	const struct point *met;           /* AWAIT_CALL_END: the point */
+	struct exec_record *exec;          /* AWAIT_EXEC_RESULT, for the log: owned */
+	struct tracee *next_in_bucket, *next, *previous;
+};
+
+/* NULL if it's not known. */
+struct tracee *tracee_find(pid_t tid);
+struct process *process_find(pid_t pid);
+
+/* Takes up the first thread of a process, or another thread of one that is known. What a new process
+ * inherits is copied from `parent` (NULL: nothing). */
+enum status tracee_add(pid_t tid, pid_t pid, const struct process *parent, struct tracee **ret_tracee)
+        __attribute__((warn_unused_result));
+void tracee_remove(struct tracee *tracee);
+/* For iterating: the next thread after `tracee` (NULL: the first), or NULL. A thread may be removed while its
+ * successor is known. */
+struct tracee *tracee_next(const struct tracee *tracee);
+size_t tracees_count(void);
+
+/* Takes up a stopped thread that no event announced, as a part of its process or the child of its parent. */
+enum status tracee_adopt(pid_t tid, struct tracee **ret_tracee) __attribute__((warn_unused_result));
+
+/* Kills all processes. Async-signal-safe, at any moment. */
+void tracees_kill_all(void);
+/* Kills all and waits until they are gone. Async-signal-safe likewise. */
+void tracees_end_all(void);
+
+/* A number of /proc/PID/status ("Tgid", "PPid", "NoNewPrivs"), or -1. */
+long process_status_number(pid_t pid, const char *field);
+/* Whether two processes share their memory (vfork, CLONE_VM). */
+bool processes_share_memory(pid_t one, pid_t other);
+
+#endif
