@@ -1,6 +1,6 @@
 """What an image carries and what is refused: a line each, with the tests that prove it.
 
-The tables in README.md and the manual are made from this list (tests/matrix.py --write), and ctest fails when they
+The lists of man/snaptrace-state.7 are made from this one (tests/matrix.py --write), and ctest fails when they
 are not, when a line names no test, or when a test of a state has no line: what is claimed is what is tested. Each
 state is frozen, started five times, and where nothing of it can be there only once also twice at the same time.
 """
@@ -191,19 +191,14 @@ WORKS = {
     ),
 }
 TABLES = {"carried": (CARRIED, "capture."), "refused": (REFUSED, "capture.refused_"), "works": (WORKS, "real.")}
-FILES = ("README.md", "man/snaptrace.1")
+MANUAL = "man/snaptrace-state.7"
 # Tests of a state, each of which must have its line.
 STATES = r"capture\.(carried|state|object|refused|memory|sanitized)_.*|programs\.[a-z]+\.(pie|cxx)(\..*)?"
 # Tests that are about more than one state.
 OTHERS = {"capture.refused_together", "capture.state_lower_hard_limit", "programs.here.pie"}
 
 
-def in_markdown(table, heading):
-    lines = [f"| | {heading} |", "| --- | --- |"]
-    return lines + [f"| {group} | {'; '.join(claim for claim, _ in rows)} |" for group, rows in table.items()]
-
-
-def in_roff(table, _):
+def in_roff(table):
     lines = []
     for group, rows in table.items():
         lines += [".TP", group]
@@ -212,16 +207,14 @@ def in_roff(table, _):
     return lines
 
 
-def renewed(path, text):
-    """The file's text with the tables between their marks."""
-    is_manual = path.endswith(".1")
+def renewed(text):
+    """The manual's text with the tables between their marks."""
     for name, (table, _) in TABLES.items():
-        start, end = ((f'.\\" tests/matrix.py: {name}', '.\\" end') if is_manual else
-                      (f"<!-- tests/matrix.py: {name} -->", "<!-- end -->"))
-        t.check(text.count(start + "\n") == 1, path, "has no place for the table", name)
+        start, end = f'.\\" tests/matrix.py: {name}', '.\\" end'
+        t.check(text.count(start + "\n") == 1, MANUAL, "has no place for the table", name)
         before, _, rest = text.partition(start + "\n")
-        t.check(end in rest, path, name, "has no end")
-        lines = (in_roff if is_manual else in_markdown)(table, name)
+        t.check(end in rest, MANUAL, name, "has no end")
+        lines = in_roff(table)
         text = before + "\n".join([start, *lines, end]) + rest[rest.index(end) + len(end):]
     return text
 
@@ -232,10 +225,9 @@ def read(path):
 
 
 def tables():
-    """README.md and the manual say what the list says."""
-    for path in FILES:
-        text = read(path)
-        t.check(renewed(path, text) == text, path, "is out of date: run tests/matrix.py --write")
+    """The manual says what the list says."""
+    text = read(MANUAL)
+    t.check(renewed(text) == text, MANUAL, "is out of date: run tests/matrix.py --write")
 
 
 def known_tests():
@@ -259,10 +251,9 @@ def tests():
 
 
 def write():
-    for path in FILES:
-        text = renewed(path, read(path))
-        with open(os.path.join(t.SOURCE, path), "w", encoding="utf-8") as file:
-            file.write(text)
+    text = renewed(read(MANUAL))
+    with open(os.path.join(t.SOURCE, MANUAL), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 if __name__ == "__main__":
