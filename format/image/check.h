@@ -24,7 +24,8 @@ snapimg_rule snapimg_rule_strings, snapimg_rule_machine, snapimg_rule_origin, sn
         snapimg_rule_fixup, snapimg_rule_pending, snapimg_rule_place, snapimg_rule_object,
         snapimg_rule_setting, snapimg_rule_content, snapimg_rule_watch, snapimg_rule_lock,
         snapimg_rule_attribute, snapimg_rule_timer, snapimg_rule_guard, snapimg_rule_notice,
-        snapimg_rule_owner, snapimg_rule_piece, snapimg_rule_hot, snapimg_rule_shim;
+        snapimg_rule_owner, snapimg_rule_identity, snapimg_rule_carried, snapimg_rule_piece, snapimg_rule_hot,
+        snapimg_rule_shim;
 
 /* Whether one of the first `count` descriptors has this number and is open (not CLOSED). */
 bool snapimg_is_open(const struct snapimg *image, uint32_t count, int32_t number);
@@ -42,6 +43,14 @@ static inline uint64_t snapimg_align(uint64_t value, uint64_t alignment)
 {
 	return (value + alignment - 1) & ~(alignment - 1);
 }
+
+static inline bool snapimg_string_is_valid(const struct snapimg *image, uint32_t offset)
+{
+	return offset < image->section[SNAPIMG_SECTION_STRINGS].size;
+}
+
+/* Whether the bytes of a record of CONTENTS or CARRIED are in BYTES, in one of the two ways. */
+bool snapimg_content_is_stored(const struct snapimg *image, const struct snapimg_content *content);
 
 static inline uint64_t snapimg_run_end(const struct snapimg_run *run)
 {

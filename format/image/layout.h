@@ -20,7 +20,7 @@
 #define SNAPIMG_MAGIC "\x89SNP\r\n\x1a\n"
 enum { SNAPIMG_MAGIC_SIZE = 8 };
 
-enum { SNAPIMG_MAJOR = 1, SNAPIMG_MINOR = 1 };
+enum { SNAPIMG_MAJOR = 1, SNAPIMG_MINOR = 2 };
 
 enum {
 	SNAPIMG_PAGE_SIZE = 4096,
@@ -118,12 +118,18 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(SOURCE, 33, sizeof(struct snapimg_source), '?', "source")                                          \
 	X(SHIM, 34, sizeof(struct snapimg_shim), '?', "shim")                                                \
 	X(NOTICES, 35, sizeof(struct snapimg_notice), '*', "notices")                                        \
-	X(OWNERS, 36, sizeof(struct snapimg_owner), '*', "owners")
+	X(OWNERS, 36, sizeof(struct snapimg_owner), '*', "owners")                                           \
+	X(IDENTITIES, 37, sizeof(struct snapimg_identity), '*', "identities of files")                       \
+	X(CARRIED, 38, sizeof(struct snapimg_content), '*', "contents of files")
+/* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
+#define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
+	X(IDENTITIES)                                                                                        \
+	X(CARRIED)
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
 #undef X
-	        SNAPIMG_SECTION_LIMIT = 40,
+	        SNAPIMG_SECTION_LIMIT = 64,
 };
 
 struct snapimg_section {
@@ -247,6 +253,25 @@ struct snapimg_file {
 	uint8_t build_id[SNAPIMG_BUILD_ID_MAX];
 };
 static_assert(sizeof(struct snapimg_file) == 88, "file layout");
+
+/* What tells more of a file than FILES does. */
+enum snapimg_identity_flag {
+	SNAPIMG_IDENTITY_HASHED = 1,    /* hash holds */
+	SNAPIMG_IDENTITY_WHOLE = 2,     /* it is of the whole file; else of what MAPPINGS show of it */
+	SNAPIMG_IDENTITY_EXCLUSIVE = 4, /* nobody may have changed it meanwhile */
+	SNAPIMG_IDENTITY_LIVE = 8,      /* the same inode may have another content now */
+	SNAPIMG_IDENTITY_MADE = 16,     /* the program made it; its content is in CARRIED */
+	SNAPIMG_IDENTITY_FRESH = 32,    /* it changed just before it was recorded: its times prove nothing */
+};
+struct snapimg_identity {
+	uint32_t file; /* index + 1 */
+	uint32_t flags;
+	int64_t ctime_seconds;
+	uint32_t ctime_nanoseconds;
+	uint32_t reserved_zero;
+	uint64_t hash; /* XXH3-64 */
+};
+static_assert(sizeof(struct snapimg_identity) == 32, "identity layout");
 
 enum snapimg_mapping_kind {
 	SNAPIMG_MAPPING_ANONYMOUS = 1,

@@ -60,7 +60,8 @@ const char *snapimg_section_name(uint32_t type);
 	X(sigaction, SIGNALS) X(auxv, AUXV) X(fixup, FIXUPS) X(pending, PENDING) X(place, PLACES)            \
 	X(object, OBJECTS) X(setting, SETTINGS) X(content, CONTENTS) X(watch, WATCHES) X(lock, LOCKS)        \
 	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(notice, NOTICES) X(owner, OWNERS)       \
-	X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)
+	X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)        \
+	X(identity, IDENTITIES)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \
@@ -73,5 +74,15 @@ const char *snapimg_section_name(uint32_t type);
 	}
 SNAPIMG_RECORDS(X)
 #undef X
+
+/* CARRIED has the records of CONTENTS, whose `object` is the index of a file. */
+static inline const struct snapimg_content *snapimg_get_carried(const struct snapimg *image)
+{
+	return (const struct snapimg_content *)image->section[SNAPIMG_SECTION_CARRIED].bytes;
+}
+static inline uint32_t snapimg_carried_count(const struct snapimg *image)
+{
+	return image->section[SNAPIMG_SECTION_CARRIED].count;
+}
 
 #endif

@@ -177,7 +177,7 @@ enum snapimg_error snapimg_rule_setting(const struct snapimg *image, uint32_t in
 	return SNAPIMG_OK;
 }
 
-static bool content_is_stored(const struct snapimg *image, const struct snapimg_content *content)
+bool snapimg_content_is_stored(const struct snapimg *image, const struct snapimg_content *content)
 {
 	if (content->stored_size == 0)
 		return bytes_are_there(image, content->offset, content->size);
@@ -192,7 +192,7 @@ enum snapimg_error snapimg_rule_content(const struct snapimg *image, uint32_t in
 	const struct snapimg_object *object = object_at(image, content->object);
 
 	if (object == NULL || (index > 0 && content[-1].object > content->object) ||
-	    !content_is_stored(image, content))
+	    !snapimg_content_is_stored(image, content))
 		return SNAPIMG_ERR_OBJECT;
 	switch (object->kind) {
 	case SNAPIMG_OBJECT_MEMFD:

@@ -14,12 +14,7 @@ enum { XSAVE_MXCSR = 24, XSAVE_HEADER = 512, XSAVE_HEADER_RESERVED = 16, XSAVE_H
 static const uint32_t mxcsr_defined = 0xffff;
 static const uint64_t xfeature_compacted = UINT64_C(1) << 63;
 
-enum { RSEQ_ALIGNMENT = 32, NANOSECONDS = 1000000000, UMASK_MAX = 0777 };
-
-static bool string_is_valid(const struct snapimg *image, uint32_t offset)
-{
-	return offset < image->section[SNAPIMG_SECTION_STRINGS].size;
-}
+enum { RSEQ_ALIGNMENT = 32, UMASK_MAX = 0777 };
 
 static bool is_absolute(const struct snapimg *image, uint32_t offset)
 {
@@ -60,7 +55,7 @@ enum snapimg_error snapimg_rule_origin(const struct snapimg *image, uint32_t ind
 
 	(void)index;
 	for (i = 0; i < sizeof(strings) / sizeof(*strings); i++)
-		if (!string_is_valid(image, strings[i]))
+		if (!snapimg_string_is_valid(image, strings[i]))
 			return SNAPIMG_ERR_STRING;
 	return SNAPIMG_OK;
 }
@@ -87,7 +82,8 @@ enum snapimg_error snapimg_rule_process(const struct snapimg *image, uint32_t in
 	                       SNAPIMG_PROCESS_NO_THP;
 
 	(void)index;
-	if (!string_is_valid(image, process->executable) || !string_is_valid(image, process->cwd))
+	if (!snapimg_string_is_valid(image, process->executable) ||
+	    !snapimg_string_is_valid(image, process->cwd))
 		return SNAPIMG_ERR_STRING;
 	if ((process->flags & ~flags) != 0 || !is_absolute(image, process->executable) ||
 	    (process->cwd != 0 && !is_absolute(image, process->cwd)) ||
@@ -147,22 +143,6 @@ enum snapimg_error snapimg_rule_thread(const struct snapimg *image, uint32_t ind
 	    !xstate_is_valid(image, thread->xstate_offset) || thread->reserved_zero != 0 ||
 	    thread->comm[SNAPIMG_COMM_SIZE - 1] != '\0')
 		return SNAPIMG_ERR_THREAD;
-	return SNAPIMG_OK;
-}
-
-enum snapimg_error snapimg_rule_file(const struct snapimg *image, uint32_t index)
-{
-	const struct snapimg_file *file = snapimg_get_file(image) + index;
-
-	if (!string_is_valid(image, file->path))
-		return SNAPIMG_ERR_STRING;
-	if (!is_absolute(image, file->path) ||
-	    (file->check != SNAPIMG_CHECK_STAMP && file->check != SNAPIMG_CHECK_EXISTS) ||
-	    file->mtime_nanoseconds >= NANOSECONDS || file->build_id_size > SNAPIMG_BUILD_ID_MAX ||
-	    file->reserved_zero != 0 ||
-	    !snapimg_is_zero(file->build_id + file->build_id_size,
-	                     SNAPIMG_BUILD_ID_MAX - file->build_id_size))
-		return SNAPIMG_ERR_FILE;
 	return SNAPIMG_OK;
 }
 
@@ -282,7 +262,7 @@ enum snapimg_error snapimg_rule_place(const struct snapimg *image, uint32_t inde
 	const struct snapimg_place *place = snapimg_get_place(image);
 	uint32_t i, points = 0;
 
-	if (!string_is_valid(image, place[index].call))
+	if (!snapimg_string_is_valid(image, place[index].call))
 		return SNAPIMG_ERR_STRING;
 	if (snapimg_place_count(image) != snapimg_thread_count(image) ||
 	    (place[index].flags & ~(uint32_t)SNAPIMG_PLACE_POINT) != 0)

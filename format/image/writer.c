@@ -197,6 +197,17 @@ static void assign_runs(struct snapimg_writer *writer)
 	}
 }
 
+static bool has_frames(const struct growing *contents)
+{
+	const struct snapimg_content *content = (const struct snapimg_content *)contents->bytes;
+	size_t i;
+
+	for (i = 0; i < contents->size / sizeof(*content); i++)
+		if (content[i].stored_size != 0)
+			return true;
+	return false;
+}
+
 static uint64_t find_features(const struct snapimg_writer *writer)
 {
 	const struct growing *mappings = &writer->section[SNAPIMG_SECTION_MAPPINGS];
@@ -205,8 +216,6 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	const struct snapimg_extent *extent = (const struct snapimg_extent *)extents->bytes;
 	const struct growing *fixups = &writer->section[SNAPIMG_SECTION_FIXUPS];
 	const struct snapimg_fixup *fixup = (const struct snapimg_fixup *)fixups->bytes;
-	const struct growing *contents = &writer->section[SNAPIMG_SECTION_CONTENTS];
-	const struct snapimg_content *content = (const struct snapimg_content *)contents->bytes;
 	uint64_t features = 0;
 	size_t i;
 
@@ -224,9 +233,9 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	for (i = 0; i < fixups->size / sizeof(*fixup); i++)
 		if (fixup[i].kind == SNAPIMG_FIXUP_ROBUST)
 			features |= SNAPIMG_FEATURE_ROBUST;
-	for (i = 0; i < contents->size / sizeof(*content); i++)
-		if (content[i].stored_size != 0)
-			features |= SNAPIMG_FEATURE_ZSTD;
+	if (has_frames(&writer->section[SNAPIMG_SECTION_CONTENTS]) ||
+	    has_frames(&writer->section[SNAPIMG_SECTION_CARRIED]))
+		features |= SNAPIMG_FEATURE_ZSTD;
 	if (writer->section[SNAPIMG_SECTION_THREADS].size > sizeof(struct snapimg_thread))
 		features |= SNAPIMG_FEATURE_THREADS;
 	if (writer->section[SNAPIMG_SECTION_SOURCE].size > 0)
@@ -266,6 +275,17 @@ static enum snapimg_error check_own_records(struct snapimg_writer *writer,
 }
 
 /* Writes one section, padded, and its row of the table. */
+static bool is_optional(uint32_t type)
+{
+	static const uint8_t optional[] = {
+#define X(name) SNAPIMG_SECTION_##name,
+	        SNAPIMG_OPTIONAL_SECTIONS(X)
+#undef X
+	};
+
+	return memchr(optional, (int)type, sizeof(optional)) != NULL;
+}
+
 static enum snapimg_error put_section(struct snapimg_writer *writer, uint32_t type,
                                       struct snapimg_section *row)
 {
@@ -279,7 +299,7 @@ static enum snapimg_error put_section(struct snapimg_writer *writer, uint32_t ty
 		return stick(writer, error);
 	*row = (struct snapimg_section){
 	        .type = type,
-	        .flags = SNAPIMG_SECTION_REQUIRED,
+	        .flags = is_optional(type) ? 0 : SNAPIMG_SECTION_REQUIRED,
 	        .offset = writer->position,
 	        .size = size,
 	        .record_size = snapimg_section_rules[type].record_size,

@@ -1,5 +1,5 @@
-/* test_golden OLD PRESENT: the reader accepts the golden images with what they are known to hold, and the
- * writer still gives the bytes of the present one. When it fails, the format has changed: see
+/* test_golden V1.0 V1.1 PRESENT: the reader accepts the golden images with what they are known to hold, and
+ * the writer still gives the bytes of the present one. When it fails, the format has changed: see
  * CONTRIBUTING.md. */
 #include <stdlib.h>
 #include <string.h>
@@ -7,10 +7,17 @@
 #include "check.h"
 #include "synthetic.h"
 
-/* What names the image of 1.0 for good. */
-static const uint8_t golden_digest[SNAPIMG_DIGEST_SIZE] = {0x97, 0x16, 0x3f, 0x67, 0xd8, 0x1e, 0x8e, 0x42,
-                                                           0xc9, 0x83, 0xe6, 0x25, 0x79, 0x07, 0x92, 0xe6};
-enum { GOLDEN_SIZE = 21736 };
+/* What names the image of each earlier version for good. */
+static const struct golden {
+	size_t size;
+	uint8_t digest[SNAPIMG_DIGEST_SIZE];
+} goldens[] = {
+        {21736,
+         {0x97, 0x16, 0x3f, 0x67, 0xd8, 0x1e, 0x8e, 0x42, 0xc9, 0x83, 0xe6, 0x25, 0x79, 0x07, 0x92, 0xe6}},
+        {22176,
+         {0x9f, 0x80, 0x42, 0xe6, 0x8d, 0x74, 0xe0, 0x97, 0x9a, 0xa1, 0x52, 0x46, 0x73, 0x95, 0x5f, 0xcc}},
+};
+enum { GOLDENS = sizeof(goldens) / sizeof(*goldens) };
 
 static struct memory_image read_file(const char *path)
 {
@@ -38,17 +45,17 @@ static void check_content(const struct snapimg *image, uint32_t minor)
 		CHECK(snapimg_check_extent(image, snapimg_get_extent(image) + i) == SNAPIMG_OK);
 }
 
-static void test_old(const char *path)
+static void test_old(const char *path, uint32_t minor)
 {
 	struct memory_image golden = read_file(path);
 	struct snapimg image;
 	enum snapimg_error error = snapimg_open(golden.bytes, golden.size, &image);
 
-	CHECK(golden.size == GOLDEN_SIZE);
+	CHECK(golden.size == goldens[minor].size);
 	CHECK(error == SNAPIMG_OK);
 	if (error == SNAPIMG_OK) {
-		CHECK(memcmp(image.header->digest, golden_digest, sizeof(golden_digest)) == 0);
-		check_content(&image, 0);
+		CHECK(memcmp(image.header->digest, goldens[minor].digest, SNAPIMG_DIGEST_SIZE) == 0);
+		check_content(&image, minor);
 	}
 	memory_free(&golden);
 }
@@ -70,9 +77,10 @@ static void test_present(const char *path)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
+	if (argc != GOLDENS + 2)
 		return 1;
-	test_old(argv[1]);
-	test_present(argv[2]);
+	for (uint32_t minor = 0; minor < GOLDENS; minor++)
+		test_old(argv[1 + minor], minor);
+	test_present(argv[1 + GOLDENS]);
 	return check_result();
 }
