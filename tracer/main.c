@@ -45,7 +45,7 @@ static enum status choose_calls(struct run *run)
 	struct call_rules all = {0};
 	enum status status = STATUS_OK;
 
-	run->every_call = options->attach || (options->go_on && !options->log);
+	run->every_call = options->attach || (options->continues && !options->log);
 	call_rule_when(call_rules_add(&run->own_calls, SYS_prctl, SYS_prctl), 0, UINT32_MAX,
 	               PR_SET_NO_NEW_PRIVS);
 	call_rules_add(&run->own_calls, SYS_ptrace, SYS_ptrace);
@@ -182,7 +182,7 @@ static int outcome(struct run *run)
 
 	if (run_has_points(run) && run->phase == PHASE_BEFORE)
 		return (int)tell_end(run);
-	if (options->attach || (run_has_points(run) && !options->go_on))
+	if (options->attach || (run_has_points(run) && !options->continues))
 		return interrupt_asked() ? end_as(interrupt_asked()) : (int)run->outcome;
 	if (run->phase == PHASE_RELEASING)
 		wait_for_root(run);

@@ -221,7 +221,7 @@ static enum status read_option(int option, struct options *options)
 	case 'p':
 		return read_process(optarg, &options->attach);
 	case OPTION_CONTINUE:
-		options->go_on = options->others_go_on = true;
+		options->continues = options->others_go_on = true;
 		return STATUS_OK;
 	case OPTION_OTHERS:
 		return read_others(optarg, &options->others_go_on);
@@ -275,10 +275,10 @@ static enum status check_options(const struct options *options)
 		            options->in);
 	if (options->json && !options->log)
 		return fail(STATUS_FAILED, "--json: it is the form of the log: give --log-exec too");
-	if (options->record_hot && (options->attach || options->log || options->go_on || options->skip ||
+	if (options->record_hot && (options->attach || options->log || options->continues || options->skip ||
 	                            options->in || options->point_count > 0))
 		return fail(STATUS_FAILED, "--record-hot: goes with -o, --timeout, -q and -v only");
-	if (options->go_on && !options->others_go_on)
+	if (options->continues && !options->others_go_on)
 		return fail(STATUS_FAILED, "--continue and --others=kill contradict each other");
 	if (options->log_file && !*options->log_file)
 		return fail(STATUS_FAILED, "--log-exec: the name of the log is empty");

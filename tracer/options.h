@@ -18,7 +18,7 @@ struct options {
 	unsigned long skip;   /* --skip: how many points met are passed over */
 	double timeout;       /* --timeout: seconds, 0: none */
 	int attach;           /* -p: process id, 0: PROG is started */
-	bool go_on;           /* --continue */
+	bool continues;       /* --continue */
 	bool others_go_on;    /* --others=continue, or --continue */
 	bool log;             /* --log-exec */
 	const char *log_file; /* NULL: stderr */

@@ -11,7 +11,7 @@
 #include "check.h"
 #include "tracer/points/filter.h"
 #include "tracer/points/point.h"
-#include "tracer/points/system_calls.h"
+#include "tracer/ptrace/system_calls.h"
 
 static const struct {
 	const char *text;

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <limits.h>
 #include <linux/kcmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,34 +11,6 @@
 #include <unistd.h>
 
 #include "tracer/caller.h"
-
-/* More lines than this help nobody. */
-enum { LINES_MAX = 40 };
-
-static unsigned int refused;
-
-enum status refuse(const char *what, const char *advice, const char *where, ...)
-{
-	char place[PATH_MAX + 128];
-	va_list arguments;
-
-	if (refused++ >= LINES_MAX)
-		return STATUS_REFUSED;
-	va_start(arguments, where);
-	vsnprintf(place, sizeof(place), where, arguments);
-	va_end(arguments);
-	return fail(STATUS_REFUSED, "%s can't be carried: %s: %s", what, place, advice);
-}
-
-enum status refusals_end(void)
-{
-	unsigned int count = refused;
-
-	refused = 0;
-	if (count > LINES_MAX)
-		message_error("and %u more that can't be carried", count - LINES_MAX);
-	return count ? STATUS_FAILED : STATUS_OK;
-}
 
 /* The children of a process without CONFIG_PROC_CHILDREN: whoever names it as parent. */
 static pid_t find_child(pid_t parent)
@@ -208,7 +179,7 @@ enum status refuse_process(const struct subject *subject)
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(*checks) && status == STATUS_OK; i++)
-		status = go_on(checks[i](subject));
+		status = pass_refusal(checks[i](subject));
 	return status;
 }
 

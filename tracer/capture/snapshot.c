@@ -136,7 +136,7 @@ static enum status read_thread_attributes(struct capture *capture)
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < stopped->count && status == STATUS_OK; i++)
-		status = go_on(
+		status = pass_refusal(
 		        attributes_read_thread(stopped->thread[i].tid, (uint32_t)i, &capture->attributes));
 	return status;
 }
@@ -158,15 +158,16 @@ static enum status gather(struct capture *capture)
 	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
 	    (status = attributes_read(&capture->subject, &capture->helper, &capture->attributes)) !=
 	            STATUS_OK ||
-	    (status = go_on(process_state_read(&capture->subject, &capture->helper, &capture->state))) !=
-	            STATUS_OK ||
-	    (status = go_on(threads_read(&capture->threads, &capture->subject, &capture->helper,
-	                                 capture->mappings.vdso, &capture->state))) != STATUS_OK ||
-	    (status = go_on(timers_read(&capture->subject, &capture->threads, &capture->helper,
-	                                &capture->timers))) != STATUS_OK ||
+	    (status = pass_refusal(process_state_read(&capture->subject, &capture->helper,
+	                                              &capture->state))) != STATUS_OK ||
+	    (status = pass_refusal(threads_read(&capture->threads, &capture->subject, &capture->helper,
+	                                        capture->mappings.vdso, &capture->state))) != STATUS_OK ||
+	    (status = pass_refusal(timers_read(&capture->subject, &capture->threads, &capture->helper,
+	                                       &capture->timers))) != STATUS_OK ||
 	    (status = read_thread_attributes(capture)) != STATUS_OK ||
 	    (status = read_vdso(capture)) != STATUS_OK ||
-	    (status = go_on(read_fixups(capture))) != STATUS_OK || (status = refusals_end()) != STATUS_OK)
+	    (status = pass_refusal(read_fixups(capture))) != STATUS_OK ||
+	    (status = refusals_end()) != STATUS_OK)
 		return status;
 	return plan_make(&capture->helper, &capture->mappings, &capture->files,
 	                 codec_job_pages(&capture->request->output), &capture->plan);

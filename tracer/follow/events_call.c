@@ -10,7 +10,7 @@
 #include "tracer/follow/exec_stop.h"
 #include "tracer/follow/freeze.h"
 #include "tracer/follow/resume.h"
-#include "tracer/points/system_calls.h"
+#include "tracer/ptrace/system_calls.h"
 
 enum { SYSCALL_INSTRUCTION = 2 /* bytes of `syscall` */ };
 
@@ -109,7 +109,7 @@ static enum status reach_call(struct run *run, struct tracee *tracee)
 	if (run->phase != PHASE_BEFORE) /* by another process, in between */
 		return resume(run, tracee, 0);
 	/* The one that goes on was not restored: its call is made, and answers so. */
-	return freeze(run, tracee, &(struct arrival){.point = tracee->met, .go_on_with = &live});
+	return freeze(run, tracee, &(struct arrival){.point = tracee->met, .live = &live});
 }
 
 static enum status on_exec_result(struct run *run, struct tracee *tracee)

@@ -10,10 +10,10 @@
 #include "tracer/follow/freeze.h"
 #include "tracer/follow/release.h"
 #include "tracer/follow/resume.h"
-#include "tracer/points/breakpoint.h"
 #include "tracer/points/point_signal.h"
 #include "tracer/points/point_start.h"
 #include "tracer/points/point_symbol.h"
+#include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/restart_x86_64.h"
 
@@ -34,7 +34,7 @@ static struct breakpoint *find_breakpoint(struct process *process, uint64_t addr
 	return own;
 }
 
-static enum status go_on_over(struct run *run, struct tracee *tracee, struct breakpoint *breakpoint)
+static enum status resume_over(struct run *run, struct tracee *tracee, struct breakpoint *breakpoint)
 {
 	enum status status;
 	int end_status;
@@ -53,11 +53,24 @@ static enum status on_breakpoint(struct run *run, struct tracee *tracee, struct 
 
 	if (!run_wants(run, tracee))
 		status = breakpoint_take_out(tracee->process, breakpoint);
-	else if (breakpoint->use == BREAKPOINT_POINT && run_counts(run, tracee, breakpoint->point))
-		return breakpoint->point->kind->hit(run, tracee, breakpoint);
-	else if (breakpoint->use == BREAKPOINT_ENTRY || breakpoint->use == BREAKPOINT_LOADED)
+	else if (breakpoint->use == BREAKPOINT_POINT && run_counts(run, tracee, breakpoint->point)) {
+		struct arrival arrival = breakpoint->point->kind->hit(run, tracee, breakpoint);
+
+		return freeze(run, tracee, &arrival);
+	} else if (breakpoint->use == BREAKPOINT_ENTRY || breakpoint->use == BREAKPOINT_LOADED)
 		status = point_symbol_search(run, tracee->process, breakpoint);
-	return status != STATUS_OK ? status : go_on_over(run, tracee, breakpoint);
+	return status != STATUS_OK ? status : resume_over(run, tracee, breakpoint);
+}
+
+static enum status on_main_marker(struct run *run, struct tracee *tracee,
+                                  const struct user_regs_struct *registers)
+{
+	struct arrival arrival = {0};
+	enum status status = main_marker_met(run, tracee, registers, &arrival);
+
+	if (status != STATUS_OK)
+		return status;
+	return arrival.point ? freeze(run, tracee, &arrival) : resume(run, tracee, 0);
 }
 
 /* An int3 of the kernel's making (do_int3, arch/x86/kernel/traps.c, signals it without details): ours, the
@@ -75,7 +88,7 @@ static enum status on_int3(struct run *run, struct tracee *tracee)
 		return on_breakpoint(run, tracee, breakpoint);
 	}
 	if (is_main_marker(&registers))
-		return main_marker_met(run, tracee, &registers);
+		return on_main_marker(run, tracee, &registers);
 	return resume(run, tracee, SIGTRAP);
 }
 

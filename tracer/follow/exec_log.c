@@ -15,6 +15,7 @@
 #include "format/base/proc.h"
 #include "tracer/points/point_signal.h"
 #include "tracer/ptrace/memory.h"
+#include "tracer/ptrace/tracee.h"
 
 enum { WINDOW = 64 * 1024, PATH_ROOM = 4096 };
 
@@ -28,9 +29,16 @@ struct exec_record {
 static int output = -1;
 static bool as_json;
 
+static void forget_record(struct tracee *tracee)
+{
+	exec_record_free(tracee->exec);
+	tracee->exec = NULL;
+}
+
 enum status exec_log_open(const char *path, bool json)
 {
 	as_json = json;
+	tracees_forget = forget_record;
 	output = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666)
 	              : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (output < 0)

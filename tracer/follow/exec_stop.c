@@ -123,7 +123,7 @@ static enum status prepare_selected(struct run *run, struct tracee *tracee, cons
 {
 	struct process *process = tracee->process;
 	unsigned flags = (points_find(&run->points, &point_main) ? (unsigned)SNAP_SHIM_MARK_MAIN : 0u) |
-	                 (run->options->go_on ? 0u : (unsigned)SNAP_SHIM_REFUSE_BRK);
+	                 (run->options->continues ? 0u : (unsigned)SNAP_SHIM_REFUSE_BRK);
 	enum status status;
 
 	process->entry = auxiliary->entry;

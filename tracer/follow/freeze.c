@@ -9,15 +9,15 @@
 #include <unistd.h>
 
 #include "format/base/proc.h"
-#include "tracer/capture/refuse.h"
 #include "tracer/capture/snapshot.h"
 #include "tracer/follow/interrupt.h"
 #include "tracer/follow/release.h"
 #include "tracer/follow/resume.h"
-#include "tracer/follow/stop_threads.h"
 #include "tracer/follow/tick.h"
-#include "tracer/points/breakpoint.h"
+#include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/remote.h"
+#include "tracer/ptrace/stop_threads.h"
+#include "tracer/refusals.h"
 
 enum { CODE_64 = 0x33 }; /* __USER_CS: code that runs in 64-bit mode */
 
@@ -121,8 +121,8 @@ static enum status let_live(struct run *run, struct tracee *tracee, const struct
 {
 	enum status status = release_clean(tracee);
 
-	if (arrival->go_on_with)
-		tracee_set_registers(tracee, arrival->go_on_with);
+	if (arrival->live)
+		tracee_set_registers(tracee, arrival->live);
 	run->outcome = outcome;
 	run->phase = PHASE_REACHED;
 	if (!run->options->log)
@@ -158,7 +158,7 @@ enum status freeze(struct run *run, struct tracee *tracee, const struct arrival 
 		print_summary(run, arrival->point, &result);
 	if (status == STATUS_REFUSED)
 		status = refusals_end();
-	if (options->go_on || (status != STATUS_OK && options->attach))
+	if (options->continues || (status != STATUS_OK && options->attach))
 		return let_live(run, tracee, arrival, &threads, status);
 	if (status != STATUS_OK)
 		return status;

@@ -4,14 +4,6 @@
 
 #include "tracer/run.h"
 
-struct arrival {
-	const struct point *point;
-	bool resume_main;      /* as in struct snapshot_request */
-	uint64_t environ_cell; /* likewise */
-	/* What a program that goes on itself is resumed with, where that differs from its image; or NULL. */
-	const struct user_regs_struct *go_on_with;
-};
-
 /* The thread is in a clean ptrace-stop with the registers that it is to be resumed with, and run->trigger
  * is filled. On success the image is written and its summary printed, and run->phase is PHASE_REACHED; the
  * process is killed (its end is still to be waited for), or with --continue everything is on its way to be

@@ -5,7 +5,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
-#include "tracer/points/breakpoint.h"
+#include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/remote.h"
 
 void release_begin(struct run *run, enum status outcome)

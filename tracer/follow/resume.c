@@ -20,21 +20,3 @@ enum status resume(const struct run *run, const struct tracee *tracee, int signa
 	ptrace(to_call ? PTRACE_SYSCALL : PTRACE_CONT, tracee->tid, 0, signal_number);
 	return STATUS_OK;
 }
-
-bool tracee_get_registers(const struct tracee *tracee, struct user_regs_struct *ret_registers)
-{
-	return ptrace(PTRACE_GETREGS, tracee->tid, 0, ret_registers) == 0;
-}
-
-void tracee_set_registers(const struct tracee *tracee, const struct user_regs_struct *registers)
-{
-	ptrace(PTRACE_SETREGS, tracee->tid, 0, registers);
-}
-
-bool tracee_is_at_entry(const struct tracee *tracee)
-{
-	struct __ptrace_syscall_info info = {0};
-
-	return ptrace(PTRACE_GET_SYSCALL_INFO, tracee->tid, sizeof(info), &info) > 0 &&
-	       info.op == PTRACE_SYSCALL_INFO_ENTRY;
-}

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "tracer/points/effect_rules.h"
-#include "tracer/points/system_calls.h"
+#include "tracer/ptrace/system_calls.h"
 
 struct row {
 	const char *name;

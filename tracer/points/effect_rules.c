@@ -13,8 +13,8 @@
 
 #include "tracer/caller.h"
 #include "tracer/points/effect_descriptor.h"
-#include "tracer/points/system_calls.h"
 #include "tracer/ptrace/memory.h"
+#include "tracer/ptrace/system_calls.h"
 #include "tracer/ptrace/tracee.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))

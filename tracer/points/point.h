@@ -16,6 +16,15 @@
 
 struct run;
 
+/* A program came to a point: how it is to be frozen there. */
+struct arrival {
+	const struct point *point;
+	bool resume_main;      /* as in struct snapshot_request */
+	uint64_t environ_cell; /* likewise */
+	/* What a program that goes on itself is resumed with, where that differs from its image; or NULL. */
+	const struct user_regs_struct *live;
+};
+
 struct point_kind {
 	const char *word; /* the whole POINT, or its beginning where that ends with ':'; NULL: any other */
 	/* Reads what follows the word; prints its line and returns STATUS_FAILED if that is wrong. */
@@ -29,8 +38,9 @@ struct point_kind {
 	/* A selected process is at the end of its exec: plants breakpoints; NULL: nothing to do. */
 	enum status (*arm)(struct run *run, struct tracee *tracee, const struct point *point,
 	                   const struct elf_file *executable);
-	/* A BREAKPOINT_POINT was hit that counts, and the thread's rip is back on it; NULL with arm. */
-	enum status (*hit)(struct run *run, struct tracee *tracee, const struct breakpoint *breakpoint);
+	/* A BREAKPOINT_POINT was hit that counts, and the thread's rip is back on it: says in trigger what
+	 * was met. NULL without arm. */
+	struct arrival (*hit)(struct run *run, struct tracee *tracee, const struct breakpoint *breakpoint);
 	/* From time to time: is it time for this process? If so, says in trigger why. NULL: time is nothing
 	 * to it. */
 	bool (*is_due)(struct run *run, const struct point *point, struct process *process, double now);

@@ -8,8 +8,8 @@
 
 #include "preload/contract.h"
 #include "tracer/points/point.h"
-#include "tracer/points/system_calls.h"
 #include "tracer/ptrace/memory.h"
+#include "tracer/ptrace/system_calls.h"
 #include "tracer/run.h"
 
 static enum status parse_path(struct point *point, const char *argument)

@@ -3,8 +3,8 @@
 
 #include "tracer/points/effect_policy.h"
 #include "tracer/points/point.h"
-#include "tracer/points/system_calls.h"
 #include "tracer/ptrace/memory.h"
+#include "tracer/ptrace/system_calls.h"
 #include "tracer/run.h"
 
 static void watch(struct point *point)

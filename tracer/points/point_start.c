@@ -6,10 +6,8 @@
 #include <sys/ptrace.h>
 
 #include "preload/contract.h"
-#include "tracer/follow/freeze.h"
-#include "tracer/follow/resume.h"
-#include "tracer/points/breakpoint.h"
 #include "tracer/points/point_start.h"
+#include "tracer/ptrace/breakpoint.h"
 
 /* A dynamic program is stopped by the shim. A static one has no dynamic linker to load that, but has
  * nothing between exec and main either that a breakpoint could disturb. */
@@ -52,14 +50,13 @@ static uint64_t static_environ(const struct process *process)
 	return cell;
 }
 
-static enum status hit_main(struct run *run, struct tracee *tracee, const struct breakpoint *breakpoint)
+static struct arrival hit_main(struct run *run, struct tracee *tracee, const struct breakpoint *breakpoint)
 {
 	snprintf(run->trigger, sizeof(run->trigger), "breakpoint at main (0x%" PRIx64 ")",
 	         breakpoint->address);
-	return freeze(run, tracee,
-	              &(struct arrival){.point = breakpoint->point,
-	                                .resume_main = true,
-	                                .environ_cell = static_environ(tracee->process)});
+	return (struct arrival){.point = breakpoint->point,
+	                        .resume_main = true,
+	                        .environ_cell = static_environ(tracee->process)};
 }
 
 bool is_main_marker(const struct user_regs_struct *registers)
@@ -67,7 +64,8 @@ bool is_main_marker(const struct user_regs_struct *registers)
 	return registers->rax == SNAP_MAIN_MAGIC;
 }
 
-enum status main_marker_met(struct run *run, struct tracee *tracee, const struct user_regs_struct *registers)
+enum status main_marker_met(struct run *run, struct tracee *tracee, const struct user_regs_struct *registers,
+                            struct arrival *ret_arrival)
 {
 	if (registers->r11 != SNAP_CONTRACT_VERSION)
 		return fail(STATUS_FAILED,
@@ -75,10 +73,10 @@ enum status main_marker_met(struct run *run, struct tracee *tracee, const struct
 		            run->shim, registers->r11, SNAP_CONTRACT_VERSION);
 	const struct point *point = points_find(&run->points, &point_main);
 	if (!point || !run_wants(run, tracee) || !run_counts(run, tracee, point))
-		return resume(run, tracee, 0);
+		return STATUS_OK;
 	snprintf(run->trigger, sizeof(run->trigger), "main, told by the shim");
-	return freeze(run, tracee,
-	              &(struct arrival){.point = point, .resume_main = true, .environ_cell = registers->r10});
+	*ret_arrival = (struct arrival){.point = point, .resume_main = true, .environ_cell = registers->r10};
+	return STATUS_OK;
 }
 
 static enum status arm_entry(struct run *run, struct tracee *tracee, const struct point *point,
@@ -89,10 +87,11 @@ static enum status arm_entry(struct run *run, struct tracee *tracee, const struc
 	return breakpoint_plant(tracee->process, BREAKPOINT_POINT, tracee->process->entry, point);
 }
 
-static enum status hit_entry(struct run *run, struct tracee *tracee, const struct breakpoint *breakpoint)
+static struct arrival hit_entry(struct run *run, struct tracee *tracee, const struct breakpoint *breakpoint)
 {
+	(void)tracee;
 	snprintf(run->trigger, sizeof(run->trigger), "the entry (0x%" PRIx64 ")", breakpoint->address);
-	return freeze(run, tracee, &(struct arrival){.point = breakpoint->point});
+	return (struct arrival){.point = breakpoint->point};
 }
 
 const struct point_kind point_main = {

@@ -12,10 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tracer/follow/freeze.h"
-#include "tracer/points/breakpoint.h"
 #include "tracer/points/libraries.h"
 #include "tracer/points/point_symbol.h"
+#include "tracer/ptrace/breakpoint.h"
 
 static enum status parse_number(const struct point *point, const char *text, uint64_t *ret_number)
 {
@@ -192,17 +191,18 @@ enum status point_symbol_attach(struct run *run, struct process *process)
 	return process->searched ? point_symbol_search(run, process, &none) : STATUS_OK;
 }
 
-static enum status hit(struct run *run, struct tracee *tracee, const struct breakpoint *breakpoint)
+static struct arrival hit(struct run *run, struct tracee *tracee, const struct breakpoint *breakpoint)
 {
 	const struct point *point = breakpoint->point;
 
+	(void)tracee;
 	if (point->symbol)
 		snprintf(run->trigger, sizeof(run->trigger),
 		         "breakpoint at %.150s+0x%" PRIx64 " (0x%" PRIx64 ")", point->symbol, point->offset,
 		         breakpoint->address);
 	else
 		snprintf(run->trigger, sizeof(run->trigger), "breakpoint at 0x%" PRIx64, breakpoint->address);
-	return freeze(run, tracee, &(struct arrival){.point = point});
+	return (struct arrival){.point = point};
 }
 
 const struct point_kind point_symbol = {

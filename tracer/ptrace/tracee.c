@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "tracer/follow/exec_log.h"
 
 /*
  * A list of all, for iterating, and buckets by thread id, for finding. The termination handler (interrupt.c)
@@ -20,6 +19,8 @@ enum { BUCKETS = 4096 };
 static struct tracee *buckets[BUCKETS];
 static struct tracee *volatile first;
 static size_t count;
+
+tracee_forgetter *tracees_forget;
 
 static struct tracee **bucket_of(pid_t tid)
 {
@@ -129,7 +130,8 @@ void tracee_remove(struct tracee *tracee)
 	take_out(tracee);
 	if (--tracee->process->threads == 0)
 		free(tracee->process);
-	exec_record_free(tracee->exec);
+	if (tracees_forget)
+		tracees_forget(tracee);
 	free(tracee);
 }
 
@@ -179,4 +181,22 @@ long process_status_number(pid_t pid, const char *field)
 bool processes_share_memory(pid_t one, pid_t other)
 {
 	return syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0;
+}
+
+bool tracee_get_registers(const struct tracee *tracee, struct user_regs_struct *ret_registers)
+{
+	return ptrace(PTRACE_GETREGS, tracee->tid, 0, ret_registers) == 0;
+}
+
+void tracee_set_registers(const struct tracee *tracee, const struct user_regs_struct *registers)
+{
+	ptrace(PTRACE_SETREGS, tracee->tid, 0, registers);
+}
+
+bool tracee_is_at_entry(const struct tracee *tracee)
+{
+	struct __ptrace_syscall_info info = {0};
+
+	return ptrace(PTRACE_GET_SYSCALL_INFO, tracee->tid, sizeof(info), &info) > 0 &&
+	       info.op == PTRACE_SYSCALL_INFO_ENTRY;
 }

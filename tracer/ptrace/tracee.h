@@ -73,6 +73,9 @@ struct process *process_find(pid_t pid);
 enum status tracee_add(pid_t tid, pid_t pid, const struct process *parent, struct tracee **ret_tracee)
         __attribute__((warn_unused_result));
 void tracee_remove(struct tracee *tracee);
+/* Called first for one that is removed, by whoever keeps something of it (exec); NULL: nobody does. */
+typedef void tracee_forgetter(struct tracee *tracee);
+extern tracee_forgetter *tracees_forget;
 /* For iterating: the next thread after `tracee` (NULL: the first), or NULL. A thread may be removed while its
  * successor is known. */
 struct tracee *tracee_next(const struct tracee *tracee);
@@ -85,6 +88,12 @@ enum status tracee_adopt(pid_t tid, struct tracee **ret_tracee) __attribute__((w
 void tracees_kill_all(void);
 /* Kills all and waits until they are gone. Async-signal-safe likewise. */
 void tracees_end_all(void);
+
+/* False where the thread is gone. */
+bool tracee_get_registers(const struct tracee *tracee, struct user_regs_struct *ret_registers);
+void tracee_set_registers(const struct tracee *tracee, const struct user_regs_struct *registers);
+/* In a syscall-stop: before the call, not behind it. Linux 5.3. Only asked where every call stops. */
+bool tracee_is_at_entry(const struct tracee *tracee);
 
 /* A number of /proc/PID/status ("Tgid", "PPid", "NoNewPrivs"), or -1. */
 long process_status_number(pid_t pid, const char *field);

@@ -152,7 +152,7 @@ static enum status record_all(struct taking *taking, struct files *files, struct
 	for (int standard = 0; (standard < 3 || i < survey->count) && status == STATUS_OK; standard++) {
 		struct snapimg_descriptor *record = &result->record[result->count];
 		if (standard >= 3 || (i < survey->count && survey->open[i].number == standard)) {
-			status = go_on(record_one(taking, &survey->open[i++], files, record));
+			status = pass_refusal(record_one(taking, &survey->open[i++], files, record));
 			/* A number of no standard stream is closed by leaving it out. */
 			if (record->kind != SNAPIMG_DESCRIPTOR_CLOSED || record->number < 3)
 				result->count++;

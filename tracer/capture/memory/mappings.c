@@ -273,7 +273,7 @@ enum status mappings_read(const struct snapshot_request *request, const struct m
 		return fail(STATUS_FAILED, "out of memory");
 	for (size_t i = 0; i < maps->count; i++) {
 		struct mapping *mapping = &result.mapping[result.count++];
-		enum status status = go_on(classify(&maps->vma[i], files, mapping));
+		enum status status = pass_refusal(classify(&maps->vma[i], files, mapping));
 		if (status != STATUS_OK) {
 			mappings_free(&result);
 			return status;

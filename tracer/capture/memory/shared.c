@@ -267,7 +267,7 @@ enum status memories_settle(const struct helper *helper, struct memories *memori
 		status = examine(helper, memory, objects, &is_kept[i]);
 		if (status == STATUS_OK && is_kept[i] && (status = place(memory, &at)) == STATUS_OK)
 			make_views(memory, (uint32_t)(first + kept++));
-		status = go_on(status);
+		status = pass_refusal(status);
 	}
 	for (size_t i = 0, where = first; i < memories->count && status == STATUS_OK; i++)
 		if (is_kept[i])

@@ -51,8 +51,8 @@ enum status memories_check_others(pid_t pid, const struct memories *memories)
 			found = find_in_process(memories, other);
 	}
 	if (found)
-		status = go_on(refuse_memory(found, "memory that another process has, too",
-		                             "choose a point before it is shared"));
+		status = pass_refusal(refuse_memory(found, "memory that another process has, too",
+		                                    "choose a point before it is shared"));
 	if (directory)
 		closedir(directory);
 	return status;

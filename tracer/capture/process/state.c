@@ -223,7 +223,7 @@ enum status process_state_read(const struct subject *subject, const struct helpe
 	enum status status;
 
 	read_numbers(subject, &state->process);
-	if ((status = go_on(read_paths(subject, state))) || (status = read_texts(subject, state)) ||
+	if ((status = pass_refusal(read_paths(subject, state))) || (status = read_texts(subject, state)) ||
 	    (status = read_signals(subject, helper, state)) || (status = read_prctl(helper, state)))
 		return status;
 	snapimg_cpu_read(state->machine.cpu_features);

@@ -137,7 +137,7 @@ static enum status read_posix_timers(const struct subject *subject, const struct
 		if ((status = read_posix_timer(subject, threads, helper, &record, clock, target)) ==
 		    STATUS_OK)
 			status = add(timers, record);
-		status = go_on(status);
+		status = pass_refusal(status);
 	}
 	return status;
 }

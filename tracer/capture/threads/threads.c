@@ -10,9 +10,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "tracer/points/system_calls.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/restart_x86_64.h"
+#include "tracer/ptrace/system_calls.h"
 
 enum { FUTEX_ID = 0x3fffffff }; /* FUTEX_TID_MASK */
 
@@ -69,7 +69,7 @@ enum status threads_refuse(const struct threads *threads, const struct subject *
 	enum status status = STATUS_OK;
 
 	for (size_t i = 1; i < threads->count && status == STATUS_OK; i++)
-		status = go_on(refuse_thread(subject, id_of(threads, i)));
+		status = pass_refusal(refuse_thread(subject, id_of(threads, i)));
 	return status;
 }
 
@@ -278,7 +278,7 @@ enum status threads_add_fixups(const struct threads *threads, pid_t pid, const s
 	for (size_t i = 0; i < threads->count && status == STATUS_OK; i++)
 		if ((status = fixups_add_thread_id(fixups, pid, &threads->thread[i], (uint32_t)i)) ==
 		    STATUS_OK)
-			status = go_on(add_owned(threads, i, pid, mappings, fixups));
+			status = pass_refusal(add_owned(threads, i, pid, mappings, fixups));
 	return status;
 }
 

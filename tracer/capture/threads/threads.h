@@ -6,7 +6,7 @@
 
 #include "tracer/capture/memory/mappings.h"
 #include "tracer/capture/process/state.h"
-#include "tracer/follow/stop_threads.h"
+#include "tracer/ptrace/stop_threads.h"
 
 enum { XSTATE_ROOM = 16384 }; /* with AMX's tiles about 11 KiB */
 

@@ -1,4 +1,4 @@
-#include "tracer/points/breakpoint.h"
+#include "tracer/ptrace/breakpoint.h"
 
 #include <errno.h>
 #include <inttypes.h>

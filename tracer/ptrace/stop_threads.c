@@ -1,4 +1,4 @@
-#include "tracer/follow/stop_threads.h"
+#include "tracer/ptrace/stop_threads.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,11 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tracer/capture/refuse.h"
-#include "tracer/follow/resume.h"
-#include "tracer/points/breakpoint.h"
+#include "format/base/proc.h"
+#include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/remote.h"
+#include "tracer/refusals.h"
 
 enum { SYSCALL_STOP = SIGTRAP | 0x80, SYSCALL_INSTRUCTION = 2, WAIT_US = 200 };
 

@@ -4,7 +4,7 @@
  * syscall_64.tbl, up to 6.17; they are written out, so that a name does not
  * depend on the headers that this was built with.
  */
-#include "tracer/points/system_calls.h"
+#include "tracer/ptrace/system_calls.h"
 
 #include <stddef.h>
 #include <string.h>
