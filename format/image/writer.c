@@ -271,7 +271,9 @@ static enum snapimg_error check_own_records(struct snapimg_writer *writer,
 	}
 	check->failed_section = 0;
 	check->section[SNAPIMG_SECTION_DATA].size = data_size;
-	return snapimg_check_records(check);
+	enum snapimg_error error = snapimg_check_records(check);
+	check->header = NULL; /* the caller's, which ends before the writer does */
+	return error;
 }
 
 /* Writes one section, padded, and its row of the table. */

@@ -25,7 +25,7 @@ void signal_name(char *name, size_t size, int number)
 /* A name as kill(1) takes it, or a number; 0: neither. */
 static int signal_number(const char *text)
 {
-	char name[16], *end;
+	char name[24], *end;
 	long number = strtol(text, &end, 10);
 
 	if (*text >= '0' && *text <= '9' && !*end)
