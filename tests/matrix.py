@@ -175,9 +175,9 @@ WORKS = {
     "Servers": (
         ("redis-server, with each key", "real.server.redis"), ("nginx (`master_process off`)", "real.server.nginx"),
         ("memcached", "real.server.memcached"),
-        ("node: HTTP, packages of npm, worker threads, timers", "real.server.node-http real.point.listen.node"),
+        ("node: HTTP, packages of npm, worker threads, timers", "real.server.node_http real.point.listen.node"),
         ("Python: asyncio, `http.server`, threads",
-         "real.server.python-asyncio real.server.python-threads real.point.idle.asyncio real.point.accept.python"),
+         "real.server.python_asyncio real.server.python_threads real.point.idle.asyncio real.point.accept.python"),
         ("Go: `net/http`", "real.point.idle.go"),
     ),
     "Languages": (
@@ -186,7 +186,7 @@ WORKS = {
         ("bash and dash", "real.bash real.dash"), ("gawk", "real.gawk"), ("C++ with exceptions", "programs.exceptions"),
     ),
     "Tools": (
-        ("the sqlite3 shell, in a transaction too", "real.sqlite3 real.server.sqlite-lock"), ("git", "real.git"),
+        ("the sqlite3 shell, in a transaction too", "real.sqlite3 real.server.sqlite_lock"), ("git", "real.git"),
         ("gcc's cc1", "real.cc1"), ("xz", "real.xz"),
     ),
 }
@@ -231,7 +231,7 @@ def tables():
 
 
 def known_tests():
-    listed = subprocess.run(["ctest", "--test-dir", t.BUILD, "-N"], stdout=subprocess.PIPE, check=True).stdout.decode()
+    listed = subprocess.run(["ctest", "-N"], cwd=t.BUILD, stdout=subprocess.PIPE, check=True).stdout.decode()
     return set(re.findall(r"^ +Test +#\d+: (\S+)$", listed, re.MULTILINE))
 
 

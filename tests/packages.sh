@@ -17,7 +17,7 @@ need_packages()
 	[ "$(id -u)" = 0 ] || root=sudo
 	echo "== installing:$missing"
 	$root apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+	DEBIAN_FRONTEND=noninteractive $root apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $missing >/dev/null
 }
 
 # build_tree SOURCE BUILD [CMAKE OPTION...]

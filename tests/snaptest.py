@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import difflib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -39,6 +40,12 @@ def skip(reason):
 def check(condition, *what):
     if not condition:
         raise Failure(" ".join(str(part) for part in what))
+
+
+def skip_if_ended_so(traced):
+    """Skips if the program ended with 77 before its point, as snaptrace tells; what the program said is the reason."""
+    if traced.status == 1 and re.search(rb" ended with status 77 before ", traced.err):
+        skip(traced.err.decode(errors="replace").splitlines()[0])
 
 
 class Result:

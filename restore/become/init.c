@@ -1,5 +1,7 @@
 #include "restore/become/init.h"
 
+#include <stddef.h> /* for <asm/signal.h> of Linux 5.10 */
+
 #include <asm/errno.h>
 #include <asm/siginfo.h>
 #include <asm/signal.h>

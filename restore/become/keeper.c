@@ -10,6 +10,8 @@
  */
 #include "restore/become/keeper.h"
 
+#include <stddef.h> /* for <asm/signal.h> of Linux 5.10 */
+
 #include <asm/errno.h>
 #include <asm/resource.h>
 #include <asm/siginfo.h>

@@ -7,9 +7,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import snaptest as t  # noqa: E402
 
 CARRIED = os.path.join(t.BUILD, "tests/capture/carried")
-STATES = ("deleted_file", "replaced_file", "file_pages", "file_read_only_again", "name_with_newline", "shared_file",
-          "no_access", "patchwork", "reservation", "wiped", "descriptors", "signals", "attributes",
-          "undumpable", "directory")
+STATES = ("carried_deleted_file", "carried_replaced_file", "carried_file_pages", "carried_file_read_only_again", "carried_name_with_newline", "carried_shared_file",
+          "carried_no_access", "carried_patchwork", "carried_reservation", "carried_wiped", "carried_descriptors", "carried_signals", "carried_attributes",
+          "carried_undumpable", "carried_directory")
 
 
 def carried(mode, *options):
@@ -54,9 +54,9 @@ def large():
         t.same(t.restore("image.snap"), direct)
 
 
-ROWS = {f"carried_{mode}": (lambda m=mode: carried(m)) for mode in STATES}
-ROWS.update({f"raw_{mode}": (lambda m=mode: uncompressed(m)) for mode in ("file_pages", "patchwork", "reservation")})
-ROWS.update({f"level_{n}": (lambda n=n: carried("patchwork", "--level", str(n))) for n in (1, 9, 16, 19)})
+ROWS = {row: (lambda m=row[len("carried_"):]: carried(m)) for row in STATES}
+ROWS.update({row: (lambda m=row[len("raw_"):]: uncompressed(m)) for row in ("raw_file_pages", "raw_patchwork", "raw_reservation")})
+ROWS.update({row: (lambda n=row[len("level_"):]: carried("patchwork", "--level", n)) for row in ("level_1", "level_9", "level_16", "level_19")})
 ROWS["large"] = large
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ import snaptest as t  # noqa: E402
 
 PROGRAMS = os.path.join(t.BUILD, "tests/capture")
 STATES = {
-    "memory": ("twice", "parts", "only_the_end", "protections", "named", "dev_zero", "code", "write_sealed",
-               "future_write_sealed", "read_only_closed", "deleted", "unnamed", "deleted_closed", "behind_the_end",
-               "private_view", "sparse", "much", "much_unmapped", "many_views", "locked"),
-    "memory_flags": ("every_advice", "locked_on_fault", "huge_pages_if_advised", "no_write_execute",
-                     "file_that_may_be_written", "reservation"),
+    "memory": ("memory_twice", "memory_parts", "memory_only_the_end", "memory_protections", "memory_named", "memory_dev_zero", "memory_code", "memory_write_sealed",
+               "memory_future_write_sealed", "memory_read_only_closed", "memory_deleted", "memory_unnamed", "memory_deleted_closed", "memory_behind_the_end",
+               "memory_private_view", "memory_sparse", "memory_much", "memory_much_unmapped", "memory_many_views", "memory_locked"),
+    "memory_flags": ("memory_every_advice", "memory_locked_on_fault", "memory_huge_pages_if_advised", "memory_no_write_execute",
+                     "memory_file_that_may_be_written", "memory_reservation"),
 }
 MOST = {"sparse": 1 << 20, "much": 10 << 20}  # bytes of the image: what is there, and once
 
@@ -75,7 +75,7 @@ def java():
     t.every_start(lambda: t.same(t.restore("image.snap"), direct))
 
 
-ROWS = {f"memory_{mode}": (lambda p=program, m=mode: carried(p, m)) for program in STATES for mode in STATES[program]}
+ROWS = {row: (lambda p=program, m=row[len("memory_"):]: carried(p, m)) for program in STATES for row in STATES[program]}
 ROWS["memory_java"] = java
 ROWS["memory_goes_on"] = goes_on
 

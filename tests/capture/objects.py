@@ -9,10 +9,10 @@ import snaptest as t  # noqa: E402
 
 OBJECTS = os.path.join(t.BUILD, "tests/capture/objects")
 NAMED_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_named")
-NAMED = ("fifos", "paths", "own_files", "owners", "notices", "terminals", "memberships")
-ALONE = ("unix_listeners", "locks", "fifos")  # one address, one lock, one FIFO
-SHARED = ("pipes", "events", "timers", "signal_descriptors", "epolls", "socket_pairs", "tcp_listeners", "udp_sockets",
-          "memory_files", "deleted_files", "pid_descriptor") + NAMED[1:]
+NAMED = ("object_fifos", "object_paths", "object_own_files", "object_owners", "object_notices", "object_terminals", "object_memberships")
+ALONE = ("object_unix_listeners", "object_locks", "object_fifos")  # one address, one lock, one FIFO
+SHARED = ("object_pipes", "object_events", "object_timers", "object_signal_descriptors", "object_epolls", "object_socket_pairs", "object_tcp_listeners", "object_udp_sockets",
+          "object_memory_files", "object_deleted_files", "object_pid_descriptor") + NAMED[1:]
 
 
 def clean():
@@ -26,9 +26,9 @@ def start(image, env):
     t.check(again.status == 0 and again.err == b"", "restored:", again)
 
 
-def carried(mode):
+def carried(row):
     alone = {**t.PLAIN_ENV, "ALONE": "1"}
-    program = NAMED_OBJECTS if mode in NAMED else OBJECTS
+    program, mode = NAMED_OBJECTS if row in NAMED else OBJECTS, row[len("object_"):]
     direct = t.run([program, mode], env=alone)
     if direct.status == 77:
         t.skip(direct.err.decode(errors="replace").strip())
@@ -41,13 +41,13 @@ def carried(mode):
         told = t.run([t.SNAPIMG, "info", *form, "image.snap"])
         t.check(told.status == 0 and b"\"?\"" not in told.out and b" ?" not in told.out, "info:", told)
     t.every_start(lambda: start("image.snap", alone), together=False)
-    if mode in SHARED:
+    if row in SHARED:
         clean()
         t.freeze("two.snap", [program, mode], at="path:/snap/here")
         t.every_start(lambda: start("two.snap", t.PLAIN_ENV))
 
 
-ROWS = {f"object_{mode}": (lambda m=mode: carried(m)) for mode in SHARED + ALONE}
+ROWS = {row: (lambda r=row: carried(r)) for row in SHARED + ALONE}
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -8,77 +8,77 @@ import snaptest as t  # noqa: E402
 REFUSED = os.path.join(t.BUILD, "tests/capture/refused")
 REFUSED_WAITING = os.path.join(t.BUILD, "tests/capture/refused_waiting")
 
-# The program's mode, and the words its refusal has beside "can't be carried".
+# The row, which is the program's mode after refused_, and the words its refusal has beside "can't be carried".
 STATES = {
-    "main_ended": ("main thread that has ended", "process"),
-    "own_directory": ("working directory of its own", "thread"),
-    "child": ("child process",),
-    "zombie": ("child process",),
-    "own_filter": ("seccomp filter",),
-    "other_user": ("changed user", "65534"),
-    "other_root": ("root directory",),
-    "user_namespace": ("namespace", "user"),
-    "session": ("session",),
-    "group": ("process group",),
-    "secret_memory": ("secret memory", "mapping"),
-    "thread_clock_timer": ("POSIX timer", "timer 0"),
-    "sysv_memory": ("System V shared memory", "mapping"),
-    "huge_pages": ("huge pages", "mapping"),
-    "watched": ("userfaultfd",),
-    "key": ("protection key", "mapping"),
-    "loaders_place": ("address the loader needs", "400000100000"),
-    "aio": ("io_setup", "mapping"),
-    "uring": ("io_uring",),
-    "uring_worker": ("worker thread of the kernel", "io_uring", "process"),
-    "fifo": ("a FIFO whose name is gone", "descriptor"),
-    "connected": ("a connected TCP socket", "descriptor"),
-    "inotify": ("inotify instance with events", "descriptor"),
-    "memory_elsewhere": ("memory that another process has", "mapping"),
-    "memfd_elsewhere": ("unnamed file that another process has", "descriptor", "heirloom"),
-    "pipe_elsewhere": ("a pipe whose other end is elsewhere", "descriptor"),
-    "socket_elsewhere": ("shared with another process", "descriptor"),
-    "pipe_twice": ("opened more than once", "descriptor"),
-    "pipe_packets": ("packets", "descriptor"),
-    "waiting_connection": ("waits to be accepted", "descriptor"),
-    "waiting_datagram": ("datagrams that wait", "descriptor"),
-    "in_flight": ("a descriptor on its way", "descriptor"),
-    "unix_connection": ("with a name", "descriptor"),
-    "unix_gone": ("file is gone", "descriptor"),
-    "netlink": ("a socket", "descriptor"),
-    "epoll_closed": ("closed or replaced descriptor", "descriptor"),
-    "signal_driven": ("F_SETOWN", "descriptor"),
-    "other_pidfd": ("pidfd of another process", "descriptor"),
-    "linked_elsewhere": ("deleted or replaced file", "descriptor"),
-    "lease": ("a lease", "descriptor"),
-    "fanotify": ("fanotify", "descriptor"),
-    "perf": ("perf event", "descriptor"),
-    "bpf": ("BPF", "descriptor"),
-    "path_only": ("deleted or replaced file", "descriptor"),
-    "terminal": ("terminal in packet", "descriptor"),
-    "own_proc": ("own /proc that has a number", "descriptor"),
-    "namespace_descriptor": ("namespace", "descriptor"),
-    "removed_cwd": ("working directory",),
-    "tiles": ("AMX",),
-    "vfork_memory": ("memory", "vfork"),
+    "refused_main_ended": ("main thread that has ended", "process"),
+    "refused_own_directory": ("working directory of its own", "thread"),
+    "refused_child": ("child process",),
+    "refused_zombie": ("child process",),
+    "refused_own_filter": ("seccomp filter",),
+    "refused_other_user": ("changed user", "65534"),
+    "refused_other_root": ("root directory",),
+    "refused_user_namespace": ("namespace", "user"),
+    "refused_session": ("session",),
+    "refused_group": ("process group",),
+    "refused_secret_memory": ("secret memory", "mapping"),
+    "refused_thread_clock_timer": ("POSIX timer", "timer 0"),
+    "refused_sysv_memory": ("System V shared memory", "mapping"),
+    "refused_huge_pages": ("huge pages", "mapping"),
+    "refused_watched": ("userfaultfd",),
+    "refused_key": ("protection key", "mapping"),
+    "refused_loaders_place": ("address the loader needs", "400000100000"),
+    "refused_aio": ("io_setup", "mapping"),
+    "refused_uring": ("io_uring",),
+    "refused_uring_worker": ("worker thread of the kernel", "io_uring", "process"),
+    "refused_fifo": ("a FIFO whose name is gone", "descriptor"),
+    "refused_connected": ("a connected TCP socket", "descriptor"),
+    "refused_inotify": ("inotify instance with events", "descriptor"),
+    "refused_memory_elsewhere": ("memory that another process has", "mapping"),
+    "refused_memfd_elsewhere": ("unnamed file that another process has", "descriptor", "heirloom"),
+    "refused_pipe_elsewhere": ("a pipe whose other end is elsewhere", "descriptor"),
+    "refused_socket_elsewhere": ("shared with another process", "descriptor"),
+    "refused_pipe_twice": ("opened more than once", "descriptor"),
+    "refused_pipe_packets": ("packets", "descriptor"),
+    "refused_waiting_connection": ("waits to be accepted", "descriptor"),
+    "refused_waiting_datagram": ("datagrams that wait", "descriptor"),
+    "refused_in_flight": ("a descriptor on its way", "descriptor"),
+    "refused_unix_connection": ("with a name", "descriptor"),
+    "refused_unix_gone": ("file is gone", "descriptor"),
+    "refused_netlink": ("a socket", "descriptor"),
+    "refused_epoll_closed": ("closed or replaced descriptor", "descriptor"),
+    "refused_signal_driven": ("F_SETOWN", "descriptor"),
+    "refused_other_pidfd": ("pidfd of another process", "descriptor"),
+    "refused_linked_elsewhere": ("deleted or replaced file", "descriptor"),
+    "refused_lease": ("a lease", "descriptor"),
+    "refused_fanotify": ("fanotify", "descriptor"),
+    "refused_perf": ("perf event", "descriptor"),
+    "refused_bpf": ("BPF", "descriptor"),
+    "refused_path_only": ("deleted or replaced file", "descriptor"),
+    "refused_terminal": ("terminal in packet", "descriptor"),
+    "refused_own_proc": ("own /proc that has a number", "descriptor"),
+    "refused_namespace_descriptor": ("namespace", "descriptor"),
+    "refused_removed_cwd": ("working directory",),
+    "refused_tiles": ("AMX",),
+    "refused_vfork_memory": ("memory", "vfork"),
 }
 WAITING = {  # of the second program
-    "own_fdinfo": ("own /proc that has a number", "descriptor"),
-    "unix_error": ("an error that waits", "descriptor"),
-    "udp_error": ("an error that waits", "descriptor"),
-    "error_queue": ("an error that waits", "descriptor"),
-    "connect_error": ("connected TCP socket", "descriptor"),
-    "ended_connection": ("connected TCP socket", "--tcp=reset"),
-    "urgent": ("urgent data", "descriptor"),
-    "corked": ("datagram that is being made", "descriptor"),
-    "unicast_interface": ("IP_UNICAST_IF", "descriptor"),
-    "lost_watch": ("can't be found", "descriptor"),
-    "unread_fifo": ("no reader", "descriptor"),
-    "terminal_output": ("terminal with output", "descriptor"),
-    "terminal_line": ("terminal with input", "descriptor"),
-    "terminal_alone": ("terminal that was not inherited", "descriptor"),
+    "refused_own_fdinfo": ("own /proc that has a number", "descriptor"),
+    "refused_unix_error": ("an error that waits", "descriptor"),
+    "refused_udp_error": ("an error that waits", "descriptor"),
+    "refused_error_queue": ("an error that waits", "descriptor"),
+    "refused_connect_error": ("connected TCP socket", "descriptor"),
+    "refused_ended_connection": ("connected TCP socket", "--tcp=reset"),
+    "refused_urgent": ("urgent data", "descriptor"),
+    "refused_corked": ("datagram that is being made", "descriptor"),
+    "refused_unicast_interface": ("IP_UNICAST_IF", "descriptor"),
+    "refused_lost_watch": ("can't be found", "descriptor"),
+    "refused_unread_fifo": ("no reader", "descriptor"),
+    "refused_terminal_output": ("terminal with output", "descriptor"),
+    "refused_terminal_line": ("terminal with input", "descriptor"),
+    "refused_terminal_alone": ("terminal that was not inherited", "descriptor"),
 }
 STATES.update(WAITING)
-SHARED_MEMORY_BY_THE_CONTROL = {"vfork_memory"}  # refused before the capture, in its own words
+SHARED_MEMORY_BY_THE_CONTROL = {"refused_vfork_memory"}  # refused before the capture, in its own words
 
 
 def check_lines(result, words):
@@ -99,20 +99,19 @@ def together():
     t.check(not os.path.exists("image.snap"), "an image was written")
 
 
-def refused(mode):
-    program = REFUSED_WAITING if mode in WAITING else REFUSED
+def refused(row):
+    program, mode = REFUSED_WAITING if row in WAITING else REFUSED, row[len("refused_"):]
     result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", program, mode])
-    if result.status == 1 and b"77" in result.err:
-        t.skip(result.err.decode(errors="replace").splitlines()[0])
-    words = STATES[mode] if mode in SHARED_MEMORY_BY_THE_CONTROL else ("can't be carried", *STATES[mode])
-    if mode in SHARED_MEMORY_BY_THE_CONTROL:
+    t.skip_if_ended_so(result)
+    words = STATES[row] if row in SHARED_MEMORY_BY_THE_CONTROL else ("can't be carried", *STATES[row])
+    if row in SHARED_MEMORY_BY_THE_CONTROL:
         t.one_line(result, 125, *words, tool="snaptrace: ")
     check_lines(result, words)
     t.check(not os.path.exists("image.snap"), "an image was written")
     t.check(not [name for name in os.listdir(".") if "image" in name], "left behind:", os.listdir("."))
 
 
-ROWS = {f"refused_{mode}": (lambda m=mode: refused(m)) for mode in STATES}
+ROWS = {row: (lambda r=row: refused(r)) for row in STATES}
 
 
 def dropped_filter():

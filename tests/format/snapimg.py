@@ -153,8 +153,8 @@ def full_disk():
 
 
 ROWS = {f"snapimg.{command}": lambda command=command: text(command) for command in ("info", "maps", "verify")}
-ROWS.update({f"snapimg.{command}-json": lambda command=command: as_json(command) for command in ("info", "maps", "verify")})
-ROWS.update({"snapimg." + function.__name__.replace("_", "-"): function for function in (
+ROWS.update({f"snapimg.json.{command}": lambda command=command: as_json(command) for command in ("info", "maps", "verify")})
+ROWS.update({f"snapimg.{function.__name__}": function for function in (
     strange_bytes, columns, missing, directory, fifo, unreadable, empty, not_an_image, cut, bad_page_data, bad_section,
     bad_frame, usage, full_disk)})
 

@@ -140,5 +140,22 @@ def shim_alone():
     t.check(exported and exported <= meant, exported - meant)
 
 
+
+def row_names():
+    """A row is found by grep in the file that makes it: its whole name stands there, or each of its parts between dots."""
+    wrong, seen = [], 0
+    for directory, _, names in os.walk(os.path.join(SOURCES, "tests")):
+        for name in names:
+            with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as file:
+                text = file.read()
+            if not name.endswith(".py") or "t.main(" not in text:
+                continue
+            rows = t.run(["/usr/bin/python3", "-B", os.path.join(directory, name), "--list"]).out.decode().split()
+            seen += len(rows)
+            parts = set(re.findall(r"[A-Za-z0-9_-]+", text))
+            wrong += [f"{name}: {row}" for row in rows if f'"{row}"' not in text and not set(row.split(".")) <= parts]
+    t.check(seen > 500 and not wrong, wrong)
+
+
 t.main({"relocated": relocated, "pkg-config": pkg_config, "tools-speak": tools_speak, "arrows": arrows,
-        "loader-alone": loader_alone, "loader-objects": loader_objects, "shim-alone": shim_alone})
+        "row-names": row_names, "loader-alone": loader_alone, "loader-objects": loader_objects, "shim-alone": shim_alone})

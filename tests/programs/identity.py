@@ -277,7 +277,7 @@ def exe(kind):
 KINDS = ("pie", "static", "musl", "muslstatic")
 ROWS = {f"same-ids.{kind}": (lambda k=kind: same_ids(k)) for kind in KINDS}
 ROWS.update({f"exe.{kind}": (lambda k=kind: exe(k)) for kind in KINDS})
-ROWS.update({f"{option}-forbidden": (lambda o=option: forbidden(f"--{o}")) for option in ("same-ids", "exe")})
+ROWS.update({f"{option}.forbidden": (lambda o=option: forbidden(f"--{o}")) for option in ("same-ids", "exe")})
 ROWS.update({
     "same-ids-asyncio": asyncio_server,
     "same-ids-status": statuses,

@@ -298,7 +298,7 @@ def read(name):
         return file.read()
 
 
-ROWS = {"server." + row.__name__.replace("_", "-"): row for row in
+ROWS = {"server." + row.__name__: row for row in
         (redis, nginx, memcached, node_http, python_asyncio, python_threads, sqlite_lock)}
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def whole(image):
     t.check(again.status == 0 and again.out.endswith(b" MB\n"), again)
 
 
-def recorded():
+def hot_recorded():
     """The program runs as ever; the image is as good as before and knows its pages."""
     heap()
     os.chmod("image.snap", 0o640)
@@ -42,7 +42,7 @@ def recorded():
     whole("image.snap")
 
 
-def kept():
+def hot_kept():
     """Thawing and freezing keep what is known, and another run adds to it."""
     heap()
     t.check(t.restore("image.snap", options=["-q", "--record-hot"]).status == 0, "record")
@@ -56,7 +56,7 @@ def kept():
     whole("thawed.snap")
 
 
-def elsewhere():
+def hot_elsewhere():
     """-o: the image stays as it was."""
     heap()
     with open("image.snap", "rb") as file:
@@ -76,7 +76,7 @@ os.kill(os.getpid(), signal.SIGUSR1)
 """
 
 
-def for_a_time():
+def hot_for_a_time():
     """--record-for: a server is looked at while it runs, and goes on; its end is snaprun's."""
     t.freeze("image.snap", ["/usr/bin/python3", "-c", WAITS], at="path:/snap/here")
     with t.subprocess.Popen([t.SNAPRUN, "-q", "--record-for", "20ms", "image.snap"], stdin=t.subprocess.PIPE,
@@ -101,7 +101,7 @@ def looked(pid):
         return "TracerPid:\t0\n" in file.read()
 
 
-def trained():
+def hot_trained():
     """--train: the first guess, with other arguments, that shows nothing of these runs."""
     done = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "main", "--train", "one 'two words'", "--train", "",
                   t.program("args-pie")])
@@ -110,7 +110,7 @@ def trained():
     t.check(b"two words" in t.restore("image.snap", ["two words"]).out, "the image with other arguments")
 
 
-def refused():
+def hot_refused():
     heap()
     t.one_line(t.run([t.SNAPTRACE, "--record-hot", "--at", "main", "image.snap"]), 125, "--record-hot")
     t.one_line(t.run([t.SNAPTRACE, "--record-hot", "none.snap"]), 127, "none.snap")
@@ -124,7 +124,7 @@ def refused():
     t.one_line(t.run(["alone/snaprun", "--record-hot", "image.snap"]), 125, "snaptrace", "beside")
 
 
-ROWS = {"hot_" + row.__name__: row for row in (recorded, kept, elsewhere, for_a_time, trained, refused)}
+ROWS = {row.__name__: row for row in (hot_recorded, hot_kept, hot_elsewhere, hot_for_a_time, hot_trained, hot_refused)}
 
 if __name__ == "__main__":
     t.main(ROWS)

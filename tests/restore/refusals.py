@@ -7,18 +7,18 @@ import snaptest as t  # noqa: E402
 
 EDIT = os.path.join(t.BUILD, "tests/restore/edit_image")
 
-# edit: words of the message
+# the row, which is the edit after refused_: words of the message
 REFUSED = {
-    "vdso": ("another vdso", "kernel"),
-    "xfeatures": ("register state", "0x4000000000000000"),
-    "xstate_size": ("register state", "laid out otherwise"),
-    "zone": ("loader", "0x400000000000"),
-    "fixup": ("fix-up", "writable"),
-    "cwd": ("directory",),
-    "architecture": ("another processor architecture",),
-    "page_size": ("another page size",),
-    "major": ("newer version",),
-    "feature": ("feature",),
+    "refused_vdso": ("another vdso", "kernel"),
+    "refused_xfeatures": ("register state", "0x4000000000000000"),
+    "refused_xstate_size": ("register state", "laid out otherwise"),
+    "refused_zone": ("loader", "0x400000000000"),
+    "refused_fixup": ("fix-up", "writable"),
+    "refused_cwd": ("directory",),
+    "refused_architecture": ("another processor architecture",),
+    "refused_page_size": ("another page size",),
+    "refused_major": ("newer version",),
+    "refused_feature": ("feature",),
 }
 
 
@@ -49,7 +49,7 @@ def falls_back(edit):
     t.same(restored, direct)
 
 
-ROWS = {f"refused_{edit}": (lambda e=edit, w=words: refused(e, w)) for edit, words in REFUSED.items()}
+ROWS = {row: (lambda e=row[len("refused_"):], w=words: refused(e, w)) for row, words in REFUSED.items()}
 
 
 def same_ids(edit, *words):
@@ -64,8 +64,8 @@ def same_ids(edit, *words):
 ROWS["same_ids_init"] = lambda: same_ids("tid", "recorded ID 1", "init")
 ROWS["same_ids_huge"] = lambda: same_ids("tid_huge", "4294967295")
 ROWS["refused_cpu_feature"] = missing_cpu_feature
-for _edit in ("vdso", "zone", "fixup"):  # at three depths: before, while and after the mappings are built
-    ROWS[f"fallback_{_edit}"] = lambda e=_edit: falls_back(e)
+for _row in ("fallback_vdso", "fallback_zone", "fallback_fixup"):  # before, while and after the mappings are built
+    ROWS[_row] = lambda e=_row[len("fallback_"):]: falls_back(e)
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -219,7 +219,7 @@ def limit():
         t.one_line(t.run([t.SNAPIMG, "cache", *words], env=env), 125, "cache", tool="snapimg")
 
 
-ROWS = {f"cache.{function.__name__.replace('_', '-')}": function for function in (
+ROWS = {f"cache.{function.__name__}": function for function in (
     made_and_used, made_by_snaptrace, same_process, off, in_nobodys_way, file_size_limit, strange_copies, verify, generations, first_starts_at_once, limit)}
 
 if __name__ == "__main__":

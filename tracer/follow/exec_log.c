@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "format/base/line.h"
+#include "format/base/names.h"
 #include "format/base/proc.h"
 #include "tracer/points/point_signal.h"
 #include "tracer/ptrace/memory.h"
@@ -256,7 +257,7 @@ pid_t exec_log_done(pid_t pid, const struct exec_record *record)
 
 void exec_log_failed(pid_t pid, const struct exec_record *record, int error)
 {
-	const char *name = strerrorname_np(error);
+	const char *name = error_name(error);
 	struct line line = {0};
 
 	begin(&line, pid, parent_of(pid), "failed");

@@ -8,11 +8,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "format/base/names.h"
+
 enum { SIGNALS_END = 65, KERNEL_SIGRTMIN = 32 };
 
 void signal_name(char *name, size_t size, int number)
 {
-	const char *known = sigabbrev_np(number);
+	const char *known = signal_short_name(number);
 
 	if (known)
 		snprintf(name, size, "%s", known);

@@ -101,7 +101,9 @@ static enum status scan(const struct pages *pages, struct scan_arguments argumen
 static enum status walk_by_scan(const struct pages *pages, const struct vma *vma, bool of_file,
                                 pages_visitor *visit, void *context)
 {
-	uint64_t unwanted = (of_file ? SCAN_FILE : SCAN_ZERO) | (pages->tells_guards ? SCAN_GUARD : 0);
+	uint64_t unwanted = of_file ? SCAN_FILE : SCAN_ZERO;
+
+	unwanted |= pages->tells_guards ? SCAN_GUARD : 0;
 
 	return scan(pages,
 	            (struct scan_arguments){

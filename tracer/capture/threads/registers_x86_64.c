@@ -97,6 +97,10 @@ enum status thread_read_xstate(pid_t pid, uint8_t *xstate, uint64_t *features, u
 	return STATUS_OK;
 }
 
+#ifndef PTRACE_GET_RSEQ_CONFIGURATION /* an enumerator of <sys/ptrace.h> since glibc 2.34 */
+#define PTRACE_GET_RSEQ_CONFIGURATION ((enum __ptrace_request)0x420f)
+#endif
+
 struct rseq_configuration { /* include/uapi/linux/ptrace.h; the C library's name for it varies */
 	uint64_t address;
 	uint32_t size, signature, flags, pad;

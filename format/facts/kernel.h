@@ -1,0 +1,20 @@
+/* What the kernel promises and headers of Linux 5.10 or glibc 2.31 (Debian 11) do not have yet: numbers that
+ * never change. Included before every file (CMakeLists.txt), so that whoever uses one need not know how old
+ * it is; where the system's header has it, too, both say the same. Nothing but macros: assembly files get it
+ * as well. */
+#ifndef FORMAT_FACTS_KERNEL_H
+#define FORMAT_FACTS_KERNEL_H
+
+#define MADV_POPULATE_READ   22 /* Linux 5.14 */
+#define MADV_POPULATE_WRITE  23
+#define PR_SET_VMA           0x53564d41 /* Linux 5.17 */
+#define PR_SET_VMA_ANON_NAME 0
+#define UFFD_USER_MODE_ONLY  1   /* Linux 5.11 */
+#define __NR_memfd_secret    447 /* Linux 5.14 */
+
+/* glibc names the numbers that were there when it was made. */
+#define SYS_memfd_secret __NR_memfd_secret
+#define SYS_openat2      __NR_openat2
+#define SYS_pidfd_getfd  __NR_pidfd_getfd
+
+#endif
