@@ -247,9 +247,9 @@ static enum status read_option(int option, struct options *options)
 		options->drop_seccomp = true;
 		return STATUS_OK;
 	case OPTION_FD:
-		return policies_add(&options->policies, optarg);
+		return overrides_add(&options->overrides, optarg);
 	case OPTION_TCP:
-		return policies_read_tcp(optarg, &options->policies.tcp_reset);
+		return overrides_read_tcp(optarg, &options->overrides.tcp_reset);
 	case 'q':
 		options->verbosity = QUIET;
 		return STATUS_OK;

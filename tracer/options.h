@@ -33,9 +33,9 @@ struct options {
 	bool compress; /* --compress=zstd, or not given */
 	bool compress_given;
 	bool drop_seccomp;
-	struct policies policies; /* --fd, --tcp */
-	bool done;                /* --help or --version was answered: nothing to run */
-	char **program;           /* PROG, its arguments, NULL; of -p only NULL */
+	struct overrides overrides; /* --fd, --tcp */
+	bool done;                  /* --help or --version was answered: nothing to run */
+	char **program;             /* PROG, its arguments, NULL; of -p only NULL */
 };
 
 /* Reads the command line and SNAP_AT into *ret_options, which borrows their strings. Prints a line and

@@ -7,20 +7,20 @@
 #include "format/image/layout.h"
 
 /* X(word, kind): a word that ends in a colon has a value behind it */
-#define POLICIES(X)                                                                                          \
-	X("close", POLICY_CLOSE)                                                                             \
-	X("null", POLICY_NULL)                                                                               \
-	X("inherit", POLICY_INHERIT)                                                                         \
-	X("file:", POLICY_FILE)
+#define OVERRIDES(X)                                                                                         \
+	X("close", OVERRIDE_CLOSE)                                                                           \
+	X("null", OVERRIDE_NULL)                                                                             \
+	X("inherit", OVERRIDE_INHERIT)                                                                       \
+	X("file:", OVERRIDE_FILE)
 
-static bool read_kind(const char *text, struct policy *policy)
+static bool read_kind(const char *text, struct override *override)
 {
 	static const struct {
 		const char *word;
-		enum policy_kind kind;
+		enum override_kind kind;
 	} words[] = {
 #define X(word, kind) {word, kind},
-	        POLICIES(X)
+	        OVERRIDES(X)
 #undef X
 	};
 
@@ -29,38 +29,38 @@ static bool read_kind(const char *text, struct policy *policy)
 		bool has_value = words[i].word[length - 1] == ':';
 		if (strncmp(text, words[i].word, length) != 0 || (text[length] != '\0') != has_value)
 			continue;
-		policy->kind = words[i].kind;
-		policy->file = text + length;
+		override->kind = words[i].kind;
+		override->file = text + length;
 		return true;
 	}
 	return false;
 }
 
-enum status policies_add(struct policies *policies, const char *text)
+enum status overrides_add(struct overrides *overrides, const char *text)
 {
-	struct policy policy = {0};
+	struct override override = {0};
 	char *end;
 
 	errno = 0;
 	long number = strtol(text, &end, 10);
 	if (errno || *text < '0' || *text > '9' || *end != '=' || number >= SNAPIMG_DESCRIPTOR_MAX)
 		return fail(STATUS_FAILED, "--fd %s: no descriptor: write it like 3=null", text);
-	if (!read_kind(end + 1, &policy))
+	if (!read_kind(end + 1, &override))
 		return fail(STATUS_FAILED, "--fd %s: not known: give close, null, inherit or file:PATH",
 		            text);
-	policy.number = (int)number;
+	override.number = (int)number;
 	size_t place = 0;
-	while (place < policies->count && policies->fd[place].number != policy.number)
+	while (place < overrides->count && overrides->fd[place].number != override.number)
 		place++;
-	if (place == POLICIES_MAX)
+	if (place == OVERRIDES_MAX)
 		return fail(STATUS_FAILED, "--fd %s: more than %d descriptors: give fewer", text,
-		            POLICIES_MAX);
-	policies->fd[place] = policy;
-	policies->count += place == policies->count;
+		            OVERRIDES_MAX);
+	overrides->fd[place] = override;
+	overrides->count += place == overrides->count;
 	return STATUS_OK;
 }
 
-enum status policies_read_tcp(const char *text, bool *ret_reset)
+enum status overrides_read_tcp(const char *text, bool *ret_reset)
 {
 	if (strcmp(text, "refuse") != 0 && strcmp(text, "reset") != 0)
 		return fail(STATUS_FAILED, "--tcp %s: not known: give refuse or reset", text);
@@ -68,10 +68,10 @@ enum status policies_read_tcp(const char *text, bool *ret_reset)
 	return STATUS_OK;
 }
 
-const struct policy *policies_find(const struct policies *policies, int number)
+const struct override *overrides_find(const struct overrides *overrides, int number)
 {
-	for (size_t i = 0; i < policies->count; i++)
-		if (policies->fd[i].number == number)
-			return &policies->fd[i];
+	for (size_t i = 0; i < overrides->count; i++)
+		if (overrides->fd[i].number == number)
+			return &overrides->fd[i];
 	return NULL;
 }

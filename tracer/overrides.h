@@ -7,25 +7,25 @@
 
 #include "format/base/message.h"
 
-enum { POLICIES_MAX = 64 };
+enum { OVERRIDES_MAX = 64 };
 
-enum policy_kind { POLICY_CLOSE, POLICY_NULL, POLICY_INHERIT, POLICY_FILE };
+enum override_kind { OVERRIDE_CLOSE, OVERRIDE_NULL, OVERRIDE_INHERIT, OVERRIDE_FILE };
 
-struct policies {
-	struct policy {
+struct overrides {
+	struct override {
 		int number;
-		enum policy_kind kind;
-		const char *file; /* of POLICY_FILE */
-	} fd[POLICIES_MAX];
+		enum override_kind kind;
+		const char *file; /* of OVERRIDE_FILE */
+	} fd[OVERRIDES_MAX];
 	size_t count;
 	bool tcp_reset; /* connected TCP sockets: the restored end finds the connection reset; else refused */
 };
 
 /* --fd N=close|null|inherit|file:PATH, of which the last for a number counts; borrows the text. */
-enum status policies_add(struct policies *policies, const char *text) __attribute__((warn_unused_result));
+enum status overrides_add(struct overrides *overrides, const char *text) __attribute__((warn_unused_result));
 /* --tcp refuse|reset */
-enum status policies_read_tcp(const char *text, bool *ret_reset) __attribute__((warn_unused_result));
+enum status overrides_read_tcp(const char *text, bool *ret_reset) __attribute__((warn_unused_result));
 /* NULL: none for this number. */
-const struct policy *policies_find(const struct policies *policies, int number);
+const struct override *overrides_find(const struct overrides *overrides, int number);
 
 #endif

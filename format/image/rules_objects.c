@@ -7,37 +7,88 @@ enum { MODE_MAX = 07777, ACCESS_MODE = 3 };
 enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_SEQPACKET = 5 };
 enum { ADDRESS_MIN = 2, ADDRESS_MAX = 128, INTERFACE_VALUE_MAX = 65536 };
 
-/* Which kinds have another end or another opening of the same file. */
-static bool peer_is_valid(const struct snapimg *image, uint32_t index)
-{
-	const struct snapimg_object *object = snapimg_get_object(image) + index;
-	const struct snapimg_object *peer;
+typedef bool object_rule(const struct snapimg_object *object);
+typedef bool peer_rule(const struct snapimg_object *object, const struct snapimg_object *peer);
+typedef bool content_rule(const struct snapimg_object *object, const struct snapimg_content *content);
 
-	if (object->peer == 0)
-		return object->kind != SNAPIMG_OBJECT_REOPENED &&
-		       (object->kind != SNAPIMG_OBJECT_TERMINAL || object->value[SNAPIMG_TERMINAL_END] == 0);
-	if (object->peer > index)
-		return false;
-	peer = snapimg_get_object(image) + object->peer - 1;
-	switch (object->kind) {
-	case SNAPIMG_OBJECT_PIPE:
-		return peer->kind == SNAPIMG_OBJECT_PIPE && peer->peer == 0 &&
-		       (peer->flags & ACCESS_MODE) != (object->flags & ACCESS_MODE);
-	case SNAPIMG_OBJECT_SOCKET:
-		return peer->kind == SNAPIMG_OBJECT_SOCKET && peer->peer == 0 &&
-		       peer->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_PAIR;
-	case SNAPIMG_OBJECT_TERMINAL:
-		return peer->kind == SNAPIMG_OBJECT_TERMINAL && peer->value[SNAPIMG_TERMINAL_END] == 0 &&
-		       object->value[SNAPIMG_TERMINAL_END] == 1;
-	case SNAPIMG_OBJECT_REOPENED:
-		return peer->kind == SNAPIMG_OBJECT_MEMFD || peer->kind == SNAPIMG_OBJECT_UNLINKED;
-	default:
-		return false;
-	}
+/* What is particular to a kind. NULL: any values, no peer, no contents. */
+struct kind_rule {
+	object_rule *values;
+	peer_rule *peer; /* of the peer, or of NULL where there is none */
+	content_rule *content;
+	uint32_t settings; /* bit n: settings of that kind fit */
+	bool names_path;   /* `name` is absolute: the directory where a file is made, or the file itself */
+};
+
+static uint32_t access_mode(const struct snapimg_object *object)
+{
+	return object->flags & ACCESS_MODE;
 }
 
-static bool socket_is_valid(const uint64_t value[SNAPIMG_OBJECT_VALUES])
+static bool pipe_values(const struct snapimg_object *object)
 {
+	return object->value[SNAPIMG_PIPE_SIZE] <= INT32_MAX && access_mode(object) <= 1;
+}
+
+static bool pipe_peer(const struct snapimg_object *object, const struct snapimg_object *peer)
+{
+	return peer == NULL || (peer->kind == SNAPIMG_OBJECT_PIPE && peer->peer == 0 &&
+	                        access_mode(peer) != access_mode(object));
+}
+
+static bool whole_content(const struct snapimg_object *object, const struct snapimg_content *content)
+{
+	(void)object;
+	return content->position == 0;
+}
+
+static bool eventfd_values(const struct snapimg_object *object)
+{
+	return object->value[SNAPIMG_EVENTFD_COUNT] != UINT64_MAX &&
+	       object->value[SNAPIMG_EVENTFD_SEMAPHORE] <= 1;
+}
+
+static bool timerfd_values(const struct snapimg_object *object)
+{
+	return object->value[SNAPIMG_TIMERFD_CLOCK] <= INT32_MAX &&
+	       object->value[SNAPIMG_TIMERFD_VALUE] <= INT64_MAX &&
+	       object->value[SNAPIMG_TIMERFD_INTERVAL] <= INT64_MAX &&
+	       object->value[SNAPIMG_TIMERFD_FLAGS] <= 3;
+}
+
+static bool file_values(const struct snapimg_object *object)
+{
+	return object->value[SNAPIMG_FILE_SIZE] <= INT64_MAX &&
+	       object->value[SNAPIMG_FILE_MODE] <= MODE_MAX && object->value[SNAPIMG_FILE_SEALS] <= INT32_MAX;
+}
+
+static bool file_content(const struct snapimg_object *object, const struct snapimg_content *content)
+{
+	return content->position <= object->value[SNAPIMG_FILE_SIZE] &&
+	       content->size <= object->value[SNAPIMG_FILE_SIZE] - content->position;
+}
+
+static bool reopened_peer(const struct snapimg_object *object, const struct snapimg_object *peer)
+{
+	(void)object;
+	return peer != NULL && (peer->kind == SNAPIMG_OBJECT_MEMFD || peer->kind == SNAPIMG_OBJECT_UNLINKED);
+}
+
+static bool fifo_values(const struct snapimg_object *object)
+{
+	return object->value[SNAPIMG_FIFO_SIZE] <= INT32_MAX &&
+	       object->value[SNAPIMG_FIFO_FRESH] <= (access_mode(object) == 0) &&
+	       access_mode(object) != ACCESS_MODE;
+}
+
+static bool fifo_content(const struct snapimg_object *object, const struct snapimg_content *content)
+{
+	return object->value[SNAPIMG_FIFO_FRESH] == 0 && content->position == 0;
+}
+
+static bool socket_values(const struct snapimg_object *object)
+{
+	const uint64_t *value = object->value;
 	uint64_t domain = value[SNAPIMG_SOCKET_DOMAIN], type = value[SNAPIMG_SOCKET_TYPE];
 	uint64_t state = value[SNAPIMG_SOCKET_STATE];
 
@@ -52,35 +103,56 @@ static bool socket_is_valid(const uint64_t value[SNAPIMG_OBJECT_VALUES])
 	       value[SNAPIMG_SOCKET_SHUTDOWN] <= 3;
 }
 
-static bool values_are_valid(const struct snapimg_object *object)
+static bool socket_peer(const struct snapimg_object *object, const struct snapimg_object *peer)
 {
-	const uint64_t *value = object->value;
+	(void)object;
+	return peer == NULL || (peer->kind == SNAPIMG_OBJECT_SOCKET && peer->peer == 0 &&
+	                        peer->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_PAIR);
+}
 
-	switch (object->kind) {
-	case SNAPIMG_OBJECT_PIPE:
-		return value[SNAPIMG_PIPE_SIZE] <= INT32_MAX && (object->flags & ACCESS_MODE) <= 1;
-	case SNAPIMG_OBJECT_EVENTFD:
-		return value[SNAPIMG_EVENTFD_COUNT] != UINT64_MAX && value[SNAPIMG_EVENTFD_SEMAPHORE] <= 1;
-	case SNAPIMG_OBJECT_TIMERFD:
-		return value[SNAPIMG_TIMERFD_CLOCK] <= INT32_MAX &&
-		       value[SNAPIMG_TIMERFD_VALUE] <= INT64_MAX &&
-		       value[SNAPIMG_TIMERFD_INTERVAL] <= INT64_MAX && value[SNAPIMG_TIMERFD_FLAGS] <= 3;
-	case SNAPIMG_OBJECT_MEMFD:
-	case SNAPIMG_OBJECT_UNLINKED:
-		return value[SNAPIMG_FILE_SIZE] <= INT64_MAX && value[SNAPIMG_FILE_MODE] <= MODE_MAX &&
-		       value[SNAPIMG_FILE_SEALS] <= INT32_MAX;
-	case SNAPIMG_OBJECT_SOCKET:
-		return socket_is_valid(value);
-	case SNAPIMG_OBJECT_FIFO:
-		return value[SNAPIMG_FIFO_SIZE] <= INT32_MAX &&
-		       value[SNAPIMG_FIFO_FRESH] <= ((object->flags & ACCESS_MODE) == 0) &&
-		       (object->flags & ACCESS_MODE) != ACCESS_MODE;
-	case SNAPIMG_OBJECT_TERMINAL:
-		return value[SNAPIMG_TERMINAL_END] <= 1 && value[SNAPIMG_TERMINAL_LOCK] <= 1 &&
-		       value[SNAPIMG_TERMINAL_USED] <= 1;
-	default:
-		return true;
-	}
+static bool socket_content(const struct snapimg_object *object, const struct snapimg_content *content)
+{
+	return object->value[SNAPIMG_SOCKET_STATE] != SNAPIMG_SOCKET_RESET && content->position == 0;
+}
+
+static bool terminal_values(const struct snapimg_object *object)
+{
+	return object->value[SNAPIMG_TERMINAL_END] <= 1 && object->value[SNAPIMG_TERMINAL_LOCK] <= 1 &&
+	       object->value[SNAPIMG_TERMINAL_USED] <= 1;
+}
+
+static bool terminal_peer(const struct snapimg_object *object, const struct snapimg_object *peer)
+{
+	if (peer == NULL)
+		return object->value[SNAPIMG_TERMINAL_END] == 0;
+	return peer->kind == SNAPIMG_OBJECT_TERMINAL && peer->value[SNAPIMG_TERMINAL_END] == 0 &&
+	       object->value[SNAPIMG_TERMINAL_END] == 1;
+}
+
+#define SETTINGS_OF_SOCKETS                                                                                  \
+	(1u << SNAPIMG_SETTING_OPTION | 1u << SNAPIMG_SETTING_BIND | 1u << SNAPIMG_SETTING_LISTEN |          \
+	 1u << SNAPIMG_SETTING_CONNECT | 1u << SNAPIMG_SETTING_INTERFACE)
+#define SETTINGS_OF_TERMINALS (1u << SNAPIMG_SETTING_TERMIOS | 1u << SNAPIMG_SETTING_WINDOW)
+
+/* A row of SNAPIMG_OBJECT_KINDS that has nothing to say here has none of these. */
+static const struct kind_rule kind_rules[] = {
+        [SNAPIMG_OBJECT_PIPE] = {pipe_values, pipe_peer, whole_content, 0, false},
+        [SNAPIMG_OBJECT_EVENTFD] = {eventfd_values, NULL, NULL, 0, false},
+        [SNAPIMG_OBJECT_TIMERFD] = {timerfd_values, NULL, NULL, 0, false},
+        [SNAPIMG_OBJECT_MEMFD] = {file_values, NULL, file_content, 0, false},
+        [SNAPIMG_OBJECT_UNLINKED] = {file_values, NULL, file_content, 0, true},
+        [SNAPIMG_OBJECT_REOPENED] = {NULL, reopened_peer, NULL, 0, false},
+        [SNAPIMG_OBJECT_FIFO] = {fifo_values, NULL, fifo_content, 0, true},
+        [SNAPIMG_OBJECT_SOCKET] = {socket_values, socket_peer, socket_content, SETTINGS_OF_SOCKETS, false},
+        [SNAPIMG_OBJECT_TERMINAL] = {terminal_values, terminal_peer, NULL, SETTINGS_OF_TERMINALS, false},
+};
+enum { KIND_RULES = sizeof(kind_rules) / sizeof(*kind_rules) };
+
+static const struct kind_rule *rule_of(const struct snapimg_object *object)
+{
+	static const struct kind_rule none = {NULL, NULL, NULL, 0, false};
+
+	return object->kind < KIND_RULES ? &kind_rules[object->kind] : &none;
 }
 
 static bool kind_is_known(uint32_t kind)
@@ -95,21 +167,32 @@ static bool kind_is_known(uint32_t kind)
 	}
 }
 
-/* The directory where a file is made, or the file itself. */
+static bool peer_is_valid(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_object *all = snapimg_get_object(image), *object = all + index;
+	const struct kind_rule *rule = rule_of(object);
+
+	if (object->peer > index)
+		return false;
+	if (rule->peer == NULL)
+		return object->peer == 0;
+	return rule->peer(object, object->peer == 0 ? NULL : all + object->peer - 1);
+}
+
 static bool name_is_valid(const struct snapimg *image, const struct snapimg_object *object)
 {
-	bool is_path = object->kind == SNAPIMG_OBJECT_UNLINKED || object->kind == SNAPIMG_OBJECT_FIFO;
-
 	return object->name < image->section[SNAPIMG_SECTION_STRINGS].size &&
-	       (!is_path || snapimg_string(image, object->name)[0] == '/');
+	       (!rule_of(object)->names_path || snapimg_string(image, object->name)[0] == '/');
 }
 
 enum snapimg_error snapimg_rule_object(const struct snapimg *image, uint32_t index)
 {
 	const struct snapimg_object *object = snapimg_get_object(image) + index;
+	const struct kind_rule *rule = rule_of(object);
 
 	if (!kind_is_known(object->kind) || (object->flags & ~(uint32_t)SNAPIMG_OPEN_FLAGS) != 0 ||
-	    !name_is_valid(image, object) || !peer_is_valid(image, index) || !values_are_valid(object) ||
+	    !name_is_valid(image, object) || !peer_is_valid(image, index) ||
+	    (rule->values != NULL && !rule->values(object)) ||
 	    (image->header->required_features & SNAPIMG_FEATURE_OBJECTS) == 0)
 		return SNAPIMG_ERR_OBJECT;
 	return SNAPIMG_OK;
@@ -140,10 +223,8 @@ static bool setting_fits(const struct snapimg *image, const struct snapimg_setti
                          const struct snapimg_object *object)
 {
 	bool is_address = setting->size >= ADDRESS_MIN && setting->size <= ADDRESS_MAX;
-	bool is_terminal =
-	        setting->kind == SNAPIMG_SETTING_TERMIOS || setting->kind == SNAPIMG_SETTING_WINDOW;
 
-	if (object->kind != (is_terminal ? SNAPIMG_OBJECT_TERMINAL : SNAPIMG_OBJECT_SOCKET))
+	if (setting->kind >= 32 || (rule_of(object)->settings >> setting->kind & 1) == 0)
 		return false;
 	switch (setting->kind) {
 	case SNAPIMG_SETTING_OPTION:
@@ -190,30 +271,13 @@ enum snapimg_error snapimg_rule_content(const struct snapimg *image, uint32_t in
 {
 	const struct snapimg_content *content = snapimg_get_content(image) + index;
 	const struct snapimg_object *object = object_at(image, content->object);
+	const struct kind_rule *rule;
 
 	if (object == NULL || (index > 0 && content[-1].object > content->object) ||
 	    !snapimg_content_is_stored(image, content))
 		return SNAPIMG_ERR_OBJECT;
-	switch (object->kind) {
-	case SNAPIMG_OBJECT_MEMFD:
-	case SNAPIMG_OBJECT_UNLINKED:
-		if (content->position > object->value[SNAPIMG_FILE_SIZE] ||
-		    content->size > object->value[SNAPIMG_FILE_SIZE] - content->position)
-			return SNAPIMG_ERR_OBJECT;
-		return SNAPIMG_OK;
-	case SNAPIMG_OBJECT_SOCKET:
-		if (object->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_RESET)
-			return SNAPIMG_ERR_OBJECT;
-		return content->position == 0 ? SNAPIMG_OK : SNAPIMG_ERR_OBJECT;
-	case SNAPIMG_OBJECT_FIFO:
-		if (object->value[SNAPIMG_FIFO_FRESH] != 0)
-			return SNAPIMG_ERR_OBJECT;
-		return content->position == 0 ? SNAPIMG_OK : SNAPIMG_ERR_OBJECT;
-	case SNAPIMG_OBJECT_PIPE:
-		return content->position == 0 ? SNAPIMG_OK : SNAPIMG_ERR_OBJECT;
-	default:
-		return SNAPIMG_ERR_OBJECT;
-	}
+	rule = rule_of(object);
+	return rule->content != NULL && rule->content(object, content) ? SNAPIMG_OK : SNAPIMG_ERR_OBJECT;
 }
 
 enum snapimg_error snapimg_rule_watch(const struct snapimg *image, uint32_t index)

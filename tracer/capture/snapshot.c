@@ -32,7 +32,7 @@ struct capture {
 	struct maps maps;
 	struct files files;
 	struct mappings mappings;
-	struct memories memories;
+	struct shared shared;
 	struct descriptors descriptors;
 	struct fixups fixups;
 	struct snapimg_shim shim; /* size 0: none */
@@ -53,7 +53,7 @@ static void capture_free(struct capture *capture)
 	process_state_free(&capture->state);
 	fixups_free(&capture->fixups);
 	descriptors_free(&capture->descriptors);
-	memories_free(&capture->memories);
+	shared_free(&capture->shared);
 	mappings_free(&capture->mappings);
 	files_free(&capture->files);
 	maps_free(&capture->maps);
@@ -150,11 +150,11 @@ static enum status gather(struct capture *capture)
 	if ((status = maps_read(pid, &capture->maps)) != STATUS_OK ||
 	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
-	    (status = memories_find(&capture->mappings, &capture->memories)) != STATUS_OK ||
-	    (status = descriptors_read(capture->request, &capture->files, &capture->memories,
+	    (status = shared_find(&capture->mappings, &capture->shared)) != STATUS_OK ||
+	    (status = descriptors_read(capture->request, &capture->helper, &capture->files, &capture->shared,
 	                               &capture->descriptors)) != STATUS_OK ||
-	    (status = memories_settle(&capture->helper, &capture->memories, &capture->descriptors.objects,
-	                              &capture->mappings)) != STATUS_OK ||
+	    (status = shared_settle(&capture->helper, &capture->shared, &capture->descriptors.objects,
+	                            &capture->mappings)) != STATUS_OK ||
 	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
 	    (status = attributes_read(&capture->subject, &capture->helper, &capture->attributes)) !=
 	            STATUS_OK ||
@@ -324,7 +324,7 @@ static enum status leave(struct capture *capture, enum status status)
 	/* A target that can't be reached any more has had its line already. */
 	if (!capture->helper.scratch && !capture->helper.dumpable_forced)
 		return status;
-	enum status left = memories_leave(&capture->helper, &capture->memories);
+	enum status left = shared_leave(&capture->helper, &capture->shared);
 	if (left == STATUS_OK)
 		left = helper_leave(&capture->helper);
 	return status == STATUS_OK ? left : status;

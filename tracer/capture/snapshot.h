@@ -31,9 +31,9 @@ struct snapshot_request {
 	        guard_end; /* the page that keeps brk from growing: not part of the image; 0, 0: none */
 	const char *shim;  /* the shim's file, which the image shall not need; NULL: none */
 	bool no_new_privs; /* the program itself set it */
-	uint32_t seccomp_filters;        /* how many of the process's filters are the tracer's own */
-	bool drop_seccomp;               /* the program's own filters may be left out */
-	const struct policies *policies; /* tracer/overrides.h */
+	uint32_t seccomp_filters;          /* how many of the process's filters are the tracer's own */
+	bool drop_seccomp;                 /* the program's own filters may be left out */
+	const struct overrides *overrides; /* tracer/overrides.h */
 	struct snapshot_output output;
 };
 

@@ -97,7 +97,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	        .no_new_privs = program_set_no_new_privs(run, process),
 	        .seccomp_filters = run->filter.length ? 1 : 0,
 	        .drop_seccomp = options->drop_seccomp,
-	        .policies = &options->policies,
+	        .overrides = &options->overrides,
 	        .output = {.path = run->output,
 	                   .compress = options->compress,
 	                   .may_be_raw = !options->compress_given && options->level == 0,

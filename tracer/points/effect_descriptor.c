@@ -4,18 +4,16 @@
  */
 #include "tracer/points/effect_descriptor.h"
 
-#include <dirent.h>
-#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tracer/caller.h"
-#include "tracer/capture/fds/unix_diag.h"
+#include "tracer/description.h"
 #include "tracer/ptrace/tracee.h"
+#include "tracer/unix_diag.h"
 
 enum { LINK_SIZE = 320 /* a memfd's name has 249 bytes at most (memfd_create(2)) */ };
 
@@ -71,10 +69,10 @@ static struct descriptor describe(pid_t tid, int number)
 	return it;
 }
 
-/* Where the kernel can't compare (no CONFIG_KCMP), they are one. */
+/* Where the kernel can't compare, they are one. */
 static bool is_same_file(const struct descriptor *it, pid_t pid, int number)
 {
-	return syscall(SYS_kcmp, it->tid, pid, KCMP_FILE, (long)it->number, (long)number) <= 0;
+	return description_compare(it->tid, it->number, pid, number) <= 0;
 }
 
 static bool caller_has(const struct descriptor *it, const char *link)
@@ -96,28 +94,29 @@ static mode_t opened_for(pid_t pid, int number)
 	return lstat(path, &stat) < 0 ? 0 : stat.st_mode & (S_IRUSR | S_IWUSR);
 }
 
+struct question {
+	const struct descriptor *it;
+	const char *link;
+	mode_t modes; /* the answer */
+};
+
+static bool look(void *context, pid_t pid, int number, const char *link)
+{
+	struct question *question = context;
+	const struct descriptor *it = question->it;
+
+	if (strcmp(link, question->link) == 0 && (it->kind->is_object || is_same_file(it, pid, number)))
+		question->modes |= opened_for(pid, number);
+	return true;
+}
+
 /* What the process's descriptors of this link are opened for, all together; 0: it has none. */
 static mode_t process_has(pid_t pid, const struct descriptor *it, const char *link)
 {
-	char path[64], other[LINK_SIZE];
-	DIR *directory;
-	struct dirent *entry;
-	mode_t modes = 0;
+	struct question question = {.it = it, .link = link};
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	if (!(directory = opendir(path))) /* it has ended */
-		return 0;
-	while ((entry = readdir(directory))) {
-		int number = atoi(entry->d_name);
-
-		if (entry->d_name[0] == '.')
-			continue;
-		read_link(pid, number, other);
-		if (strcmp(other, link) == 0 && (it->kind->is_object || is_same_file(it, pid, number)))
-			modes |= opened_for(pid, number);
-	}
-	closedir(directory);
-	return modes;
+	(void)description_visit(pid, look, &question);
+	return question.modes;
 }
 
 static bool others_have(const struct descriptor *it, const char *link)

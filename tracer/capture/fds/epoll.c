@@ -32,9 +32,9 @@ static enum status add_all(struct taking *taking, struct open_descriptor *it, st
 
 	qsort(watch, count, sizeof(*watch), by_number);
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-		const struct policy *policy = policies_find(taking->policies, watch[i].number);
-		if (policy &&
-		    policy->kind != POLICY_INHERIT) /* neither /dev/null nor a file can be watched */
+		const struct override *override = overrides_find(taking->overrides, watch[i].number);
+		if (override &&
+		    override->kind != OVERRIDE_INHERIT) /* neither /dev/null nor a file can be watched */
 			continue;
 		bool twice = i > 0 && watch[i - 1].number == watch[i].number;
 		if (twice || !is_same(taking->survey, it, watch[i].number))
@@ -53,7 +53,6 @@ enum status take_epoll(struct taking *taking, struct open_descriptor *it, struct
 	size_t count = 0, lines = 1;
 	enum status status;
 
-	object->kind = SNAPIMG_OBJECT_EPOLL;
 	object->flags = 0;
 	for (const char *at = it->info.bytes; (at = strchr(at, '\n')); at++)
 		lines++;

@@ -21,9 +21,12 @@ static struct users find_users(const struct survey *survey, const struct open_de
 {
 	struct users users = {0};
 
-	for (size_t i = 0; i < survey->count; i++) {
-		const struct open_descriptor *other = &survey->open[i];
-		if (strcmp(other->link, it->link) != 0 || (other->flags & O_PATH))
+	size_t count;
+	struct open_descriptor **opened = survey_of_link(survey, it->link, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct open_descriptor *other = opened[i];
+		if (other->flags & O_PATH)
 			continue;
 		users.written = users.written || mode_of(other) != O_RDONLY;
 		users.inherited = users.inherited || other->inherited >= 0;
@@ -40,11 +43,11 @@ static enum status take_content(struct taking *taking, struct open_descriptor *i
 	if (ioctl(it->copy, FIONREAD, &waiting) < 0 || waiting == 0 || users->told)
 		return STATUS_OK;
 	if (mode_of(it) == O_WRONLY) {
-		for (size_t i = 0; i < taking->survey->count; i++) {
-			const struct open_descriptor *other = &taking->survey->open[i];
-			if (strcmp(other->link, it->link) == 0 && mode_of(other) != O_WRONLY)
+		size_t count;
+		struct open_descriptor **opened = survey_of_link(taking->survey, it->link, &count);
+		for (size_t i = 0; i < count; i++)
+			if (mode_of(opened[i]) != O_WRONLY)
 				return STATUS_OK; /* it will be asked */
-		}
 		return refuse_descriptor(taking->survey, it, "a FIFO with something in it and no reader",
 		                         "choose a point where it is read");
 	}
@@ -66,10 +69,9 @@ enum status take_fifo(struct taking *taking, struct open_descriptor *it, struct 
 	    found.st_ino != it->identity.st_ino)
 		return refuse_descriptor(taking->survey, it, "a FIFO whose name is gone",
 		                         "close it before the point");
-	if (users.inherited || survey_other_holder(taking->survey, it) != 0)
+	if (users.inherited)
 		return refuse_descriptor(taking->survey, it, "a FIFO that another process has open",
 		                         "choose a point where none has");
-	object->kind = SNAPIMG_OBJECT_FIFO;
 	object->value[SNAPIMG_FIFO_SIZE] = size > 0 ? (uint64_t)size : 0;
 	object->value[SNAPIMG_FIFO_FRESH] =
 	        mode_of(it) == O_RDONLY && !users.written && poll(&look, 1, 0) >= 0 && look.revents == 0;

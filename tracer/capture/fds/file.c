@@ -1,4 +1,4 @@
-/* Files with a name, which are opened again by it, and what the caller wants in the place of a descriptor. */
+/* Files with a name, which are opened again by it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -48,17 +48,31 @@ static enum status refuse_by_type(const struct survey *survey, const struct open
 	return STATUS_OK;
 }
 
-/* Files the kernel makes up have no size and another time at each look. */
-static bool is_made_up(const struct survey *survey, const struct open_descriptor *it)
+static __fsword_t filesystem_of(const struct survey *survey, const struct open_descriptor *it)
 {
 	char name[32];
 	struct statfs system;
 
 	snprintf(name, sizeof(name), "fd/%d", it->number);
 	struct proc_path path = proc_path(survey->pid, name);
-	return statfs(path.text, &system) == 0 &&
-	       (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC ||
-	        system.f_type == CGROUP_SUPER_MAGIC || system.f_type == CGROUP2_SUPER_MAGIC);
+	return statfs(path.text, &system) == 0 ? system.f_type : 0;
+}
+
+/* Files the kernel makes up have no size and another time at each look. */
+static bool is_made_up(const struct survey *survey, const struct open_descriptor *it)
+{
+	__fsword_t type = filesystem_of(survey, it);
+
+	return type == PROC_SUPER_MAGIC || type == SYSFS_MAGIC || type == CGROUP_SUPER_MAGIC ||
+	       type == CGROUP2_SUPER_MAGIC;
+}
+
+/* mq_overview(7): a name without a directory, in a filesystem that need not be mounted. */
+static bool is_message_queue(const struct survey *survey, const struct open_descriptor *it)
+{
+	enum { MQUEUE_MAGIC = 0x19800202 }; /* ipc/mqueue.c */
+
+	return filesystem_of(survey, it) == MQUEUE_MAGIC;
 }
 
 /* Of the directories there, what has another number in another process, or is not there yet when it is
@@ -110,6 +124,17 @@ static bool is_own(const struct survey *survey, const struct open_descriptor *it
 	return strncmp(it->link, own, (size_t)length) == 0;
 }
 
+/* The place of a file or directory is the description's. What only appends has none that counts. */
+enum holding file_holding(const struct open_descriptor *it)
+{
+	const uint32_t appends = O_WRONLY | O_APPEND;
+
+	if (!it->known || (it->flags & O_PATH) || (it->flags & (O_ACCMODE | O_APPEND)) == appends ||
+	    !(S_ISREG(it->identity.st_mode) || S_ISDIR(it->identity.st_mode)))
+		return HELD_UNNOTICED;
+	return HELD_DESCRIPTION;
+}
+
 enum status record_file(const struct survey *survey, const struct open_descriptor *it, struct files *files,
                         struct snapimg_descriptor *record)
 {
@@ -121,8 +146,12 @@ enum status record_file(const struct survey *survey, const struct open_descripto
 	size_t index;
 
 	if ((status = refuse_by_link(survey, it)) != STATUS_OK ||
-	    (status = refuse_by_type(survey, it)) != STATUS_OK)
+	    (status = refuse_by_type(survey, it)) != STATUS_OK ||
+	    (status = refuse_held(survey, it, "a file whose place is shared with another process")) !=
+	            STATUS_OK)
 		return status;
+	if (is_message_queue(survey, it))
+		return refuse_descriptor(survey, it, "a POSIX message queue", "close it before the point");
 	if (lstat(it->link, &found) < 0 || found.st_dev != it->identity.st_dev ||
 	    found.st_ino != it->identity.st_ino)
 		return refuse_descriptor(survey, it, "a deleted or replaced file",
@@ -141,41 +170,4 @@ enum status record_file(const struct survey *survey, const struct open_descripto
 	record->position = it->position;
 	record->file = (uint32_t)index + 1;
 	return STATUS_OK;
-}
-
-static enum status put_file(const struct open_descriptor *it, const char *file, struct files *files,
-                            struct snapimg_descriptor *record)
-{
-	char path[PATH_MAX];
-	struct stat found;
-	enum status status;
-	size_t index;
-
-	if (!realpath(file, path) || stat(path, &found) < 0)
-		return fail(STATUS_FAILED, "--fd %d: %s: %s", it->number, file, strerror(errno));
-	if ((status = files_add(files, path, &found, SNAPIMG_CHECK_EXISTS, &index)) != STATUS_OK)
-		return status;
-	record->kind = SNAPIMG_DESCRIPTOR_FILE;
-	record->flags = it->flags & (O_ACCMODE | O_APPEND | O_NONBLOCK);
-	record->file = (uint32_t)index + 1;
-	return STATUS_OK;
-}
-
-enum status record_policy(const struct open_descriptor *it, struct files *files,
-                          struct snapimg_descriptor *record)
-{
-	switch (it->policy->kind) {
-	case POLICY_CLOSE:
-		record->kind = SNAPIMG_DESCRIPTOR_CLOSED;
-		return STATUS_OK;
-	case POLICY_INHERIT:
-		record->kind = SNAPIMG_DESCRIPTOR_INHERIT;
-		record->source = it->number;
-		return STATUS_OK;
-	case POLICY_NULL:
-	case POLICY_FILE:
-		break;
-	}
-	record->source = 0;
-	return put_file(it, it->policy->kind == POLICY_NULL ? "/dev/null" : it->policy->file, files, record);
 }

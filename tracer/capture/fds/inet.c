@@ -81,7 +81,7 @@ static enum status take_tcp(struct taking *taking, struct open_descriptor *it, s
 		return refuse_descriptor(taking->survey, it, "a connected TCP socket",
 		                         "close it before the point, or give --tcp=reset");
 	/* Of a listening one: the connections that wait, and how many may (net/ipv4/tcp.c, tcp_get_info). */
-	if (info.tcpi_state == TCP_LISTEN && info.tcpi_unacked != 0 && !taking->policies->tcp_reset)
+	if (info.tcpi_state == TCP_LISTEN && info.tcpi_unacked != 0 && !taking->overrides->tcp_reset)
 		return refuse_descriptor(taking->survey, it, "a connection that waits to be accepted",
 		                         "choose a point where none does, or give --tcp=reset");
 	if ((status = take_name(taking, it, object)) != STATUS_OK || info.tcpi_state != TCP_LISTEN)

@@ -1,42 +1,50 @@
-/* Kinds of open descriptions that become objects of the image: a table of the beginning of their link and who
- * takes them, one small file a kind. */
+/* Kinds of open descriptions that become objects of the image: a row of kinds.c and a file each. */
 #ifndef TRACER_CAPTURE_FDS_KINDS_H
 #define TRACER_CAPTURE_FDS_KINDS_H
 
 #include "tracer/capture/fds/objects.h"
 #include "tracer/capture/fds/survey.h"
 #include "tracer/capture/files.h"
+#include "tracer/capture/memory/shared.h"
 #include "tracer/overrides.h"
 
 struct taking {
 	const struct survey *survey;
 	struct objects *objects;
-	struct memories *memories;
-	const struct policies *policies;
+	struct shared *shared;
+	const struct overrides *overrides;
+	const struct helper *helper;
 };
 
-/* Fills what is particular to the kind in *object (flags are set), and adds its settings, contents and
- * watches; or refuses by name. it->copy is there. */
+/* Fills what is particular to the kind in *object (kind and flags are set), and adds its settings, contents
+ * and watches; or refuses by name. it->copy is there. */
 typedef enum status take_descriptor(struct taking *taking, struct open_descriptor *it,
                                     struct snapimg_object *object);
+
+struct descriptor_kind {
+	const char *link; /* the beginning of its link in /proc/PID/fd; NULL: is_it tells */
+	bool (*is_it)(const struct open_descriptor *it); /* NULL: the link is enough */
+	enum snapimg_object_kind kind;
+	enum holding holding; /* which other process would notice what the program does to it */
+	const char *held;     /* what it is called then; it is refused */
+	take_descriptor *take;
+};
+
+/* NULL: a file with a name, or what can't be carried. */
+const struct descriptor_kind *find_kind(const struct open_descriptor *it);
+/* Refuses what can be told by its link. */
+enum status refuse_by_link(const struct survey *survey, const struct open_descriptor *it)
+        __attribute__((warn_unused_result));
+/* Refuses what another process holds, too, in the way that it->holding says. */
+enum status refuse_held(const struct survey *survey, const struct open_descriptor *it, const char *what)
+        __attribute__((warn_unused_result));
 
 take_descriptor take_pipe, take_eventfd, take_timerfd, take_signalfd, take_pidfd, take_epoll, take_memfd,
         take_unlinked, take_socket, take_unix_socket, take_internet_socket, take_fifo, take_terminal,
         take_inotify;
 
-/* X(beginning of the link, who takes it) */
-#define TAKEN_LINKS(X)                                                                                       \
-	X("pipe:[", take_pipe)                                                                               \
-	X("socket:[", take_socket)                                                                           \
-	X("anon_inode:[eventfd", take_eventfd)                                                               \
-	X("anon_inode:[timerfd]", take_timerfd)                                                              \
-	X("anon_inode:[signalfd]", take_signalfd)                                                            \
-	X("anon_inode:[pidfd]", take_pidfd)                                                                  \
-	X("anon_inode:[eventpoll]", take_epoll)                                                              \
-	X("anon_inode:inotify", take_inotify)                                                                \
-	X("/memfd:", take_memfd)                                                                             \
-	X("/dev/ptmx", take_terminal)                                                                        \
-	X("/dev/pts/", take_terminal)
+/* The rest of a memfd or deleted file (fds/nameless.c). */
+take_descriptor take_nameless;
 
 /* Adds the options of a socket that differ from a new one's. */
 enum status take_socket_options(struct taking *taking, const struct open_descriptor *it, int domain, int type,
@@ -55,14 +63,13 @@ enum status take_owner(struct taking *taking, struct open_descriptor *it) __attr
 enum status take_locks(struct taking *taking, const struct open_descriptor *it)
         __attribute__((warn_unused_result));
 
-/* fds/table.c: refuses what can be told by its link. */
-enum status refuse_by_link(const struct survey *survey, const struct open_descriptor *it)
-        __attribute__((warn_unused_result));
+/* Who would notice what is done to such a file through its descriptor. */
+enum holding file_holding(const struct open_descriptor *it);
 /* A file with a name, or a device without a state: how it is opened again; or refuses. */
 enum status record_file(const struct survey *survey, const struct open_descriptor *it, struct files *files,
                         struct snapimg_descriptor *record) __attribute__((warn_unused_result));
 /* What the caller wants in its place. close: the record says CLOSED, whatever the number. */
-enum status record_policy(const struct open_descriptor *it, struct files *files,
-                          struct snapimg_descriptor *record) __attribute__((warn_unused_result));
+enum status record_override(const struct open_descriptor *it, struct files *files,
+                            struct snapimg_descriptor *record) __attribute__((warn_unused_result));
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "tracer/capture/fds/kinds.h"
 
-static bool find_kind(const struct taking *taking, const struct f_owner_ex *owner, uint32_t *ret_kind)
+static bool whom(const struct taking *taking, const struct f_owner_ex *owner, uint32_t *ret_kind)
 {
 	if (owner->pid != 0 && (owner->pid != taking->survey->pid || owner->type == F_OWNER_PGRP))
 		return false;
@@ -32,7 +32,7 @@ enum status take_owner(struct taking *taking, struct open_descriptor *it)
 		return status;
 	int signal = fcntl(it->copy, F_GETSIG);
 	bool is_known = fcntl(it->copy, F_GETOWN_EX, &owner) == 0 && signal >= 0 &&
-	                find_kind(taking, &owner, &record.kind);
+	                whom(taking, &owner, &record.kind);
 	if (is_inherited && (!is_known || record.kind == SNAPIMG_OWNER_NONE))
 		return STATUS_OK;
 	if (!is_known)

@@ -18,16 +18,17 @@ static uint32_t mode_of(const struct open_descriptor *it)
 static struct open_descriptor *find_other(const struct taking *taking, const struct open_descriptor *it,
                                           unsigned *ret_count, bool *ret_inherited, bool *ret_given)
 {
-	const struct survey *survey = taking->survey;
 	struct open_descriptor *other = NULL;
 	unsigned ends = 0, others = 0;
+	size_t all;
+	struct open_descriptor **opened = survey_of_link(taking->survey, it->link, &all);
 
 	*ret_inherited = *ret_given = false;
-	for (size_t i = 0; i < survey->count; i++) {
-		struct open_descriptor *candidate = &survey->open[i];
-		if (strcmp(candidate->link, it->link) != 0 || candidate->duplicate >= 0)
+	for (size_t i = 0; i < all; i++) {
+		struct open_descriptor *candidate = opened[i];
+		if (candidate->duplicate >= 0)
 			continue;
-		if (candidate->policy) {
+		if (candidate->override) {
 			*ret_given = true;
 			continue;
 		}
@@ -89,11 +90,9 @@ enum status take_pipe(struct taking *taking, struct open_descriptor *it, struct 
 	if (count > 1 || mode_of(it) == O_RDWR)
 		return refuse_descriptor(taking->survey, it, "a pipe that was opened more than once",
 		                         "close it before the point");
-	if (inherited || (!other && !given && !is_hung_up(it->copy, reads ? POLLIN : POLLOUT)) ||
-	    survey_other_holder(taking->survey, it) != 0)
+	if (inherited || (!other && !given && !is_hung_up(it->copy, reads ? POLLIN : POLLOUT)))
 		return refuse_descriptor(taking->survey, it, "a pipe whose other end is elsewhere",
 		                         "close it before the point");
-	object->kind = SNAPIMG_OBJECT_PIPE;
 	object->value[SNAPIMG_PIPE_SIZE] = (uint64_t)size;
 	if (other && other->object >= 0)
 		object->peer = (uint32_t)other->object + 1;

@@ -112,7 +112,6 @@ static enum status refuse_waiting(const struct survey *survey, const struct open
 /* What was on its way is lost, and so are the options, which say nothing any more. */
 static enum status take_reset(struct snapimg_object *object, int domain)
 {
-	object->kind = SNAPIMG_OBJECT_SOCKET;
 	object->value[SNAPIMG_SOCKET_DOMAIN] = (uint64_t)domain;
 	object->value[SNAPIMG_SOCKET_TYPE] = SOCK_STREAM;
 	object->value[SNAPIMG_SOCKET_PROTOCOL] = IPPROTO_TCP;
@@ -130,15 +129,11 @@ enum status take_socket(struct taking *taking, struct open_descriptor *it, struc
 	    getsockopt(it->copy, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
 	    getsockopt(it->copy, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0)
 		return refuse_descriptor(taking->survey, it, "a socket", "close it before the point");
-	if (survey_other_holder(taking->survey, it) != 0)
-		return refuse_descriptor(taking->survey, it, "a socket shared with another process",
-		                         "close it before the point");
 	bool connected = is_connected(domain, type, it->copy);
-	if (connected && taking->policies->tcp_reset)
+	if (connected && taking->overrides->tcp_reset)
 		return take_reset(object, domain);
 	if (!connected && (status = refuse_waiting(taking->survey, it)) != STATUS_OK)
 		return status;
-	object->kind = SNAPIMG_OBJECT_SOCKET;
 	object->value[SNAPIMG_SOCKET_DOMAIN] = (uint64_t)domain;
 	object->value[SNAPIMG_SOCKET_TYPE] = (uint64_t)type;
 	object->value[SNAPIMG_SOCKET_PROTOCOL] = (uint64_t)protocol;

@@ -7,6 +7,13 @@
 
 #include "format/base/proc.h"
 
+/* Which descriptors of another process make a difference to one of the target's. */
+enum holding {
+	HELD_UNNOTICED,   /* none: it has no state that one could notice */
+	HELD_DESCRIPTION, /* those of the same open file description */
+	HELD_FILE,        /* all that lead to the same thing, be it by another opening */
+};
+
 /* One open descriptor of the target. */
 struct open_descriptor {
 	int number;
@@ -20,36 +27,46 @@ struct open_descriptor {
 	int duplicate; /* an earlier number of the same open description, or -1 */
 	bool refused;  /* a line has told */
 	int object;    /* index in OBJECTS, or -1 */
-	const struct policy
-	        *policy; /* what the caller wants it to be instead (tracer/overrides.h); NULL: what it is */
-	int copy;        /* of the very description, in this process; -1: see survey_copy() */
+	const struct override
+	        *override; /* what the caller wants it to be instead (tracer/overrides.h); NULL: what it is */
+	int copy;          /* of the very description, in this process; -1: see survey_copy() */
+	int first;         /* the lowest number of the same open description */
+	enum holding holding; /* who is looked for by sharing_look_around() */
+	pid_t holder;         /* and was found: another process, or 0 */
 };
 
 struct survey {
 	pid_t pid;
 	struct open_descriptor *open; /* sorted by number */
 	size_t count;
+	struct open_descriptor *
+	        *by_link; /* those of one link stand together, and in them those of one description */
 };
 
-struct policies;
-enum status survey_read(struct survey *survey, const struct policies *policies)
+struct overrides;
+enum status survey_read(struct survey *survey, const struct overrides *overrides)
         __attribute__((warn_unused_result));
 void survey_free(struct survey *survey);
 /* NULL: not open. */
 struct open_descriptor *survey_find(const struct survey *survey, int number);
+/* All with that link: *ret_count of survey->by_link from there on. */
+struct open_descriptor **survey_of_link(const struct survey *survey, const char *link, size_t *ret_count);
 
 /* pidfd_getfd(2), Linux 5.6. The copy is closed by survey_free(). Changes through it are the target's. */
 enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
         __attribute__((warn_unused_result));
-
-/* The same without a line: false, and errno, where it isn't allowed (containers may forbid it). */
+/* The same without a line; errno tells why not. */
 bool survey_try_copy(const struct survey *survey, struct open_descriptor *it);
 
-/* A process that isn't the target and has the same pipe, socket or file open; 0: none that may be looked at.
- */
-pid_t survey_other_holder(const struct survey *survey, const struct open_descriptor *it);
+/* fds/sharing.c: sorts, and finds which of them are one open description. */
+enum status sharing_sort(struct survey *survey) __attribute__((warn_unused_result));
+/* Whether it is the caller's descriptor `number`, whose link is the same. */
+bool sharing_is_callers(const struct survey *survey, const struct open_descriptor *it, int number);
+/* One look at all other processes that may be looked at: finds who holds what it->holding asks about. */
+void sharing_look_around(const struct survey *survey);
+/* Another process that has this file open, which the target need not have; or 0. */
+pid_t sharing_file_holder(const struct survey *survey, const char *link, const struct stat *identity);
 
-/* Refuses: "WHAT can't be carried: descriptor N of process PID, LINK: ADVICE". */
 enum status refuse_descriptor(const struct survey *survey, const struct open_descriptor *it, const char *what,
                               const char *advice) __attribute__((cold));
 

@@ -8,74 +8,11 @@
 #include "tracer/capture/fds/kinds.h"
 #include "tracer/capture/refuse.h"
 
-/* What a descriptor can be that no image holds: X(beginning of its link, what, advice) */
-#define REFUSED_LINKS(X)                                                                                     \
-	X("anon_inode:[fanotify]", "a fanotify group", "make it after the point")                            \
-	X("anon_inode:[pidfd]", "a pidfd", "close it before the point")                                      \
-	X("pidfd:", "a pidfd", "close it before the point")                                                  \
-	X("anon_inode:[io_uring]", "an io_uring", "make it after the point")                                 \
-	X("anon_inode:[userfaultfd]", "a userfaultfd", "make it after the point")                            \
-	X("anon_inode:[perf_event]", "a perf event", "make it after the point")                              \
-	X("anon_inode:bpf-", "a BPF object", "make it after the point")                                      \
-	X("anon_inode:bpf_", "a BPF object", "make it after the point")                                      \
-	X("anon_inode:seccomp notify", "a seccomp listener", "make it after the point")                      \
-	X("anon_inode:[landlock-ruleset]", "a landlock ruleset", "close it before the point")                \
-	X("anon_inode:", "a kernel object", "make it after the point")                                       \
-	X("mnt:[", "a namespace", "close it before the point")                                               \
-	X("net:[", "a namespace", "close it before the point")                                               \
-	X("pid:[", "a namespace", "close it before the point")                                               \
-	X("user:[", "a namespace", "close it before the point")                                              \
-	X("ipc:[", "a namespace", "close it before the point")                                               \
-	X("uts:[", "a namespace", "close it before the point")                                               \
-	X("time:[", "a namespace", "close it before the point")                                              \
-	X("cgroup:[", "a namespace", "close it before the point")                                            \
-	X("/dmabuf:", "a graphics buffer", "make it after the point")
-
-enum status refuse_by_link(const struct survey *survey, const struct open_descriptor *it)
+static enum status record_object(struct taking *taking, struct open_descriptor *it,
+                                 const struct descriptor_kind *kind, struct snapimg_descriptor *record)
 {
-	static const struct {
-		const char *prefix, *what, *advice;
-	} refused[] = {
-#define X(prefix, what, advice) {prefix, what, advice},
-	        REFUSED_LINKS(X)
-#undef X
-	};
-
-	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
-		if (strncmp(it->link, refused[i].prefix, strlen(refused[i].prefix)) != 0)
-			continue;
-		return refuse_descriptor(survey, it, refused[i].what, refused[i].advice);
-	}
-	return STATUS_OK;
-}
-
-static take_descriptor *find_taker(const struct open_descriptor *it)
-{
-	static const struct {
-		const char *prefix;
-		take_descriptor *take;
-	} taken[] = {
-#define X(prefix, take) {prefix, take},
-	        TAKEN_LINKS(X)
-#undef X
-	};
-
-	if (it->flags & O_PATH)
-		return NULL;
-	for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
-		if (strncmp(it->link, taken[i].prefix, strlen(taken[i].prefix)) == 0)
-			return taken[i].take;
-	if (!it->known || it->link[0] != '/')
-		return NULL;
-	if (S_ISFIFO(it->identity.st_mode))
-		return take_fifo;
-	return S_ISREG(it->identity.st_mode) && it->identity.st_nlink == 0 ? take_unlinked : NULL;
-}
-
-static enum status record_object(struct taking *taking, struct open_descriptor *it, take_descriptor *take,
-                                 struct snapimg_descriptor *record)
-{
-	struct snapimg_object object = {.flags = it->flags & SNAPIMG_OPEN_FLAGS &
+	struct snapimg_object object = {.kind = kind->kind,
+	                                .flags = it->flags & SNAPIMG_OPEN_FLAGS &
 	                                         ~(uint32_t)(O_NOFOLLOW | O_ASYNC)};
 	enum status status;
 
@@ -86,8 +23,9 @@ static enum status record_object(struct taking *taking, struct open_descriptor *
 	}
 	if (it->refused)
 		return STATUS_REFUSED;
-	if ((status = survey_copy(taking->survey, it)) != STATUS_OK ||
-	    (status = take(taking, it, &object)) != STATUS_OK) {
+	if ((status = refuse_held(taking->survey, it, kind->held)) != STATUS_OK ||
+	    (status = survey_copy(taking->survey, it)) != STATUS_OK ||
+	    (status = kind->take(taking, it, &object)) != STATUS_OK) {
 		it->refused = status == STATUS_REFUSED;
 		return status;
 	}
@@ -101,7 +39,7 @@ static enum status record_object(struct taking *taking, struct open_descriptor *
 static enum status record_one(struct taking *taking, struct open_descriptor *it, struct files *files,
                               struct snapimg_descriptor *record)
 {
-	take_descriptor *take = find_taker(it);
+	const struct descriptor_kind *kind = find_kind(it);
 	enum status status;
 
 	*record = (struct snapimg_descriptor){
@@ -110,10 +48,10 @@ static enum status record_one(struct taking *taking, struct open_descriptor *it,
 	        .kind = SNAPIMG_DESCRIPTOR_INHERIT,
 	        .source = it->inherited,
 	};
-	if (it->policy)
-		return record_policy(it, files, record);
+	if (it->override)
+		return record_override(it, files, record);
 	if (it->inherited >= 0) {
-		status = memories_check_inherited(taking->memories, taking->survey, it);
+		status = shared_check_inherited(taking->shared, taking->survey, it);
 		return status == STATUS_OK ? take_owner(taking, it) : status;
 	}
 	if (it->duplicate >= 0) {
@@ -125,8 +63,25 @@ static enum status record_one(struct taking *taking, struct open_descriptor *it,
 	    (status = take_owner(taking, it)) != STATUS_OK)
 		return status;
 	record->source = 0;
-	return take ? record_object(taking, it, take, record)
+	return kind ? record_object(taking, it, kind, record)
 	            : record_file(taking->survey, it, files, record);
+}
+
+/* Which of them another process must not have. */
+static void ask_for_holders(const struct survey *survey)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < survey->count; i++) {
+		struct open_descriptor *it = &survey->open[i];
+		const struct descriptor_kind *kind = find_kind(it);
+		if (it->override || it->inherited >= 0 || it->duplicate >= 0)
+			continue;
+		it->holding = kind ? kind->holding : file_holding(it);
+		any = any || it->holding != HELD_UNNOTICED;
+	}
+	if (any)
+		sharing_look_around(survey);
 }
 
 static bool caller_had(int number)
@@ -143,12 +98,12 @@ static enum status record_all(struct taking *taking, struct files *files, struct
 	enum status status = STATUS_OK;
 	size_t i = 0;
 
-	for (size_t n = 0; n < taking->policies->count; n++)
-		if (!survey_find(survey, taking->policies->fd[n].number))
+	for (size_t n = 0; n < taking->overrides->count; n++)
+		if (!survey_find(survey, taking->overrides->fd[n].number))
 			return fail(STATUS_FAILED,
 			            "--fd %d: the program has no such descriptor at the point: "
 			            "leave it out",
-			            taking->policies->fd[n].number);
+			            taking->overrides->fd[n].number);
 	for (int standard = 0; (standard < 3 || i < survey->count) && status == STATUS_OK; standard++) {
 		struct snapimg_descriptor *record = &result->record[result->count];
 		if (standard >= 3 || (i < survey->count && survey->open[i].number == standard)) {
@@ -167,8 +122,8 @@ static enum status record_all(struct taking *taking, struct files *files, struct
 	return status;
 }
 
-enum status descriptors_read(const struct snapshot_request *request, struct files *files,
-                             struct memories *memories, struct descriptors *ret_descriptors)
+enum status descriptors_read(const struct snapshot_request *request, const struct helper *helper,
+                             struct files *files, struct shared *shared, struct descriptors *ret_descriptors)
 {
 	enum { LEVEL_FAST = 3 };
 	const struct snapshot_output *output = &request->output;
@@ -176,13 +131,15 @@ enum status descriptors_read(const struct snapshot_request *request, struct file
 	struct descriptors result = {0};
 	struct taking taking = {.survey = &survey,
 	                        .objects = &result.objects,
-	                        .memories = memories,
-	                        .policies = request->policies};
+	                        .shared = shared,
+	                        .overrides = request->overrides,
+	                        .helper = helper};
 	enum status status;
 
 	if (output->compress)
 		result.objects.level = output->level ? output->level : LEVEL_FAST;
-	if ((status = survey_read(&survey, request->policies)) == STATUS_OK) {
+	if ((status = survey_read(&survey, request->overrides)) == STATUS_OK) {
+		ask_for_holders(&survey);
 		result.record = calloc(survey.count + 3, sizeof(*result.record));
 		status = result.record ? record_all(&taking, files, &result)
 		                       : fail(STATUS_FAILED, "out of memory");

@@ -14,9 +14,9 @@ struct descriptors {
 	struct objects objects; /* what they refer to, and locks */
 };
 
-/* Claims the memories that descriptors lead to. */
-enum status descriptors_read(const struct snapshot_request *request, struct files *files,
-                             struct memories *memories, struct descriptors *ret_descriptors)
+/* Claims the shared memory that descriptors lead to. */
+enum status descriptors_read(const struct snapshot_request *request, const struct helper *helper,
+                             struct files *files, struct shared *shared, struct descriptors *ret_descriptors)
         __attribute__((warn_unused_result));
 void descriptors_free(struct descriptors *descriptors);
 

@@ -61,7 +61,7 @@ static bool holds_input(int copy)
 static const struct open_descriptor *find_open(const struct survey *survey, const char *link)
 {
 	for (size_t i = 0; i < survey->count; i++)
-		if (strcmp(survey->open[i].link, link) == 0 && !survey->open[i].policy &&
+		if (strcmp(survey->open[i].link, link) == 0 && !survey->open[i].override &&
 		    !(survey->open[i].flags & O_PATH))
 			return &survey->open[i];
 	return NULL;
@@ -102,10 +102,10 @@ static enum status take_master(struct taking *taking, struct open_descriptor *it
 		                         "set it after the point");
 	slave_link(number, slave);
 	const struct open_descriptor *other = find_open(taking->survey, slave);
-	struct open_descriptor elsewhere = {.link = slave};
-	if (stat(slave, &elsewhere.identity) < 0)
-		elsewhere.identity = (struct stat){0};
-	if (survey_other_holder(taking->survey, &elsewhere) != 0 || (other && other->inherited >= 0))
+	struct stat file;
+	bool is_there = stat(slave, &file) == 0;
+	if ((is_there && sharing_file_holder(taking->survey, slave, &file) != 0) ||
+	    (other && other->inherited >= 0))
 		return refuse_descriptor(taking->survey, it, "a terminal that another process has open",
 		                         "choose a point where none has");
 	if (other && locked)
@@ -124,7 +124,8 @@ static enum status take_master(struct taking *taking, struct open_descriptor *it
 /* The master comes first, though its number may be the higher one. */
 static enum status add_master(struct taking *taking, struct open_descriptor *master)
 {
-	struct snapimg_object object = {.flags = master->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)O_ASYNC};
+	struct snapimg_object object = {.kind = SNAPIMG_OBJECT_TERMINAL,
+	                                .flags = master->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)O_ASYNC};
 	enum status status;
 
 	if (master->object >= 0)
@@ -147,8 +148,8 @@ static struct open_descriptor *find_master(const struct survey *survey, const ch
 	for (size_t i = 0; i < survey->count; i++) {
 		struct open_descriptor *master = &survey->open[i];
 		if (!is_master(master) || master->duplicate >= 0 || master->inherited >= 0 ||
-		    master->policy || (master->flags & O_PATH) || survey_copy(survey, master) != STATUS_OK ||
-		    !number_of_master(master->copy, &number))
+		    master->override || (master->flags & O_PATH) ||
+		    survey_copy(survey, master) != STATUS_OK || !number_of_master(master->copy, &number))
 			continue;
 		slave_link(number, link);
 		if (strcmp(slave, link) == 0)
@@ -183,7 +184,6 @@ enum status take_terminal(struct taking *taking, struct open_descriptor *it, str
 	if (ioctl(it->copy, TIOCGETD, &discipline) == 0 && discipline != 0)
 		return refuse_descriptor(taking->survey, it, "a terminal with a line discipline",
 		                         "set it after the point");
-	object->kind = SNAPIMG_OBJECT_TERMINAL;
 	object->value[SNAPIMG_TERMINAL_END] = !is_master(it);
 	return is_master(it) ? take_master(taking, it, object) : take_slave(taking, it, object);
 }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "tracer/capture/fds/kinds.h"
-#include "tracer/capture/fds/unix_diag.h"
+#include "tracer/unix_diag.h"
 
 #define INTERRUPTED "receive it before the point"
 
@@ -139,7 +139,7 @@ static enum status take_pair(struct taking *taking, struct open_descriptor *it, 
                              const struct found *found)
 {
 	const struct open_descriptor *peer = find_peer(taking->survey, found->state.peer);
-	bool given = peer && peer->policy; /* it is as good as closed (--fd) */
+	bool given = peer && peer->override; /* it is as good as closed (--fd) */
 	struct unix_state back;
 
 	peer = given ? NULL : peer;

@@ -12,9 +12,9 @@ struct mapping {
 	const struct vma *vma;
 	bool by_content; /* of a file that is gone, or of the shim: every page is kept */
 	bool of_shim;
-	bool of_object;              /* shared memory without a file: shared.h */
-	bool not_stored;             /* comes back zero: wipe-on-fork, droppable */
-	const struct memory *memory; /* whose content its pages are; NULL: their own */
+	bool of_object;                     /* shared memory without a file: shared.h */
+	bool not_stored;                    /* comes back zero: wipe-on-fork, droppable */
+	const struct shared_memory *memory; /* whose content its pages are; NULL: their own */
 };
 
 struct mappings {

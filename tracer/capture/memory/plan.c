@@ -92,12 +92,12 @@ static enum status add_part(void *context, uint64_t start, uint64_t end)
 
 static enum status add_memory(const struct helper *helper, struct making *making)
 {
-	const struct memory *memory = making->mapping->memory;
+	const struct shared_memory *memory = making->mapping->memory;
 
 	making->source = memory->content;
 	making->shift =
 	        (memory->content >= 0 ? 0 : memory->view - memory->offset) - making->mapping->record.start;
-	return memory_walk(helper, memory, add_part, making);
+	return shared_walk(helper, memory, add_part, making);
 }
 
 static enum status advise(void *context, uint64_t start, uint64_t size, int advice, int64_t *ret_result)

@@ -8,7 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum status refuse_memory(const struct memory *memory, const char *what, const char *advice)
+enum status refuse_shared(const struct shared_memory *memory, const char *what, const char *advice)
 {
 	const struct vma *vma = memory->first;
 
@@ -17,7 +17,7 @@ enum status refuse_memory(const struct memory *memory, const char *what, const c
 	return refuse(what, advice, "mapping %" PRIx64 "-%" PRIx64 " %s", vma->start, vma->end, vma->name);
 }
 
-bool is_same_memory(const struct vma *a, const struct vma *b)
+bool is_same_shared(const struct vma *a, const struct vma *b)
 {
 	return a->inode == b->inode && a->major == b->major && a->minor == b->minor;
 }
@@ -38,28 +38,29 @@ static int by_memory(const void *left, const void *right)
 	return (a->start > b->start) - (a->start < b->start);
 }
 
-static void group(struct memories *memories, size_t total)
+static void group(struct shared *shared, size_t total)
 {
 	for (size_t i = 0; i < total; i++) {
-		struct mapping **showing = &memories->showing[i];
-		struct memory *last = memories->count ? &memories->memory[memories->count - 1] : NULL;
-		if (!last || !is_same_memory(last->first, (*showing)->vma)) {
-			last = &memories->memory[memories->count++];
-			*last = (struct memory){.first = (*showing)->vma, .showing = showing, .content = -1};
+		struct mapping **showing = &shared->showing[i];
+		struct shared_memory *last = shared->count ? &shared->memory[shared->count - 1] : NULL;
+		if (!last || !is_same_shared(last->first, (*showing)->vma)) {
+			last = &shared->memory[shared->count++];
+			*last = (struct shared_memory){
+			        .first = (*showing)->vma, .showing = showing, .content = -1};
 		}
 		last->count++;
 		last->shared = last->shared || (*showing)->vma->shared;
 	}
 }
 
-enum status memories_find(struct mappings *mappings, struct memories *ret_memories)
+enum status shared_find(struct mappings *mappings, struct shared *ret_shared)
 {
-	struct memories result = {.memory = calloc(mappings->count + 1, sizeof(*result.memory)),
-	                          .showing = calloc(mappings->count + 1, sizeof(struct mapping *))};
+	struct shared result = {.memory = calloc(mappings->count + 1, sizeof(*result.memory)),
+	                        .showing = calloc(mappings->count + 1, sizeof(struct mapping *))};
 	size_t total = 0;
 
 	if (!result.memory || !result.showing) {
-		memories_free(&result);
+		shared_free(&result);
 		return fail(STATUS_FAILED, "out of memory");
 	}
 	for (size_t i = 0; i < mappings->count; i++) {
@@ -69,25 +70,25 @@ enum status memories_find(struct mappings *mappings, struct memories *ret_memori
 	}
 	qsort(result.showing, total, sizeof(struct mapping *), by_memory);
 	group(&result, total);
-	*ret_memories = result;
+	*ret_shared = result;
 	return STATUS_OK;
 }
 
 /* stat(2) shows other device numbers than maps for some filesystems; then the name tells. */
-static struct memory *find(const struct memories *memories, const struct open_descriptor *it)
+static struct shared_memory *find(const struct shared *shared, const struct open_descriptor *it)
 {
-	for (size_t i = 0; i < memories->count; i++) {
-		const struct vma *vma = memories->memory[i].first;
+	for (size_t i = 0; i < shared->count; i++) {
+		const struct vma *vma = shared->memory[i].first;
 		if (vma && vma->inode == it->identity.st_ino &&
 		    (strcmp(vma->name, it->link) == 0 ||
 		     it->identity.st_dev == makedev(vma->major, vma->minor)))
-			return &memories->memory[i];
+			return &shared->memory[i];
 	}
 	return NULL;
 }
 
 /* Large content goes into the image as pages do, in extents, though it isn't mapped. */
-static enum status add_unmapped(struct memories *memories, uint64_t size, struct memory **ret_memory)
+static enum status add_unmapped(struct shared *shared, uint64_t size, struct shared_memory **ret_memory)
 {
 	enum { LEAST = 1 << 20 };
 	const uint64_t most = (SNAPIMG_MEMORY_END - SNAPIMG_MEMORY_START) / 2;
@@ -95,24 +96,25 @@ static enum status add_unmapped(struct memories *memories, uint64_t size, struct
 	*ret_memory = NULL;
 	if (size < LEAST || size > most)
 		return STATUS_OK;
-	struct memory *grown = reallocarray(memories->memory, memories->count + 1, sizeof(*memories->memory));
+	struct shared_memory *grown =
+	        reallocarray(shared->memory, shared->count + 1, sizeof(*shared->memory));
 	if (!grown)
 		return fail(STATUS_FAILED, "out of memory");
-	memories->memory = grown;
-	*ret_memory = &grown[memories->count++];
-	**ret_memory = (struct memory){.content = -1};
+	shared->memory = grown;
+	*ret_memory = &grown[shared->count++];
+	**ret_memory = (struct shared_memory){.content = -1};
 	return STATUS_OK;
 }
 
-enum status memories_claim(struct memories *memories, const struct open_descriptor *it, int content,
-                           size_t object, bool *ret_claimed)
+enum status shared_claim(struct shared *shared, const struct open_descriptor *it, int content, size_t object,
+                         bool *ret_claimed)
 {
 	uint64_t size = (uint64_t)it->identity.st_size;
-	struct memory *memory = find(memories, it);
+	struct shared_memory *memory = find(shared, it);
 	enum status status = STATUS_OK;
 
 	if (!memory)
-		status = add_unmapped(memories, size, &memory);
+		status = add_unmapped(shared, size, &memory);
 	*ret_claimed = memory != NULL;
 	if (!memory)
 		return status;
@@ -122,11 +124,11 @@ enum status memories_claim(struct memories *memories, const struct open_descript
 	return STATUS_OK;
 }
 
-enum status memories_check_inherited(const struct memories *memories, const struct survey *survey,
-                                     const struct open_descriptor *it)
+enum status shared_check_inherited(const struct shared *shared, const struct survey *survey,
+                                   const struct open_descriptor *it)
 {
 	bool is_nameless = it->known && S_ISREG(it->identity.st_mode) && it->identity.st_nlink == 0;
-	const struct memory *memory = is_nameless ? find(memories, it) : NULL;
+	const struct shared_memory *memory = is_nameless ? find(shared, it) : NULL;
 
 	if (!memory || !memory->shared)
 		return STATUS_OK;
@@ -141,7 +143,7 @@ static bool is_read_only(const struct vma *vma)
 }
 
 /* Mapped once, from its beginning to its end. */
-static bool is_plain(const struct memory *memory)
+static bool is_plain(const struct shared_memory *memory)
 {
 	const struct vma *vma = memory->first;
 
@@ -150,7 +152,7 @@ static bool is_plain(const struct memory *memory)
 }
 
 /* What anonymous memory can't be: read only, private, or shown behind its end only. */
-static bool needs_object(const struct memory *memory)
+static bool needs_object(const struct shared_memory *memory)
 {
 	bool needed = false;
 
@@ -162,7 +164,7 @@ static bool needs_object(const struct memory *memory)
 }
 
 /* A memfd that no descriptor leads to. */
-static enum status add_object(struct memory *memory, struct objects *objects)
+static enum status add_object(struct shared_memory *memory, struct objects *objects)
 {
 	struct snapimg_object object = {.kind = SNAPIMG_OBJECT_MEMFD, .flags = 2 /* O_RDWR */};
 	enum status status;
@@ -175,7 +177,7 @@ static enum status add_object(struct memory *memory, struct objects *objects)
 	return objects_add(objects, &object);
 }
 
-static void make_views(const struct memory *memory, uint32_t index)
+static void make_views(const struct shared_memory *memory, uint32_t index)
 {
 	for (size_t i = 0; i < memory->count; i++) {
 		struct mapping *mapping = memory->showing[i];
@@ -189,13 +191,13 @@ static void make_views(const struct memory *memory, uint32_t index)
 }
 
 /* Its place in the image, behind those before it. */
-static enum status place(struct memory *memory, uint64_t *at)
+static enum status place(struct shared_memory *memory, uint64_t *at)
 {
 	uint64_t size = (memory->size + SNAPIMG_PAGE_SIZE - 1) & ~(uint64_t)(SNAPIMG_PAGE_SIZE - 1);
 
 	size = size ? size : SNAPIMG_PAGE_SIZE;
 	if (size > SNAPIMG_MEMORY_END - *at)
-		return refuse_memory(memory, "shared memory of more than 448 GiB that is mapped in parts",
+		return refuse_shared(memory, "shared memory of more than 448 GiB that is mapped in parts",
 		                     "map less of it");
 	static char no_name[] = "";
 	memory->vma = memory->first ? *memory->first : (struct vma){.flags = ""};
@@ -206,7 +208,7 @@ static enum status place(struct memory *memory, uint64_t *at)
 	return STATUS_OK;
 }
 
-static enum status insert(struct mappings *mappings, size_t where, const struct memory *memory)
+static enum status insert(struct mappings *mappings, size_t where, const struct shared_memory *memory)
 {
 	struct mapping *grown =
 	        reallocarray(mappings->mapping, mappings->count + 1, sizeof(*mappings->mapping));
@@ -230,7 +232,7 @@ static enum status insert(struct mappings *mappings, size_t where, const struct 
 }
 
 /* Whether a memory's views are to be made; memory without a descriptor is looked at to know. */
-static enum status examine(const struct helper *helper, struct memory *memory, struct objects *objects,
+static enum status examine(const struct helper *helper, struct shared_memory *memory, struct objects *objects,
                            bool *ret_kept)
 {
 	enum status status;
@@ -238,7 +240,7 @@ static enum status examine(const struct helper *helper, struct memory *memory, s
 	*ret_kept = false;
 	if (!memory->shared && !memory->object)
 		return STATUS_OK; /* libraries that were replaced, mostly: by content */
-	if (!memory->object && (status = memory_show(helper, memory)) != STATUS_OK)
+	if (!memory->object && (status = shared_show(helper, memory)) != STATUS_OK)
 		return status;
 	if (is_plain(memory)) {
 		memory->showing[0]->memory = memory;
@@ -250,39 +252,39 @@ static enum status examine(const struct helper *helper, struct memory *memory, s
 	return STATUS_OK;
 }
 
-enum status memories_settle(const struct helper *helper, struct memories *memories, struct objects *objects,
-                            struct mappings *mappings)
+enum status shared_settle(const struct helper *helper, struct shared *shared, struct objects *objects,
+                          struct mappings *mappings)
 {
 	uint64_t at = SNAPIMG_MEMORY_START;
 	size_t first = 0, kept = 0;
-	bool *is_kept = calloc(memories->count + 1, sizeof(*is_kept));
+	bool *is_kept = calloc(shared->count + 1, sizeof(*is_kept));
 	enum status status = is_kept ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
 
 	while (first < mappings->count && mappings->mapping[first].record.start < SNAPIMG_MEMORY_START)
 		first++;
-	if (status == STATUS_OK && memories->count)
-		status = memories_check_others(helper->pid, memories);
-	for (size_t i = 0; i < memories->count && status == STATUS_OK; i++) {
-		struct memory *memory = &memories->memory[i];
+	if (status == STATUS_OK && shared->count)
+		status = shared_check_others(helper->pid, shared);
+	for (size_t i = 0; i < shared->count && status == STATUS_OK; i++) {
+		struct shared_memory *memory = &shared->memory[i];
 		status = examine(helper, memory, objects, &is_kept[i]);
 		if (status == STATUS_OK && is_kept[i] && (status = place(memory, &at)) == STATUS_OK)
 			make_views(memory, (uint32_t)(first + kept++));
 		status = pass_refusal(status);
 	}
-	for (size_t i = 0, where = first; i < memories->count && status == STATUS_OK; i++)
+	for (size_t i = 0, where = first; i < shared->count && status == STATUS_OK; i++)
 		if (is_kept[i])
-			status = insert(mappings, where++, &memories->memory[i]);
+			status = insert(mappings, where++, &shared->memory[i]);
 	free(is_kept);
 	return status;
 }
 
-enum status memories_leave(const struct helper *helper, struct memories *memories)
+enum status shared_leave(const struct helper *helper, struct shared *shared)
 {
 	enum status status = STATUS_OK;
 	int64_t result;
 
-	for (size_t i = 0; i < memories->count && status == STATUS_OK; i++) {
-		struct memory *memory = &memories->memory[i];
+	for (size_t i = 0; i < shared->count && status == STATUS_OK; i++) {
+		struct shared_memory *memory = &shared->memory[i];
 		if (memory->view)
 			status = helper_call(helper, &result, SYS_munmap, memory->view,
 			                     memory->view_end - memory->view, 0, 0);
@@ -291,12 +293,12 @@ enum status memories_leave(const struct helper *helper, struct memories *memorie
 	return status;
 }
 
-void memories_free(struct memories *memories)
+void shared_free(struct shared *shared)
 {
-	for (size_t i = 0; i < memories->count; i++)
-		if (memories->memory[i].content >= 0)
-			close(memories->memory[i].content);
-	free(memories->memory);
-	free(memories->showing);
-	*memories = (struct memories){0};
+	for (size_t i = 0; i < shared->count; i++)
+		if (shared->memory[i].content >= 0)
+			close(shared->memory[i].content);
+	free(shared->memory);
+	free(shared->showing);
+	*shared = (struct shared){0};
 }

@@ -11,57 +11,56 @@
 #include "tracer/capture/process/state.h"
 
 /* One memory, and the mappings that show it. */
-struct memory {
+struct shared_memory {
 	struct vma vma;           /* as MEMORY: its place in the image */
 	const struct vma *first;  /* the mapping that begins lowest in it */
-	struct mapping **showing; /* sorted by offset; until memories_settle() */
+	struct mapping **showing; /* sorted by offset; until shared_settle() */
 	size_t count;
 	bool shared;       /* one of them is */
 	uint32_t object;   /* index + 1 in OBJECTS */
 	int content;       /* what it has is read by this descriptor, or by the view where that is -1 */
 	uint64_t size;     /* bytes */
-	uint64_t view;     /* in the target, until memories_leave(); 0: none */
+	uint64_t view;     /* in the target, until shared_leave(); 0: none */
 	uint64_t view_end; /* where that ends */
 	uint64_t offset;   /* where in the memory it begins */
 };
 
-struct memories {
-	struct memory *memory;
-	struct mapping **showing; /* all, the memories' in a row */
+struct shared {
+	struct shared_memory *memory;
+	struct mapping **showing; /* of all memory, in a row */
 	size_t count;
 };
 
 /* Finds them. The result borrows the mappings. */
-enum status memories_find(struct mappings *mappings, struct memories *ret_memories)
+enum status shared_find(struct mappings *mappings, struct shared *ret_shared)
         __attribute__((warn_unused_result));
 /* A descriptor of the target's, opened anew as `content` and to be OBJECTS's number `object`: whether its
  * content goes into the image as a memory's; then `content` is taken over. */
-enum status memories_claim(struct memories *memories, const struct open_descriptor *it, int content,
-                           size_t object, bool *ret_claimed) __attribute__((warn_unused_result));
+enum status shared_claim(struct shared *shared, const struct open_descriptor *it, int content, size_t object,
+                         bool *ret_claimed) __attribute__((warn_unused_result));
 /* Refuses an inherited descriptor of such memory: the caller's at restore can't be the same. */
-enum status memories_check_inherited(const struct memories *memories, const struct survey *survey,
-                                     const struct open_descriptor *it) __attribute__((warn_unused_result));
+enum status shared_check_inherited(const struct shared *shared, const struct survey *survey,
+                                   const struct open_descriptor *it) __attribute__((warn_unused_result));
 /* Makes MEMORY and VIEW mappings where plain ones don't do; moves the mappings. */
-enum status memories_settle(const struct helper *helper, struct memories *memories, struct objects *objects,
-                            struct mappings *mappings) __attribute__((warn_unused_result));
+enum status shared_settle(const struct helper *helper, struct shared *shared, struct objects *objects,
+                          struct mappings *mappings) __attribute__((warn_unused_result));
 /* Takes the views away from the target. */
-enum status memories_leave(const struct helper *helper, struct memories *memories)
+enum status shared_leave(const struct helper *helper, struct shared *shared)
         __attribute__((warn_unused_result));
-void memories_free(struct memories *memories);
+void shared_free(struct shared *shared);
 
-enum status refuse_memory(const struct memory *memory, const char *what, const char *advice)
+enum status refuse_shared(const struct shared_memory *memory, const char *what, const char *advice)
         __attribute__((cold));
-bool is_same_memory(const struct vma *a, const struct vma *b);
+bool is_same_shared(const struct vma *a, const struct vma *b);
 
 /* shared_others.c: refuses what another process has mapped, too. */
-enum status memories_check_others(pid_t pid, const struct memories *memories)
-        __attribute__((warn_unused_result));
+enum status shared_check_others(pid_t pid, const struct shared *shared) __attribute__((warn_unused_result));
 
 /* shared_view.c: lets the target look at all that is to be reached of a memory without a descriptor. */
-enum status memory_show(const struct helper *helper, struct memory *memory)
+enum status shared_show(const struct helper *helper, struct shared_memory *memory)
         __attribute__((warn_unused_result));
 /* Visits what the memory has, by offset, whoever made it: the process's own page tables don't tell. */
-enum status memory_walk(const struct helper *helper, const struct memory *memory, pages_visitor *visit,
+enum status shared_walk(const struct helper *helper, const struct shared_memory *memory, pages_visitor *visit,
                         void *context) __attribute__((warn_unused_result));
 
 #endif

@@ -6,52 +6,52 @@
 
 #include "tracer/capture/memory/shared.h"
 
-static const struct memory *find_shared(const struct memories *memories, const struct maps *maps)
+static const struct shared_memory *find_shared(const struct shared *shared, const struct maps *maps)
 {
 	for (size_t i = 0; i < maps->count; i++)
-		for (size_t k = 0; maps->vma[i].shared && k < memories->count; k++)
-			if (memories->memory[k].shared &&
-			    is_same_memory(&maps->vma[i], memories->memory[k].first))
-				return &memories->memory[k];
+		for (size_t k = 0; maps->vma[i].shared && k < shared->count; k++)
+			if (shared->memory[k].shared &&
+			    is_same_shared(&maps->vma[i], shared->memory[k].first))
+				return &shared->memory[k];
 	return NULL;
 }
 
 /* Of processes that may not be looked at nothing is known. */
-static const struct memory *find_in_process(const struct memories *memories, pid_t pid)
+static const struct shared_memory *find_in_process(const struct shared *shared, pid_t pid)
 {
 	struct text text CLEANUP(text_free) = {0};
 	struct maps maps;
 
 	if (proc_try_read(proc_path(pid, "maps").text, &text) < 0 || maps_parse(&text, &maps) < 0)
 		return NULL;
-	const struct memory *found = find_shared(memories, &maps);
+	const struct shared_memory *found = find_shared(shared, &maps);
 	maps_free(&maps);
 	return found;
 }
 
-static bool any_is_shared(const struct memories *memories)
+static bool any_is_shared(const struct shared *shared)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < memories->count; i++)
-		any = any || memories->memory[i].shared;
+	for (size_t i = 0; i < shared->count; i++)
+		any = any || shared->memory[i].shared;
 	return any;
 }
 
-enum status memories_check_others(pid_t pid, const struct memories *memories)
+enum status shared_check_others(pid_t pid, const struct shared *shared)
 {
-	DIR *directory = any_is_shared(memories) ? opendir("/proc") : NULL;
+	DIR *directory = any_is_shared(shared) ? opendir("/proc") : NULL;
 	enum status status = STATUS_OK;
 	struct dirent *entry;
-	const struct memory *found = NULL;
+	const struct shared_memory *found = NULL;
 
 	while (directory && !found && (entry = readdir(directory))) {
 		pid_t other = atoi(entry->d_name);
 		if (other > 0 && other != pid && other != getpid())
-			found = find_in_process(memories, other);
+			found = find_in_process(shared, other);
 	}
 	if (found)
-		status = pass_refusal(refuse_memory(found, "memory that another process has, too",
+		status = pass_refusal(refuse_shared(found, "memory that another process has, too",
 		                                    "choose a point before it is shared"));
 	if (directory)
 		closedir(directory);

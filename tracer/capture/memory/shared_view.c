@@ -13,7 +13,7 @@
 #include "tracer/capture/memory/shared.h"
 #include "tracer/ptrace/memory.h"
 
-static enum status hide(const struct helper *helper, struct memory *memory)
+static enum status hide(const struct helper *helper, struct shared_memory *memory)
 {
 	int64_t result;
 	uint64_t start = memory->view;
@@ -22,7 +22,7 @@ static enum status hide(const struct helper *helper, struct memory *memory)
 	return helper_call(helper, &result, SYS_munmap, start, memory->view_end - start, 0, 0);
 }
 
-static const struct vma *lowest_shared(const struct memory *memory)
+static const struct vma *lowest_shared(const struct shared_memory *memory)
 {
 	size_t i = 0;
 
@@ -31,7 +31,7 @@ static const struct vma *lowest_shared(const struct memory *memory)
 	return memory->showing[i]->vma;
 }
 
-static enum status look(const struct helper *helper, struct memory *memory, uint64_t size)
+static enum status look(const struct helper *helper, struct shared_memory *memory, uint64_t size)
 {
 	const struct vma *vma = lowest_shared(memory);
 	enum status status;
@@ -41,14 +41,14 @@ static enum status look(const struct helper *helper, struct memory *memory, uint
 	    STATUS_OK)
 		return status;
 	if (view < 0)
-		return refuse_memory(memory, "shared memory that can't be looked at", "choose another point");
+		return refuse_shared(memory, "shared memory that can't be looked at", "choose another point");
 	memory->view = (uint64_t)view;
 	memory->view_end = memory->view + size;
 	memory->offset = vma->offset;
 	return helper_call(helper, &result, SYS_mprotect, memory->view, size, PROT_READ, 0);
 }
 
-static bool has_page(const struct helper *helper, const struct memory *memory, uint64_t page)
+static bool has_page(const struct helper *helper, const struct shared_memory *memory, uint64_t page)
 {
 	uint8_t byte;
 
@@ -56,7 +56,7 @@ static bool has_page(const struct helper *helper, const struct memory *memory, u
 }
 
 /* Pages are there up to the memory's end and not behind it (mm/filemap.c, mm/shmem.c: SIGBUS). */
-static uint64_t find_end(const struct helper *helper, const struct memory *memory, uint64_t low,
+static uint64_t find_end(const struct helper *helper, const struct shared_memory *memory, uint64_t low,
                          uint64_t high)
 {
 	while (low < high) { /* all below low are there, high is not */
@@ -69,7 +69,7 @@ static uint64_t find_end(const struct helper *helper, const struct memory *memor
 	return low;
 }
 
-enum status memory_show(const struct helper *helper, struct memory *memory)
+enum status shared_show(const struct helper *helper, struct shared_memory *memory)
 {
 	const struct vma *first = lowest_shared(memory);
 	uint64_t pages = 0;
@@ -99,7 +99,8 @@ enum status memory_show(const struct helper *helper, struct memory *memory)
 }
 
 /* smaps counts what is swapped out of all that a mapping of such memory shows (shmem_swap_usage()). */
-static enum status is_swapped(const struct helper *helper, const struct memory *memory, bool *ret_swapped)
+static enum status is_swapped(const struct helper *helper, const struct shared_memory *memory,
+                              bool *ret_swapped)
 {
 	struct sysinfo system;
 	struct maps maps;
@@ -118,7 +119,8 @@ static enum status is_swapped(const struct helper *helper, const struct memory *
 
 /* mincore(2) sees the memory's pages, but none that is swapped out, and of a file on a disk only what is in
  * the page cache. */
-static enum status mincore_tells_all(const struct helper *helper, const struct memory *memory, bool *ret_all)
+static enum status mincore_tells_all(const struct helper *helper, const struct shared_memory *memory,
+                                     bool *ret_all)
 {
 	static const char *const unbacked[] = {"/memfd:", "/dev/zero", "[anon_shmem:"};
 	bool found = false, swapped = false;
@@ -132,8 +134,8 @@ static enum status mincore_tells_all(const struct helper *helper, const struct m
 	return status;
 }
 
-static enum status walk_view(const struct helper *helper, const struct memory *memory, pages_visitor *visit,
-                             void *context)
+static enum status walk_view(const struct helper *helper, const struct shared_memory *memory,
+                             pages_visitor *visit, void *context)
 {
 	uint8_t resident[SNAPIMG_PAGE_SIZE];
 	uint64_t run = UINT64_MAX; /* where the open run began */
@@ -176,7 +178,7 @@ static uint64_t page_ceil(uint64_t size)
 	return page_floor(size + SNAPIMG_PAGE_SIZE - 1);
 }
 
-static enum status walk_file(const struct memory *memory, pages_visitor *visit, void *context)
+static enum status walk_file(const struct shared_memory *memory, pages_visitor *visit, void *context)
 {
 	off_t size = (off_t)memory->size;
 	enum status status = STATUS_OK;
@@ -197,7 +199,7 @@ static enum status walk_file(const struct memory *memory, pages_visitor *visit, 
 	return status;
 }
 
-enum status memory_walk(const struct helper *helper, const struct memory *memory, pages_visitor *visit,
+enum status shared_walk(const struct helper *helper, const struct shared_memory *memory, pages_visitor *visit,
                         void *context)
 {
 	if (memory->size == 0)

@@ -1,6 +1,6 @@
 /* What only sock_diag(7) tells of a Unix socket. */
-#ifndef TRACER_CAPTURE_FDS_UNIX_DIAG_H
-#define TRACER_CAPTURE_FDS_UNIX_DIAG_H
+#ifndef TRACER_UNIX_DIAG_H
+#define TRACER_UNIX_DIAG_H
 
 #include <stdbool.h>
 #include <stdint.h>

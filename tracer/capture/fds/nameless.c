@@ -1,12 +1,9 @@
-/* Files without a name: memfds and deleted ones. Their content goes into the image. */
+/* What memfds and deleted files share: their content goes into the image. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "tracer/capture/fds/kinds.h"
@@ -64,7 +61,7 @@ static const struct open_descriptor *find_first(const struct survey *survey, con
 	return NULL;
 }
 
-static enum status take_file(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
+enum status take_nameless(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
 	const struct snapimg_object *objects = taking->objects->object.items;
 	const struct open_descriptor *first = find_first(taking->survey, it);
@@ -77,9 +74,6 @@ static enum status take_file(struct taking *taking, struct open_descriptor *it, 
 		object->kind = SNAPIMG_OBJECT_REOPENED;
 		return STATUS_OK;
 	}
-	if (survey_other_holder(taking->survey, it) != 0)
-		return refuse_descriptor(taking->survey, it, "an unnamed file that another process has, too",
-		                         "close it before the point");
 	object->value[SNAPIMG_FILE_SIZE] = (uint64_t)it->identity.st_size;
 	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
 	/* Not through the copy, whose place is the target's and which may be write-only. */
@@ -90,48 +84,11 @@ static enum status take_file(struct taking *taking, struct open_descriptor *it, 
 		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",
 		                         "close it before the point");
 	bool claimed = false;
-	enum status status =
-	        memories_claim(taking->memories, it, fd, taking->objects->object.count, &claimed);
+	enum status status = shared_claim(taking->shared, it, fd, taking->objects->object.count, &claimed);
 	if (claimed || fd < 0)
 		return status;
 	if (status == STATUS_OK)
 		status = read_content(taking, fd, it->identity.st_size);
 	close(fd);
 	return status;
-}
-
-enum status take_memfd(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
-{
-	static const char before[] = "/memfd:", behind[] = " (deleted)";
-	int seals = fcntl(it->copy, F_GET_SEALS);
-	struct statfs system;
-	char name[256] = "";
-	enum status status;
-
-	if (!it->known || seals < 0 || fstatfs(it->copy, &system) < 0 || system.f_type != TMPFS_MAGIC)
-		return refuse_descriptor(taking->survey, it, "a memfd of huge or secret pages",
-		                         "make it after the point");
-	object->kind = SNAPIMG_OBJECT_MEMFD;
-	object->value[SNAPIMG_FILE_SEALS] = (uint64_t)seals;
-	size_t length = strlen(it->link + strlen(before));
-	if (length >= strlen(behind) && length < sizeof(name))
-		snprintf(name, sizeof(name), "%.*s", (int)(length - strlen(behind)),
-		         it->link + strlen(before));
-	if ((status = objects_name(taking->objects, name, &object->name)) != STATUS_OK)
-		return status;
-	return take_file(taking, it, object);
-}
-
-enum status take_unlinked(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
-{
-	char directory[4096];
-	enum status status;
-
-	snprintf(directory, sizeof(directory), "%s", it->link);
-	char *slash = strrchr(directory, '/');
-	slash[slash == directory] = '\0';
-	object->kind = SNAPIMG_OBJECT_UNLINKED;
-	if ((status = objects_name(taking->objects, directory, &object->name)) != STATUS_OK)
-		return status;
-	return take_file(taking, it, object);
 }

@@ -1,4 +1,4 @@
-#include "tracer/capture/fds/unix_diag.h"
+#include "tracer/unix_diag.h"
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
