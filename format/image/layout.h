@@ -38,6 +38,8 @@ enum {
 	SNAPIMG_RESUME_SIZE = 56,         /* one struct snap_resume of preload/contract.h */
 };
 /* x86-64 user addresses end at or below this (Documentation/arch/x86/x86_64/mm.rst). */
+/* Of all sections but DATA together: what a reader must hold in memory. */
+#define SNAPIMG_METADATA_MAX  (UINT64_C(1) << 32)
 #define SNAPIMG_TASK_SIZE_MAX (UINT64_C(1) << 47)
 
 /* Architectures: the ELF e_machine numbers. */

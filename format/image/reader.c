@@ -98,6 +98,9 @@ static enum snapimg_error check_size(struct snapimg *image)
 		return SNAPIMG_ERR_TRUNCATED;
 	if (image->size > header->image_size)
 		return SNAPIMG_ERR_TRAILING;
+	if (header->metadata_offset <= header->image_size &&
+	    header->image_size - header->metadata_offset > SNAPIMG_METADATA_MAX)
+		return SNAPIMG_ERR_LIMIT;
 	if (header->section_count == 0 || header->section_count > SNAPIMG_MAX_SECTIONS ||
 	    header->image_size < SNAPIMG_HEADER_AREA + table_size ||
 	    header->section_table_offset != header->image_size - table_size ||
@@ -244,7 +247,19 @@ static enum snapimg_error check_data_end(struct snapimg *image)
 	return SNAPIMG_OK;
 }
 
-enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg *image)
+/* On an error nothing is left but where it was. */
+static enum snapimg_error done_with(struct snapimg *image, enum snapimg_error error)
+{
+	uint32_t section = image->failed_section;
+	uint64_t index = image->failed_index;
+
+	if (error == SNAPIMG_OK)
+		return SNAPIMG_OK;
+	memset(image, 0, sizeof(*image));
+	return fail_at(image, section, index, error);
+}
+
+enum snapimg_error snapimg_check_header(const void *base, uint64_t size, struct snapimg *image)
 {
 	enum snapimg_error error;
 
@@ -252,19 +267,19 @@ enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg 
 	image->base = base;
 	image->size = size;
 	image->header = base;
-	if ((error = check_magic(image)) == SNAPIMG_OK && (error = check_version(image)) == SNAPIMG_OK &&
-	    (error = check_size(image)) == SNAPIMG_OK && (error = check_digest(image)) == SNAPIMG_OK &&
+	if ((error = check_magic(image)) == SNAPIMG_OK && (error = check_version(image)) == SNAPIMG_OK)
+		error = check_size(image);
+	return done_with(image, error);
+}
+
+enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg *image)
+{
+	enum snapimg_error error = snapimg_check_header(base, size, image);
+
+	if (error == SNAPIMG_OK && (error = check_digest(image)) == SNAPIMG_OK &&
 	    (error = check_sections(image)) == SNAPIMG_OK && (error = check_data_end(image)) == SNAPIMG_OK)
 		error = snapimg_check_records(image);
-	if (error != SNAPIMG_OK) {
-		uint32_t section = image->failed_section;
-		uint64_t index = image->failed_index;
-
-		memset(image, 0, sizeof(*image));
-		image->failed_section = section;
-		image->failed_index = index;
-	}
-	return error;
+	return done_with(image, error);
 }
 
 /* MAPPED: what none of its DATA runs names. */

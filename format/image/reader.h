@@ -30,6 +30,13 @@ struct snapimg {
 	uint64_t failed_index;   /* a record's index, or for FEATURE the bit's number */
 };
 
+/* Checks what the header says by itself, and that it fits a file of `size` bytes: magic, version, sizes and
+ * places. Of the file only the header area must be at `base` (or all of a smaller one). On success
+ * image->header says where the records are, [metadata_offset, size), which is all that snapimg_open looks at
+ * besides. */
+enum snapimg_error snapimg_check_header(const void *base, uint64_t size, struct snapimg *image)
+        __attribute__((warn_unused_result));
+
 /* Checks [base, base + size), which must be 64-byte aligned, and fills *image, which borrows the
  * memory. On an error *image holds failed_section and failed_index only. Reads all bytes but those of
  * DATA. */

@@ -362,6 +362,8 @@ enum snapimg_error snapimg_writer_finish(struct snapimg_writer *writer, uint64_t
 	if (emit(writer, table, header->section_count * sizeof(*table)) != SNAPIMG_OK)
 		return writer->error;
 	header->image_size = writer->position;
+	if (header->image_size - header->metadata_offset > SNAPIMG_METADATA_MAX)
+		return stick(writer, SNAPIMG_ERR_LIMIT);
 	snapimg_digest(&area, table, header->section_count * sizeof(*table), header->digest);
 	if (writer->sink(writer->context, 0, &area, sizeof(area)) != 0)
 		return stick(writer, SNAPIMG_ERR_SINK);

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format/base/output_file.h"
+
 enum { DIRECTORY_MODE = 0700, OTHERS_WRITE = 0022 };
 
 /* As the loader finds it (restore/look/cache.c). NULL: none. */
@@ -77,14 +79,32 @@ void cache_store_close(struct cache_store *store)
 	*store = (struct cache_store){.descriptor = -1};
 }
 
-static bool is_copy_name(const char *name)
+/* What follows the digits and ".snap" that copies are named with, "" for a copy itself; NULL: no such name.
+ */
+static const char *after_copy_name(const char *name)
 {
 	size_t digits = strspn(name, "0123456789abcdef");
 
-	return digits == COPY_DIGITS && strcmp(name + digits, ".snap") == 0;
+	if (digits != COPY_DIGITS || strncmp(name + digits, ".snap", strlen(".snap")) != 0)
+		return NULL;
+	return name + digits + strlen(".snap");
 }
 
-static bool add_copy(struct cached_copies *copies, const char *name, const struct stat *status)
+/* Hidden ones of output_file.h, and what versions up to 0.2.0 left: a lock, or NAME.PID.NUMBER.tmp. */
+static bool is_left_over(const struct cache_store *store, const char *name)
+{
+	const char *after = after_copy_name(*name == '.' ? name + 1 : name);
+
+	if (after == NULL || *after == '\0')
+		return false;
+	if (*name == '.')
+		return output_file_is_left_over(store->descriptor, name);
+	return strcmp(after, ".lock") == 0 || (strlen(after) > strlen(".tmp") &&
+	                                       strcmp(after + strlen(after) - strlen(".tmp"), ".tmp") == 0);
+}
+
+static bool add_copy(struct cached_copies *copies, const char *name, const struct stat *status,
+                     bool is_left_over)
 {
 	struct cached_copy *copy;
 
@@ -98,8 +118,10 @@ static bool add_copy(struct cached_copies *copies, const char *name, const struc
 		copies->room = room;
 	}
 	copy = &copies->copy[copies->count++];
-	*copy = (struct cached_copy){.bytes = (uint64_t)status->st_blocks * 512, .used = status->st_atim};
-	memcpy(copy->name, name, COPY_NAME_SIZE);
+	*copy = (struct cached_copy){.is_left_over = is_left_over,
+	                             .bytes = (uint64_t)status->st_blocks * 512,
+	                             .used = status->st_atim};
+	memcpy(copy->name, name, strlen(name) + 1);
 	copies->bytes += copy->bytes;
 	return true;
 }
@@ -108,6 +130,8 @@ static int by_use(const void *a, const void *b)
 {
 	const struct cached_copy *x = a, *y = b;
 
+	if (x->is_left_over != y->is_left_over)
+		return x->is_left_over ? -1 : 1;
 	if (x->used.tv_sec != y->used.tv_sec)
 		return x->used.tv_sec < y->used.tv_sec ? -1 : 1;
 	return (x->used.tv_nsec > y->used.tv_nsec) - (x->used.tv_nsec < y->used.tv_nsec);
@@ -128,11 +152,15 @@ enum exit_status cache_store_list(const struct cache_store *store, struct cached
 		return complain(EXIT_CANNOT_READ, "cannot read the cache: %s: %s", store->path,
 		                strerror(errno));
 	rewinddir(directory); /* the place is shared with the descriptor */
-	while ((entry = readdir(directory)) != NULL)
-		if (is_copy_name(entry->d_name) &&
+	while ((entry = readdir(directory)) != NULL) {
+		const char *after = after_copy_name(entry->d_name);
+		bool left_over = is_left_over(store, entry->d_name);
+
+		if ((left_over || (after != NULL && *after == '\0')) &&
 		    fstatat(store->descriptor, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(status.st_mode) && !add_copy(&copies, entry->d_name, &status))
+		    S_ISREG(status.st_mode) && !add_copy(&copies, entry->d_name, &status, left_over))
 			break;
+	}
 	(void)closedir(directory);
 	if (copies.count > 0)
 		qsort(copies.copy, copies.count, sizeof(*copies.copy), by_use);
@@ -152,7 +180,7 @@ void cache_store_shrink(const struct cache_store *store, uint64_t limit, const c
 
 	if (cache_store_list(store, &copies) != EXIT_FINE)
 		return;
-	for (i = 0; i < copies.count && copies.bytes > limit; i++) {
+	for (i = 0; i < copies.count && (copies.bytes > limit || copies.copy[i].is_left_over); i++) {
 		if (spared != NULL && strcmp(copies.copy[i].name, spared) == 0)
 			continue;
 		cache_store_remove(store, copies.copy[i].name);

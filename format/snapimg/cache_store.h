@@ -2,6 +2,7 @@
 #ifndef FORMAT_SNAPIMG_CACHE_STORE_H
 #define FORMAT_SNAPIMG_CACHE_STORE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -16,8 +17,9 @@ struct cache_store {
 };
 
 struct cached_copy {
-	char name[COPY_NAME_SIZE];
-	uint64_t bytes; /* that it takes on the disk */
+	char name[NAME_MAX + 1];
+	bool is_left_over; /* of a copy that was not completed: it is nobody's, and goes first */
+	uint64_t bytes;    /* that it takes on the disk */
 	struct timespec used;
 };
 
@@ -34,12 +36,13 @@ enum exit_status cache_store_open(struct cache_store *store, const char *dir, bo
         __attribute__((warn_unused_result));
 void cache_store_close(struct cache_store *store);
 
-/* Only files with the name of a copy are looked at. */
+/* Only copies are looked at, and what is left of some that were not completed. */
 enum exit_status cache_store_list(const struct cache_store *store, struct cached_copies *ret_copies)
         __attribute__((warn_unused_result));
 /* Removes a copy; it may be gone. */
 void cache_store_remove(const struct cache_store *store, const char *name);
-/* Removes what was used longest ago until `limit` bytes are left, but never `spared`. */
+/* Removes what is left over, then what was used longest ago until `limit` bytes are left, but never `spared`.
+ */
 void cache_store_shrink(const struct cache_store *store, uint64_t limit, const char *spared);
 
 #endif

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "format/base/json.h"
+#include "format/base/output_file.h"
 #include "format/base/text.h"
 #include "format/snapimg/cache_store.h"
 
@@ -77,67 +78,44 @@ static enum exit_status check_room(const struct cache_store *store, uint64_t byt
 	return EXIT_FINE;
 }
 
-/* Whoever comes second, while the first is at it, does without. The lock goes with its descriptor. */
-static int lock(const struct cache_store *store, const char *name)
+/* Whoever comes second, while the first is at it, does without. The lock is one of the image's open file, so
+ * nothing is left of it; where the filesystem has no such locks, two make the same copy at worst. */
+static bool is_made_by_another(const struct image_file *file)
 {
-	char path[COPY_NAME_SIZE + sizeof(".lock")];
-	int descriptor;
-
-	(void)snprintf(path, sizeof(path), "%s.lock", name);
-	descriptor = openat(store->descriptor, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) == 0)
-		return descriptor;
-	if (descriptor >= 0)
-		(void)close(descriptor);
-	return -1;
-}
-
-static void unlock(const struct cache_store *store, const char *name, int descriptor)
-{
-	char path[COPY_NAME_SIZE + sizeof(".lock")];
-
-	(void)snprintf(path, sizeof(path), "%s.lock", name);
-	(void)unlinkat(store->descriptor, path, 0);
-	(void)close(descriptor);
+	return flock(file->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 /* The room for it is there, and nobody else is at it. */
-static enum exit_status thaw_into(const struct cache_store *store, const char *name, const char *image)
+static enum exit_status thaw_into(const struct cache_store *store, const char *name, struct image_file *file,
+                                  const char *path)
 {
-	struct image_file file;
+	struct image_failure failure;
+	enum exit_status status;
 	char *to = NULL;
-	enum exit_status status = image_file_open(&file, image, IMAGE_WHOLE, NULL);
 
-	if (status != EXIT_FINE)
-		return status;
+	if (!image_file_read_data(file, &failure))
+		return complain_of_image(path, &failure);
 	if (asprintf(&to, "%s/%s", store->path, name) < 0)
-		status = complain(EXIT_REFUSED, "out of memory");
-	else
-		status = thaw_image(&file, image, to);
+		return complain(EXIT_REFUSED, "out of memory");
+	status = thaw_image(file, path, to, OUTPUT_REPLACE_LINK);
 	free(to);
-	image_file_close(&file);
 	return status;
 }
 
-static enum exit_status make_copy(const struct cache_store *store, const struct snapimg *image,
-                                  const char *path)
+static enum exit_status make_copy(const struct cache_store *store, struct image_file *file, const char *path)
 {
 	char name[COPY_NAME_SIZE];
 	enum exit_status status;
-	int locked;
 
-	(void)text_hex(name, image->header->digest, SNAPIMG_DIGEST_SIZE);
+	(void)text_hex(name, file->image.header->digest, SNAPIMG_DIGEST_SIZE);
 	memcpy(name + COPY_DIGITS, ".snap", sizeof(".snap"));
 	if (faccessat(store->descriptor, name, R_OK, 0) == 0)
 		return EXIT_FINE;
-	if ((status = check_room(store, raw_bytes(image))) != EXIT_FINE)
+	if ((status = check_room(store, raw_bytes(&file->image))) != EXIT_FINE)
 		return status;
-	if ((locked = lock(store, name)) < 0)
-		return complain(EXIT_REFUSED,
-		                "another process makes this copy, or the cache can't be written: %s",
-		                store->path);
-	status = thaw_into(store, name, path);
-	unlock(store, name, locked);
+	if (is_made_by_another(file))
+		return complain(EXIT_REFUSED, "another process makes this copy: %s: wait for it", path);
+	status = thaw_into(store, name, file, path);
 	if (status == EXIT_FINE)
 		cache_store_shrink(store, limit_of_environment(), name);
 	return status;
@@ -148,14 +126,14 @@ static enum exit_status add(const struct cache_options *options)
 	struct cache_store store = {.descriptor = -1};
 	struct image_file file;
 	/* Of an image that is too large nothing but this is read. */
-	enum exit_status status = image_file_open(&file, options->image, IMAGE_RECORDS, NULL);
+	enum exit_status status = open_image(&file, options->image, IMAGE_RECORDS, NULL);
 
 	if (status != EXIT_FINE)
 		return status;
 	if (file.image.header->required_features & SNAPIMG_FEATURE_THAWED)
 		status = complain(EXIT_REFUSED, "thawed already: %s: it needs no copy", options->image);
 	else if ((status = cache_store_open(&store, options->dir, true)) == EXIT_FINE)
-		status = make_copy(&store, &file.image, options->image);
+		status = make_copy(&store, &file, options->image);
 	cache_store_close(&store);
 	image_file_close(&file);
 	return status;
@@ -164,13 +142,7 @@ static enum exit_status add(const struct cache_options *options)
 /* Whatever became of the copy, the program is started. */
 static enum exit_status add_and_restart(const struct cache_options *options)
 {
-	struct sigaction ignored = {.sa_handler = SIG_IGN}, before;
-
-	/* A limit on the size of files (RLIMIT_FSIZE) must be an error, and the program's own affair later.
-	 */
-	(void)sigaction(SIGXFSZ, &ignored, &before);
 	(void)add(options);
-	(void)sigaction(SIGXFSZ, &before, NULL);
 	(void)execv(options->restart[0], options->restart + 2);
 	(void)fprintf(stderr, "snapimg: cannot start again: %s: %s\n", options->restart[0], strerror(errno));
 	return EXIT_REFUSED;

@@ -3,7 +3,7 @@
 enum exit_status command_info(const struct command_options *options)
 {
 	struct image_file file;
-	enum exit_status status = image_file_open(&file, options->path, IMAGE_RECORDS, NULL);
+	enum exit_status status = open_image(&file, options->path, IMAGE_RECORDS, NULL);
 
 	if (status != EXIT_FINE)
 		return status;

@@ -90,7 +90,7 @@ enum exit_status command_maps(const struct command_options *options)
 	struct json json = {.out = stdout};
 	const struct snapimg_mapping *mapping;
 	struct image_file file;
-	enum exit_status status = image_file_open(&file, options->path, IMAGE_RECORDS, NULL);
+	enum exit_status status = open_image(&file, options->path, IMAGE_RECORDS, NULL);
 	uint32_t i;
 
 	if (status != EXIT_FINE)

@@ -70,23 +70,23 @@ static enum snapimg_error check_data(struct snapimg *image, char content[2 * SNA
 }
 
 static void put_result(const struct command_options *options, const struct snapimg *image,
-                       enum snapimg_error error, const char *digest, const char *content)
+                       const struct image_failure *failure, const char *digest, const char *content)
 {
 	struct json json = {.out = stdout};
 
 	json_open(&json, NULL, '{');
 	json_string(&json, "image", options->path);
-	json_bool(&json, "ok", error == SNAPIMG_OK);
-	if (error == SNAPIMG_OK) {
+	json_bool(&json, "ok", failure->error == SNAPIMG_OK);
+	if (failure->error == SNAPIMG_OK) {
 		json_number(&json, "sections", image->header->section_count);
 		json_number(&json, "extents", snapimg_extent_count(image));
 		json_string(&json, "digest", digest);
 		json_string(&json, "content", content);
 	} else {
-		json_string(&json, "error", snapimg_strerror(error));
-		if (image->failed_section != 0) {
-			json_string(&json, "section", snapimg_section_name(image->failed_section));
-			json_number(&json, "record", image->failed_index);
+		json_string(&json, "error", snapimg_strerror(failure->error));
+		if (failure->section != 0) {
+			json_string(&json, "section", snapimg_section_name(failure->section));
+			json_number(&json, "record", failure->index);
 		}
 	}
 	json_close(&json, '}');
@@ -96,18 +96,20 @@ enum exit_status command_verify(const struct command_options *options)
 {
 	char digest[2 * SNAPIMG_DIGEST_SIZE + 1] = "", content[2 * SNAPIMG_DIGEST_SIZE + 1] = "";
 	struct image_file file;
-	enum snapimg_error error;
-	enum exit_status status = image_file_open(&file, options->path, IMAGE_WHOLE, &error);
+	struct image_failure failure = {0};
+	enum exit_status status = open_image(&file, options->path, IMAGE_WHOLE, &failure);
 
 	if (status == EXIT_FINE) {
 		(void)text_hex(digest, file.image.header->digest, SNAPIMG_DIGEST_SIZE);
-		error = check_data(&file.image, content);
-		if (error != SNAPIMG_OK)
-			status = complain_of_image(options->path, error, file.image.failed_section,
-			                           file.image.failed_index);
+		enum snapimg_error error = check_data(&file.image, content);
+
+		if (error != SNAPIMG_OK) {
+			failure = image_failure_of(&file.image, error);
+			status = complain_of_image(options->path, &failure);
+		}
 	}
-	if (options->json && (status == EXIT_FINE || error != SNAPIMG_OK))
-		put_result(options, &file.image, error, digest, content);
+	if (options->json && (status == EXIT_FINE || failure.error != SNAPIMG_OK))
+		put_result(options, &file.image, &failure, digest, content);
 	else if (status == EXIT_FINE) {
 		text_print(stdout, options->path);
 		printf(": ok: %u sections, %u %s, digest %s\n", file.image.header->section_count,

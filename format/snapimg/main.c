@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "format/base/output_file.h"
 #include "format/base/text.h"
 #include "format/snapimg/commands.h"
 
@@ -49,40 +50,30 @@ enum exit_status complain(enum exit_status status, const char *format, ...)
 	return status;
 }
 
-static const char *advice_for(enum snapimg_error error)
+enum exit_status complain_of_image(const char *path, const struct image_failure *failure)
 {
-	switch (error) {
-	case SNAPIMG_ERR_NOT_AN_IMAGE:
-	case SNAPIMG_ERR_EMPTY:
-		return "give an image that snaptrace wrote";
-	case SNAPIMG_ERR_TEXT_DAMAGE:
-		return "transfer it again in binary mode";
-	case SNAPIMG_ERR_NEWER_MAJOR:
-	case SNAPIMG_ERR_FEATURE:
-	case SNAPIMG_ERR_SECTION_UNKNOWN:
-		return "use the version of snaptrace that made it, or a later one";
-	case SNAPIMG_ERR_ARCHITECTURE:
-	case SNAPIMG_ERR_PAGE_SIZE:
-		return "use it on a machine like the one it was made on";
-	default:
-		return "fetch it again from where it came, or freeze the program again";
-	}
+	char text[IMAGE_FAILURE_SIZE];
+
+	return complain((enum exit_status)failure->status, "%s", image_failure_text(failure, path, text));
 }
 
-enum exit_status complain_of_image(const char *path, enum snapimg_error error, uint32_t section,
-                                   uint64_t index)
+enum exit_status complain_of_data(const char *path, const struct image_file *file, enum snapimg_error error)
 {
-	const char *what = snapimg_strerror(error);
+	struct image_failure failure = image_failure_of(&file->image, error);
 
-	if (error == SNAPIMG_ERR_FEATURE)
-		return complain(EXIT_REFUSED, "%s (number %llu): %s: %s", what, (unsigned long long)index,
-		                path, advice_for(error));
-	if (error == SNAPIMG_ERR_SECTION_UNKNOWN)
-		return complain(EXIT_REFUSED, "%s (type %u): %s: %s", what, section, path, advice_for(error));
-	if (section == 0)
-		return complain(EXIT_REFUSED, "%s: %s: %s", what, path, advice_for(error));
-	return complain(EXIT_REFUSED, "%s: %s, %s, record %llu: %s", what, path,
-	                snapimg_section_name(section), (unsigned long long)index, advice_for(error));
+	return complain_of_image(path, &failure);
+}
+
+enum exit_status open_image(struct image_file *file, const char *path, enum image_part part,
+                            struct image_failure *ret_failure)
+{
+	struct image_failure failure = {0};
+
+	if (image_file_open(file, path, part, &failure))
+		return EXIT_FINE;
+	if (ret_failure != NULL)
+		*ret_failure = failure;
+	return complain_of_image(path, &failure);
 }
 
 static void print_help(void)
@@ -173,6 +164,7 @@ static enum exit_status obey(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	output_file_abandon_on_signals();
 	/* Its words include a whole command line, options and all. */
 	if (argc > 1 && strcmp(argv[1], "cache") == 0)
 		return (int)finish(command_cache(argc - 2, argv + 2));

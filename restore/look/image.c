@@ -97,24 +97,20 @@ const uint8_t *image_stored(const struct snapimg_extent *extent)
 	return loader.image.size <= SMALL_IMAGE ? loader.image.base + extent->offset : NULL;
 }
 
-/* The header and what it says are the records; all numbers are still unchecked, and the rest stays zero. */
-static const uint8_t *read_records(uint64_t size)
+/* The header and, if that is right, what it says are the records; the rest stays zero. */
+static enum snapimg_error read_records(uint64_t size)
 {
 	long result = sys(__NR_mmap, ZONE_IMAGE, size, PROT_READ | PROT_WRITE,
 	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	if (result != (long)ZONE_IMAGE)
 		die(EXIT_REFUSED, loader.options.image, ": no memory for the image: ", error_text(result));
-	const struct snapimg_header *header = (const void *)ZONE_IMAGE;
-	if (size < SNAPIMG_HEADER_AREA) {
-		read_part(0, size);
-		return (const uint8_t *)ZONE_IMAGE;
-	}
-	read_part(0, SNAPIMG_HEADER_AREA);
-	if (size <= SMALL_IMAGE && (header->required_features & SNAPIMG_FEATURE_THAWED) == 0)
-		read_part(SNAPIMG_HEADER_AREA, size);
-	else if (header->metadata_offset >= SNAPIMG_HEADER_AREA && header->metadata_offset < size)
-		read_part(header->metadata_offset, size);
-	return (const uint8_t *)ZONE_IMAGE;
+	read_part(0, size < SNAPIMG_HEADER_AREA ? size : SNAPIMG_HEADER_AREA);
+	enum snapimg_error error = snapimg_check_header((const void *)ZONE_IMAGE, size, &loader.image);
+	if (error != SNAPIMG_OK)
+		return error;
+	bool is_whole = size <= SMALL_IMAGE && !image_is_thawed();
+	read_part(is_whole ? SNAPIMG_HEADER_AREA : loader.image.header->metadata_offset, size);
+	return SNAPIMG_OK;
 }
 
 static const char *advice_for(enum snapimg_error error)
@@ -176,7 +172,9 @@ static enum snapimg_error check_page_data(void)
 /* The page data of a frozen image are checked when they are decoded; --verify does so with mapped ones. */
 static enum snapimg_error open_records(uint64_t size)
 {
-	enum snapimg_error error = snapimg_open(read_records(size), size, &loader.image);
+	enum snapimg_error error = read_records(size);
+	if (error == SNAPIMG_OK)
+		error = snapimg_open((const void *)ZONE_IMAGE, size, &loader.image);
 	if (error != SNAPIMG_OK || !image_is_thawed())
 		return error;
 	map_data();

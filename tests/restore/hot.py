@@ -110,6 +110,14 @@ def hot_trained():
     t.check(b"two words" in t.restore("image.snap", ["two words"]).out, "the image with other arguments")
 
 
+def hot_descriptors():
+    """The run that is recorded has the descriptors of any other."""
+    t.freeze("image.snap", ["/bin/sh", "-c", "[ -e /snap/here ]; echo /proc/self/fd/*"], at="path:/snap/here")
+    without, recorded = t.restore("image.snap"), t.restore("image.snap", options=["-q", "--record-hot"])
+    t.check(without.status == 0 and without.out.startswith(b"/proc/self/fd/0 "), without)
+    t.same(recorded, without)
+
+
 def hot_refused():
     heap()
     t.one_line(t.run([t.SNAPTRACE, "--record-hot", "--at", "main", "image.snap"]), 125, "--record-hot")
@@ -124,7 +132,7 @@ def hot_refused():
     t.one_line(t.run(["alone/snaprun", "--record-hot", "image.snap"]), 125, "snaptrace", "beside")
 
 
-ROWS = {row.__name__: row for row in (hot_recorded, hot_kept, hot_elsewhere, hot_for_a_time, hot_trained, hot_refused)}
+ROWS = {row.__name__: row for row in (hot_recorded, hot_kept, hot_elsewhere, hot_for_a_time, hot_trained, hot_descriptors, hot_refused)}
 
 if __name__ == "__main__":
     t.main(ROWS)

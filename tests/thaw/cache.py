@@ -219,8 +219,47 @@ def limit():
         t.one_line(t.run([t.SNAPIMG, "cache", *words], env=env), 125, "cache", tool="snapimg")
 
 
+def left_over():
+    """What interrupted fills left, also those of 0.2.0, is listed, and goes with the next fill or `clear`; a killed
+    one leaves nothing that stays."""
+    env = frozen()
+    name = digest() + ".snap"
+
+    def leave():
+        os.makedirs("cache", mode=0o700, exist_ok=True)
+        for left in (name + ".lock", name + ".4711.0.tmp", f".{name}.0.part"):
+            with open(os.path.join("cache", left), "w") as file:
+                file.write("x" * 10000)
+
+    leave()
+    with open("cache/of-mine.lock", "w"):
+        pass
+    listed = t.run([t.SNAPIMG, "cache", "list"], env=env)
+    t.check(listed.out.count(b"\n") == 3 and name.encode() + b".lock" in listed.out, listed)
+    t.check(t.run([t.SNAPIMG, "cache", "clear"], env=env).status == 0, "clear")
+    t.check(os.listdir("cache") == ["of-mine.lock"], os.listdir("cache"))
+    leave()
+    start(env)
+    t.check(sorted(os.listdir("cache")) == [name, "of-mine.lock"], os.listdir("cache"))
+    t.check(uses_copy(env), "the copy is not used")
+
+
+def killed():
+    """A fill that is killed when it has begun leaves nothing."""
+    env = frozen()
+    filling = t.run(["strace", "-f", "-e", "trace=fsync", "-e", "inject=fsync:signal=KILL", t.SNAPIMG, "cache", "add",
+                     "image.snap"], env=env)
+    if b"ptrace" in filling.err:
+        t.skip("strace cannot trace here")
+    t.check(filling.status != 0, filling)
+    t.check(os.listdir("cache") == [], os.listdir("cache"))
+    start(env)
+    t.check(uses_copy(env), "the copy is not used")
+
+
 ROWS = {f"cache.{function.__name__}": function for function in (
-    made_and_used, made_by_snaptrace, same_process, off, in_nobodys_way, file_size_limit, strange_copies, verify, generations, first_starts_at_once, limit)}
+    made_and_used, made_by_snaptrace, same_process, off, in_nobodys_way, file_size_limit, strange_copies, verify, generations, first_starts_at_once, limit,
+    left_over, killed)}
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -104,7 +105,70 @@ def refused():
     t.check(sorted(os.listdir(".")) == before, "something is left:", os.listdir("."))
 
 
+def outputs():
+    """What a symbolic link leads to is replaced, by each command that writes an image; what is no regular file is not."""
+    frozen("given_back-pie")
+    os.mkdir("elsewhere")
+    os.symlink("elsewhere/image.snap", "link.snap")
+    for words in ([t.SNAPTRACE, "-q", "-o", "link.snap", "--at", HERE, os.path.join(PROGRAMS, "given_back-pie")],
+                  [t.SNAPRUN, "-q", "--record-hot", "link.snap"],
+                  [t.SNAPIMG, "thaw", "frozen.snap", "-o", "link.snap"],
+                  [t.SNAPIMG, "freeze", "link.snap", "-o", "link.snap"]):
+        before = os.stat("link.snap").st_ino if os.path.exists("link.snap") else None
+        done = t.run(words)
+        t.check(done.status == 0 and os.path.islink("link.snap"), words, done)
+        t.check(os.stat("elsewhere/image.snap").st_ino != before, words, "wrote nothing")
+    os.mkfifo("fifo")
+    os.symlink("fifo", "to-fifo")
+    for name in ("fifo", "to-fifo", "/dev/null", "/dev/stdout"):
+        for words in ([t.SNAPTRACE, "-q", "-o", name, "/bin/true"], [t.SNAPIMG, "thaw", "frozen.snap", "-o", name]):
+            t.one_line(t.run(words), 125, "not a regular file", "-o")
+    t.check(sorted(os.listdir("elsewhere")) == ["image.snap"], os.listdir("elsewhere"))
+
+
+def synced():
+    """What gets an image's name is on the disk before: fsync(2) comes before the rename or link."""
+    frozen("given_back-pie")
+    for words in (["thaw", "frozen.snap", "-o", "thawed.snap"], ["freeze", "thawed.snap", "-o", "new.snap"],
+                  ["cache", "add", "frozen.snap", "--dir", os.path.abspath("cache")]):
+        traced = t.run(["strace", "-f", "-e", "trace=fsync,linkat,renameat,rename", t.SNAPIMG, *words])
+        if traced.status != 0 and b"ptrace" in traced.err:
+            t.skip("strace cannot trace here")
+        calls = re.findall(r"^(?:\[pid +\d+\] )?(\w+)\(", traced.err.decode(), flags=re.M)
+        t.check(traced.status == 0 and calls and calls[0] == "fsync" and len(calls) > 1, words, traced)
+
+
+def huge():
+    """Of a file that is no image, or whose header does not fit its size, nothing but the header is read."""
+    frozen("given_back-pie")
+    with open("none.snap", "wb") as file:
+        file.truncate(1 << 30)
+    with open("frozen.snap", "rb") as file, open("longer.snap", "wb") as longer:
+        longer.write(file.read(4096))
+        longer.truncate(1 << 30)
+    for command in ("info", "maps", "verify", "thaw", "freeze"):
+        for image, said in (("none.snap", "not a snapshot image"), ("longer.snap", "bytes behind")):
+            words = [t.SNAPIMG, command, image] + (["-o", "new.snap"] if command in ("thaw", "freeze") else [])
+            t.one_line(limited(words), 125, said)
+    for image, said in (("none.snap", "not a snapshot image"), ("longer.snap", "bytes behind")):
+        t.one_line(limited([t.SNAPRUN, image]), 125, said)
+        t.one_line(limited([t.SNAPTRACE, "--record-hot", image]), 125, said)
+
+
+def limited(words):
+    """Runs words; it may not read more than 64 MiB into memory."""
+    ended = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=t.PLAIN_ENV)
+    out, err = ended.stdout.read(), ended.stderr.read()
+    _, status, usage = os.wait4(ended.pid, 0)
+    ended.returncode = os.waitstatus_to_exitcode(status)
+    t.check(usage.ru_maxrss < 64 << 10, words, "took", usage.ru_maxrss, "KiB")
+    return t.Result(ended.returncode, out, err)
+
+
 ROWS = {
+    "outputs": outputs,
+    "synced": synced,
+    "huge": huge,
     "given-back.pie": lambda: starts("given_back-pie"),
     "given-back.static": lambda: starts("given_back-static"),
     "jemalloc": jemalloc,

@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "format/base/output_file.h"
 #include "format/base/progress.h"
 #include "format/facts/checksum.h"
 #include "tracer/capture/fds/table.h"
@@ -19,7 +20,6 @@
 #include "tracer/capture/process/timers.h"
 #include "tracer/capture/store/codec.h"
 #include "tracer/capture/store/pipeline.h"
-#include "tracer/capture/store/publish.h"
 #include "tracer/capture/threads/threads.h"
 #include "tracer/ptrace/memory.h"
 
@@ -61,14 +61,22 @@ static void capture_free(struct capture *capture)
 	free(capture);
 }
 
+static enum status output_failed(const char *path, int error)
+{
+	return fail(STATUS_FAILED, "can't write the image: %s: %s: %s", path, output_file_reason(error),
+	            output_file_advice(error));
+}
+
 enum status snapshot_check_output(const char *path)
 {
-	return publish_check(path);
+	int error = output_file_check(path);
+
+	return error ? output_failed(path, error) : STATUS_OK;
 }
 
 void snapshot_abandon(void)
 {
-	publish_abandon();
+	output_file_abandon();
 }
 
 /* Each mapped file is kept open until its pages were compared. */
@@ -260,14 +268,14 @@ static enum snapimg_error write_records(struct capture *capture, struct snapimg_
 }
 
 /* Why the writer gave up: the file's own reason, or a state that the format has no place for. */
-static enum status writer_failed(const struct snapimg_writer *writer, const struct publication *publication,
+static enum status writer_failed(const struct snapimg_writer *writer, const struct output_file *output,
                                  enum snapimg_error error)
 {
 	uint32_t section;
 	uint64_t index;
 
 	if (error == SNAPIMG_ERR_SINK)
-		return publish_failed(publication, publication->error);
+		return output_failed(output->path, output->error);
 	snapimg_writer_failure(writer, &section, &index);
 	if (section)
 		return fail(STATUS_FAILED, "can't make the image: %s: record %llu: choose another point",
@@ -276,7 +284,7 @@ static enum status writer_failed(const struct snapimg_writer *writer, const stru
 }
 
 static enum status write_image(struct capture *capture, struct snapimg_writer *writer,
-                               struct publication *publication, struct snapshot_result *result)
+                               struct output_file *output, struct snapshot_result *result)
 {
 	double start = monotonic_seconds(), piped, written;
 	enum snapimg_error error;
@@ -292,9 +300,10 @@ static enum status write_image(struct capture *capture, struct snapimg_writer *w
 	if (error == SNAPIMG_OK)
 		error = snapimg_writer_finish(writer, &result->image_size, result->digest);
 	if (error != SNAPIMG_OK)
-		return writer_failed(writer, publication, error);
+		return writer_failed(writer, output, error);
 	written = monotonic_seconds();
-	status = publish_finish(publication);
+	if (!output_file_finish(output))
+		status = output_failed(output->path, output->error);
 	explain("pages in %.1f ms, records in %.1f ms, synced in %.1f ms", (piped - start) * 1e3,
 	        (written - piped) * 1e3, (monotonic_seconds() - written) * 1e3);
 	return status;
@@ -302,20 +311,20 @@ static enum status write_image(struct capture *capture, struct snapimg_writer *w
 
 static enum status publish(struct capture *capture, struct snapshot_result *result)
 {
-	struct publication publication = {0};
-	enum status status;
+	struct output_file output;
+	enum status status = STATUS_OK;
 
 	capture->output = capture->request->output;
 	codec_choose(&capture->output, capture->plan.pages);
-	if ((status = publish_begin(capture->request->output.path, true, &publication)) != STATUS_OK)
-		return status;
-	struct snapimg_writer *writer = snapimg_writer_new(publish_sink, &publication);
-	if (writer)
-		status = write_image(capture, writer, &publication, result);
-	else
+	if (!output_file_begin(&output, capture->request->output.path, OUTPUT_PAST_CACHE))
+		status = output_failed(output.path, output.error);
+	struct snapimg_writer *writer = snapimg_writer_new(output_file_sink, &output);
+	if (status == STATUS_OK && writer)
+		status = write_image(capture, writer, &output, result);
+	else if (status == STATUS_OK)
 		status = fail(STATUS_FAILED, "out of memory");
 	snapimg_writer_free(writer);
-	publish_end(&publication);
+	output_file_end(&output);
 	return status;
 }
 

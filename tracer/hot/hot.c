@@ -21,6 +21,7 @@
 
 #include "format/base/output_file.h"
 #include "format/base/proc.h"
+#include "format/convert/image_file.h"
 #include "format/convert/repack.h"
 #include "format/convert/rewrite.h"
 #include "format/image/check.h"
@@ -34,71 +35,46 @@
  */
 enum { READ_LEAST = 64 * SNAPIMG_PAGE_SIZE };
 
-struct image {
-	int descriptor;
-	const char *name;
-	void *memory;
-	size_t size;
-	mode_t mode;
-	struct snapimg image;
-};
-
-static void image_close(struct image *image)
+static enum status image_failed(const struct image_failure *failure, const char *name)
 {
-	if (image->memory)
-		munmap(image->memory, image->size);
-	if (image->descriptor >= 0)
-		close(image->descriptor);
-	*image = (struct image){.descriptor = -1};
+	char text[IMAGE_FAILURE_SIZE];
+
+	return fail(failure->status, "%s", image_failure_text(failure, name, text));
 }
 
-/* Takes the descriptor over. */
-static enum status image_read(struct image *image, int descriptor, const char *name)
-{
-	struct stat file;
-
-	*image = (struct image){.descriptor = descriptor, .name = name};
-	if (descriptor < 0 || fstat(descriptor, &file) < 0)
-		return fail(errno == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN, "%s: can't be read: %s",
-		            name, strerror(errno));
-	image->size = (size_t)file.st_size;
-	image->mode = file.st_mode & 07777;
-	void *memory = S_ISREG(file.st_mode) && file.st_size > 0
-	                       ? mmap(NULL, image->size, PROT_READ, MAP_PRIVATE, descriptor, 0)
-	                       : MAP_FAILED;
-	if (memory == MAP_FAILED)
-		return fail(STATUS_FAILED, "%s: no image: give a file that snaptrace wrote", name);
-	image->memory = memory;
-	enum snapimg_error error = snapimg_open(memory, image->size, &image->image);
-	if (error != SNAPIMG_OK)
-		return fail(STATUS_FAILED, "%s: %s: freeze the program again", name, snapimg_strerror(error));
-	return STATUS_OK;
-}
-
-static enum status conversion_failed(const struct image *image, const struct output_file *output,
-                                     enum snapimg_error error)
+static enum status conversion_failed(const struct image_file *image, const char *name,
+                                     const struct output_file *output, enum snapimg_error error)
 {
 	if (error == SNAPIMG_ERR_SINK)
-		return fail(STATUS_FAILED, "%s: can't be written: %s", image->name, strerror(output->error));
-	return fail(STATUS_FAILED, "%s: %s: freeze the program again", image->name, snapimg_strerror(error));
+		return fail(STATUS_FAILED, "can't write the image: %s: %s: %s", output->path,
+		            output_file_reason(output->error), output_file_advice(output->error));
+	struct image_failure failure = image_failure_of(&image->image, error);
+	return image_failed(&failure, name);
 }
 
 /* A copy in memory that is mapped, not copied, where it's run. */
-static enum status thaw(struct image *image, struct image *ret_thawed)
+static enum status thaw(struct image_file *image, const char *name, struct image_file *ret_thawed)
 {
+	struct image_failure failure;
 	struct thaw_plan plan = {0};
-	struct output_file file = {.descriptor = memfd_create("thawed", MFD_CLOEXEC)};
+	struct output_file file;
 	enum snapimg_error error = thaw_plan_make(&image->image, &plan);
+	enum status status = STATUS_OK;
 
+	if (!output_file_begin_in_memory(&file, "thawed"))
+		error = SNAPIMG_ERR_SINK;
 	if (error == SNAPIMG_OK)
 		error = repack(&image->image, &(struct repack_options){.plan = &plan}, output_file_sink,
 		               &file, NULL);
 	thaw_plan_free(&plan);
-	if (error != SNAPIMG_OK) {
-		close(file.descriptor);
-		return conversion_failed(image, &file, error);
-	}
-	return image_read(ret_thawed, file.descriptor, image->name);
+	if (error != SNAPIMG_OK || !output_file_finish(&file))
+		status =
+		        conversion_failed(image, name, &file, error == SNAPIMG_OK ? SNAPIMG_ERR_SINK : error);
+	else if (!image_file_take(ret_thawed, fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0), IMAGE_RECORDS,
+	                          &failure))
+		status = image_failed(&failure, name);
+	output_file_end(&file);
+	return status;
 }
 
 /* IMAGE and what follows it, as given, but for the copy's path. Owned. */
@@ -120,7 +96,8 @@ static char **make_arguments(char *const *program, char *image)
 	return arguments;
 }
 
-static enum status run_copy(const struct options *options, const struct image *thawed, struct hot_run *run)
+static enum status run_copy(const struct options *options, const struct image_file *thawed,
+                            struct hot_run *run)
 {
 	char snaprun[2 * PATH_MAX], image[64];
 	enum status status;
@@ -246,24 +223,25 @@ static uint64_t count_pages(const struct ranges *ranges)
 }
 
 /* In the image's place, or as -o. */
-static enum status write_image(const struct image *image, const char *output,
+static enum status write_image(const struct image_file *image, const char *name, const char *output,
                                const struct snapimg_hot *record, size_t count)
 {
 	struct output_file file;
 	enum snapimg_error error = SNAPIMG_ERR_SINK;
 	enum status status = STATUS_OK;
 
-	if (output_file_begin(&file, output) && fchmod(file.descriptor, image->mode) == 0)
+	if (output_file_begin(&file, output, 0) && output_file_set_mode(&file, image->mode))
 		error = snapimg_rewrite(&image->image, SNAPIMG_SECTION_HOT, record, count * sizeof(*record),
 		                        output_file_sink, &file);
 	if (error != SNAPIMG_OK || !output_file_finish(&file))
-		status = conversion_failed(image, &file, error == SNAPIMG_OK ? SNAPIMG_ERR_SINK : error);
+		status =
+		        conversion_failed(image, name, &file, error == SNAPIMG_OK ? SNAPIMG_ERR_SINK : error);
 	output_file_end(&file);
 	return status;
 }
 
-static enum status store(const struct image *image, const char *output, const struct image *thawed,
-                         const struct hot_run *run)
+static enum status store(const struct image_file *image, const char *name, const char *output,
+                         const struct image_file *thawed, const struct hot_run *run)
 {
 	struct hot_sets sets = {0};
 	size_t count = 0;
@@ -273,7 +251,7 @@ static enum status store(const struct image *image, const char *output, const st
 
 	if (status == STATUS_OK && !record)
 		status = fail(STATUS_FAILED, "out of memory");
-	if (status == STATUS_OK && (status = write_image(image, output, record, count)) == STATUS_OK)
+	if (status == STATUS_OK && (status = write_image(image, name, output, record, count)) == STATUS_OK)
 		tell("%s: %llu pages are written soon after the start, and %llu read in a row: %zu ranges",
 		     output, (unsigned long long)count_pages(&sets.written),
 		     (unsigned long long)count_pages(&sets.read), count);
@@ -285,19 +263,21 @@ static enum status store(const struct image *image, const char *output, const st
 static enum status record(const struct options *options, bool silent, int *ret_wait_status)
 {
 	const char *name = options->program[0];
-	struct image image CLEANUP(image_close) = {.descriptor = -1};
-	struct image copy CLEANUP(image_close) = {.descriptor = -1};
+	struct image_file image CLEANUP(image_file_close) = {.descriptor = -1, .memory = MAP_FAILED};
+	struct image_file copy CLEANUP(image_file_close) = {.descriptor = -1, .memory = MAP_FAILED};
+	struct image_failure failure;
 	struct hot_run run = {.silent = silent};
 	enum status status;
 
 	*ret_wait_status = 0;
-	if ((status = image_read(&image, open(name, O_RDONLY | O_CLOEXEC), name)) != STATUS_OK ||
-	    (status = thaw(&image, &copy)) != STATUS_OK)
+	if (!image_file_open(&image, name, IMAGE_WHOLE, &failure))
+		return image_failed(&failure, name);
+	if ((status = thaw(&image, name, &copy)) != STATUS_OK)
 		return status;
 	if ((status = run_copy(options, &copy, &run)) == STATUS_OK) {
 		*ret_wait_status = run.wait_status;
 		if (run.looked)
-			status = store(&image, options->output ? options->output : name, &copy, &run);
+			status = store(&image, name, options->output ? options->output : name, &copy, &run);
 		else
 			tell("%s: nothing was recorded: it became another program, or did not start", name);
 	}

@@ -72,7 +72,7 @@ static enum status start(const struct hot_run *run, const sigset_t *mask, pid_t 
 	int gate[2];
 	pid_t pid;
 
-	if (pipe(gate) < 0 || (pid = fork()) < 0)
+	if (pipe2(gate, O_CLOEXEC) < 0 || (pid = fork()) < 0)
 		return fail(STATUS_FAILED, "can't start a process: %s", strerror(errno));
 	if (pid == 0) {
 		close(gate[1]);

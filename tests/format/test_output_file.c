@@ -2,16 +2,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
-#include "tracer/capture/store/publish.h"
+#include "format/base/output_file.h"
 
-static char directory[] = "/tmp/test_publish.XXXXXX";
+static char directory[] = "/tmp/test_output_file.XXXXXX";
 static char large[1 << 20];
 
 static int count_files(void)
@@ -38,17 +41,24 @@ static bool holds(const char *path, const char *text)
 	return same;
 }
 
+static unsigned int way(bool nameless)
+{
+	return nameless ? 0 : OUTPUT_NAMED;
+}
+
 static bool publish(const char *path, bool nameless, const char *text)
 {
-	struct publication publication;
+	struct output_file file;
 	bool done;
 
-	if (publish_begin(path, nameless, &publication) != STATUS_OK)
+	if (!output_file_begin(&file, path, way(nameless))) {
+		output_file_end(&file);
 		return false;
+	}
 	/* The header is written last, as the image's is. */
-	done = publish_sink(&publication, 1, text + 1, strlen(text) - 1) == 0 &&
-	       publish_sink(&publication, 0, text, 1) == 0 && publish_finish(&publication) == STATUS_OK;
-	publish_end(&publication);
+	done = output_file_sink(&file, 1, text + 1, strlen(text) - 1) == 0 &&
+	       output_file_sink(&file, 0, text, 1) == 0 && output_file_finish(&file);
+	output_file_end(&file);
 	return done;
 }
 
@@ -71,26 +81,26 @@ static void test_new_and_replaced(bool nameless)
 
 static void test_given_up(bool nameless)
 {
-	struct publication publication;
+	struct output_file file;
 
 	CHECK(publish("image", nameless, "old"));
-	CHECK(publish_begin("image", nameless, &publication) == STATUS_OK);
+	CHECK(output_file_begin(&file, "image", way(nameless)));
 	CHECK(count_files() == (nameless ? 1 : 2));
-	CHECK(publish_sink(&publication, 0, "new", 3) == 0);
-	publish_end(&publication);
+	CHECK(output_file_sink(&file, 0, "new", 3) == 0);
+	output_file_end(&file);
 	CHECK(count_files() == 1 && holds("image", "old"));
 
-	CHECK(publish_begin("image", nameless, &publication) == STATUS_OK);
-	publish_abandon();
+	CHECK(output_file_begin(&file, "image", way(nameless)));
+	output_file_abandon();
 	CHECK(count_files() == 1 && holds("image", "old"));
-	publish_end(&publication);
+	output_file_end(&file);
 	CHECK(unlink("image") == 0);
 }
 
 /* A full disk looks the same to the writer, but for the errno. */
 static void test_too_large(bool nameless)
 {
-	struct publication publication;
+	struct output_file file;
 	struct rlimit before, limit;
 	int result = 0;
 
@@ -99,30 +109,89 @@ static void test_too_large(bool nameless)
 	limit = before;
 	limit.rlim_cur = 5 << 20;
 	setrlimit(RLIMIT_FSIZE, &limit);
-	CHECK(publish_begin("image", nameless, &publication) == STATUS_OK);
+	CHECK(output_file_begin(&file, "image", way(nameless)));
 	for (uint64_t i = 0; i < 10 && result == 0; i++)
-		result = publish_sink(&publication, i * sizeof(large), large, sizeof(large));
-	CHECK(result != 0 && publication.error == EFBIG);
-	CHECK(publish_finish(&publication) != STATUS_OK);
-	publish_end(&publication);
+		result = output_file_sink(&file, i * sizeof(large), large, sizeof(large));
+	CHECK(result != 0 && file.error == EFBIG);
+	CHECK(!output_file_finish(&file));
+	output_file_end(&file);
 	setrlimit(RLIMIT_FSIZE, &before);
 	CHECK(count_files() == 1 && holds("image", "old") && unlink("image") == 0);
 }
 
+/* What a killed writer leaves on a filesystem without nameless files is taken away by the next one, but not
+ * what one who still writes has there. */
+static void test_killed(void)
+{
+	struct output_file file;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (output_file_begin(&file, "image", OUTPUT_NAMED) &&
+		    output_file_sink(&file, 0, "lost", 4) == 0)
+			(void)raise(SIGKILL);
+		_exit(1);
+	}
+	CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid && count_files() == 1);
+	int here = open(".", O_RDONLY | O_DIRECTORY);
+	CHECK(output_file_is_left_over(here, ".image.0.part"));
+	CHECK(output_file_begin(&file, "image", OUTPUT_NAMED) && count_files() == 1);
+	CHECK(!output_file_is_left_over(here, ".image.0.part"));
+	CHECK(publish("image", false, "second") && count_files() == 2 && holds("image", "second"));
+	CHECK(output_file_sink(&file, 0, "first", 5) == 0 && output_file_finish(&file));
+	output_file_end(&file);
+	CHECK(count_files() == 1 && holds("image", "first") && unlink("image") == 0);
+	close(here);
+}
+
+/* The link itself is replaced where that is asked for. */
+static void test_link_replaced(void)
+{
+	struct output_file file;
+	struct stat found;
+
+	CHECK(publish("target", true, "old") && symlink("target", "link") == 0);
+	CHECK(output_file_begin(&file, "link", OUTPUT_REPLACE_LINK));
+	CHECK(output_file_sink(&file, 0, "new", 3) == 0 && output_file_finish(&file));
+	output_file_end(&file);
+	CHECK(holds("target", "old") && holds("link", "new") && lstat("link", &found) == 0 &&
+	      S_ISREG(found.st_mode));
+	CHECK(unlink("link") == 0 && unlink("target") == 0);
+}
+
+/* What /dev/stdout and its like lead to has no name that a file could be given. */
+static void test_descriptors(void)
+{
+	char path[64];
+	int both[2], fd;
+
+	CHECK(pipe(both) == 0);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", both[1]);
+	CHECK(output_file_check(path) == EEXIST);
+	close(both[0]);
+	close(both[1]);
+	fd = open("gone", O_RDWR | O_CREAT, 0600);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	CHECK(output_file_check(path) == 0);
+	CHECK(unlink("gone") == 0 && output_file_check(path) == EEXIST);
+	close(fd);
+	CHECK(output_file_check("") == EINVAL && output_file_check("/proc/none") == EPERM);
+}
+
 static void test_pieces(void)
 {
-	struct publication publication;
+	struct output_file file;
 	uint64_t offset = 0;
 	unsigned char byte;
 
-	CHECK(publish_begin("image", true, &publication) == STATUS_OK);
+	CHECK(output_file_begin(&file, "image", OUTPUT_PAST_CACHE));
 	for (size_t size = 1; size < sizeof(large); size = size * 3 + 1) {
 		memset(large, (int)size & 0xff, size);
-		CHECK(publish_sink(&publication, offset, large, size) == 0);
+		CHECK(output_file_sink(&file, offset, large, size) == 0);
 		offset += size;
 	}
-	CHECK(publish_finish(&publication) == STATUS_OK);
-	publish_end(&publication);
+	CHECK(output_file_finish(&file));
+	output_file_end(&file);
 	int fd = open("image", O_RDONLY);
 	offset = 0;
 	for (size_t size = 1; size < sizeof(large); size = size * 3 + 1) {
@@ -141,13 +210,13 @@ static void test_refused(void)
 	static const char *const wrong[] = {"folder", "folder/", "fifo", "loop", "/dev/null", "missing/image",
 	                                    "",       "/",       ".",    "..",   "fifo/image"};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
-		CHECK(publish_check(wrong[i]) == STATUS_FAILED);
+		CHECK(output_file_check(wrong[i]) != 0);
 	char name[300];
 	memset(name, 'x', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
-	CHECK(publish_check(name) == STATUS_FAILED);
+	CHECK(output_file_check(name) != 0);
 	name[255] = '\0'; /* the longest */
-	CHECK(publish_check(name) == STATUS_OK && publish(name, false, "text") && holds(name, "text"));
+	CHECK(output_file_check(name) == 0 && publish(name, false, "text") && holds(name, "text"));
 	CHECK(publish(name, true, "more") && holds(name, "more"));
 	CHECK(count_files() == 4);
 	CHECK(!unlink(name) && !rmdir("folder") && !unlink("fifo") && !unlink("loop"));
@@ -162,6 +231,9 @@ int main(void)
 		test_given_up(nameless);
 		test_too_large(nameless);
 	}
+	test_killed();
+	test_link_replaced();
+	test_descriptors();
 	test_pieces();
 	test_refused();
 	CHECK(count_files() == 0 && chdir("/") == 0 && rmdir(directory) == 0);
