@@ -1,14 +1,17 @@
-"""snaptrace is killed or interrupted at many moments: no stray process, no stray file, an older image untouched.
+"""snaptrace is killed or interrupted wherever it is: no stray process, no stray file, an older image untouched.
 
 The test makes itself the one that orphans are given to, so every process of a run ends up as its child: one that
 lives on shows as a wait that does not end.
 """
+import collections
 import ctypes
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
-import time
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import snaptest as t  # noqa: E402
@@ -27,18 +30,18 @@ os.read(0, 1)
 """
 
 
-def start():
+def start(under=()):
     """snaptrace on its way, in a session of its own; its output and the end that keeps the target from ending."""
     stdin, keep = os.pipe()
     process = subprocess.Popen(
-        [t.SNAPTRACE, "-q", "-o", "image.snap", "--at", "path:/snap/here", "/usr/bin/python3", "-c", TARGET],
+        [*under, t.SNAPTRACE, "-q", "-o", "image.snap", "--at", "path:/snap/here", "/usr/bin/python3", "-c", TARGET],
         env=t.PLAIN_ENV, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     os.close(stdin)
     return process, keep
 
 
-def finish(process, keep, sent):
-    """Collects the run: its status, and that nothing of it is left. True when the signal came before the end."""
+def finish(process, keep, sent, when):
+    """Collects the run: its status, and that nothing of it is left. A signal may come when the image is written."""
     out, err = process.communicate(timeout=60)
     signal.alarm(60)  # a stray process would be waited for without an end
     try:
@@ -49,15 +52,14 @@ def finish(process, keep, sent):
     signal.alarm(0)
     os.close(keep)
     content = open("image.snap", "rb").read()
-    t.check(set(os.listdir(".")) == {"image.snap"}, "left behind after", sent, os.listdir("."))
+    t.check(set(os.listdir(".")) == {"image.snap"}, "left behind after", sent, when, os.listdir("."))
     if content != OLDER:
-        t.check(t.run([t.SNAPIMG, "verify", "image.snap"]).status == 0, "a partial image after", sent)
+        t.check(t.run([t.SNAPIMG, "verify", "image.snap"]).status == 0, "a partial image after", sent, when)
     if process.returncode == 0:
         t.check(content != OLDER, "reported as written, but the older image is there")
-        return False
-    t.check(process.returncode == -sent, sent, "ended as", t.Result(process.returncode, out, err))
-    t.check(err.count(b"\n") <= (0 if sent == signal.SIGKILL else 1), sent, "said", err)
-    return True
+        return
+    t.check(process.returncode == -sent, sent, when, "ended as", t.Result(process.returncode, out, err))
+    t.check(err.count(b"\n") <= (0 if sent == signal.SIGKILL else 1), sent, when, "said", err)
 
 
 def older():
@@ -70,26 +72,34 @@ def become_reaper():
     t.check(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0, "prctl")
 
 
-def sweep(sent, whole_group=False, steps=40):
-    """The moments are spread over the time that an undisturbed run takes, so some fall into every phase of it."""
+def calls_of_a_run():
+    """(name, how often) of each system call that snaptrace's first thread makes in an undisturbed run."""
+    with tempfile.NamedTemporaryFile("r", errors="replace") as log:
+        process, keep = start(["strace", "-o", log.name])
+        out, err = process.communicate(timeout=60)
+        os.close(keep)
+        if process.returncode != 0:
+            t.skip(f"strace can't run snaptrace here: {t.Result(process.returncode, out, err)}")
+        return collections.Counter(re.findall(r"^(\w+)\(", log.read(), re.MULTILINE)).items()
+
+
+def at_calls(sent, occurrences):
+    """The signal is sent by strace as snaptrace enters a system call: some of each name, so that all it does is met."""
+    if not shutil.which("strace"):
+        t.skip("no strace here")
     become_reaper()
-    older()
-    began = time.monotonic()
-    process, keep = start()
-    t.check(not finish(process, keep, sent), "the undisturbed run")
-    lasts = time.monotonic() - began
-    cut_short = 0
-    for step in range(steps):
-        older()
-        process, keep = start()
-        time.sleep(lasts * 1.1 * step / steps)
-        (os.killpg if whole_group else os.kill)(process.pid, sent)
-        cut_short += finish(process, keep, sent)
-    print(f"{sent.name}: {cut_short} of {steps} runs cut short, over {lasts * 1000:.0f} ms")
-    t.check(cut_short >= steps // 4, "too few of the runs were cut short")
+    for name, count in sorted(calls_of_a_run()):
+        for occurrence in sorted({wanted(count) for wanted in occurrences}):
+            older()
+            process, keep = start(["strace", "-o", "/dev/null", "-e", f"trace={name}",
+                                   "-e", f"inject={name}:signal={sent.name}:when={occurrence}"])
+            finish(process, keep, sent, f"at call {occurrence} of {count} of {name}")
 
 
-def at_events(sent):
+FIRST, MIDDLE, LAST = (lambda count: 1), (lambda count: (count + 1) // 2), (lambda count: count)
+
+
+def at_events(sent, whole_group=False):
     """At what the target itself says: it runs; it is filled and will come to the point at once."""
     become_reaper()
     for length in (0, 7, 14):
@@ -97,19 +107,19 @@ def at_events(sent):
             older()
             process, keep = start()
             process.stdout.read(length)
-            os.kill(process.pid, sent)
-            finish(process, keep, sent)
+            (os.killpg if whole_group else os.kill)(process.pid, sent)
+            finish(process, keep, sent, f"after {length} bytes")
 
 
-def row(*arguments, function=sweep, **options):
+def row(function, *arguments, **options):
     return lambda: function(*arguments, **options)
 
 
 t.main({
-    "sweep.kill": row(signal.SIGKILL),
-    "sweep.interrupt": row(signal.SIGINT),
-    "sweep.terminate": row(signal.SIGTERM, steps=20),
-    "sweep.ctrl-c": row(signal.SIGINT, whole_group=True, steps=20),
-    "events.kill": row(signal.SIGKILL, function=at_events),
-    "events.interrupt": row(signal.SIGINT, function=at_events),
+    "calls.kill": row(at_calls, signal.SIGKILL, (FIRST, LAST)),
+    "calls.interrupt": row(at_calls, signal.SIGINT, (FIRST,)),
+    "calls.terminate": row(at_calls, signal.SIGTERM, (MIDDLE,)),
+    "events.kill": row(at_events, signal.SIGKILL),
+    "events.interrupt": row(at_events, signal.SIGINT),
+    "events.ctrl-c": row(at_events, signal.SIGINT, whole_group=True),
 })
