@@ -9,12 +9,49 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import snaptest as t  # noqa: E402
 
 SOURCES = os.path.abspath(t.SOURCE)
-# What a folder's files may include with quotes: its own, and these.
-ARROWS = {
-    "format": (),
+# The dependency sentence of CONTRIBUTING.md. A room's files may include with quotes: their own room's, and what begins so.
+BASE = ("format/base/",)
+CONTRACT = ("preload/contract.h",)
+READER = ("format/image/layout.h", "format/image/error.h", "format/image/reader.h")
+WRITER = (*READER, "format/image/writer.h")
+FACTS = ("format/facts/",)
+ABOUT = tuple(f"tracer/{name}.h" for name in ("caller", "description", "refusals", "unix_diag"))  # what needs no room
+ASKED = ("tracer/overrides.h",)
+ROOMS = {
+    "format/facts": ("format/image/layout.h",),
+    "format/image": FACTS,
+    "format/base": (),
+    "format/convert": (*WRITER, *FACTS, *BASE),
+    "format/snapimg": (*WRITER, *FACTS, *BASE, "format/convert/"),
     "preload": (),
-    "tracer": ("format/", "preload/contract.h"),
-    "restore": ("format/", "preload/contract.h"),
+    "preload/shim": ("preload/",),
+    "restore": (*READER, *FACTS, *CONTRACT, "restore/"),
+    "tracer": (*WRITER, *FACTS, *BASE, *CONTRACT, "tracer/"),
+    "tracer/ptrace": (*BASE, *ABOUT),
+    "tracer/points": (*BASE, *ABOUT, *CONTRACT, "tracer/ptrace/", "tracer/run.h", "tracer/options.h"),
+    "tracer/follow": (*BASE, *ABOUT, *CONTRACT, "tracer/ptrace/", "tracer/run.h", "tracer/points/",
+                     "tracer/capture/snapshot.h"),
+    "tracer/capture": (*WRITER, *FACTS, *BASE, *ABOUT, *ASKED, *CONTRACT, "tracer/ptrace/"),
+    "tracer/hot": (*WRITER, *FACTS, *BASE, "format/convert/", "tracer/ptrace/", "tracer/options.h"),
+}
+# What of a room may be included from outside of it; of the others, all.
+FACES = {
+    "format/image": WRITER,
+    "tracer/capture": ("tracer/capture/snapshot.h",),
+}
+# Arrows that point the wrong way: none may be added, and those that are mended go from here.
+WRONG = {
+    ("format/base/array.c", "format/facts/checksum.h"),
+    ("format/base/array.h", "format/image/error.h"),
+    ("format/base/array.h", "format/image/layout.h"),
+    ("format/base/maps.c", "format/image/layout.h"),
+    ("format/convert/chunks.c", "format/image/check.h"),
+    ("format/convert/repack.c", "format/image/check.h"),
+    ("format/convert/thaw_plan.c", "format/image/check.h"),
+    ("format/image/writer.c", "format/base/array.h"),
+    ("tracer/hot/hot.c", "format/image/check.h"),
+    ("tracer/hot/hot_run.c", "tracer/capture/memory/pages.h"),
+    ("tracer/ptrace/helper.c", "tracer/capture/process/state.h"),
 }
 
 
@@ -79,23 +116,30 @@ def includes(path):
         return re.findall(r'^\s*#\s*include\s*"([^"]+)"', file.read(), re.MULTILINE)
 
 
+def room_of(path):
+    """The longest of ROOMS that holds it: a folder below a room belongs to it."""
+    return max((room for room in ROOMS if path.startswith(room + "/")), key=len, default=None)
+
+
 def arrows():
-    """tracer -> format <- restore; preload knows only its contract; the tracer and the loader never each other."""
-    wrong, seen = [], 0
-    for folder, allowed in ARROWS.items():
-        for directory, _, names in os.walk(os.path.join(SOURCES, folder)):
+    """The rooms depend on each other as ROOMS says, and nobody reaches behind a room's face."""
+    found, seen = set(), 0
+    for top in sorted({room.split("/")[0] for room in ROOMS}):
+        for directory, _, names in os.walk(os.path.join(SOURCES, top)):
             for name in (name for name in names if name.endswith((".c", ".h", ".S"))):
-                path = os.path.join(directory, name)
-                for include in includes(path):
+                path = os.path.relpath(os.path.join(directory, name), SOURCES)
+                for include in includes(os.path.join(SOURCES, path)):
+                    if include == "snaptrace/contract.h" and path == "preload/snap.h":
+                        continue  # as it is installed
                     seen += 1
-                    target = os.path.relpath(os.path.join(directory, include), SOURCES)
-                    if not os.path.exists(os.path.join(SOURCES, target)):
-                        target = include  # from the top
-                    # snap.h finds the contract where it is installed.
-                    own = target.startswith(folder + "/") or (folder == "preload" and include == "snaptrace/contract.h")
-                    if not own and not any(target.startswith(start) for start in allowed):
-                        wrong.append(f"{os.path.relpath(path, SOURCES)} includes {include}")
-    t.check(seen > 20 and not wrong, wrong)
+                    t.check(os.path.exists(os.path.join(SOURCES, include)), path, "includes", include, "not from the top")
+                    room, other = room_of(path), room_of(include)
+                    behind = other in FACES and not include.startswith(FACES[other])
+                    if other != room and (behind or not include.startswith(ROOMS[room])):
+                        found.add((path, include))
+    t.check(seen > 500, "includes:", seen)
+    t.check(found <= WRONG, "new:", *(f"{path} includes {include}" for path, include in sorted(found - WRONG)))
+    t.check(found >= WRONG, "mended, so take from WRONG:", *sorted(WRONG - found))
 
 
 def loader_alone():
