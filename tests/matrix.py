@@ -38,6 +38,13 @@ CARRIED = {
     "Descriptors": (
         ("files with position, flags and close-on-exec, shared ones still shared, append files, directories, devices without state",
          "carried_descriptors programs.files"),
+        ("files by their content, wherever a copy lies; what the program had locked or open to write must be as it was",
+         "file_copied file_read_changed file_patched_library file_written-in-place_changed file_written-in-place_replaced "
+         "file_only-written_changed file_flock_changed file_flock_replaced file_posix-lock_changed "
+         "file_append-under-a-lock_changed file_mapped_changed file_mapped_replaced file_log bad.mismatch.touched"),
+        ("data that is mapped shared and only read, as it is now", "file_mapped_live"),
+        ("files that the program made and has open, up to 64 MiB each: made again where they are gone",
+         "file_made_again file_never_over_another file_not_left_behind file_carry file_carry_none file_scratch file_told_when_shared"),
         ("deleted files", "object_deleted_files"),
         ("memfds with their seals", "object_memory_files"),
         ("pipes with both ends in the process and what is in them", "object_pipes"),
@@ -193,7 +200,7 @@ WORKS = {
 TABLES = {"carried": (CARRIED, "capture."), "refused": (REFUSED, "capture.refused_"), "works": (WORKS, "real.")}
 MANUAL = "man/snaptrace-state.7"
 # Tests of a state, each of which must have its line.
-STATES = r"capture\.(carried|state|object|refused|memory|sanitized)_.*|programs\.[a-z]+\.(pie|cxx)(\..*)?"
+STATES = r"capture\.(carried|state|object|refused|memory|sanitized|file)_.*|programs\.[a-z]+\.(pie|cxx)(\..*)?"
 # Tests that are about more than one state.
 OTHERS = {"capture.refused_together", "capture.state_lower_hard_limit", "programs.here.pie"}
 

@@ -59,6 +59,9 @@ static const char help[] =
         "      --tcp refuse|reset   connected TCP sockets: refuse them (the default), or let the program "
         "find\n"
         "                           that the other side has reset the connection\n"
+        "      --carry made|none|FILE\n"
+        "                           files whose content goes into the image, for a start that doesn't find\n"
+        "                           them: those that PROG made itself (the default), none, or FILE as well\n"
         "  -q, --quiet              no summary, no progress, no warnings\n"
         "  -v, --verbose            tell what is done\n"
         "      --help, --version\n"
@@ -84,6 +87,7 @@ enum {
 	OPTION_DROP_SECCOMP,
 	OPTION_FD,
 	OPTION_TCP,
+	OPTION_CARRY,
 	OPTION_HELP,
 	OPTION_VERSION
 };
@@ -107,6 +111,7 @@ static const struct option long_options[] = {
         {"drop-seccomp", no_argument, NULL, OPTION_DROP_SECCOMP},
         {"fd", required_argument, NULL, OPTION_FD},
         {"tcp", required_argument, NULL, OPTION_TCP},
+        {"carry", required_argument, NULL, OPTION_CARRY},
         {"quiet", no_argument, NULL, 'q'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, OPTION_HELP},
@@ -182,6 +187,21 @@ static enum status read_others(const char *text, bool *ret_go_on)
 	return STATUS_OK;
 }
 
+static enum status read_carry(const char *text, struct carry *carry)
+{
+	if (strcmp(text, "made") == 0 || strcmp(text, "none") == 0) {
+		carry->none = *text == 'n';
+		return STATUS_OK;
+	}
+	if (carry->count == CARRY_MAX)
+		return fail(STATUS_FAILED, "--carry %s: more than %d files", text, CARRY_MAX);
+	if (!(carry->file[carry->count] = realpath(text, NULL)))
+		return fail(STATUS_FAILED, "--carry %s: %s: give made, none, or a file that is there", text,
+		            strerror(errno));
+	carry->count++;
+	return STATUS_OK;
+}
+
 static enum status add_point(struct options *options, char *text)
 {
 	if (options->point_count == POINTS_MAX)
@@ -250,6 +270,8 @@ static enum status read_option(int option, struct options *options)
 		return overrides_add(&options->overrides, optarg);
 	case OPTION_TCP:
 		return overrides_read_tcp(optarg, &options->overrides.tcp_reset);
+	case OPTION_CARRY:
+		return read_carry(optarg, &options->carry);
 	case 'q':
 		options->verbosity = QUIET;
 		return STATUS_OK;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "format/base/message.h"
+#include "tracer/capture/snapshot.h"
 #include "tracer/overrides.h"
 
 enum { POINTS_MAX = 32, TRAINS_MAX = 32 };
@@ -34,6 +35,7 @@ struct options {
 	bool compress_given;
 	bool drop_seccomp;
 	struct overrides overrides; /* --fd, --tcp */
+	struct carry carry;         /* --carry */
 	bool done;                  /* --help or --version was answered: nothing to run */
 	char **program;             /* PROG, its arguments, NULL; of -p only NULL */
 };

@@ -24,12 +24,16 @@ enum snapimg_error snapimg_rule_identity(const struct snapimg *image, uint32_t i
 {
 	const struct snapimg_identity *identity = snapimg_get_identity(image) + index;
 	const uint32_t flags = SNAPIMG_IDENTITY_HASHED | SNAPIMG_IDENTITY_WHOLE | SNAPIMG_IDENTITY_EXCLUSIVE |
-	                       SNAPIMG_IDENTITY_LIVE | SNAPIMG_IDENTITY_MADE | SNAPIMG_IDENTITY_FRESH;
+	                       SNAPIMG_IDENTITY_LIVE | SNAPIMG_IDENTITY_MADE | SNAPIMG_IDENTITY_FRESH |
+	                       SNAPIMG_IDENTITY_SCRATCH;
 
 	if (identity->file <= (index > 0 ? identity[-1].file : 0) ||
 	    identity->file > snapimg_file_count(image) || (identity->flags & ~flags) != 0 ||
 	    identity->ctime_nanoseconds >= NANOSECONDS || identity->reserved_zero != 0 ||
 	    ((identity->flags & SNAPIMG_IDENTITY_HASHED) == 0 && identity->hash != 0))
+		return SNAPIMG_ERR_FILE;
+	if ((identity->flags & (SNAPIMG_IDENTITY_SCRATCH | SNAPIMG_IDENTITY_MADE)) ==
+	    SNAPIMG_IDENTITY_SCRATCH)
 		return SNAPIMG_ERR_FILE;
 	if ((identity->flags & SNAPIMG_IDENTITY_MADE) != 0 &&
 	    (snapimg_get_file(image)[identity->file - 1].mode & TYPE_MASK) != TYPE_REGULAR)

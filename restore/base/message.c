@@ -6,7 +6,7 @@
 #include "restore/base/syscall_x86_64.h"
 #include "restore/loader.h"
 
-void (*die_instead)(void);
+void (*die_instead)(void), (*die_undo)(void);
 
 enum { NUMBER_SIZE = 24, NUMBERS = 8 };
 
@@ -118,6 +118,8 @@ _Noreturn void die_parts(int status, const char *const *parts)
 {
 	void (*instead)(void) = die_instead;
 	die_instead = NULL; /* its own failure is the last */
+	if (die_undo != NULL)
+		die_undo();
 	if (instead != NULL) {
 		warn_parts(parts);
 		instead(); /* returns only if it can't */

@@ -27,7 +27,7 @@ static void start_decoder(void)
 		die(EXIT_REFUSED, "the zstd decoder does not start");
 }
 
-const uint8_t *content_bytes(const struct snapimg_content *content)
+const uint8_t *content_try(const struct snapimg_content *content)
 {
 	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
 	bytes += content->offset;
@@ -35,7 +35,15 @@ const uint8_t *content_bytes(const struct snapimg_content *content)
 		return bytes;
 	if (state.decoder == NULL)
 		start_decoder();
-	if (!decoder_decode(state.decoder, state.block, content->size, bytes, content->stored_size))
+	return decoder_decode(state.decoder, state.block, content->size, bytes, content->stored_size)
+	               ? state.block
+	               : NULL;
+}
+
+const uint8_t *content_bytes(const struct snapimg_content *content)
+{
+	const uint8_t *bytes = content_try(content);
+	if (bytes == NULL)
 		object_die(content->object, "decode", -EIO);
-	return state.block;
+	return bytes;
 }

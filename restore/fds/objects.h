@@ -28,6 +28,8 @@ void objects_lock(void);
 
 /* fds/content.c: the bytes of a content, until the next call. */
 const uint8_t *content_bytes(const struct snapimg_content *content);
+/* The same of a file's content too; NULL if it can't be decoded. */
+const uint8_t *content_try(const struct snapimg_content *content);
 
 /* fds/socket.c */
 int socket_make(const struct snapimg_object *object, int32_t *ret_other);

@@ -10,8 +10,9 @@
 
 struct file {
 	char *path;
-	struct snapimg_file record; /* path: set when it's written */
-	int fd;                     /* open for reading, or -1 where that isn't allowed or makes no sense */
+	struct snapimg_file record;       /* path: set when it's written */
+	struct snapimg_identity identity; /* file 0: nothing more is known of it */
+	int fd; /* open for reading, or -1 where that isn't allowed or makes no sense */
 };
 
 struct files {

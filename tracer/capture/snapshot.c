@@ -13,6 +13,7 @@
 #include "format/base/progress.h"
 #include "format/facts/checksum.h"
 #include "tracer/capture/fds/table.h"
+#include "tracer/capture/identify.h"
 #include "tracer/capture/memory/mappings.h"
 #include "tracer/capture/memory/shared.h"
 #include "tracer/capture/process/attributes.h"
@@ -175,7 +176,9 @@ static enum status gather(struct capture *capture)
 	    (status = read_thread_attributes(capture)) != STATUS_OK ||
 	    (status = read_vdso(capture)) != STATUS_OK ||
 	    (status = pass_refusal(read_fixups(capture))) != STATUS_OK ||
-	    (status = refusals_end()) != STATUS_OK)
+	    (status = refusals_end()) != STATUS_OK ||
+	    (status = files_identify(&capture->files, &capture->mappings, &capture->descriptors,
+	                             &capture->subject.stat, capture->request->carry)) != STATUS_OK)
 		return status;
 	return plan_make(&capture->helper, &capture->mappings, &capture->files,
 	                 codec_job_pages(&capture->request->output), &capture->plan);
@@ -248,6 +251,7 @@ static enum snapimg_error write_records(struct capture *capture, struct snapimg_
 	    (error = process_state_write(&capture->state, writer)) ||
 	    (error = threads_write(&capture->threads, writer)) ||
 	    (error = files_write(&capture->files, writer)) ||
+	    (error = files_write_identities(&capture->files, writer)) ||
 	    (error = mappings_write(&capture->mappings, writer)) ||
 	    (error = attributes_write(&capture->attributes, writer)) ||
 	    (error = timers_write(&capture->timers, writer)) ||

@@ -10,6 +10,15 @@
 
 #include "format/base/message.h"
 
+/* Which files go into the image with their content, so that a start that doesn't find them makes them again.
+ */
+enum { CARRY_MAX = 64 };
+struct carry {
+	bool none;             /* not those that the program made itself */
+	char *file[CARRY_MAX]; /* others, by their absolute paths */
+	size_t count;
+};
+
 struct snapshot_output {
 	const char *path;         /* the image; replaced in one step when the new one is complete */
 	bool compress;            /* zstd frames, else raw extents */
@@ -34,6 +43,7 @@ struct snapshot_request {
 	uint32_t seccomp_filters;          /* how many of the process's filters are the tracer's own */
 	bool drop_seccomp;                 /* the program's own filters may be left out */
 	const struct overrides *overrides; /* tracer/overrides.h */
+	const struct carry *carry;
 	struct snapshot_output output;
 };
 

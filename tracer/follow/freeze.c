@@ -98,6 +98,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	        .seccomp_filters = run->filter.length ? 1 : 0,
 	        .drop_seccomp = options->drop_seccomp,
 	        .overrides = &options->overrides,
+	        .carry = &options->carry,
 	        .output = {.path = run->output,
 	                   .compress = options->compress,
 	                   .may_be_raw = !options->compress_given && options->level == 0,

@@ -57,10 +57,10 @@ static enum status prepare_compressor(struct objects *objects)
 	return compressor_open(objects->level, 0, COMPRESS_MAX, &objects->compressor);
 }
 
-enum status objects_fill(struct objects *objects, uint64_t position, const void *bytes, uint64_t size)
+static enum status store(struct objects *objects, struct snapimg_content content, const void *bytes,
+                         struct array *records)
 {
-	struct snapimg_content content = {
-	        .object = (uint32_t)objects->object.count, .position = position, .size = size};
+	uint64_t size = content.size;
 	enum status status;
 	size_t stored = 0;
 
@@ -76,7 +76,23 @@ enum status objects_fill(struct objects *objects, uint64_t position, const void 
 	} else {
 		status = add_bytes(objects, bytes, size, &content.offset);
 	}
-	return status == STATUS_OK ? append(&objects->content, &content, 1, sizeof(content)) : status;
+	return status == STATUS_OK ? append(records, &content, 1, sizeof(content)) : status;
+}
+
+enum status objects_fill(struct objects *objects, uint64_t position, const void *bytes, uint64_t size)
+{
+	const struct snapimg_content content = {
+	        .object = (uint32_t)objects->object.count, .position = position, .size = size};
+
+	return store(objects, content, bytes, &objects->content);
+}
+
+enum status objects_carry(struct objects *objects, uint32_t file, uint64_t position, const void *bytes,
+                          uint64_t size)
+{
+	const struct snapimg_content content = {.object = file, .position = position, .size = size};
+
+	return store(objects, content, bytes, &objects->carried);
 }
 
 enum status objects_watch(struct objects *objects, struct snapimg_watch watch)
@@ -163,6 +179,7 @@ enum snapimg_error objects_write(const struct objects *objects, struct snapimg_w
 	} plain[] = {
 	        {&objects->setting, SNAPIMG_SECTION_SETTINGS, sizeof(struct snapimg_setting)},
 	        {&objects->content, SNAPIMG_SECTION_CONTENTS, sizeof(struct snapimg_content)},
+	        {&objects->carried, SNAPIMG_SECTION_CARRIED, sizeof(struct snapimg_content)},
 	        {&objects->watch, SNAPIMG_SECTION_WATCHES, sizeof(struct snapimg_watch)},
 	        {&objects->lock, SNAPIMG_SECTION_LOCKS, sizeof(struct snapimg_lock)},
 	        {&objects->owner, SNAPIMG_SECTION_OWNERS, sizeof(struct snapimg_owner)},
@@ -191,6 +208,7 @@ void objects_free(struct objects *objects)
 	free(objects->object.items);
 	free(objects->setting.items);
 	free(objects->content.items);
+	free(objects->carried.items);
 	free(objects->watch.items);
 	free(objects->lock.items);
 	free(objects->notice.items);

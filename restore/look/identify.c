@@ -1,0 +1,238 @@
+#include "restore/look/identify.h"
+
+#include <asm/errno.h>
+#include <asm/stat.h>
+#include <linux/fcntl.h>
+#include <linux/memfd.h>
+
+#include "format/facts/buildid.h"
+#include "format/facts/checksum.h"
+#include "restore/base/memory.h"
+#include "restore/base/message.h"
+#include "restore/base/syscall_x86_64.h"
+#include "restore/fds/objects.h"
+#include "restore/loader.h"
+
+enum { TYPE_MASK = 0170000, MODE_MASK = 07777, BLOCK = 1 << 16, MADE_MAX = 256 };
+
+static const struct snapimg_identity *find_identity(uint32_t index)
+{
+	const struct snapimg_identity *identity = snapimg_get_identity(&loader.image);
+	uint32_t low = 0, high = snapimg_identity_count(&loader.image);
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (identity[middle].file < index + 1)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < snapimg_identity_count(&loader.image) && identity[low].file == index + 1 ? &identity[low]
+	                                                                                      : NULL;
+}
+
+/* Size, modification time and inode; and of a file with an identity the change time, which nobody can set
+ * back. */
+static bool same_stamp(const struct snapimg_file *file, const struct snapimg_identity *identity,
+                       const struct stat *status)
+{
+	return file->size == (uint64_t)status->st_size && file->inode == status->st_ino &&
+	       file->mtime_seconds == (int64_t)status->st_mtime &&
+	       file->mtime_nanoseconds == status->st_mtime_nsec &&
+	       (identity == NULL || ((identity->flags & SNAPIMG_IDENTITY_FRESH) == 0 &&
+	                             identity->ctime_seconds == (int64_t)status->st_ctime &&
+	                             identity->ctime_nanoseconds == status->st_ctime_nsec));
+}
+
+/* The same build wherever and whenever it was installed; unless somebody patched it. */
+static bool same_build(const struct snapimg_file *file, int descriptor)
+{
+	if (file->build_id_size == 0)
+		return false;
+	uint8_t page[4096];
+	uint8_t build_id[SNAPIMG_BUILD_ID_MAX];
+	long got = sys(__NR_pread64, descriptor, page, sizeof page, 0);
+	if (got <= 0)
+		return false;
+	uint32_t size = snapimg_build_id(page, (size_t)got, build_id);
+	return size == file->build_id_size && memcmp(build_id, file->build_id, size) == 0;
+}
+
+static bool hash_range(XXH3_state_t *state, int descriptor, uint64_t start, uint64_t end)
+{
+	static uint8_t block[BLOCK];
+	while (start < end) {
+		uint64_t size = end - start < sizeof block ? end - start : sizeof block;
+		long got = sys(__NR_pread64, descriptor, block, size, start);
+		if (got <= 0)
+			return false;
+		(void)XXH3_64bits_update(state, block, (size_t)got);
+		start += (uint64_t)got;
+	}
+	return true;
+}
+
+static bool hash_mapped(XXH3_state_t *state, int descriptor, uint32_t index, uint64_t file_size)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
+		uint64_t end = mapping[i].offset + (mapping[i].end - mapping[i].start);
+		if (mapping[i].kind != SNAPIMG_MAPPING_FILE || mapping[i].file != index + 1)
+			continue;
+		if (!hash_range(state, descriptor, mapping[i].offset, end < file_size ? end : file_size))
+			return false;
+	}
+	return true;
+}
+
+/* Of a file that may only be written, the content is asked for through a descriptor of its own. */
+static bool same_content(uint32_t index, const struct snapimg_file *file,
+                         const struct snapimg_identity *identity, const char *path, uint64_t size)
+{
+	if ((identity->flags & SNAPIMG_IDENTITY_HASHED) == 0 || file->size != size)
+		return false;
+	long descriptor = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (descriptor < 0)
+		return false;
+	XXH3_state_t state;
+	XXH3_INITSTATE(&state);
+	(void)XXH3_64bits_reset(&state);
+	bool read = (identity->flags & SNAPIMG_IDENTITY_WHOLE) != 0
+	                    ? hash_range(&state, (int)descriptor, 0, size)
+	                    : hash_mapped(&state, (int)descriptor, index, size);
+	sys(__NR_close, descriptor);
+	return read && XXH3_64bits_digest(&state) == identity->hash;
+}
+
+static bool is_recorded(uint32_t index, const struct snapimg_file *file,
+                        const struct snapimg_identity *identity, const char *path, int descriptor,
+                        const struct stat *status)
+{
+	if (same_stamp(file, identity, status))
+		return true;
+	if (identity == NULL)
+		return file->check == SNAPIMG_CHECK_EXISTS || same_build(file, descriptor);
+	if ((identity->flags & SNAPIMG_IDENTITY_LIVE) != 0 && file->inode == status->st_ino)
+		return true;
+	if ((identity->flags & SNAPIMG_IDENTITY_HASHED) != 0)
+		return same_content(index, file, identity, path, (uint64_t)status->st_size);
+	return (identity->flags & SNAPIMG_IDENTITY_EXCLUSIVE) == 0 && same_build(file, descriptor);
+}
+
+static const char *advice(const struct snapimg_identity *identity)
+{
+	if (identity != NULL && (identity->flags & SNAPIMG_IDENTITY_MADE) != 0)
+		return ": has changed since the program, which wrote it, was frozen: remove it, so that it "
+		       "is made "
+		       "again from the image, or use --on-mismatch=warn";
+	if (identity != NULL && (identity->flags & SNAPIMG_IDENTITY_EXCLUSIVE) != 0)
+		return ": has changed since the program, which had it locked or open to write, was frozen: "
+		       "put it "
+		       "back as it was, or use --on-mismatch=warn";
+	return ": has changed since the image was made: freeze the program again, or use --on-mismatch=warn";
+}
+
+/* Whether somebody else has it open just now: only then a lease is refused (fcntl(2), F_SETLEASE). Who breaks
+ * it in the moment that it lasts sends SIGURG, which is ignored, instead of SIGIO. */
+static void tell_if_shared(uint32_t index, const char *path, int descriptor)
+{
+	enum { LEASE_WRITE = 1, LEASE_NONE = 2, SIGNAL_URGENT = 23 };
+	const struct snapimg_file *file = snapimg_get_file(&loader.image);
+	for (uint32_t i = 0; i < index; i++)
+		if (file[i].path == file[index].path)
+			return; /* it may be this start that has it */
+	sys(__NR_fcntl, descriptor, F_SETSIG, SIGNAL_URGENT);
+	long result = sys(__NR_fcntl, descriptor, F_SETLEASE, LEASE_WRITE);
+	if (result == 0)
+		sys(__NR_fcntl, descriptor, F_SETLEASE, LEASE_NONE);
+	sys(__NR_fcntl, descriptor, F_SETSIG, 0);
+	if (result == -EAGAIN)
+		warn(path, ": another process has it open, too: both may write to it");
+}
+
+void file_identify(uint32_t index, const char *path, int descriptor)
+{
+	const struct snapimg_file *file = &snapimg_get_file(&loader.image)[index];
+	const struct snapimg_identity *identity = find_identity(index);
+	struct stat status = {0};
+	long result = sys(__NR_fstat, descriptor, &status);
+	if (result < 0)
+		die(EXIT_REFUSED, path, ": cannot look at a file that the image needs: ", error_text(result));
+	if ((status.st_mode & TYPE_MASK) != (file->mode & TYPE_MASK))
+		die(EXIT_REFUSED, path, ": is no longer the kind of file that the image needs: put it back");
+	if (identity != NULL && (identity->flags & SNAPIMG_IDENTITY_EXCLUSIVE) != 0)
+		tell_if_shared(index, path, descriptor);
+	if (is_recorded(index, file, identity, path, descriptor, &status))
+		return;
+	if (loader.options.on_mismatch == MISMATCH_FAIL)
+		die(EXIT_REFUSED, path, advice(identity));
+	if (loader.options.on_mismatch == MISMATCH_WARN)
+		warn(path, ": has changed since the image was made: going on with what it is now");
+}
+
+/* The indices of the files that this start has made. */
+static struct {
+	uint32_t index[MADE_MAX];
+	uint32_t count;
+} made;
+
+static long fill(uint32_t index, long descriptor)
+{
+	const struct snapimg_content *content = snapimg_get_carried(&loader.image);
+	long result = sys(__NR_ftruncate, descriptor, snapimg_get_file(&loader.image)[index].size);
+	for (uint32_t i = 0; i < snapimg_carried_count(&loader.image) && result >= 0; i++) {
+		if (content[i].object != index)
+			continue;
+		const uint8_t *bytes = content_try(&content[i]);
+		result = bytes == NULL ? -EIO
+		                       : sys(__NR_pwrite64, descriptor, bytes, content[i].size,
+		                             content[i].position);
+		if (result >= 0 && (uint64_t)result != content[i].size)
+			result = -ENOSPC;
+	}
+	return result;
+}
+
+long file_make(uint32_t index, const char *path)
+{
+	const struct snapimg_file *file = &snapimg_get_file(&loader.image)[index];
+	const struct snapimg_identity *identity = find_identity(index);
+	if (identity == NULL || (identity->flags & SNAPIMG_IDENTITY_MADE) == 0)
+		return -ENOENT;
+	if (made.count == MADE_MAX)
+		return -EMFILE;
+	long descriptor =
+	        sys(__NR_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
+	if (descriptor < 0)
+		return descriptor;
+	made.index[made.count++] = index;
+	die_undo = files_unmake;
+	long result = fill(index, descriptor);
+	if (result >= 0)
+		result = sys(__NR_fchmod, descriptor, file->mode & MODE_MASK);
+	if (result >= 0)
+		return descriptor;
+	sys(__NR_close, descriptor);
+	files_unmake();
+	return result;
+}
+
+bool file_is_scratch(uint32_t index)
+{
+	const struct snapimg_identity *identity = find_identity(index);
+	return identity != NULL && (identity->flags & SNAPIMG_IDENTITY_SCRATCH) != 0;
+}
+
+long file_make_nameless(uint32_t index)
+{
+	long descriptor = sys(__NR_memfd_create, "scratch", MFD_CLOEXEC);
+	long result = descriptor < 0 ? descriptor : fill(index, descriptor);
+	return result < 0 ? result : descriptor;
+}
+
+void files_unmake(void)
+{
+	for (; made.count > 0; made.count--)
+		sys(__NR_unlink,
+		    snapimg_string(&loader.image,
+		                   snapimg_get_file(&loader.image)[made.index[made.count - 1]].path));
+}

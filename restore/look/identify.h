@@ -1,0 +1,21 @@
+/* Whether a file is the one that the image means; tracer/capture/identify.c notes by what. */
+#ifndef RESTORE_LOOK_IDENTIFY_H
+#define RESTORE_LOOK_IDENTIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Ends the loader, or warns, as --on-mismatch says, if file `index`, open as `descriptor`, is another. */
+void file_identify(uint32_t index, const char *path, int descriptor);
+/* Makes a file that the program had made itself, with its content. Never over one that is there. A descriptor
+ * that is open for reading and writing, or -errno; -ENOENT if the image has no content of it. It is removed
+ * again if the start is refused. */
+long file_make(uint32_t index, const char *path);
+/* Of some files only the program's own view counts, and each start has one of its own, without a name. */
+bool file_is_scratch(uint32_t index);
+/* A descriptor, or -errno. */
+long file_make_nameless(uint32_t index);
+/* A start that is refused leaves none of these. */
+void files_unmake(void);
+
+#endif

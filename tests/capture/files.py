@@ -1,0 +1,227 @@
+"""Files are recognised by their content, and those that the program made come along with the image."""
+import concurrent.futures
+import os
+import re
+import shutil
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+# Opens `data` in a way, comes to the point, and does something with it; prints what it sees.
+USES = {
+    "read": "f = open('data')\nMARK\nprint(f.read(), end='')",
+    "written in place": "f = open('data', 'r+')\nMARK\nf.seek(0)\nf.write('W'); f.flush(); print('wrote')",
+    "only written": "f = open('data', 'r+'); f.close(); fd = os.open('data', os.O_WRONLY)\nMARK\nos.write(fd, b'W'); print('wrote')",
+    "appended": "f = open('data', 'a')\nMARK\nf.write('more\\n'); f.flush(); print('wrote')",
+    "flock": "import fcntl\nf = open('data'); fcntl.flock(f, fcntl.LOCK_EX)\nMARK\nprint('held')",
+    "posix lock": "import fcntl\nf = open('data', 'r+'); fcntl.lockf(f, fcntl.LOCK_EX)\nMARK\nprint('held')",
+    "append under a lock": "import fcntl\nf = open('data', 'a'); fcntl.flock(f, fcntl.LOCK_EX)\nMARK\nprint('held')",
+    "mapped": "import mmap\nf = open('data', 'r+b'); m = mmap.mmap(f.fileno(), 0); f.close()\nMARK\nm[0:1] = b'W'; print('wrote')",
+    "mapped, only read": "import mmap\nf = open('data', 'rb'); m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ); f.close()\n"
+                         "before = m[0:1]\nMARK\nprint(before.decode(), m[0:1].decode())",
+}
+
+
+def program(code, name="program.py"):
+    with open(name, "w", encoding="utf-8") as file:
+        file.write("import os, sys\n" + code.replace("MARK", "os.path.exists('/snap/here')") + "\n")
+    return ["/usr/bin/python3", name]
+
+
+def write(text, name="data"):
+    with open(name, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def in_place(text, name="data"):
+    """Other bytes in the same file, with the same size and modification time."""
+    before = os.stat(name)
+    with open(name, "r+", encoding="utf-8") as file:
+        file.write(text)
+    os.utime(name, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replaced(name="data"):
+    """The same bytes in another file."""
+    shutil.copy(name, "copy")
+    os.rename("copy", name)
+
+
+def old(name="data"):
+    """Not younger than the program, whatever the clock of files can tell apart."""
+    write("text\n", name)
+    os.utime(name, (1, 1))
+
+
+def freeze(use, *options):
+    old()
+    t.freeze("image.snap", program(USES[use]), at="path:/snap/here", options=options)
+
+
+def start(*options):
+    return t.restore("image.snap", options=options)
+
+
+def refused(use, change):
+    """Nobody could have changed it under the running program, so the start is refused; unless told otherwise."""
+    freeze(use)
+    change("T")
+    t.one_line(start(), 125, "data", "has changed", "--on-mismatch", tool="snaprun: ")
+    t.check(start("--on-mismatch=ignore").status == 0, "--on-mismatch=ignore")
+
+
+def accepted(use, change, wanted):
+    freeze(use)
+    change()
+    result = start()
+    t.check(result == t.Result(0, wanted.encode() + b"\n", b""), result)
+
+
+def shown_as_it_is():
+    """What others write into a file that is mapped shared and only read is seen, as it would be seen without a start."""
+    freeze("mapped, only read")
+    in_place("T")
+    t.same(start(), t.Result(0, b"t T\n", b""))
+    replaced()
+    t.one_line(start(), 125, "data", "has changed", tool="snaprun: ")
+
+
+def log_of_others():
+    freeze("appended")
+    with open("data", "a", encoding="utf-8") as file:
+        file.write("another's\n")
+    t.check(start() == t.Result(0, b"wrote\n", b""), "appended")
+    with open("data", encoding="utf-8") as file:
+        t.check(file.read() == "text\nanother's\nmore\n", "the log")
+
+
+def patched_library():
+    """The build-id stays when a library's text is patched; the times can be set back."""
+    with open("answer.c", "w", encoding="utf-8") as file:
+        file.write("int answer(void); int answer(void) { return 0x11223344; }\n")
+    with open("main.c", "w", encoding="utf-8") as file:
+        file.write('#include <stdio.h>\n#include <unistd.h>\nint answer(void);\n'
+                   'int main(void) { access("/snap/here", F_OK); printf("%x\\n", answer()); }\n')
+    for words in (["-shared", "-fPIC", "-Wl,--build-id", "-o", "libanswer.so", "answer.c"],
+                  ["-o", "program", "main.c", "-L.", "-lanswer", "-Wl,-rpath," + os.getcwd()]):
+        made = t.run([t.CC, *words])
+        t.check(made.status == 0, made)
+    t.freeze("image.snap", ["./program"], at="path:/snap/here")
+    replaced("libanswer.so")
+    t.same(start(), t.Result(0, b"11223344\n", b""))
+    with open("libanswer.so", "rb") as file:
+        whole = file.read()
+    where = [found.start() for found in re.finditer(re.escape(b"\x44\x33\x22\x11"), whole)]
+    t.check(len(where) == 1, where)
+    times = os.stat("libanswer.so")
+    with open("libanswer.so", "r+b") as file:
+        file.seek(where[0])
+        file.write(b"\x45")
+    os.utime("libanswer.so", ns=(times.st_atime_ns, times.st_mtime_ns))
+    t.one_line(start(), 125, "libanswer.so", "has changed", tool="snaprun: ")
+
+
+def locale_data():
+    """Files without a build-id, copied elsewhere and back, as an unpacked container has them."""
+    freeze("read")
+    replaced()
+    os.utime("data", (5, 5))
+    t.same(start(), t.Result(0, b"text\n", b""))
+
+
+MAKES = ("f = open('made', 'w+')\nf.write('one\\n' * 3); f.flush(); os.chmod('made', 0o640)\nMARK\n"
+         "f.write('two\\n'); f.seek(0); print(f.read().count('\\n'), oct(os.fstat(f.fileno()).st_mode & 0o777))")
+MADE = t.Result(0, b"4 0o640\n", b"")
+
+
+def freeze_maker(*options):
+    t.freeze("image.snap", program(MAKES), at="path:/snap/here", options=options)
+
+
+def made_again():
+    """What the program made and has open is made again where it is gone: five times."""
+    freeze_maker()
+    for _ in range(5):
+        os.unlink("made")
+        t.same(start(), MADE)
+        t.check(os.stat("made").st_mode & 0o777 == 0o640 and os.path.getsize("made") == 16, os.stat("made"))
+
+
+def never_over_another():
+    freeze_maker()
+    os.unlink("made")
+    write("somebody's\n", "made")
+    t.one_line(start(), 125, "made", "remove it", tool="snaprun: ")
+    with open("made", encoding="utf-8") as file:
+        t.check(file.read() == "somebody's\n", "it is as it was")
+
+
+def not_left_behind():
+    """A start that is refused removes what it has made."""
+    code = MAKES.replace("MARK", "data = open('data')\nMARK")
+    old()
+    t.freeze("image.snap", program(code), at="path:/snap/here")
+    for name in ("made", "data"):
+        os.unlink(name)
+    t.one_line(start(), 125, "data", tool="snaprun: ")
+    t.check(not os.path.exists("made"), "made is left behind")
+
+
+def carry_none():
+    freeze_maker("--carry=none")
+    os.unlink("made")
+    t.one_line(start(), 125, "made", tool="snaprun: ")
+
+
+def carry_file():
+    """A file that others made, on demand; and a wrong word."""
+    freeze("written in place", "--carry=data")
+    os.unlink("data")
+    t.same(start(), t.Result(0, b"wrote\n", b""))
+    with open("data", encoding="utf-8") as file:
+        t.check(file.read() == "Wext\n", "its content")
+    t.one_line(t.run([t.SNAPTRACE, "--carry=nothing-there", "/bin/true"]), 125, "nothing-there")
+
+
+def scratch():
+    """The JVM's counters: gone, or another one's by now, and several at once."""
+    os.mkdir("hsperfdata_me")
+    t.freeze("image.snap", program(
+        "import mmap, time\nf = open('hsperfdata_me/77', 'w+b'); f.truncate(8192); m = mmap.mmap(f.fileno(), 0); f.close()\n"
+        "m[5000:5004] = b'mine'\nMARK\nassert m[5000:5004] == b'mine' and m[0:1] == b'\\0'\nm[0:1] = b'x'; time.sleep(0.1)\n"
+        "assert m[0:1] == b'x'; print('right')"), at="path:/snap/here")
+    os.unlink("hsperfdata_me/77")
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        for result in pool.map(lambda _: start(), range(3)):
+            t.same(result, t.Result(0, b"right\n", b""))
+    write("another's", "hsperfdata_me/77")
+    t.same(start(), t.Result(0, b"right\n", b""))
+    with open("hsperfdata_me/77", encoding="utf-8") as file:
+        t.check(file.read() == "another's", "the other's file")
+
+
+def told_when_shared():
+    """Another process that has the file open is told of in one line."""
+    freeze("written in place")
+    with open("data", encoding="utf-8"):
+        result = start()
+    lines = result.err.decode().splitlines()
+    t.check(result.status == 0 and result.out == b"wrote\n" and len(lines) == 1 and "data" in lines[0] and
+            "another process" in lines[0], result)
+
+
+EXCLUSIVE = ("written in place", "only written", "flock", "posix lock", "append under a lock", "mapped")
+ROWS = {f"file_{use.replace(' ', '-').replace(',', '')}_changed": (lambda u=use: refused(u, in_place)) for use in EXCLUSIVE}
+ROWS["file_read_changed"] = lambda: refused("read", in_place)
+ROWS.update({f"file_{use.replace(' ', '-')}_replaced": (lambda u=use, w=wanted: accepted(u, replaced, w)) for use, wanted in
+             (("written in place", "wrote"), ("flock", "held"), ("mapped", "wrote"))})
+ROWS.update({
+    "file_mapped_live": shown_as_it_is, "file_log": log_of_others, "file_patched_library": patched_library,
+    "file_copied": locale_data, "file_made_again": made_again, "file_never_over_another": never_over_another,
+    "file_not_left_behind": not_left_behind, "file_carry_none": carry_none, "file_carry": carry_file,
+    "file_scratch": scratch, "file_told_when_shared": told_when_shared,
+})
+
+if __name__ == "__main__":
+    t.main(ROWS)

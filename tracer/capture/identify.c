@@ -1,0 +1,290 @@
+/*
+ * A file is used in one or several ways, which decide what a start must find:
+ *
+ *   mapped privately, open to read     the same content, wherever it lies now
+ *   mapped shared, only read           the same, or the same inode with what others wrote into it since
+ *   locked, mapped shared and written,
+ *   open to write in place             exactly what it was: nobody could have changed it under the program
+ *   open to append                     anything
+ */
+#include "tracer/capture/identify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "format/facts/checksum.h"
+
+enum use {
+	USE_PRIVATE = 1, /* mapped */
+	USE_SHARED = 2,  /* mapped shared, not to be written */
+	USE_READ = 4,    /* open */
+	USE_WRITE = 8,   /* open or mapped, to be written in place */
+	USE_LOCK = 16,
+};
+
+/* The kernel's clock for files has ticks of up to 10 ms (CONFIG_HZ; current_time(), fs/inode.c). */
+enum { FRESH_NS = 20000000, SECOND = 1000000000, BLOCK = SNAPIMG_EXTENT_MAX };
+
+static int64_t nanoseconds(int64_t seconds, uint32_t rest)
+{
+	return seconds * SECOND + rest;
+}
+
+static int64_t now(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return nanoseconds(time.tv_sec, (uint32_t)time.tv_nsec);
+}
+
+static void note_mappings(const struct mappings *mappings, uint8_t *uses)
+{
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct snapimg_mapping *record = &mappings->mapping[i].record;
+		const uint32_t written = SNAPIMG_MAP_SHARED | SNAPIMG_MAP_MAY_WRITE;
+
+		if (record->kind != SNAPIMG_MAPPING_FILE)
+			continue;
+		if (!(record->flags & SNAPIMG_MAP_SHARED))
+			uses[record->file - 1] |= USE_PRIVATE;
+		else if (record->protection & SNAPIMG_PROT_WRITE || (record->flags & written) == written)
+			uses[record->file - 1] |= USE_WRITE;
+		else
+			uses[record->file - 1] |= USE_SHARED;
+	}
+}
+
+static bool holds_lock(const struct descriptors *descriptors, int32_t number)
+{
+	const struct snapimg_lock *lock = descriptors->objects.lock.items;
+
+	for (size_t i = 0; i < descriptors->objects.lock.count; i++)
+		if (lock[i].number == number)
+			return true;
+	return false;
+}
+
+static void note_descriptors(const struct descriptors *descriptors, uint8_t *uses)
+{
+	for (size_t i = 0; i < descriptors->count; i++) {
+		const struct snapimg_descriptor *record = &descriptors->record[i];
+
+		if (record->kind != SNAPIMG_DESCRIPTOR_FILE || record->flags & O_PATH)
+			continue;
+		if ((record->flags & O_ACCMODE) == O_RDONLY)
+			uses[record->file - 1] |= USE_READ;
+		else if (!(record->flags & O_APPEND))
+			uses[record->file - 1] |= USE_WRITE;
+		if (holds_lock(descriptors, record->number))
+			uses[record->file - 1] |= USE_LOCK;
+	}
+}
+
+/* Whose content is real: the kernel makes up the others at each look. */
+static bool has_content(const struct file *file)
+{
+	static const unsigned long made_up[] = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,   CGROUP_SUPER_MAGIC,
+	                                        CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC};
+	struct statfs system;
+
+	if (!S_ISREG(file->record.mode) || file->fd < 0 || fstatfs(file->fd, &system) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(made_up) / sizeof(*made_up); i++)
+		if ((unsigned long)system.f_type == made_up[i])
+			return false;
+	return true;
+}
+
+/* false: it can't be read; there is no hash then. */
+static bool hash_range(XXH3_state_t *state, int fd, uint64_t start, uint64_t end)
+{
+	static uint8_t block[BLOCK];
+
+	while (start < end) {
+		size_t size = end - start < sizeof(block) ? (size_t)(end - start) : sizeof(block);
+		ssize_t got = pread(fd, block, size, (off_t)start);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		(void)XXH3_64bits_update(state, block, (size_t)got);
+		start += (uint64_t)got;
+	}
+	return true;
+}
+
+/* What the mappings show of the file, each up to the file's end. */
+static bool hash_mapped(XXH3_state_t *state, const struct file *file, uint32_t index,
+                        const struct mappings *mappings)
+{
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct snapimg_mapping *record = &mappings->mapping[i].record;
+		uint64_t end = record->offset + (record->end - record->start);
+
+		if (record->kind != SNAPIMG_MAPPING_FILE || record->file != index + 1)
+			continue;
+		if (!hash_range(state, file->fd, record->offset,
+		                end < file->record.size ? end : file->record.size))
+			return false;
+	}
+	return true;
+}
+
+static void hash(struct file *file, uint32_t index, const struct mappings *mappings, uint8_t uses)
+{
+	struct snapimg_identity *identity = &file->identity;
+	bool mapped_only = (uses & ~(USE_PRIVATE | USE_SHARED)) == 0;
+	XXH3_state_t state;
+
+	if (!mapped_only && file->record.size > IDENTIFY_MAX)
+		return;
+	XXH3_INITSTATE(&state);
+	(void)XXH3_64bits_reset(&state);
+	if (!(mapped_only ? hash_mapped(&state, file, index, mappings)
+	                  : hash_range(&state, file->fd, 0, file->record.size)))
+		return;
+	identity->hash = XXH3_64bits_digest(&state);
+	identity->flags |= SNAPIMG_IDENTITY_HASHED | (mapped_only ? 0 : SNAPIMG_IDENTITY_WHOLE);
+}
+
+/* The process's own beginning, as a time of files. proc(5): (22) starttime, in ticks since boot. */
+static int64_t beginning(const struct proc_stat *process)
+{
+	int64_t tick = SECOND / sysconf(_SC_CLK_TCK);
+
+	return now(CLOCK_REALTIME) - now(CLOCK_BOOTTIME) + (int64_t)process->field[STAT_START_TIME] * tick;
+}
+
+/* Younger than the program, and its to write. Where a filesystem keeps no time of birth, the last change
+ * tells. */
+static bool is_made(const struct file *file, uint8_t uses, const struct proc_stat *process)
+{
+	struct statx times;
+
+	if (!(uses & USE_WRITE) || statx(file->fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_CTIME, &times) < 0)
+		return false;
+	const struct statx_timestamp *born =
+	        times.stx_mask & STATX_BTIME ? &times.stx_btime : &times.stx_ctime;
+	return nanoseconds(born->tv_sec, born->tv_nsec) >= beginning(process);
+}
+
+/* Files of which only the program's own view counts: X(a part of the path). The JVM's counters for jstat(1),
+ * which any other JVM removes when it finds nobody of that ID. */
+#define SCRATCH(X) X("/hsperfdata_")
+
+static bool is_scratch(const char *path)
+{
+	bool found = false;
+
+#define X(part) found = found || strstr(path, part);
+	SCRATCH(X)
+#undef X
+	return found;
+}
+
+static bool is_wanted(const struct carry *carry, const char *path)
+{
+	for (size_t i = 0; i < carry->count; i++)
+		if (strcmp(carry->file[i], path) == 0)
+			return true;
+	return false;
+}
+
+static enum status carry_content(const struct file *file, uint32_t index, struct objects *objects)
+{
+	static uint8_t block[BLOCK];
+	enum status status = STATUS_OK;
+
+	for (uint64_t at = 0; at < file->record.size && status == STATUS_OK;) {
+		uint64_t rest = file->record.size - at;
+		ssize_t got = pread(file->fd, block, rest < sizeof(block) ? rest : sizeof(block), (off_t)at);
+
+		if (got <= 0)
+			return fail(STATUS_FAILED, "%s: can't read what the program made: %s", file->path,
+			            got < 0 ? strerror(errno) : "it became shorter");
+		status = objects_carry(objects, index, at, block, (uint64_t)got);
+		at += (uint64_t)got;
+	}
+	return status;
+}
+
+static enum status carry_if_made(struct file *file, uint32_t index, uint8_t uses,
+                                 struct descriptors *descriptors, const struct proc_stat *process,
+                                 const struct carry *carry)
+{
+	bool scratch = is_scratch(file->path), wanted = scratch || is_wanted(carry, file->path);
+	bool made = wanted || (!carry->none && is_made(file, uses, process));
+
+	if (made && !wanted && file->record.size > IDENTIFY_MAX) {
+		explain("%s: larger than 64 MiB: not carried (--carry=FILE carries it)", file->path);
+		return STATUS_OK;
+	}
+	if (!made)
+		return STATUS_OK;
+	file->identity.flags |= SNAPIMG_IDENTITY_MADE | (scratch ? SNAPIMG_IDENTITY_SCRATCH : 0);
+	explain("%s: is carried", file->path);
+	return carry_content(file, index, &descriptors->objects);
+}
+
+static void note_times(struct file *file, uint8_t uses)
+{
+	struct snapimg_identity *identity = &file->identity;
+	struct stat status;
+
+	if (fstat(file->fd, &status) < 0)
+		return;
+	identity->ctime_seconds = status.st_ctim.tv_sec;
+	identity->ctime_nanoseconds = (uint32_t)status.st_ctim.tv_nsec;
+	if (now(CLOCK_REALTIME) - nanoseconds(status.st_ctim.tv_sec, (uint32_t)status.st_ctim.tv_nsec) <
+	    FRESH_NS)
+		identity->flags |= SNAPIMG_IDENTITY_FRESH;
+	if (uses & (USE_WRITE | USE_LOCK))
+		identity->flags |= SNAPIMG_IDENTITY_EXCLUSIVE;
+	else if (uses & USE_SHARED && !(uses & USE_PRIVATE))
+		identity->flags |= SNAPIMG_IDENTITY_LIVE;
+}
+
+enum status files_identify(struct files *files, const struct mappings *mappings,
+                           struct descriptors *descriptors, const struct proc_stat *process,
+                           const struct carry *carry)
+{
+	uint8_t *uses = calloc(files->count + 1, 1);
+	enum status status = STATUS_OK;
+
+	if (!uses)
+		return fail(STATUS_FAILED, "out of memory");
+	note_mappings(mappings, uses);
+	note_descriptors(descriptors, uses);
+	for (uint32_t i = 0; i < files->count && status == STATUS_OK; i++) {
+		struct file *file = &files->file[i];
+
+		if (uses[i] == 0 || !has_content(file))
+			continue;
+		file->identity.file = i + 1;
+		note_times(file, uses[i]);
+		hash(file, i, mappings, uses[i]);
+		status = carry_if_made(file, i, uses[i], descriptors, process, carry);
+	}
+	free(uses);
+	return status;
+}
+
+enum snapimg_error files_write_identities(const struct files *files, struct snapimg_writer *writer)
+{
+	enum snapimg_error error = SNAPIMG_OK;
+
+	for (size_t i = 0; i < files->count && error == SNAPIMG_OK; i++)
+		if (files->file[i].identity.file)
+			error = snapimg_writer_add(writer, SNAPIMG_SECTION_IDENTITIES,
+			                           &files->file[i].identity, sizeof(struct snapimg_identity));
+	return error;
+}

@@ -1,0 +1,23 @@
+/* By what the files of an image are recognised where it is started, and which of them it carries with it. */
+#ifndef TRACER_CAPTURE_IDENTIFY_H
+#define TRACER_CAPTURE_IDENTIFY_H
+
+#include "format/base/proc.h"
+#include "tracer/capture/fds/table.h"
+#include "tracer/capture/files.h"
+#include "tracer/capture/memory/mappings.h"
+
+/* Files are hashed, and carried, up to this size: reading 64 MiB takes about as long as a large dump. */
+enum { IDENTIFY_MAX = 64 << 20 };
+
+/* When all that the image says of files is known: notes for each how it is used, and a hash of what counts;
+ * adds the content of those that the program made (carry says which) to `descriptors`. The process is
+ * stopped. */
+enum status files_identify(struct files *files, const struct mappings *mappings,
+                           struct descriptors *descriptors, const struct proc_stat *process,
+                           const struct carry *carry) __attribute__((warn_unused_result));
+
+enum snapimg_error files_write_identities(const struct files *files, struct snapimg_writer *writer)
+        __attribute__((warn_unused_result));
+
+#endif
