@@ -38,7 +38,8 @@ static enum status remember_descriptor(int number)
 	if (!grown->link)
 		return fail(STATUS_FAILED, "out of memory");
 	the_caller.descriptor_count++;
-	return STATUS_OK;
+	snprintf(name.text, sizeof(name.text), "fdinfo/%d", number);
+	return proc_read(getpid(), name.text, &grown->info);
 }
 
 static enum status remember_descriptors(void)
@@ -59,6 +60,14 @@ static enum status remember_descriptors(void)
 		qsort(the_caller.descriptor, the_caller.descriptor_count, sizeof(*the_caller.descriptor),
 		      by_number);
 	return status;
+}
+
+const struct text *caller_info(int number)
+{
+	for (size_t i = 0; i < the_caller.descriptor_count && !the_caller.attached; i++)
+		if (the_caller.descriptor[i].number == number)
+			return &the_caller.descriptor[i].info;
+	return NULL;
 }
 
 enum status snapshot_remember_caller(void)

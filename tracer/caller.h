@@ -12,7 +12,8 @@
 
 struct caller_descriptor {
 	int number;
-	char *link; /* as readlink(2) of /proc/self/fd/N */
+	char *link;       /* as readlink(2) of /proc/self/fd/N */
+	struct text info; /* /proc/self/fdinfo/N */
 };
 
 struct caller {
@@ -28,5 +29,8 @@ struct caller {
 
 /* Filled by snapshot_remember_caller(), read-only afterwards; lives as long as snaptrace. */
 extern struct caller the_caller;
+
+/* What /proc/self/fdinfo/NUMBER was before the program began; NULL: it is not known, or was not open. */
+const struct text *caller_info(int number);
 
 #endif

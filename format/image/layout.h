@@ -384,8 +384,10 @@ enum snapimg_descriptor_kind {
 /* Access mode, NOCTTY, APPEND, NONBLOCK, DSYNC, ASYNC, DIRECT, LARGEFILE, DIRECTORY, NOFOLLOW, NOATIME, SYNC
  * and PATH (include/uapi/asm-generic/fcntl.h): nothing that creates, truncates, or closes on exec. */
 enum { SNAPIMG_OPEN_FLAGS = 015776403 };
+/* What fcntl(2), F_SETFL, changes: APPEND, NONBLOCK, DIRECT, NOATIME. */
+enum { SNAPIMG_STATUS_FLAGS = 01046000 };
 struct snapimg_descriptor {
-	uint64_t position;
+	uint64_t position; /* INHERIT: which of SNAPIMG_STATUS_FLAGS are to be as `flags` say */
 	int32_t number;
 	uint32_t kind;
 	uint32_t flags; /* open(2) flags, Linux x86-64 numbers, among SNAPIMG_OPEN_FLAGS */

@@ -170,7 +170,7 @@ static bool descriptor_kind_is_valid(const struct snapimg *image, uint32_t index
 	switch (descriptor->kind) {
 	case SNAPIMG_DESCRIPTOR_INHERIT:
 		return descriptor->source >= 0 && descriptor->source < SNAPIMG_DESCRIPTOR_MAX &&
-		       descriptor->file == 0;
+		       descriptor->file == 0 && (descriptor->position & ~(uint64_t)SNAPIMG_STATUS_FLAGS) == 0;
 	case SNAPIMG_DESCRIPTOR_FILE:
 		return descriptor->file >= 1 && descriptor->file <= snapimg_file_count(image) &&
 		       descriptor->position <= INT64_MAX;

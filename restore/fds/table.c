@@ -93,12 +93,26 @@ static void place(const struct snapimg_descriptor *record, int from)
 	sys(__NR_close, from);
 }
 
+/* What the program changed of the flags that it was given. A stream that the caller has closed has none. */
+static void change_flags(const struct snapimg_descriptor *record)
+{
+	long flags = record->position == 0 ? -EBADF : sys(__NR_fcntl, record->number, F_GETFL, 0);
+	uint32_t changed = (uint32_t)record->position & SNAPIMG_STATUS_FLAGS;
+	if (flags < 0)
+		return;
+	long result = sys(__NR_fcntl, record->number, F_SETFL,
+	                  ((uint64_t)flags & ~(uint64_t)changed) | (record->flags & changed));
+	if (result < 0)
+		die_descriptor(record, "cannot set its flags, as the program had", result);
+}
+
 static void restore_inherited(const struct snapimg_descriptor *record, int32_t copy)
 {
 	if (copy == SOURCE_CLOSED)
 		sys(__NR_close, record->number);
 	else if (copy != NOT_SAVED)
 		place(record, copy);
+	change_flags(record);
 }
 
 /* ext4 keeps a directory's entries with the descriptor from the first read on; a place set before that is not

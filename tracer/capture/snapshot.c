@@ -160,11 +160,11 @@ static enum status gather(struct capture *capture)
 	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
 	    (status = shared_find(&capture->mappings, &capture->shared)) != STATUS_OK ||
+	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
 	    (status = descriptors_read(capture->request, &capture->helper, &capture->files, &capture->shared,
 	                               &capture->descriptors)) != STATUS_OK ||
 	    (status = shared_settle(&capture->helper, &capture->shared, &capture->descriptors.objects,
 	                            &capture->mappings)) != STATUS_OK ||
-	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
 	    (status = attributes_read(&capture->subject, &capture->helper, &capture->attributes)) !=
 	            STATUS_OK ||
 	    (status = pass_refusal(process_state_read(&capture->subject, &capture->helper,

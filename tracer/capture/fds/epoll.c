@@ -1,21 +1,54 @@
 /* epoll sets: fdinfo lists what they watch. */
+#include <errno.h>
 #include <inttypes.h>
 #include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tracer/capture/fds/kinds.h"
+#include "tracer/ptrace/memory.h"
+
+/* Where kcmp(2) is denied the target itself asks: what the set knows by that number it can't take again. */
+static enum status ask_set(const struct helper *helper, int set, int watched, bool *ret_same)
+{
+	const uint64_t event = helper->scratch;
+	const struct epoll_event nothing = {0};
+	enum status status;
+	int64_t result;
+
+	*ret_same = false;
+	if (tracee_write(helper->pid, event, &nothing, sizeof(nothing)) < 0)
+		return fail(STATUS_FAILED, "can't write the program's memory: process %d: %s", helper->pid,
+		            strerror(errno));
+	if ((status = helper_call(helper, &result, SYS_epoll_ctl, (uint64_t)set, EPOLL_CTL_ADD,
+	                          (uint64_t)watched, event)) != STATUS_OK)
+		return status;
+	*ret_same = result == -EEXIST;
+	if (result != 0)
+		return STATUS_OK;
+	return helper_call(helper, &result, SYS_epoll_ctl, (uint64_t)set, EPOLL_CTL_DEL, (uint64_t)watched,
+	                   event);
+}
 
 /* Whether number `watched` is still the file that the set knows by it. */
-static bool is_same(const struct survey *survey, const struct open_descriptor *set, int watched)
+static enum status is_same(const struct taking *taking, const struct open_descriptor *set, int watched,
+                           bool *ret_same)
 {
+	pid_t pid = taking->survey->pid;
 	struct kcmp_epoll_slot slot = {.efd = (uint32_t)set->number, .tfd = (uint32_t)watched};
 
-	return survey_find(survey, watched) &&
-	       syscall(SYS_kcmp, survey->pid, survey->pid, KCMP_EPOLL_TFD, watched, &slot) == 0;
+	*ret_same = false;
+	if (!survey_find(taking->survey, watched))
+		return STATUS_OK;
+	long order = syscall(SYS_kcmp, pid, pid, KCMP_EPOLL_TFD, watched, &slot);
+	if (order < 0 && errno != ENOENT && errno != EBADF)
+		return ask_set(taking->helper, set->number, watched, ret_same);
+	*ret_same = order == 0;
+	return STATUS_OK;
 }
 
 static int by_number(const void *left, const void *right)
@@ -36,8 +69,10 @@ static enum status add_all(struct taking *taking, struct open_descriptor *it, st
 		if (override &&
 		    override->kind != OVERRIDE_INHERIT) /* neither /dev/null nor a file can be watched */
 			continue;
-		bool twice = i > 0 && watch[i - 1].number == watch[i].number;
-		if (twice || !is_same(taking->survey, it, watch[i].number))
+		bool twice = i > 0 && watch[i - 1].number == watch[i].number, same = false;
+		if (!twice && (status = is_same(taking, it, watch[i].number, &same)) != STATUS_OK)
+			return status;
+		if (!same)
 			return refuse_descriptor(
 			        taking->survey, it,
 			        "an epoll set that watches a closed or replaced descriptor",

@@ -92,6 +92,30 @@ static enum status take_tcp(struct taking *taking, struct open_descriptor *it, s
 	        NULL);
 }
 
+/* Nothing shows that shutdown(2) ended the sending. But the kernel looks at that before it copies what is to
+ * be sent (net/core/sock.c, sock_alloc_send_pskb), and nothing can be copied from there, so nothing is sent.
+ * A socket without an address isn't asked: it would get one. */
+static bool is_shut_for_sending(int copy, int domain)
+{
+	union address to = {.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(9)}}, own = {{0}};
+	socklen_t size = sizeof(own), to_size = sizeof(to.v6);
+	const void *nowhere = (const void *)1;
+
+	if (getsockname(copy, &own.any, &size) < 0 || port_of(&own) == 0)
+		return false;
+	to.v6.sin6_addr = in6addr_loopback;
+	if (domain == AF_INET) {
+		to.v4 = (struct sockaddr_in){
+		        .sin_family = AF_INET, .sin_port = htons(9), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+		to_size = sizeof(to.v4);
+	}
+	size = sizeof(own);
+	bool is_connected_one = getpeername(copy, &own.any, &size) == 0;
+	return sendto(copy, nowhere, 1, MSG_DONTWAIT | MSG_NOSIGNAL, is_connected_one ? NULL : &to.any,
+	              is_connected_one ? 0 : to_size) < 0 &&
+	       errno == EPIPE;
+}
+
 static enum status take_udp(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
 	struct pollfd look = {.fd = it->copy, .events = POLLIN};
@@ -107,6 +131,8 @@ static enum status take_udp(struct taking *taking, struct open_descriptor *it, s
 	if (poll(&look, 1, 0) < 0 || look.revents != 0)
 		return refuse_descriptor(taking->survey, it, "a UDP socket with datagrams that wait",
 		                         "choose a point where none does");
+	if (is_shut_for_sending(it->copy, (int)object->value[SNAPIMG_SOCKET_DOMAIN]))
+		object->value[SNAPIMG_SOCKET_SHUTDOWN] = 2;
 	if ((status = take_memberships(taking, it, (int)object->value[SNAPIMG_SOCKET_DOMAIN])) != STATUS_OK ||
 	    (status = take_name(taking, it, object)) != STATUS_OK ||
 	    getpeername(it->copy, &peer.any, &size) < 0)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tracer/caller.h"
 #include "tracer/capture/fds/kinds.h"
 
 static uint32_t kind_of(const char *word)
@@ -34,6 +35,22 @@ static bool read_lock(const char *line, struct snapimg_lock *lock)
 	return lock->kind != 0 && (lock->exclusive || strcmp(access, "READ") == 0);
 }
 
+/* Whether the caller's descriptor had it before the program began. Each line has its number, "1: ", first. */
+static bool was_there(const struct open_descriptor *it, const char *line)
+{
+	const struct text *before = it->inherited >= 0 ? caller_info(it->inherited) : NULL;
+	const char *lock = strstr(line, ": ");
+	const char *found = before && lock ? before->bytes : NULL;
+	size_t length = lock ? strcspn(lock, "\n") : 0;
+
+	while (found && (found = strstr(found, "lock:"))) {
+		found = strstr(found, ": ");
+		if (found && strcspn(found, "\n") == length && strncmp(found, lock, length) == 0)
+			return true;
+	}
+	return false;
+}
+
 enum status take_locks(struct taking *taking, const struct open_descriptor *it)
 {
 	enum status status = STATUS_OK;
@@ -41,7 +58,7 @@ enum status take_locks(struct taking *taking, const struct open_descriptor *it)
 	for (const char *line = it->info.bytes; line && status == STATUS_OK; line = strchr(line, '\n')) {
 		struct snapimg_lock lock = {.number = it->number};
 		line += *line == '\n';
-		if (strncmp(line, "lock:", 5) != 0)
+		if (strncmp(line, "lock:", 5) != 0 || was_there(it, line))
 			continue;
 		if (!read_lock(line, &lock))
 			return refuse_descriptor(taking->survey, it, "a lease or another lock",

@@ -13,6 +13,18 @@ static bool whom(const struct taking *taking, const struct f_owner_ex *owner, ui
 	return true;
 }
 
+/* Nothing shows F_NOTIFY but that it makes the process the owner (fs/notify/dnotify/dnotify.c). */
+static enum status refuse_watched_directory(struct taking *taking, struct open_descriptor *it)
+{
+	struct f_owner_ex owner = {0};
+
+	if (!survey_try_copy(taking->survey, it) || fcntl(it->copy, F_GETOWN_EX, &owner) < 0 ||
+	    owner.pid != taking->survey->pid)
+		return STATUS_OK;
+	return refuse_descriptor(taking->survey, it, "a directory that signals what happens in it (F_NOTIFY)",
+	                         "watch it after the point");
+}
+
 /* What was inherited has the caller's owner, unless the program took it. Regular files drive nobody. */
 enum status take_owner(struct taking *taking, struct open_descriptor *it)
 {
@@ -23,6 +35,8 @@ enum status take_owner(struct taking *taking, struct open_descriptor *it)
 	struct f_owner_ex owner = {0};
 	enum status status;
 
+	if (!(it->flags & O_PATH) && it->known && S_ISDIR(it->identity.st_mode))
+		return refuse_watched_directory(taking, it);
 	if ((it->flags & O_PATH) || (!drives && (is_file || is_inherited)))
 		return STATUS_OK;
 	/* A device without a state is carried where no descriptor may be looked at. */

@@ -133,4 +133,21 @@
 	X(IPPROTO_TCP, TCP_REPAIR, "TCP_REPAIR")                                                             \
 	X(IPPROTO_UDP, UDP_ENCAP, "UDP_ENCAP")
 
+/* X(level, option): those that are looked for in other ways, change when they are read, or tell of the
+ * connection or the path, not of a setting */
+#define PASSED_OPTIONS(X)                                                                                    \
+	X(SOL_SOCKET, SO_ERROR)                                                                              \
+	X(SOL_SOCKET, SO_ATTACH_FILTER)                                                                      \
+	X(SOL_SOCKET, SO_ATTACH_BPF)                                                                         \
+	X(SOL_SOCKET, 77) /* SO_PEERPIDFD, Linux 6.5: opens a descriptor */                                  \
+	X(IPPROTO_IP, IP_MTU)                                                                                \
+	X(IPPROTO_IP, IP_MSFILTER)                                                                           \
+	X(IPPROTO_IP, MCAST_MSFILTER)                                                                        \
+	X(IPPROTO_IPV6, IPV6_2292PKTOPTIONS)                                                                 \
+	X(IPPROTO_IPV6, IPV6_MTU)                                                                            \
+	X(IPPROTO_IPV6, IPV6_PATHMTU)                                                                        \
+	X(IPPROTO_IPV6, IPV6_MULTICAST_IF) /* fds/multicast.c */                                             \
+	X(IPPROTO_IPV6, MCAST_MSFILTER)
+enum { OPTIONS_END = 128 }; /* all below are looked at, whether a table names them or not */
+
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tracer/caller.h"
+#include "tracer/capture/fds/passing.h"
 #include "tracer/capture/refuse.h"
 #include "tracer/overrides.h"
 
@@ -163,6 +164,8 @@ bool survey_try_copy(const struct survey *survey, struct open_descriptor *it)
 		close(process);
 		errno = error;
 	}
+	if (it->copy < 0 && errno != EMFILE)
+		it->copy = passing_copy(survey->passing, it->number);
 	return it->copy >= 0;
 }
 
@@ -170,8 +173,8 @@ enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
 {
 	if (survey_try_copy(survey, it))
 		return STATUS_OK;
-	return fail(STATUS_FAILED, "can't look at descriptor %d of process %d, %s: pidfd_getfd: %s",
-	            it->number, survey->pid, it->link, strerror(errno));
+	return fail(STATUS_FAILED, "can't look at descriptor %d of process %d, %s: %s", it->number,
+	            survey->pid, it->link, strerror(errno));
 }
 
 enum status refuse_descriptor(const struct survey *survey, const struct open_descriptor *it, const char *what,

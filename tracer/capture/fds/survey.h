@@ -35,8 +35,10 @@ struct open_descriptor {
 	pid_t holder;         /* and was found: another process, or 0 */
 };
 
+struct passing;
 struct survey {
 	pid_t pid;
+	struct passing *passing;      /* the other way to a copy */
 	struct open_descriptor *open; /* sorted by number */
 	size_t count;
 	struct open_descriptor *
@@ -52,7 +54,8 @@ struct open_descriptor *survey_find(const struct survey *survey, int number);
 /* All with that link: *ret_count of survey->by_link from there on. */
 struct open_descriptor **survey_of_link(const struct survey *survey, const char *link, size_t *ret_count);
 
-/* pidfd_getfd(2), Linux 5.6. The copy is closed by survey_free(). Changes through it are the target's. */
+/* pidfd_getfd(2), Linux 5.6, or the target passes it on. The copy is closed by survey_free(). Changes through
+ * it are the target's. */
 enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
         __attribute__((warn_unused_result));
 /* The same without a line; errno tells why not. */

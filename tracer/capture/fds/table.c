@@ -6,6 +6,7 @@
 
 #include "tracer/caller.h"
 #include "tracer/capture/fds/kinds.h"
+#include "tracer/capture/fds/passing.h"
 #include "tracer/capture/refuse.h"
 
 static enum status record_object(struct taking *taking, struct open_descriptor *it,
@@ -36,6 +37,24 @@ static enum status record_object(struct taking *taking, struct open_descriptor *
 	return objects_add(taking->objects, &object);
 }
 
+/* The caller's, with what the program has done to it: the flags that it changed, locks, an owner. */
+static enum status record_inherited(struct taking *taking, struct open_descriptor *it,
+                                    struct snapimg_descriptor *record)
+{
+	const struct text *before = caller_info(it->inherited);
+	enum status status;
+
+	if (before && !(it->flags & O_PATH)) {
+		record->flags = it->flags & SNAPIMG_OPEN_FLAGS;
+		record->position =
+		        (it->flags ^ (uint32_t)proc_number(before, "flags", 8)) & SNAPIMG_STATUS_FLAGS;
+	}
+	if ((status = shared_check_inherited(taking->shared, taking->survey, it)) != STATUS_OK ||
+	    (it->first == it->number && (status = take_locks(taking, it)) != STATUS_OK))
+		return status;
+	return take_owner(taking, it);
+}
+
 static enum status record_one(struct taking *taking, struct open_descriptor *it, struct files *files,
                               struct snapimg_descriptor *record)
 {
@@ -50,10 +69,8 @@ static enum status record_one(struct taking *taking, struct open_descriptor *it,
 	};
 	if (it->override)
 		return record_override(it, files, record);
-	if (it->inherited >= 0) {
-		status = shared_check_inherited(taking->shared, taking->survey, it);
-		return status == STATUS_OK ? take_owner(taking, it) : status;
-	}
+	if (it->inherited >= 0)
+		return record_inherited(taking, it, record);
 	if (it->duplicate >= 0) {
 		record->kind = SNAPIMG_DESCRIPTOR_DUPLICATE;
 		record->source = it->duplicate;
@@ -127,7 +144,8 @@ enum status descriptors_read(const struct snapshot_request *request, const struc
 {
 	enum { LEVEL_FAST = 3 };
 	const struct snapshot_output *output = &request->output;
-	struct survey survey = {.pid = request->pid};
+	struct passing passing = {.helper = helper, .here = -1};
+	struct survey survey = {.pid = request->pid, .passing = &passing};
 	struct descriptors result = {0};
 	struct taking taking = {.survey = &survey,
 	                        .objects = &result.objects,
@@ -145,6 +163,8 @@ enum status descriptors_read(const struct snapshot_request *request, const struc
 		                       : fail(STATUS_FAILED, "out of memory");
 	}
 	survey_free(&survey);
+	enum status ended = passing_end(&passing);
+	status = status == STATUS_OK ? ended : status;
 	if (status == STATUS_OK)
 		*ret_descriptors = result;
 	else
