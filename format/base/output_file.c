@@ -14,8 +14,10 @@
 #include "format/base/output_place.h"
 
 enum {
-	BUFFER = 4 << 20,
-	CACHED = 64 << 20, /* what is behind goes past the page cache */
+	BUFFER = 256 << 10,          /* of what is often small, and costs a fault a page */
+	BUFFER_PAST_CACHE = 4 << 20, /* of what may go to the disk directly */
+	CACHED = 64 << 20,           /* what is behind goes past the page cache */
+	SYNC_STEP = 2 << 20,
 	DIRECT_ALIGNMENT = 4096,
 	MODE = 0600, /* an image holds all the program's memory */
 	HIDDEN_NAMES = 100,
@@ -164,7 +166,8 @@ static bool begin(struct output_file *file, const char *path, unsigned int flags
 	                             .descriptor = -1,
 	                             .directory = -1,
 	                             .flags = flags,
-	                             .buffer = aligned_alloc(DIRECT_ALIGNMENT, BUFFER)};
+	                             .buffer_size = flags & OUTPUT_PAST_CACHE ? BUFFER_PAST_CACHE : BUFFER};
+	file->buffer = aligned_alloc(DIRECT_ALIGNMENT, file->buffer_size);
 	if (file->buffer == NULL)
 		return fail_with(file, ENOMEM);
 	/* Beyond RLIMIT_FSIZE: EFBIG instead of death (write(2)). Not for longer than needed, as a program
@@ -259,18 +262,32 @@ static bool write_all(struct output_file *file, uint64_t offset, const uint8_t *
 	return file->error == 0;
 }
 
+/* The disk begins with what is written up to `end`, so that there is less to wait for at the end. It may
+ * fail: it is only advice. */
+static void begin_sync(struct output_file *file, uint64_t end)
+{
+	if (file->directory < 0 || end < file->sync_begun + SYNC_STEP)
+		return;
+	(void)sync_file_range(file->descriptor, (off_t)file->sync_begun, (off_t)(end - file->sync_begun),
+	                      SYNC_FILE_RANGE_WRITE);
+	file->sync_begun = end;
+}
+
 static bool flush(struct output_file *file)
 {
 	size_t size = file->buffered;
 
 	file->buffered = 0;
-	return write_all(file, file->buffer_offset, file->buffer, size);
+	if (!write_all(file, file->buffer_offset, file->buffer, size))
+		return false;
+	begin_sync(file, file->buffer_offset + size);
+	return true;
 }
 
 /* How much the buffer takes: it ends at a whole block, so that the next one begins with one. */
 static size_t buffer_room(const struct output_file *file)
 {
-	return BUFFER - file->buffer_offset % DIRECT_ALIGNMENT - file->buffered;
+	return file->buffer_size - file->buffer_offset % DIRECT_ALIGNMENT - file->buffered;
 }
 
 int output_file_sink(void *context, uint64_t offset, const void *bytes, size_t size)

@@ -28,8 +28,9 @@ struct output_file {
 	char name[NAME_MAX + 1];   /* in the directory */
 	char hidden[NAME_MAX + 1]; /* the name it has until it's complete; "": none */
 	uint8_t *buffer;           /* writes are gathered */
-	size_t buffered;
+	size_t buffer_size, buffered;
 	uint64_t buffer_offset;
+	uint64_t sync_begun;         /* what is before it is on its way to the disk */
 	bool direct, direct_refused; /* O_DIRECT: is set, can't be */
 	bool limit_ignored;
 	void (*limit_action)(int); /* what SIGXFSZ did before */

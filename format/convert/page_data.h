@@ -3,28 +3,26 @@
 #define FORMAT_CONVERT_PAGE_DATA_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "format/image/reader.h"
 
 struct ZSTD_DCtx_s;
 
-/* One extent at a time. */
 struct page_data {
-	const struct snapimg *image;
+	struct snapimg *image;
 	struct ZSTD_DCtx_s *decoder;
-	uint8_t *room; /* of SNAPIMG_EXTENT_MAX */
-	const uint8_t *bytes;
-	const struct snapimg_extent *extent; /* whose pages are in `bytes` */
+	uint8_t *room; /* of SNAPIMG_EXTENT_MAX: what was decoded last */
+	uint8_t *kept; /* what was decoded, all of it, one extent after the other; NULL: it is not kept */
+	size_t kept_size;
+	bool is_checked; /* all extents were visited once */
 };
 
-/* The image is borrowed, with its page data in memory (IMAGE_WHOLE). */
-enum snapimg_error page_data_open(struct page_data *data, const struct snapimg *image)
+/* For an image with its page data in memory (IMAGE_WHOLE), which is borrowed. keep: it will be visited more
+ * than once; pages are decoded once then, as far as there is memory for them. */
+enum snapimg_error page_data_open(struct page_data *data, struct snapimg *image, bool keep)
         __attribute__((warn_unused_result));
 void page_data_close(struct page_data *data);
-
-/* Checks an extent's stored bytes, decodes them, and sees that a frame is one as the format wants it. */
-enum snapimg_error page_data_load(struct page_data *data, const struct snapimg_extent *extent)
-        __attribute__((warn_unused_result));
 
 /* Whether this is one standard frame with content size (raw_size, at most SNAPIMG_EXTENT_MAX) and checksum,
  * no more and no less; its content is in data->room then. */
@@ -34,8 +32,9 @@ bool page_data_is_frame(struct page_data *data, const uint8_t *frame, size_t siz
 /* Is given each run of an image in order, with its pages; NULL for ZERO. */
 typedef enum snapimg_error page_visitor(void *context, const struct snapimg_run *run, const uint8_t *pages);
 
-/* Visits all runs. On an error of the image's data, failed_section and failed_index of `image` tell where. */
-enum snapimg_error page_data_visit(struct snapimg *image, page_visitor *visit, void *context)
+/* Visits all runs. Each extent is checked and decoded by the first visit. On an error of the image's data,
+ * failed_section and failed_index of the image tell where. */
+enum snapimg_error page_data_visit(struct page_data *data, page_visitor *visit, void *context)
         __attribute__((warn_unused_result));
 
 #endif

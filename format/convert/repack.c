@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
+#include "format/base/compressor.h"
 #include "format/convert/page_data.h"
 #include "format/facts/checksum.h"
 #include "format/image/check.h"
@@ -13,13 +13,12 @@ enum {
 	MAPPED_PAGES = SNAPIMG_EXTENT_MAX / SNAPIMG_PAGE_SIZE,
 	GAP_IN_EXTENT = 16, /* pages; a larger one stays a hole of the file */
 	RUNS = 256,         /* of one extent */
-	LEAST_MATCH = 6,    /* decoded faster: tracer/capture/snapshot.c */
 };
 
 struct repacking {
 	const struct repack_options *options;
 	struct snapimg_writer *writer;
-	ZSTD_CCtx *compressor;
+	struct compressor compressor;
 	uint8_t *pages;  /* of the extent under way */
 	uint8_t *packed; /* its frame */
 	size_t packed_room;
@@ -65,9 +64,9 @@ static enum snapimg_error put_packed(struct repacking *repacking)
 		extent.kind = SNAPIMG_EXTENT_ZERO;
 	if (raw_size == 0 || !repacking->options->compress)
 		return put(repacking, &extent, repacking->pages);
-	size = ZSTD_compress2(repacking->compressor, repacking->packed, repacking->packed_room,
+	size = compressor_run(&repacking->compressor, repacking->packed, repacking->packed_room,
 	                      repacking->pages, raw_size);
-	if (ZSTD_isError(size))
+	if (size == 0)
 		return SNAPIMG_ERR_MEMORY;
 	extent.kind = SNAPIMG_EXTENT_ZSTD;
 	extent.stored_size = (uint32_t)size;
@@ -210,37 +209,28 @@ static enum snapimg_error add_run(void *context, const struct snapimg_run *run, 
 	return error;
 }
 
-static bool set_up_compressor(struct repacking *repacking)
+/* Without frames there is nothing to be set up. */
+static bool set_up_compressor(struct repacking *repacking, const struct snapimg *image)
 {
-	int level = repacking->options->level;
-	const struct {
-		ZSTD_cParameter parameter;
-		int value;
-	} settings[] = {
-	        {ZSTD_c_compressionLevel, level},
-	        {ZSTD_c_checksumFlag, 1},
-	        {ZSTD_c_contentSizeFlag, 1},
-	        {ZSTD_c_minMatch, LEAST_MATCH},
-	};
-	size_t i;
+	const struct repack_options *options = repacking->options;
+	const struct snapimg_extent *extent = snapimg_get_extent(image);
+	uint64_t pages = 0;
 
-	repacking->compressor = ZSTD_createCCtx();
-	if (repacking->compressor == NULL)
-		return false;
-	for (i = 0; i < sizeof(settings) / sizeof(*settings); i++)
-		if (ZSTD_isError(ZSTD_CCtx_setParameter(repacking->compressor, settings[i].parameter,
-		                                        settings[i].value)))
-			return false;
-	return true;
+	for (uint32_t i = 0; i < snapimg_extent_count(image); i++)
+		pages += extent[i].raw_size / SNAPIMG_PAGE_SIZE;
+	const struct compressor_settings settings = compressor_choose(options->level, pages);
+	return !options->compress ||
+	       compressor_open(&settings, PACKED_PAGES * SNAPIMG_PAGE_SIZE, &repacking->compressor);
 }
 
-static enum snapimg_error put_all(struct snapimg *image, struct repacking *repacking)
+static enum snapimg_error put_all(struct page_data *data, struct repacking *repacking)
 {
+	const struct snapimg *image = data->image;
 	struct snapimg_source source;
 	enum snapimg_error error = snapimg_writer_copy_records(repacking->writer, image);
 
 	if (error == SNAPIMG_OK)
-		error = page_data_visit(image, add_run, repacking);
+		error = page_data_visit(data, add_run, repacking);
 	if (error == SNAPIMG_OK)
 		error = end_piece(repacking);
 	if (error != SNAPIMG_OK || repacking->options->plan == NULL)
@@ -251,8 +241,8 @@ static enum snapimg_error put_all(struct snapimg *image, struct repacking *repac
 	return snapimg_writer_add(repacking->writer, SNAPIMG_SECTION_SOURCE, &source, sizeof(source));
 }
 
-enum snapimg_error repack(struct snapimg *image, const struct repack_options *options, snapimg_sink *sink,
-                          void *context, uint8_t digest[SNAPIMG_DIGEST_SIZE])
+enum snapimg_error repack(struct page_data *data, const struct repack_options *options, snapimg_sink *sink,
+                          void *context)
 {
 	struct repacking *repacking = calloc(1, sizeof(*repacking));
 	enum snapimg_error error = SNAPIMG_ERR_MEMORY;
@@ -260,17 +250,17 @@ enum snapimg_error repack(struct snapimg *image, const struct repack_options *op
 	if (repacking == NULL)
 		return error;
 	repacking->options = options;
-	repacking->packed_room = ZSTD_compressBound(PACKED_PAGES * SNAPIMG_PAGE_SIZE);
+	repacking->packed_room = compressor_bound(PACKED_PAGES * SNAPIMG_PAGE_SIZE);
 	repacking->writer = snapimg_writer_new(sink, context);
 	repacking->pages = malloc(SNAPIMG_EXTENT_MAX);
 	repacking->packed = malloc(repacking->packed_room);
 	if (repacking->writer != NULL && repacking->pages != NULL && repacking->packed != NULL &&
-	    set_up_compressor(repacking))
-		error = put_all(image, repacking);
+	    set_up_compressor(repacking, data->image))
+		error = put_all(data, repacking);
 	if (error == SNAPIMG_OK)
-		error = snapimg_writer_finish(repacking->writer, NULL, digest);
+		error = snapimg_writer_finish(repacking->writer, NULL, NULL);
 	snapimg_writer_free(repacking->writer);
-	(void)ZSTD_freeCCtx(repacking->compressor);
+	compressor_close(&repacking->compressor);
 	free(repacking->pages);
 	free(repacking->packed);
 	free(repacking);

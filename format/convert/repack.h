@@ -10,14 +10,12 @@
 struct repack_options {
 	const struct thaw_plan *plan; /* the pieces to make; NULL: none */
 	bool compress;                /* what is in no piece */
-	int level;
+	int level;                    /* 0: as the size has it */
 };
 
 /* Writes the image anew: all that is in it but for how its pages are stored. With a plan it is named as the
- * SOURCE. On an error of the old image's data, its failed_section and failed_index tell where. The new one's
- * digest (may be NULL) is given back. */
-enum snapimg_error repack(struct snapimg *image, const struct repack_options *options, snapimg_sink *sink,
-                          void *context, uint8_t digest[SNAPIMG_DIGEST_SIZE])
-        __attribute__((warn_unused_result));
+ * SOURCE. On an error of the old image's data, its failed_section and failed_index tell where. */
+enum snapimg_error repack(struct page_data *data, const struct repack_options *options, snapimg_sink *sink,
+                          void *context) __attribute__((warn_unused_result));
 
 #endif

@@ -248,11 +248,12 @@ static enum snapimg_error plan_all(struct planning *planning)
 	return error;
 }
 
-enum snapimg_error thaw_plan_make(struct snapimg *image, struct thaw_plan *ret_plan)
+enum snapimg_error thaw_plan_make(struct page_data *data, struct thaw_plan *ret_plan)
 {
+	struct snapimg *image = data->image;
 	struct thaw_plan plan = {0};
 	struct planning planning = {.image = image, .plan = &plan, .is_watched = is_watched(image)};
-	enum snapimg_error error = page_data_visit(image, look_into, &planning);
+	enum snapimg_error error = page_data_visit(data, look_into, &planning);
 
 	if (error == SNAPIMG_OK)
 		error = keep_guards(image, &plan);

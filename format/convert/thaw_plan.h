@@ -2,6 +2,7 @@
 #ifndef FORMAT_CONVERT_THAW_PLAN_H
 #define FORMAT_CONVERT_THAW_PLAN_H
 
+#include "format/convert/page_data.h"
 #include "format/image/reader.h"
 
 struct address_range {
@@ -25,9 +26,8 @@ struct thaw_plan {
 	struct address_ranges kept; /* pages that are in no piece, as the C library calls mremap(2) itself */
 };
 
-/* Reads all page data of the image once. On an error of these its failed_section and failed_index tell where.
- */
-enum snapimg_error thaw_plan_make(struct snapimg *image, struct thaw_plan *ret_plan)
+/* Visits all page data of the image. On an error of these its failed_section and failed_index tell where. */
+enum snapimg_error thaw_plan_make(struct page_data *data, struct thaw_plan *ret_plan)
         __attribute__((warn_unused_result));
 void thaw_plan_free(struct thaw_plan *plan);
 

@@ -97,7 +97,7 @@ static enum exit_status thaw_into(const struct cache_store *store, const char *n
 		return complain_of_image(path, &failure);
 	if (asprintf(&to, "%s/%s", store->path, name) < 0)
 		return complain(EXIT_REFUSED, "out of memory");
-	status = thaw_image(file, path, to, OUTPUT_REPLACE_LINK);
+	status = write_image(file, path, to, OUTPUT_REPLACE_LINK, image_thaw);
 	free(to);
 	return status;
 }

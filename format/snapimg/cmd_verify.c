@@ -22,7 +22,7 @@ static enum snapimg_error add_run(void *context, const struct snapimg_run *run, 
 	return SNAPIMG_OK;
 }
 
-static enum snapimg_error check_extents(struct snapimg *image, char content[2 * SNAPIMG_DIGEST_SIZE + 1])
+static enum snapimg_error check_extents(struct page_data *data, char content[2 * SNAPIMG_DIGEST_SIZE + 1])
 {
 	XXH128_canonical_t canonical;
 	XXH3_state_t *state = XXH3_createState();
@@ -31,7 +31,7 @@ static enum snapimg_error check_extents(struct snapimg *image, char content[2 * 
 	if (state == NULL)
 		return error;
 	(void)XXH3_128bits_reset(state);
-	error = page_data_visit(image, add_run, state);
+	error = page_data_visit(data, add_run, state);
 	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
 	(void)text_hex(content, canonical.digest, SNAPIMG_DIGEST_SIZE);
 	(void)XXH3_freeState(state);
@@ -58,14 +58,13 @@ static enum snapimg_error check_contents(struct snapimg *image, struct page_data
 static enum snapimg_error check_data(struct snapimg *image, char content[2 * SNAPIMG_DIGEST_SIZE + 1])
 {
 	struct page_data data;
-	enum snapimg_error error = check_extents(image, content);
+	enum snapimg_error error = page_data_open(&data, image, false);
 
-	if (error != SNAPIMG_OK || snapimg_content_count(image) == 0)
-		return error;
-	if ((error = page_data_open(&data, image)) == SNAPIMG_OK) {
+	if (error == SNAPIMG_OK)
+		error = check_extents(&data, content);
+	if (error == SNAPIMG_OK)
 		error = check_contents(image, &data);
-		page_data_close(&data);
-	}
+	page_data_close(&data);
 	return error;
 }
 

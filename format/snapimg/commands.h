@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "format/convert/image_file.h"
+#include "format/convert/thaw.h"
 
 /* Exit statuses, with snaprun's meaning. */
 enum exit_status {
@@ -28,9 +29,9 @@ command command_info, command_maps, command_verify, command_thaw, command_freeze
 enum exit_status open_image(struct image_file *file, const char *path, enum image_part part,
                             struct image_failure *ret_failure) __attribute__((warn_unused_result));
 
-/* cmd_thaw.c: writes the thawed image of one that is open to the file `to`. flags: of output_file.h. */
-enum exit_status thaw_image(struct image_file *input, const char *path, const char *to, unsigned int flags)
-        __attribute__((warn_unused_result));
+/* cmd_thaw.c: writes what becomes of the open image from `path` to the file `to`. flags: of output_file.h. */
+enum exit_status write_image(struct image_file *input, const char *path, const char *to, unsigned int flags,
+                             image_conversion *convert) __attribute__((warn_unused_result));
 
 /* cmd_cache.c: the words behind "snapimg cache". */
 enum exit_status command_cache(int count, char **words) __attribute__((warn_unused_result));

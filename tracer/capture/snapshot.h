@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "format/base/compressor.h"
 #include "format/base/message.h"
 
 /* Which files go into the image with their content, so that a start that doesn't find them makes them again.
@@ -20,11 +21,11 @@ struct carry {
 };
 
 struct snapshot_output {
-	const char *path;         /* the image; replaced in one step when the new one is complete */
-	bool compress;            /* zstd frames, else raw extents */
-	bool may_be_raw;          /* compress was nobody's wish: very few pages are stored raw */
-	int level;                /* of zstd; 0: the capture chooses by the size */
-	unsigned int least_match; /* see compressor.h; the capture's to choose, 0 */
+	const char *path; /* the image; replaced in one step when the new one is complete */
+	bool compress;    /* zstd frames, else raw extents */
+	bool may_be_raw;  /* compress was nobody's wish: very few pages are stored raw */
+	/* Level 0: the capture chooses by the size. The rest is the capture's to choose, 0. */
+	struct compressor_settings settings;
 	bool progress; /* a progress bar is wanted if the dump lasts (stderr is a terminal, no -q) */
 };
 

@@ -102,7 +102,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	        .output = {.path = run->output,
 	                   .compress = options->compress,
 	                   .may_be_raw = !options->compress_given && options->level == 0,
-	                   .level = options->level,
+	                   .settings = {.level = options->level},
 	                   .progress = options->verbosity >= NORMAL && isatty(STDERR_FILENO)},
 	};
 	enum status status;

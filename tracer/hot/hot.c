@@ -22,8 +22,8 @@
 #include "format/base/output_file.h"
 #include "format/base/proc.h"
 #include "format/convert/image_file.h"
-#include "format/convert/repack.h"
 #include "format/convert/rewrite.h"
+#include "format/convert/thaw.h"
 #include "format/image/check.h"
 #include "tracer/hot/hot_run.h"
 #include "tracer/hot/sibling.h"
@@ -56,17 +56,12 @@ static enum status conversion_failed(const struct image_file *image, const char 
 static enum status thaw(struct image_file *image, const char *name, struct image_file *ret_thawed)
 {
 	struct image_failure failure;
-	struct thaw_plan plan = {0};
 	struct output_file file;
-	enum snapimg_error error = thaw_plan_make(&image->image, &plan);
+	enum snapimg_error error = SNAPIMG_ERR_SINK;
 	enum status status = STATUS_OK;
 
-	if (!output_file_begin_in_memory(&file, "thawed"))
-		error = SNAPIMG_ERR_SINK;
-	if (error == SNAPIMG_OK)
-		error = repack(&image->image, &(struct repack_options){.plan = &plan}, output_file_sink,
-		               &file, NULL);
-	thaw_plan_free(&plan);
+	if (output_file_begin_in_memory(&file, "thawed"))
+		error = image_thaw(&image->image, output_file_sink, &file);
 	if (error != SNAPIMG_OK || !output_file_finish(&file))
 		status =
 		        conversion_failed(image, name, &file, error == SNAPIMG_OK ? SNAPIMG_ERR_SINK : error);

@@ -54,7 +54,10 @@ static enum status prepare_compressor(struct objects *objects)
 	objects->frame = malloc(compressor_bound(COMPRESS_MAX));
 	if (!objects->frame)
 		return fail(STATUS_FAILED, "out of memory");
-	return compressor_open(objects->level, 0, COMPRESS_MAX, &objects->compressor);
+	const struct compressor_settings settings = {.level = objects->level};
+	if (!compressor_open(&settings, COMPRESS_MAX, &objects->compressor))
+		return fail(STATUS_FAILED, "no compressor for level %d: out of memory?", settings.level);
+	return STATUS_OK;
 }
 
 static enum status store(struct objects *objects, struct snapimg_content content, const void *bytes,

@@ -3,10 +3,10 @@
 #ifndef TRACER_CAPTURE_FDS_OBJECTS_H
 #define TRACER_CAPTURE_FDS_OBJECTS_H
 
+#include "format/base/compressor.h"
 #include "format/base/message.h"
 #include "format/image/layout.h"
 #include "format/image/writer.h"
-#include "tracer/capture/store/compressor.h"
 
 struct array {
 	void *items;

@@ -155,7 +155,7 @@ enum status descriptors_read(const struct snapshot_request *request, const struc
 	enum status status;
 
 	if (output->compress)
-		result.objects.level = output->level ? output->level : LEVEL_FAST;
+		result.objects.level = output->settings.level ? output->settings.level : LEVEL_FAST;
 	if ((status = survey_read(&survey, request->overrides)) == STATUS_OK) {
 		ask_for_holders(&survey);
 		result.record = calloc(survey.count + 3, sizeof(*result.record));

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "format/base/compressor.h"
 #include "format/base/progress.h"
 #include "format/facts/checksum.h"
 #include "tracer/capture/memory/page_reader.h"
-#include "tracer/capture/store/compressor.h"
 
 enum {
 	SLOTS_PER_WORKER = 8, /* one in work; the others are done, while the writer waits for the disk */
@@ -206,9 +206,7 @@ static void size_slots(struct pipeline *pipeline)
 static unsigned int share_out(struct pipeline *pipeline)
 {
 	const struct snapshot_output *output = pipeline->output;
-	size_t workspace = output->compress
-	                           ? compressor_memory(output->level, output->least_match, pipeline->job_size)
-	                           : 0;
+	size_t workspace = output->compress ? compressor_memory(&output->settings, pipeline->job_size) : 0;
 	size_t most = MEMORY_MAX / (workspace + SLOTS_LEAST * slot_size(pipeline));
 	cpu_set_t set;
 	size_t workers = sched_getaffinity(0, sizeof(set), &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
@@ -261,15 +259,15 @@ static int start_thread(struct worker *worker)
 static enum status start_workers(struct pipeline *pipeline, struct worker *workers, unsigned int count,
                                  unsigned int *ret_started)
 {
-	enum status status = STATUS_OK;
+	const struct compressor_settings *settings = &pipeline->output->settings;
 
 	for (*ret_started = 0; *ret_started < count; ++*ret_started) {
 		struct worker *worker = &workers[*ret_started];
 		*worker = (struct worker){.pipeline = pipeline};
 		if (pipeline->output->compress &&
-		    (status = compressor_open(pipeline->output->level, pipeline->output->least_match,
-		                              pipeline->job_size, &worker->compressor)) != STATUS_OK)
-			return status;
+		    !compressor_open(settings, pipeline->job_size, &worker->compressor))
+			return fail(STATUS_FAILED, "no compressor for level %d: out of memory?",
+			            settings->level);
 		int error = start_thread(worker);
 		if (error) {
 			compressor_close(&worker->compressor);
@@ -279,7 +277,7 @@ static enum status start_workers(struct pipeline *pipeline, struct worker *worke
 			            strerror(error));
 		}
 	}
-	return status;
+	return STATUS_OK;
 }
 
 static enum status run(struct pipeline *pipeline, struct snapimg_writer *writer,
