@@ -91,14 +91,13 @@ struct loader {
 };
 extern struct loader loader;
 
-void options_parse(void);      /* options.c: fills loader.options or ends */
-void image_open(void);         /* image.c: maps and checks the file */
-void image_close(void);        /* image.c: when no page data are to be read any more */
-void machine_check(void);      /* machine.c: processor and vdso */
-void machine_place_vdso(void); /* machine.c: to where the image had it */
-void arguments_keep(void);     /* arguments.c: the resume area */
-void mappings_build(void);     /* mappings.c */
-void mappings_protect(void);   /* mappings.c: final protections and advice */
+void options_parse(void);    /* options.c: fills loader.options or ends */
+void image_open(void);       /* image.c: maps and checks the file */
+void image_close(void);      /* image.c: when no page data are to be read any more */
+void machine_check(void);    /* machine.c: the processor; vdso.c: the vdso */
+void arguments_keep(void);   /* arguments.c: the resume area */
+void mappings_build(void);   /* mappings.c */
+void mappings_protect(void); /* mappings.c: final protections and advice */
 /* mappings.c: what could not be done with a mapping, and why. */
 _Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *what, long result);
 void memories_make(void);  /* build/shared.c: what views look at */
@@ -133,11 +132,9 @@ bool image_is_thawed(void);
 bool image_read(void *to, uint64_t size, uint64_t offset);
 /* image.c: the extent's stored bytes where they have been read already, else NULL. */
 const uint8_t *image_stored(const struct snapimg_extent *extent);
-/* machine.c: where the image has the kernel's pages; empty if it has none. */
 struct range {
 	uint64_t start, end;
 };
-struct range machine_kernel_pages(void);
 /* files.c: opens a file of the image for reading or as `flags` say and, the first time, checks that
  * it is the recorded one. Returns the descriptor. */
 int file_open(uint32_t index, uint32_t flags);

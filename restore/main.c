@@ -23,6 +23,7 @@
 #include "restore/loader.h"
 #include "restore/look/cache.h"
 #include "restore/look/fallback.h"
+#include "restore/look/vdso.h"
 
 struct loader loader;
 
@@ -104,7 +105,7 @@ _Noreturn void loader_main(uint64_t *stack)
 	tell_phase("image and machine checked");
 
 	arguments_keep();
-	machine_place_vdso();
+	vdso_place();
 	mappings_build();
 	tell_phase("mappings built");
 

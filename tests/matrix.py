@@ -106,7 +106,7 @@ CARRIED = {
          "state_process_files"),
         ("arguments, environment, name and auxiliary vector, as `ps` sees them", "programs.args programs.proc"),
         ("`/proc/self/exe` for root, with `snaprun --exe` for everybody", "programs.exe"),
-        ("the vdso, and time that goes on", "programs.clock"),
+        ("the vdso, under another kernel too, and time that goes on", "programs.clock restore.other_vdso"),
         ("what the program inherited is the caller's", "programs.inherits"),
     ),
     "Uniqueness": (

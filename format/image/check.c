@@ -28,6 +28,7 @@ static const struct {
 } rules[] = {
         {SNAPIMG_SECTION_STRINGS, snapimg_rule_strings},
         {SNAPIMG_SECTION_MACHINE, snapimg_rule_machine},
+        {SNAPIMG_SECTION_VDSO, snapimg_rule_vdso},
         {SNAPIMG_SECTION_ORIGIN, snapimg_rule_origin},
         {SNAPIMG_SECTION_PROCESS, snapimg_rule_process},
         {SNAPIMG_SECTION_THREADS, snapimg_rule_thread},

@@ -122,11 +122,13 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(NOTICES, 35, sizeof(struct snapimg_notice), '*', "notices")                                        \
 	X(OWNERS, 36, sizeof(struct snapimg_owner), '*', "owners")                                           \
 	X(IDENTITIES, 37, sizeof(struct snapimg_identity), '*', "identities of files")                       \
-	X(CARRIED, 38, sizeof(struct snapimg_content), '*', "contents of files")
+	X(CARRIED, 38, sizeof(struct snapimg_content), '*', "contents of files")                             \
+	X(VDSO, 39, 1, '*', "vdso")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \
-	X(CARRIED)
+	X(CARRIED)                                                                                           \
+	X(VDSO)
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)

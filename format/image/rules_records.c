@@ -1,6 +1,7 @@
 /* The rules of all records but those of memory. */
 #include <string.h>
 
+#include "format/facts/checksum.h"
 #include "format/facts/cpu.h"
 #include "format/image/check.h"
 
@@ -42,6 +43,19 @@ enum snapimg_error snapimg_rule_machine(const struct snapimg *image, uint32_t in
 	    (machine->xfeatures & 1) == 0 || machine->xfeatures & xfeature_compacted ||
 	    machine->xstate_size < SNAPIMG_XSTATE_MIN || machine->task_size == 0 ||
 	    machine->task_size > SNAPIMG_TASK_SIZE_MAX || machine->task_size % SNAPIMG_PAGE_SIZE != 0)
+		return SNAPIMG_ERR_MACHINE;
+	return SNAPIMG_OK;
+}
+
+/* The very bytes that MACHINE has the size and the checksum of. */
+enum snapimg_error snapimg_rule_vdso(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_view *vdso = &image->section[SNAPIMG_SECTION_VDSO];
+	const struct snapimg_machine *machine = snapimg_get_machine(image);
+
+	(void)index;
+	if (vdso->size != machine->vdso_size || vdso->size % SNAPIMG_PAGE_SIZE != 0 ||
+	    snapimg_checksum(vdso->bytes, vdso->size) != machine->vdso_checksum)
 		return SNAPIMG_ERR_MACHINE;
 	return SNAPIMG_OK;
 }

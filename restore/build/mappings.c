@@ -8,6 +8,7 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/loader.h"
+#include "restore/look/vdso.h"
 #include "restore/zone.h"
 
 static_assert(SNAPIMG_PROT_READ == PROT_READ && SNAPIMG_PROT_WRITE == PROT_WRITE &&
@@ -192,7 +193,7 @@ static void unmap_rest(void)
 	struct range kept[] = {
 	        {ZONE_START, ZONE_END},
 	        {loader.area.start, loader.area.start + loader.area.size},
-	        machine_kernel_pages(),
+	        vdso_kept(),
 	};
 	enum { KEPT = sizeof kept / sizeof kept[0] };
 	uint64_t from = USER_START;
@@ -241,6 +242,7 @@ void mappings_build(void)
 			advise(&mapping[i]);
 	}
 	close_file(&file);
+	vdso_map();
 }
 
 /* ENOMEM also says that a locked page can't be had now (mlock(2)): behind a file's end, or without access. */

@@ -47,9 +47,22 @@ static void edit_cpu(void)
 	}
 }
 
+/* As snaptrace 0.2 made them: without the vdso's bytes. */
 static void edit_vdso(void)
 {
 	machine()->vdso_checksum ^= 1;
+	for (uint32_t i = 0; i < header->section_count; i++)
+		if (table[i].type == SNAPIMG_SECTION_VDSO)
+			table[i].type = 99;
+}
+
+/* Its last byte is another, as the build note is after a kernel's update. */
+static void edit_other_vdso(void)
+{
+	struct snapimg_machine *edited = machine();
+	uint8_t *bytes = section(SNAPIMG_SECTION_VDSO);
+	bytes[edited->vdso_size - 1] ^= 1;
+	edited->vdso_checksum = snapimg_checksum(bytes, edited->vdso_size);
 }
 
 static void edit_xfeatures(void)
@@ -57,8 +70,8 @@ static void edit_xfeatures(void)
 	machine()->xfeatures |= (uint64_t)1 << 62;
 }
 
-/* Says that the least area holds AVX, which has its place behind it on every processor: another layout, yet no
- * size that the reader refuses, whatever the program had in its registers. */
+/* Says that the least area holds AVX, which has its place behind it on every processor: another layout, yet
+ * no size that the reader refuses, whatever the program had in its registers. */
 static void edit_xstate_size(void)
 {
 	enum { XFEATURE_AVX = 1 << 2 };
@@ -129,6 +142,7 @@ static const struct {
 } edits[] = {
         {"cpu", edit_cpu},
         {"vdso", edit_vdso},
+        {"other_vdso", edit_other_vdso},
         {"xfeatures", edit_xfeatures},
         {"xstate_size", edit_xstate_size},
         {"zone", edit_zone},

@@ -37,6 +37,8 @@ struct capture {
 	struct descriptors descriptors;
 	struct fixups fixups;
 	struct snapimg_shim shim; /* size 0: none */
+	uint8_t vdso[16 * SNAPIMG_PAGE_SIZE];
+	size_t vdso_size; /* 0: none */
 	struct process_state state;
 	struct threads threads;
 	struct attributes attributes;
@@ -94,16 +96,17 @@ static void allow_many_files(void)
 static enum status read_vdso(struct capture *capture)
 {
 	const struct vma *vdso = capture->mappings.vdso;
-	uint8_t bytes[16 * SNAPIMG_PAGE_SIZE];
+	uint8_t *bytes = capture->vdso;
 
 	if (!vdso)
 		return STATUS_OK;
 	size_t size = vdso->end - vdso->start;
-	if (size > sizeof(bytes) || tracee_read(capture->request->pid, vdso->start, bytes, size) < 0)
+	if (size > sizeof(capture->vdso) || tracee_read(capture->request->pid, vdso->start, bytes, size) < 0)
 		return fail(STATUS_FAILED, "can't read the vdso of process %d: %s", capture->request->pid,
 		            strerror(errno));
 	capture->state.machine.vdso_size = (uint32_t)size;
 	capture->state.machine.vdso_checksum = snapimg_checksum(bytes, size);
+	capture->vdso_size = size;
 	return STATUS_OK;
 }
 
@@ -256,6 +259,9 @@ static enum snapimg_error write_records(struct capture *capture, struct snapimg_
 	    (error = attributes_write(&capture->attributes, writer)) ||
 	    (error = timers_write(&capture->timers, writer)) ||
 	    (error = plan_write_guards(&capture->plan, writer)))
+		return error;
+	if (capture->vdso_size &&
+	    (error = snapimg_writer_add(writer, SNAPIMG_SECTION_VDSO, capture->vdso, capture->vdso_size)))
 		return error;
 	if (descriptors->count &&
 	    (error = snapimg_writer_add(writer, SNAPIMG_SECTION_DESCRIPTORS, descriptors->record,
