@@ -122,6 +122,8 @@ void attributes_restore(void); /* attributes.c: limits, flags, … of the proces
 void attributes_restore_last(void);
 /* attributes.c: what thread `index` of THREADS, which is now tid, has for itself. */
 void attributes_restore_thread(uint32_t index, uint32_t tid);
+/* attributes.c: what only thread `index` can set, and is. */
+void attributes_restore_own(uint32_t index);
 void timers_restore(void);   /* timers.c: when all threads are there; all signals must be blocked */
 _Noreturn void resume(void); /* resume_x86_64.c: thread state, callbacks, jump */
 

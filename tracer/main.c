@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,31 +32,47 @@
 #include "tracer/follow/interrupt.h"
 #include "tracer/follow/launch.h"
 #include "tracer/follow/loop.h"
+#include "tracer/follow/noted_calls.h"
 #include "tracer/follow/release.h"
 #include "tracer/hot/cache_copy.h"
 #include "tracer/hot/hot.h"
 #include "tracer/program.h"
 #include "tracer/ptrace/tracee.h"
 
-/* What snaptrace itself must see, points or not. Where nothing else wants a filter there's no filter either:
- * a program runs at full speed then (at `main`). */
+/* What snaptrace itself must see, points or not. */
+static void choose_own_calls(struct run *run)
+{
+	static const uint32_t options[] = {PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_SET_SECCOMP,
+	                                   PR_GET_SECCOMP};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
+		call_rule_when(call_rules_add(&run->own_calls, SYS_prctl, SYS_prctl), 0, UINT32_MAX,
+		               options[i]);
+	call_rule_when(call_rules_add(&run->own_calls, SYS_seccomp, SYS_seccomp), 0, UINT32_MAX,
+	               SECCOMP_SET_MODE_STRICT);
+	call_rules_add(&run->own_calls, SYS_ptrace, SYS_ptrace);
+	if (run_has_points(run))
+		noted_calls_watch(&run->own_calls);
+	if (run->options->log)
+		exec_log_watch(&run->own_calls);
+}
+
+/* Where no point needs calls, a program can be followed without a filter, too, but not as exactly: so where
+ * there may be none it goes on without. What a process did before it was attached to wasn't seen anyhow. */
 static enum status choose_calls(struct run *run)
 {
 	const struct options *options = run->options;
 	struct call_rules all = {0};
 	enum status status = STATUS_OK;
+	bool of_points;
 
-	run->every_call = options->attach || (options->continues && !options->log);
-	call_rule_when(call_rules_add(&run->own_calls, SYS_prctl, SYS_prctl), 0, UINT32_MAX,
-	               PR_SET_NO_NEW_PRIVS);
-	call_rules_add(&run->own_calls, SYS_ptrace, SYS_ptrace);
-	if (options->log)
-		exec_log_watch(&run->own_calls);
+	choose_own_calls(run);
 	for (unsigned i = 0; i < run->points.count; i++)
 		call_rules_join(&all, &run->points.point[i].calls);
-	if (all.count == 0 && !options->log)
-		run->every_call = false;
-	else if (!run->every_call) {
+	of_points = all.count > 0;
+	run->every_call = (options->attach && of_points) || (options->continues && !options->log);
+	run->filter_is_needed = of_points || options->log;
+	if (!run->every_call && !options->attach) {
 		call_rules_join(&all, &run->own_calls);
 		status = filter_make(&all, &run->filter);
 	}

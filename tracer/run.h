@@ -23,6 +23,8 @@ struct run {
 	struct points points;
 	struct call_rules own_calls; /* those that snaptrace itself must see */
 	struct filter filter;        /* of all calls that must stop; length 0: none */
+	bool filter_is_needed;       /* else it may be missing */
+	bool filter_missing;
 	bool every_call; /* they are looked for among all calls instead: the program is to go on without us */
 	char trigger[256];    /* what was met, in words */
 	unsigned long passed; /* points met and passed over: see --skip */

@@ -609,7 +609,17 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(MEMORY_MERGE, 11, "memory-merge flag")                                                             \
 	X(LOCK_FUTURE, 12, "mlockall(MCL_FUTURE)")                                                           \
 	X(HUGE_PAGES, 20, "huge-page switch")                                                                \
-	X(DENY_WRITE_EXECUTE, 21, "write-execute ban (PR_SET_MDWE)")
+	X(DENY_WRITE_EXECUTE, 21, "write-execute ban (PR_SET_MDWE)")                                         \
+	X(THREAD_TIMER_SLACK, 22, "a thread's timer slack")                                                  \
+	X(THREAD_DEATH_SIGNAL, 23, "a thread's parent-death signal")                                         \
+	X(THREAD_NO_NEW_PRIVS, 24, "a thread's no-new-privileges flag")                                      \
+	X(THREAD_PERSONALITY, 25, "a thread's personality")                                                  \
+	X(THREAD_KEEP_CAPABILITIES, 26, "a thread's keep-capabilities flag")                                 \
+	X(THREAD_SECURE_BITS, 27, "a thread's secure bits")                                                  \
+	X(THREAD_TIME_STAMP, 28, "access to the time-stamp counter (PR_SET_TSC)")                            \
+	X(THREAD_MEMORY_FAILURE, 29, "memory-failure policy (PR_MCE_KILL)")                                  \
+	X(SLICE, 30, "time slice")                                                                           \
+	X(MEMBARRIER, 31, "membarrier registration")
 enum snapimg_attribute_kind {
 #define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
 	SNAPIMG_ATTRIBUTES(X)

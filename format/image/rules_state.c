@@ -18,6 +18,9 @@ enum {
 	INTERVAL_TIMERS = 3,
 	CLOCKS = 16,
 	SIGNAL_MAX = 64,
+	TIME_STAMP_MODES = 2,
+	MEMORY_FAILURE_POLICIES = 2,
+	MEMBARRIERS = 1 << 2 | 1 << 4 | 1 << 6 | 1 << 8,
 };
 
 /* Of one thread, and nothing in `more`. */
@@ -29,6 +32,13 @@ static bool is_of_thread(const struct snapimg *image, const struct snapimg_attri
 static bool is_plain(const struct snapimg_attribute *attribute, uint64_t most)
 {
 	return attribute->argument == 0 && attribute->more == 0 && attribute->value <= most;
+}
+
+static bool is_between(const struct snapimg *image, const struct snapimg_attribute *attribute, uint64_t least,
+                       uint64_t most)
+{
+	return is_of_thread(image, attribute) && attribute->more == 0 && attribute->value >= least &&
+	       attribute->value <= most;
 }
 
 static bool attribute_is_valid(const struct snapimg *image, const struct snapimg_attribute *attribute)
@@ -64,6 +74,25 @@ static bool attribute_is_valid(const struct snapimg *image, const struct snapimg
 	case SNAPIMG_ATTRIBUTE_LOCK_FUTURE:
 		return is_plain(attribute, LOCK_FUTURE | LOCK_ON_FAULT) &&
 		       (value & ~(uint64_t)LOCK_ON_FAULT) == LOCK_FUTURE;
+	case SNAPIMG_ATTRIBUTE_THREAD_TIMER_SLACK:
+		return is_between(image, attribute, 1, UINT64_MAX);
+	case SNAPIMG_ATTRIBUTE_THREAD_DEATH_SIGNAL:
+		return is_between(image, attribute, 1, SIGNAL_MAX);
+	case SNAPIMG_ATTRIBUTE_THREAD_NO_NEW_PRIVS:
+		return is_between(image, attribute, 1, 1);
+	case SNAPIMG_ATTRIBUTE_THREAD_PERSONALITY:
+	case SNAPIMG_ATTRIBUTE_THREAD_SECURE_BITS:
+		return is_between(image, attribute, 0, UINT32_MAX);
+	case SNAPIMG_ATTRIBUTE_THREAD_KEEP_CAPABILITIES:
+		return is_between(image, attribute, 0, 1);
+	case SNAPIMG_ATTRIBUTE_THREAD_TIME_STAMP:
+		return is_between(image, attribute, 1, TIME_STAMP_MODES);
+	case SNAPIMG_ATTRIBUTE_THREAD_MEMORY_FAILURE:
+		return is_between(image, attribute, 0, MEMORY_FAILURE_POLICIES);
+	case SNAPIMG_ATTRIBUTE_SLICE:
+		return is_between(image, attribute, 0, INT64_MAX);
+	case SNAPIMG_ATTRIBUTE_MEMBARRIER:
+		return is_plain(attribute, MEMBARRIERS) && (value & ~(uint64_t)MEMBARRIERS) == 0;
 	}
 	return false;
 }

@@ -93,8 +93,45 @@ static long set_by_prctl(const struct snapimg_attribute *record, uint32_t tid)
 	        [SNAPIMG_ATTRIBUTE_SECURE_BITS] = PR_SET_SECUREBITS,
 	        [SNAPIMG_ATTRIBUTE_MEMORY_MERGE] = MEMORY_MERGE,
 	        [SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE] = DENY_WRITE_EXECUTE,
+	        [SNAPIMG_ATTRIBUTE_THREAD_TIMER_SLACK] = PR_SET_TIMERSLACK,
+	        [SNAPIMG_ATTRIBUTE_THREAD_DEATH_SIGNAL] = PR_SET_PDEATHSIG,
+	        [SNAPIMG_ATTRIBUTE_THREAD_NO_NEW_PRIVS] = PR_SET_NO_NEW_PRIVS,
+	        [SNAPIMG_ATTRIBUTE_THREAD_KEEP_CAPABILITIES] = PR_SET_KEEPCAPS,
+	        [SNAPIMG_ATTRIBUTE_THREAD_SECURE_BITS] = PR_SET_SECUREBITS,
+	        [SNAPIMG_ATTRIBUTE_THREAD_TIME_STAMP] = PR_SET_TSC,
 	};
-	return sys(__NR_prctl, options[record->kind], record->value);
+	return sys(__NR_prctl, options[record->kind], record->value, 0, 0, 0);
+}
+
+/* Its policy and nice value stay; the thread has both by now. */
+static long set_slice(const struct snapimg_attribute *record, uint32_t tid)
+{
+	struct { /* sched_setattr(2), SCHED_ATTR_SIZE_VER0 */
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} attributes = {0};
+	long result = sys(__NR_sched_getattr, tid, &attributes, sizeof attributes, 0);
+	attributes.runtime = record->value;
+	return result < 0 ? result : sys(__NR_sched_setattr, tid, &attributes, 0);
+}
+
+static long register_membarriers(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)tid;
+	long result = 0;
+	for (uint64_t left = record->value; left != 0 && result >= 0; left &= left - 1)
+		result = sys(__NR_membarrier, left & -left, 0, 0);
+	return result;
+}
+
+/* Corrected machine checks: prctl(2), PR_MCE_KILL. */
+static long set_memory_failure(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)tid;
+	return sys(__NR_prctl, PR_MCE_KILL, PR_MCE_KILL_SET, record->value, 0, 0);
 }
 
 static long set_huge_pages(const struct snapimg_attribute *record, uint32_t tid)
@@ -134,12 +171,30 @@ static void set_affinity(const struct snapimg_attribute *record, uint32_t count,
 	X(MEMORY_MERGE, set_by_prctl, false)                                                                 \
 	X(LOCK_FUTURE, lock_future, false)                                                                   \
 	X(HUGE_PAGES, set_huge_pages, false)                                                                 \
-	X(DENY_WRITE_EXECUTE, set_by_prctl, false)
+	X(DENY_WRITE_EXECUTE, set_by_prctl, false)                                                           \
+	X(THREAD_TIMER_SLACK, set_by_prctl, false)                                                           \
+	X(THREAD_DEATH_SIGNAL, set_by_prctl, false)                                                          \
+	X(THREAD_NO_NEW_PRIVS, set_by_prctl, false)                                                          \
+	X(THREAD_PERSONALITY, set_personality, false)                                                        \
+	X(THREAD_KEEP_CAPABILITIES, set_by_prctl, false)                                                     \
+	X(THREAD_SECURE_BITS, set_by_prctl, false)                                                           \
+	X(THREAD_TIME_STAMP, set_by_prctl, false)                                                            \
+	X(THREAD_MEMORY_FAILURE, set_memory_failure, true)                                                   \
+	X(SLICE, set_slice, true)                                                                            \
+	X(MEMBARRIER, register_membarriers, false)
+
+/* What only the thread itself can set. */
+static bool is_own(uint32_t kind)
+{
+	return kind >= SNAPIMG_ATTRIBUTE_THREAD_TIMER_SLACK &&
+	       kind <= SNAPIMG_ATTRIBUTE_THREAD_MEMORY_FAILURE;
+}
 
 static bool is_of_thread(uint32_t kind)
 {
 	return kind == SNAPIMG_ATTRIBUTE_NICE || kind == SNAPIMG_ATTRIBUTE_SCHEDULING ||
-	       kind == SNAPIMG_ATTRIBUTE_AFFINITY || kind == SNAPIMG_ATTRIBUTE_IO_PRIORITY;
+	       kind == SNAPIMG_ATTRIBUTE_AFFINITY || kind == SNAPIMG_ATTRIBUTE_IO_PRIORITY ||
+	       kind == SNAPIMG_ATTRIBUTE_SLICE;
 }
 
 static void set(const struct snapimg_attribute *record, uint32_t tid)
@@ -189,11 +244,19 @@ void attributes_restore_thread(uint32_t index, uint32_t tid)
 	}
 }
 
+void attributes_restore_own(uint32_t index)
+{
+	const struct snapimg_attribute *record = snapimg_get_attribute(&loader.image);
+	for (uint32_t i = 0; i < snapimg_attribute_count(&loader.image); i++)
+		if (is_own(record[i].kind) && record[i].argument == index)
+			set(&record[i], 0);
+}
+
 static void set_all(bool last)
 {
 	const struct snapimg_attribute *record = snapimg_get_attribute(&loader.image);
 	for (uint32_t i = 0; i < snapimg_attribute_count(&loader.image); i++)
-		if (!is_of_thread(record[i].kind) &&
+		if (!is_of_thread(record[i].kind) && !is_own(record[i].kind) &&
 		    (record[i].kind == SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE) == last)
 			set(&record[i], loader.tid);
 }

@@ -153,6 +153,7 @@ void thread_restore_self(const struct snapimg_thread *thread, uint32_t index)
 	restore_rseq(thread);
 	if (thread->registers.gs_base != 0)
 		sys(__NR_arch_prctl, ARCH_SET_GS, thread->registers.gs_base);
+	attributes_restore_own(index);
 	send_pending(index);
 }
 

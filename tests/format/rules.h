@@ -306,6 +306,22 @@ R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "write-execute flags", ATTRIBUTE(3, kin
 R(OK, 0, "write-execute ban", ATTRIBUTE(3, kind, 21), ATTRIBUTE(3, value, 3))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "more of what has no more", ATTRIBUTE(3, more, 1))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "argument of what has none", ATTRIBUTE(3, argument, 1))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a slack of nothing", ATTRIBUTE(3, kind, 22), ATTRIBUTE(3, value, 0))
+R(OK, 0, "a thread's slack", ATTRIBUTE(3, kind, 22), ATTRIBUTE(3, argument, 1))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a slack of no thread", ATTRIBUTE(3, kind, 22),
+  ATTRIBUTE(3, argument, 2))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a death signal", ATTRIBUTE(3, kind, 23), ATTRIBUTE(3, value, 65))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a flag that is none", ATTRIBUTE(3, kind, 24))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a wide personality", ATTRIBUTE(3, kind, 25),
+  ATTRIBUTE(3, value, FAR))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a keep-capabilities flag", ATTRIBUTE(3, kind, 26))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "wide secure bits", ATTRIBUTE(3, kind, 27), ATTRIBUTE(3, value, FAR))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a time-stamp mode", ATTRIBUTE(3, kind, 28))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a memory-failure policy", ATTRIBUTE(3, kind, 29))
+R(OK, 0, "a slice", ATTRIBUTE(3, kind, 30))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a slice with more", ATTRIBUTE(3, kind, 30), ATTRIBUTE(3, more, 1))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "an unknown membarrier", ATTRIBUTE(3, kind, 31))
+R(OK, 0, "a membarrier", ATTRIBUTE(3, kind, 31), ATTRIBUTE(3, value, 0x10))
 R(OK, 0, "no limit", ATTRIBUTE(0, more, FAR), ATTRIBUTE(0, value, FAR))
 
 /* Timers */

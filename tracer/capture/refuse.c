@@ -175,6 +175,8 @@ enum status refuse_process(const struct subject *subject)
 	        check_namespaces, check_credentials,
 	        check_seccomp,    check_root,
 	        check_session,    refuse_tracer,
+	        refuse_landlock,  refuse_semaphore_undo,
+	        tell_of_place,    refuse_placed_memory,
 	};
 	enum status status = STATUS_OK;
 

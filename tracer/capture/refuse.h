@@ -18,6 +18,11 @@ struct subject {
 enum status refuse_process(const struct subject *subject) __attribute__((warn_unused_result));
 /* refuse_tracer.c: it traces other processes. */
 enum status refuse_tracer(const struct subject *subject) __attribute__((warn_unused_result));
+/* refuse_confined.c */
+enum status refuse_landlock(const struct subject *subject) __attribute__((warn_unused_result));
+enum status refuse_semaphore_undo(const struct subject *subject) __attribute__((warn_unused_result));
+enum status refuse_placed_memory(const struct subject *subject) __attribute__((warn_unused_result));
+enum status tell_of_place(const struct subject *subject) __attribute__((warn_unused_result));
 /* What a thread beside the main one must share with it. */
 enum status refuse_thread(const struct subject *subject, pid_t tid) __attribute__((warn_unused_result));
 

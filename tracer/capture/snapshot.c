@@ -21,6 +21,7 @@
 #include "tracer/capture/process/timers.h"
 #include "tracer/capture/store/codec.h"
 #include "tracer/capture/store/pipeline.h"
+#include "tracer/capture/threads/own.h"
 #include "tracer/capture/threads/threads.h"
 #include "tracer/ptrace/memory.h"
 
@@ -133,11 +134,14 @@ static enum status examine(struct capture *capture)
 	enum status status;
 
 	if ((status = threads_read_registers(capture->request->threads, &capture->threads)) != STATUS_OK ||
+	    (status = threads_refuse_dispatch(&capture->threads, &capture->subject)) != STATUS_OK ||
 	    (status = helper_enter(pid, capture->request->gate, &capture->helper)) != STATUS_OK ||
 	    (status = proc_read(pid, "status", &capture->subject.status)) != STATUS_OK ||
 	    (status = proc_read_stat(pid, &capture->subject.stat)) != STATUS_OK)
 		return status;
 	if ((status = refuse_process(&capture->subject)) != STATUS_OK)
+		return status;
+	if ((status = threads_refuse_partial(&capture->threads, &capture->subject)) != STATUS_OK)
 		return status;
 	return threads_refuse(&capture->threads, &capture->subject);
 }
@@ -148,8 +152,8 @@ static enum status read_thread_attributes(struct capture *capture)
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < stopped->count && status == STATUS_OK; i++)
-		status = pass_refusal(
-		        attributes_read_thread(stopped->thread[i].tid, (uint32_t)i, &capture->attributes));
+		status = pass_refusal(attributes_read_thread(stopped->thread[i].tid, (uint32_t)i,
+		                                             capture->request->noted, &capture->attributes));
 	return status;
 }
 
@@ -177,6 +181,8 @@ static enum status gather(struct capture *capture)
 	    (status = pass_refusal(timers_read(&capture->subject, &capture->threads, &capture->helper,
 	                                       &capture->timers))) != STATUS_OK ||
 	    (status = read_thread_attributes(capture)) != STATUS_OK ||
+	    (status = threads_read_own(&capture->threads, &capture->subject, &capture->helper,
+	                               &capture->attributes)) != STATUS_OK ||
 	    (status = read_vdso(capture)) != STATUS_OK ||
 	    (status = pass_refusal(read_fixups(capture))) != STATUS_OK ||
 	    (status = refusals_end()) != STATUS_OK ||

@@ -10,6 +10,7 @@
 
 #include "format/base/compressor.h"
 #include "format/base/message.h"
+#include "tracer/ptrace/noted.h"
 
 /* Which files go into the image with their content, so that a start that doesn't find them makes them again.
  */
@@ -40,7 +41,9 @@ struct snapshot_request {
 	uint64_t guard_start,
 	        guard_end; /* the page that keeps brk from growing: not part of the image; 0, 0: none */
 	const char *shim;  /* the shim's file, which the image shall not need; NULL: none */
-	bool no_new_privs; /* the program itself set it */
+	const struct noted *noted;         /* of its calls: ptrace/noted.h */
+	bool noted_all;                    /* since its very begin; else some may have been missed */
+	bool no_new_privs_is_ours;         /* the filter needed it: the kernel can't tell who set it */
 	uint32_t seccomp_filters;          /* how many of the process's filters are the tracer's own */
 	bool drop_seccomp;                 /* the program's own filters may be left out */
 	const struct overrides *overrides; /* tracer/overrides.h */

@@ -1,14 +1,17 @@
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "preload/contract.h"
 #include "tracer/follow/events.h"
 #include "tracer/follow/exec_log.h"
 #include "tracer/follow/exec_stop.h"
 #include "tracer/follow/freeze.h"
+#include "tracer/follow/noted_calls.h"
 #include "tracer/follow/resume.h"
 #include "tracer/ptrace/system_calls.h"
 
@@ -26,12 +29,54 @@ static void tell_of_ptrace(struct tracee *tracee)
 	process->told_of_ptrace = true;
 }
 
-/* What snaptrace itself wants to know of a call, whatever the points are. */
-static void note_call(struct tracee *tracee, const struct call *call)
+/* The kernel has no strict mode beside a filter (seccomp(2), EINVAL). */
+static void tell_of_strict_mode(const struct run *run, struct tracee *tracee, const struct call *call)
 {
+	struct process *process = tracee->process;
+	bool wanted =
+	        call->number == SYS_prctl
+	                ? (int)call->argument[0] == PR_SET_SECCOMP && call->argument[1] == SECCOMP_MODE_STRICT
+	                : call->number == SYS_seccomp && call->argument[0] == SECCOMP_SET_MODE_STRICT;
+
+	if (wanted && run->filter.length && !process->told_of_strict) {
+		tell("process %d asks for seccomp's strict mode and is refused it, which it would not be "
+		     "without snaptrace's own filter: give --continue, or attach with -p",
+		     process->pid);
+		process->told_of_strict = true;
+	}
+}
+
+/* What the program asks about what only snaptrace's filter changed is answered as without it. */
+static bool answer(const struct run *run, struct tracee *tracee, const struct call *call,
+                   struct user_regs_struct *registers)
+{
+	bool asks_privileges = call->number == SYS_prctl && (int)call->argument[0] == PR_GET_NO_NEW_PRIVS;
+	bool asks_seccomp = call->number == SYS_prctl && (int)call->argument[0] == PR_GET_SECCOMP;
+
+	if (!run->filter.length || tracee->process->launching)
+		return false;
+	if (asks_privileges && run->filter_set_no_new_privs && !tracee->set_no_new_privs &&
+	    (call->argument[1] | call->argument[2] | call->argument[3] | call->argument[4]) == 0)
+		registers->rax = 0;
+	else if (asks_seccomp && process_status_number(tracee->tid, "Seccomp_filters") ==
+	                                 process_status_number(getpid(), "Seccomp_filters") + 1)
+		registers->rax = (unsigned long long)prctl(PR_GET_SECCOMP);
+	else
+		return false;
+	registers->orig_rax = (unsigned long long)-1;
+	tracee_set_registers(tracee, registers);
+	return true;
+}
+
+/* What snaptrace itself wants to know of a call, whatever the points are. */
+static void note_call(const struct run *run, struct tracee *tracee, const struct call *call)
+{
+	tell_of_strict_mode(run, tracee, call);
 	if (call->number == SYS_prctl && (int)call->argument[0] == PR_SET_NO_NEW_PRIVS &&
 	    call->argument[1] == 1 && !tracee->process->launching)
-		tracee->process->set_no_new_privs = true;
+		tracee->set_no_new_privs = true;
+	if (!tracee->process->launching && noted_call_begins(tracee, call))
+		tracee->awaited = AWAIT_NOTED_RESULT;
 	if (call->number == SYS_ptrace && !tracee->process->launching)
 		tell_of_ptrace(tracee);
 	if (exec_log_wanted() && (call->number == SYS_execve || call->number == SYS_execveat)) {
@@ -79,7 +124,8 @@ enum status on_watched_call(struct run *run, struct tracee *tracee, int status)
 	if (run_wants(run, tracee) && (asked = find_met(run, tracee, &call, &met)) != STATUS_OK)
 		return asked;
 	if (!met) {
-		note_call(tracee, &call);
+		if (!answer(run, tracee, &call, &registers))
+			note_call(run, tracee, &call);
 		return resume(run, tracee, 0);
 	}
 	tracee->awaited = AWAIT_CALL_END;
@@ -123,6 +169,15 @@ static enum status on_exec_result(struct run *run, struct tracee *tracee)
 	return resume(run, tracee, 0);
 }
 
+static enum status on_noted_result(struct run *run, struct tracee *tracee)
+{
+	struct user_regs_struct registers;
+
+	if (tracee_get_registers(tracee, &registers))
+		noted_call_ended(tracee, (int64_t)registers.rax);
+	return resume(run, tracee, 0);
+}
+
 enum status on_syscall_stop(struct run *run, struct tracee *tracee, int status)
 {
 	enum awaited awaited = tracee->awaited;
@@ -135,6 +190,8 @@ enum status on_syscall_stop(struct run *run, struct tracee *tracee, int status)
 		return reach_call(run, tracee);
 	if (awaited == AWAIT_EXEC_RESULT)
 		return on_exec_result(run, tracee);
+	if (awaited == AWAIT_NOTED_RESULT)
+		return on_noted_result(run, tracee);
 	if (awaited == AWAIT_EXEC_END && run->phase == PHASE_BEFORE &&
 	    (prepared = exec_stop_prepare(run, tracee)) != STATUS_OK)
 		return prepared;

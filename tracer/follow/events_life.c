@@ -9,6 +9,7 @@
 #include "tracer/follow/exec_log.h"
 #include "tracer/follow/exec_stop.h"
 #include "tracer/follow/launch.h"
+#include "tracer/follow/noted_calls.h"
 #include "tracer/follow/resume.h"
 
 /* A thread ended: nothing is owed to it any more. A process's first thread is told of last (ptrace(2)). */
@@ -90,7 +91,7 @@ enum status on_exec(struct run *run, struct tracee *tracee, int status)
 	*process = (struct process){.pid = process->pid,
 	                            .parent = process->parent,
 	                            .threads = process->threads,
-	                            .set_no_new_privs = process->set_no_new_privs};
+	                            .noted = noted_after_exec(&process->noted)};
 	tracee->in_vfork = false;
 	tracee->awaited = AWAIT_NOTHING;
 	if (run->phase == PHASE_BEFORE && run_has_points(run)) {
@@ -126,7 +127,7 @@ static bool has_come_and_gone(pid_t tid)
 enum status on_birth(struct run *run, struct tracee *tracee, int status)
 {
 	struct process *process = tracee->process;
-	unsigned long message;
+	unsigned long message = 0;
 	struct tracee *born;
 	enum status added;
 
@@ -143,6 +144,8 @@ enum status on_birth(struct run *run, struct tracee *tracee, int status)
 		if (born->process != process)
 			born->process->parent = process->pid;
 	}
+	if ((born = tracee_find((pid_t)message)))
+		born->set_no_new_privs |= tracee->set_no_new_privs;
 	return resume(run, tracee, 0);
 }
 

@@ -41,16 +41,6 @@ static enum status check_state(const struct tracee *tracee)
 	return STATUS_OK;
 }
 
-/* Whoever set it: without a filter that needed it, the kernel can be asked. */
-static bool program_set_no_new_privs(const struct run *run, const struct process *process)
-{
-	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
-		return false; /* inherited from the caller of snaptrace */
-	if (run->filter_set_no_new_privs)
-		return process->set_no_new_privs;
-	return process_status_number(process->pid, "NoNewPrivs") == 1;
-}
-
 static void print_size(char *text, size_t size, uint64_t bytes)
 {
 	static const char units[] = "KMGT";
@@ -94,7 +84,9 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	        .guard_start = process->guard_start,
 	        .guard_end = process->guard_end,
 	        .shim = run->shim,
-	        .no_new_privs = program_set_no_new_privs(run, process),
+	        .noted = &process->noted,
+	        .noted_all = !options->attach && !run->filter_missing,
+	        .no_new_privs_is_ours = run->filter_set_no_new_privs,
 	        .seccomp_filters = run->filter.length ? 1 : 0,
 	        .drop_seccomp = options->drop_seccomp,
 	        .overrides = &options->overrides,

@@ -15,7 +15,7 @@
 
 /* What the child says on its socket, which exec closes. */
 struct report {
-	enum { REPORT_NO_NEW_PRIVS, REPORT_FILTER_FAILED, REPORT_EXEC_FAILED } what;
+	enum { REPORT_NO_NEW_PRIVS, REPORT_NO_FILTER, REPORT_FILTER_FAILED, REPORT_EXEC_FAILED } what;
 	int error;
 };
 
@@ -36,7 +36,10 @@ static _Noreturn void become(const struct run *run, const char *path, int socket
 		_exit(STATUS_FAILED); /* snaptrace is gone */
 	interrupt_forget();
 	if (run->filter.length) {
-		if (filter_install(&run->filter, &no_new_privs) < 0) {
+		bool installed = filter_install(&run->filter, &no_new_privs) == 0;
+		if (!installed && !run->filter_is_needed)
+			say(socket, (struct report){REPORT_NO_FILTER, errno});
+		if (!installed && run->filter_is_needed) {
 			say(socket, (struct report){REPORT_FILTER_FAILED, errno});
 			_exit(STATUS_FAILED);
 		}
@@ -115,6 +118,13 @@ static enum status tell_report(struct run *run, const struct report *report)
 	switch (report->what) {
 	case REPORT_NO_NEW_PRIVS:
 		run->filter_set_no_new_privs = true;
+		return STATUS_OK;
+	case REPORT_NO_FILTER:
+		run->filter_missing = true;
+		run->filter.length = 0;
+		tell("seccomp: %s: what the program sets to what it has already, and what the kernel tells "
+		     "nobody (landlock, ...), is not seen",
+		     strerror(report->error));
 		return STATUS_OK;
 	case REPORT_FILTER_FAILED:
 		return fail(STATUS_FAILED,

@@ -9,6 +9,7 @@
 #include <sys/user.h>
 
 #include "format/base/message.h"
+#include "tracer/ptrace/noted.h"
 
 struct point;
 struct exec_record;
@@ -33,11 +34,12 @@ struct process {
 	pid_t pid;
 	pid_t parent; /* for the log, as it was at the birth or the last exec */
 	unsigned threads;
-	bool launching;        /* snaptrace's own child before it became PROG */
-	bool selected;         /* the points apply to it: see --in */
-	bool set_no_new_privs; /* by the program itself, as far as we saw */
-	bool told_of_ptrace;   /* the user knows that it can't trace */
-	uint64_t gate;         /* ptrace/remote.h */
+	bool launching;      /* snaptrace's own child before it became PROG */
+	bool selected;       /* the points apply to it: see --in */
+	bool told_of_ptrace; /* the user knows that it can't trace */
+	bool told_of_strict; /* … that it can't have seccomp's strict mode */
+	struct noted noted;
+	uint64_t gate; /* ptrace/remote.h */
 	uint64_t guard_start, guard_end;
 	uint64_t entry;          /* AT_ENTRY */
 	uint64_t bias;           /* of the executable: address in memory minus address in the file */
@@ -51,7 +53,7 @@ struct process {
 };
 
 /* What the next syscall-stop of a thread is the end of. */
-enum awaited { AWAIT_NOTHING, AWAIT_EXEC_END, AWAIT_CALL_END, AWAIT_EXEC_RESULT };
+enum awaited { AWAIT_NOTHING, AWAIT_EXEC_END, AWAIT_CALL_END, AWAIT_EXEC_RESULT, AWAIT_NOTED_RESULT };
 
 struct tracee {
 	pid_t tid;
@@ -61,6 +63,11 @@ struct tracee {
 	struct user_regs_struct registers; /* AWAIT_CALL_END: at the call's entry */
 	const struct point *met;           /* AWAIT_CALL_END: the point */
 	struct exec_record *exec;          /* AWAIT_EXEC_RESULT, for the log: owned */
+	bool set_no_new_privs;             /* by the program itself, as far as we saw */
+	struct {                           /* AWAIT_NOTED_RESULT: follow/noted_calls.h */
+		const struct noted_row *row;
+		uint64_t argument, before;
+	} noting;
 	struct tracee *next_in_bucket, *next, *previous;
 };
 

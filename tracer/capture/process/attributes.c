@@ -18,12 +18,18 @@
 #define PR_GET_MDWE_NUMBER         66 /* Linux 6.3 */
 #define THP_EXCEPT_ADVISED         2  /* PR_THP_DISABLE_EXCEPT_ADVISED, Linux 6.18 */
 
-enum { IO_PRIORITY_WHO_PROCESS = 1, DEADLINE = 6, EXTENSIBLE = 7 };
+enum {
+	IO_PRIORITY_WHO_PROCESS = 1,
+	DEADLINE = 6,
+	EXTENSIBLE = 7,
+	GET_REGISTRATIONS = 1 << 9, /* MEMBARRIER_CMD_GET_REGISTRATIONS */
+	MEMBARRIER_REGISTERS = 1 << 2 | 1 << 4 | 1 << 6 | 1 << 8,
+};
 
 #define KEEP_CAPS (1ll << 4) /* SECBIT_KEEP_CAPS, include/uapi/linux/securebits.h */
 
-static enum status add(struct attributes *attributes, enum snapimg_attribute_kind kind, uint32_t argument,
-                       uint64_t value, uint64_t more)
+enum status attributes_add_more(struct attributes *attributes, enum snapimg_attribute_kind kind,
+                                uint32_t argument, uint64_t value, uint64_t more)
 {
 	struct snapimg_attribute *grown =
 	        reallocarray(attributes->record, attributes->count + 1, sizeof(*grown));
@@ -35,14 +41,21 @@ static enum status add(struct attributes *attributes, enum snapimg_attribute_kin
 	return STATUS_OK;
 }
 
-/* The target began with what the caller has, so only a difference is recorded. */
-static enum status add_changed(struct attributes *attributes, enum snapimg_attribute_kind kind,
-                               uint32_t argument, int64_t its, int64_t callers)
+enum status attributes_add(struct attributes *attributes, enum snapimg_attribute_kind kind, uint32_t argument,
+                           uint64_t value)
 {
-	return its == callers ? STATUS_OK : add(attributes, kind, argument, (uint64_t)its, 0);
+	return attributes_add_more(attributes, kind, argument, value, 0);
 }
 
-static enum status read_limits(pid_t pid, struct attributes *attributes)
+/* The target began with what the caller has, so only a difference is recorded, and what it has set itself. */
+static enum status add_changed(struct attributes *attributes, enum snapimg_attribute_kind kind,
+                               uint32_t argument, int64_t its, int64_t callers, bool is_set)
+{
+	return its == callers && !is_set ? STATUS_OK
+	                                 : attributes_add(attributes, kind, argument, (uint64_t)its);
+}
+
+static enum status read_limits(pid_t pid, const struct noted *noted, struct attributes *attributes)
 {
 	enum status status = STATUS_OK;
 
@@ -50,8 +63,10 @@ static enum status read_limits(pid_t pid, struct attributes *attributes)
 		const struct rlimit *callers = &the_caller.limit[i];
 		struct rlimit its;
 		if (prlimit(pid, i, NULL, &its) == 0 &&
-		    (its.rlim_cur != callers->rlim_cur || its.rlim_max != callers->rlim_max))
-			status = add(attributes, SNAPIMG_ATTRIBUTE_LIMIT, i, its.rlim_cur, its.rlim_max);
+		    (its.rlim_cur != callers->rlim_cur || its.rlim_max != callers->rlim_max ||
+		     noted->limits >> i & 1))
+			status = attributes_add_more(attributes, SNAPIMG_ATTRIBUTE_LIMIT, i, its.rlim_cur,
+			                             its.rlim_max);
 	}
 	return status;
 }
@@ -66,19 +81,21 @@ static enum status read_file(pid_t pid, const char *name, int base, enum snapimg
 	    proc_try_read(proc_path(getpid(), name).text, &callers) < 0)
 		return STATUS_OK; /* a kernel without it */
 	return add_changed(attributes, kind, 0, strtoll(its.bytes, NULL, base),
-	                   strtoll(callers.bytes, NULL, base));
+	                   strtoll(callers.bytes, NULL, base), false);
 }
 
-static enum status read_prctls(const struct helper *helper, struct attributes *attributes)
+static enum status read_prctls(const struct helper *helper, const struct noted *noted,
+                               struct attributes *attributes)
 {
 	static const struct {
 		int option;
 		enum snapimg_attribute_kind kind;
+		uint32_t set_by; /* enum noted_bit */
 	} options[] = {
-	        {PR_GET_KEEPCAPS, SNAPIMG_ATTRIBUTE_KEEP_CAPABILITIES},
-	        {PR_GET_SECUREBITS, SNAPIMG_ATTRIBUTE_SECURE_BITS},
-	        {PR_GET_MEMORY_MERGE_NUMBER, SNAPIMG_ATTRIBUTE_MEMORY_MERGE},
-	        {PR_GET_MDWE_NUMBER, SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE},
+	        {PR_GET_KEEPCAPS, SNAPIMG_ATTRIBUTE_KEEP_CAPABILITIES, 0},
+	        {PR_GET_SECUREBITS, SNAPIMG_ATTRIBUTE_SECURE_BITS, NOTED_SECURE_BITS},
+	        {PR_GET_MEMORY_MERGE_NUMBER, SNAPIMG_ATTRIBUTE_MEMORY_MERGE, 0},
+	        {PR_GET_MDWE_NUMBER, SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE, 0},
 	};
 	enum status status = STATUS_OK;
 
@@ -88,7 +105,8 @@ static enum status read_prctls(const struct helper *helper, struct attributes *a
 		if (options[i].option == PR_GET_SECUREBITS) /* has the flag of PR_GET_KEEPCAPS, too */
 			its &= ~KEEP_CAPS, callers &= ~KEEP_CAPS;
 		if (status == STATUS_OK && its >= 0)
-			status = add_changed(attributes, options[i].kind, 0, its, callers < 0 ? 0 : callers);
+			status = add_changed(attributes, options[i].kind, 0, its, callers < 0 ? 0 : callers,
+			                     (noted->bits & options[i].set_by) != 0);
 	}
 	return status;
 }
@@ -102,7 +120,7 @@ static enum status read_huge_pages(const struct helper *helper, struct attribute
 	status = helper_call(helper, &disabled, SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0);
 	if (status != STATUS_OK || disabled <= 1)
 		return status;
-	return add_changed(attributes, SNAPIMG_ATTRIBUTE_HUGE_PAGES, 0, disabled & ~1, 0);
+	return add_changed(attributes, SNAPIMG_ATTRIBUTE_HUGE_PAGES, 0, disabled & ~1, 0, false);
 }
 
 /* mlockall(MCL_FUTURE) shows in no file, but the scratch page, which was mapped since, is locked by it; and
@@ -128,28 +146,68 @@ static enum status read_lock_future(const struct subject *subject, const struct 
 	if (got != (ssize_t)sizeof(entry))
 		return fail(STATUS_FAILED, "can't read the program's pages: %s", path.text);
 	bool present = entry >> 63 & 1;
-	return add(attributes, SNAPIMG_ATTRIBUTE_LOCK_FUTURE, 0, MCL_FUTURE | (present ? 0 : MCL_ONFAULT), 0);
+	return attributes_add(attributes, SNAPIMG_ATTRIBUTE_LOCK_FUTURE, 0,
+	                      MCL_FUTURE | (present ? 0 : MCL_ONFAULT));
+}
+
+/* Fork copies them, an exec begins without: so they were all seen, or the kernel is asked (Linux 6.3). */
+static enum status read_membarriers(const struct subject *subject, const struct helper *helper,
+                                    struct attributes *attributes)
+{
+	int64_t registered = subject->request->noted->membarriers;
+	enum status status;
+
+	if (!subject->request->noted_all && (status = helper_call(helper, &registered, SYS_membarrier,
+	                                                          GET_REGISTRATIONS, 0, 0, 0)) != STATUS_OK)
+		return status;
+	return registered <= 0 ? STATUS_OK
+	                       : attributes_add(attributes, SNAPIMG_ATTRIBUTE_MEMBARRIER, 0,
+	                                        (uint64_t)registered & MEMBARRIER_REGISTERS);
 }
 
 enum status attributes_read(const struct subject *subject, const struct helper *helper,
                             struct attributes *attributes)
 {
 	pid_t pid = subject->pid;
+	const struct noted *noted = subject->request->noted;
 	struct text text CLEANUP(text_free) = {0};
 	enum status status;
 
 	if ((status = read_lock_future(subject, helper, attributes)) || /* before the page is used */
-	    (status = read_limits(pid, attributes)) ||
+	    (status = read_limits(pid, noted, attributes)) ||
 	    (status = read_file(pid, "oom_score_adj", 10, SNAPIMG_ATTRIBUTE_OOM_SCORE_ADJ, attributes)) ||
 	    (status = read_file(pid, "coredump_filter", 16, SNAPIMG_ATTRIBUTE_COREDUMP_FILTER, attributes)) ||
-	    (status = read_prctls(helper, attributes)) || (status = read_huge_pages(helper, attributes)) ||
-	    (status = proc_read(pid, "personality", &text)))
+	    (status = read_prctls(helper, noted, attributes)) ||
+	    (status = read_membarriers(subject, helper, attributes)) ||
+	    (status = read_huge_pages(helper, attributes)) || (status = proc_read(pid, "personality", &text)))
 		return status;
 	return add_changed(attributes, SNAPIMG_ATTRIBUTE_PERSONALITY, 0, strtoll(text.bytes, NULL, 16),
-	                   (uint32_t)personality(0xffffffff));
+	                   (uint32_t)personality(0xffffffff), noted->bits & NOTED_PERSONALITY);
 }
 
-static enum status read_scheduling(pid_t tid, uint32_t index, struct attributes *attributes)
+struct sched_attributes { /* sched_getattr(2), SCHED_ATTR_SIZE_VER0 */
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+/* Of an ordinary thread (0, or 3: batch) the runtime is its slice, since Linux 6.12; before, it's 0. */
+static enum status read_slice(pid_t tid, uint32_t index, struct attributes *attributes)
+{
+	struct sched_attributes its = {0}, callers = {0};
+
+	if (syscall(SYS_sched_getattr, tid, &its, sizeof(its), 0) < 0 ||
+	    syscall(SYS_sched_getattr, 0, &callers, sizeof(callers), 0) < 0 ||
+	    (its.policy != SCHED_OTHER && its.policy != SCHED_BATCH))
+		return STATUS_OK;
+	return add_changed(attributes, SNAPIMG_ATTRIBUTE_SLICE, index, (int64_t)its.runtime,
+	                   (int64_t)callers.runtime, false);
+}
+
+static enum status read_scheduling(pid_t tid, uint32_t index, const struct noted *noted,
+                                   struct attributes *attributes)
 {
 	struct sched_param its = {0}, callers = {0};
 	int policy = sched_getscheduler(tid);
@@ -164,15 +222,18 @@ static enum status read_scheduling(pid_t tid, uint32_t index, struct attributes 
 		return refuse("a deadline or extensible scheduling policy", "choose a point before it is set",
 		              "thread %d", tid);
 	if ((status = add_changed(attributes, SNAPIMG_ATTRIBUTE_NICE, index, nice,
-	                          getpriority(PRIO_PROCESS, 0))) != STATUS_OK)
+	                          getpriority(PRIO_PROCESS, 0), noted->bits & NOTED_NICE)) != STATUS_OK ||
+	    (status = read_slice(tid, index, attributes)) != STATUS_OK)
 		return status;
-	if (policy == sched_getscheduler(0) && its.sched_priority == callers.sched_priority)
+	if (policy == sched_getscheduler(0) && its.sched_priority == callers.sched_priority &&
+	    !(noted->bits & NOTED_SCHEDULING))
 		return STATUS_OK;
-	return add(attributes, SNAPIMG_ATTRIBUTE_SCHEDULING, index, (uint64_t)policy,
-	           (uint64_t)its.sched_priority);
+	return attributes_add_more(attributes, SNAPIMG_ATTRIBUTE_SCHEDULING, index, (uint64_t)policy,
+	                           (uint64_t)its.sched_priority);
 }
 
-static enum status read_affinity(pid_t tid, uint32_t index, struct attributes *attributes)
+static enum status read_affinity(pid_t tid, uint32_t index, const struct noted *noted,
+                                 struct attributes *attributes)
 {
 	uint64_t its[128] = {0}, callers[128] = {0}; /* 8192 processors, the most Linux is built for */
 	enum status status = STATUS_OK;
@@ -181,28 +242,31 @@ static enum status read_affinity(pid_t tid, uint32_t index, struct attributes *a
 	    syscall(SYS_sched_getaffinity, 0, sizeof(callers), callers) < 0)
 		return fail(STATUS_FAILED, "can't read the program's state: processors of thread %d: %s", tid,
 		            strerror(errno));
-	if (memcmp(its, callers, sizeof(its)) == 0)
+	if (memcmp(its, callers, sizeof(its)) == 0 && !(noted->bits & NOTED_AFFINITY))
 		return STATUS_OK;
 	for (uint64_t i = 0; i < sizeof(its) / sizeof(*its) && status == STATUS_OK; i++)
 		if (its[i])
-			status = add(attributes, SNAPIMG_ATTRIBUTE_AFFINITY, index, its[i], i);
+			status =
+			        attributes_add_more(attributes, SNAPIMG_ATTRIBUTE_AFFINITY, index, its[i], i);
 	return status;
 }
 
-enum status attributes_read_thread(pid_t tid, uint32_t index, struct attributes *attributes)
+enum status attributes_read_thread(pid_t tid, uint32_t index, const struct noted *noted,
+                                   struct attributes *attributes)
 {
 	long its = syscall(SYS_ioprio_get, IO_PRIORITY_WHO_PROCESS, tid);
 	long callers = syscall(SYS_ioprio_get, IO_PRIORITY_WHO_PROCESS, 0);
 	enum status status;
 
-	if ((status = read_scheduling(tid, index, attributes)) ||
-	    (status = read_affinity(tid, index, attributes)))
+	if ((status = read_scheduling(tid, index, noted, attributes)) ||
+	    (status = read_affinity(tid, index, noted, attributes)))
 		return status;
 	/* Without a class of its own it follows from the nice value (ioprio_set(2)), as the number may show.
 	 */
-	if (its < 0 || its == callers || its >> 13 == 0)
+	bool is_set = noted->bits & NOTED_IO_PRIORITY;
+	if (its < 0 || (its == callers && !is_set) || its >> 13 == 0)
 		return STATUS_OK;
-	return add(attributes, SNAPIMG_ATTRIBUTE_IO_PRIORITY, index, (uint64_t)its, 0);
+	return attributes_add(attributes, SNAPIMG_ATTRIBUTE_IO_PRIORITY, index, (uint64_t)its);
 }
 
 static int by_kind(const void *left, const void *right)

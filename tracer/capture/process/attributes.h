@@ -13,7 +13,12 @@ struct attributes {
 enum status attributes_read(const struct subject *subject, const struct helper *helper,
                             struct attributes *attributes) __attribute__((warn_unused_result));
 /* Those that each thread has for itself; index is its place in THREADS. */
-enum status attributes_read_thread(pid_t tid, uint32_t index, struct attributes *attributes)
+enum status attributes_read_thread(pid_t tid, uint32_t index, const struct noted *noted,
+                                   struct attributes *attributes) __attribute__((warn_unused_result));
+enum status attributes_add(struct attributes *attributes, enum snapimg_attribute_kind kind, uint32_t argument,
+                           uint64_t value) __attribute__((warn_unused_result));
+enum status attributes_add_more(struct attributes *attributes, enum snapimg_attribute_kind kind,
+                                uint32_t argument, uint64_t value, uint64_t more)
         __attribute__((warn_unused_result));
 enum snapimg_error attributes_write(struct attributes *attributes, struct snapimg_writer *writer)
         __attribute__((warn_unused_result));

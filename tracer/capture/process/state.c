@@ -15,9 +15,10 @@
 #include "format/facts/bootid.h"
 #include "format/facts/cpu.h"
 #include "tracer/caller.h"
+#include "tracer/capture/threads/own.h"
 #include "tracer/ptrace/memory.h"
 
-enum { KERNEL_SIGSET = 8 };
+enum { KERNEL_SIGSET = 8, LAST_STANDARD_SIGNAL = 31, SA_RESTORER_FLAG = 0x04000000 };
 #define TASK_SIZE_4_LEVEL                                                                                    \
 	0x7ffffffff000ull /* TASK_SIZE_MAX: 2^47 less one page (arch/x86/include/asm/page_64_types.h) */
 
@@ -25,8 +26,23 @@ struct kernel_sigaction { /* arch/x86/include/uapi/asm/signal.h */
 	uint64_t handler, flags, restorer, mask;
 };
 
+/*
+ * Whether a call has set what is as the caller has it. An exec forgets flags, mask and restorer of each
+ * action, and every C library gives one (SA_RESTORER) with each call that sets any: so the kernel's own
+ * record tells. What is put back to its default, plainly as the kernel gave it out, counts as the caller's:
+ * system(3) and shells do that. Of the real-time signals nobody has any that is ignored.
+ */
+static bool was_set(const struct subject *subject, uint32_t signal, const struct kernel_sigaction *action)
+{
+	bool ignored = the_caller.ignored_signals >> (signal - 1) & 1;
+	uint64_t plain = ignored ? 0 : SA_RESTORER_FLAG;
+
+	return action->mask || (action->flags & ~plain) ||
+	       (ignored && subject->request->noted->ignored >> (signal - 1) & 1);
+}
+
 /* Recorded is what differs from what the target began with: signals it catches or ignores, and those that
- * the caller ignored and it doesn't. */
+ * the caller ignored and it doesn't; and what it has set to the same. */
 static enum status read_signals(const struct subject *subject, const struct helper *helper,
                                 struct process_state *state)
 {
@@ -35,13 +51,18 @@ static enum status read_signals(const struct subject *subject, const struct help
 	uint64_t changed = caught | (ignored ^ the_caller.ignored_signals);
 	enum status status;
 
+	if (the_caller.attached)
+		changed |= ignored;
 	for (uint32_t signal = 1; signal <= 64; signal++) {
 		struct kernel_sigaction action = {0};
-		if (!(changed >> (signal - 1) & 1) || signal == SIGKILL || signal == SIGSTOP)
+		bool differs = changed >> (signal - 1) & 1;
+		if (signal == SIGKILL || signal == SIGSTOP || (!differs && signal > LAST_STANDARD_SIGNAL))
 			continue;
 		if ((status = helper_fetch(helper, "signal action", &action, sizeof(action), SYS_rt_sigaction,
 		                           signal, 0, helper->scratch, KERNEL_SIGSET)) != STATUS_OK)
 			return status;
+		if (!differs && (the_caller.attached || !was_set(subject, signal, &action)))
+			continue;
 		state->signals[state->signal_count++] = (struct snapimg_sigaction){
 		        .signal = signal,
 		        .handler = action.handler,
@@ -53,8 +74,10 @@ static enum status read_signals(const struct subject *subject, const struct help
 	return STATUS_OK;
 }
 
-static enum status read_prctl(const struct helper *helper, struct process_state *state)
+static enum status read_prctl(const struct subject *subject, const struct helper *helper,
+                              struct process_state *state)
 {
+	bool slack_set = subject->request->noted->bits & NOTED_TIMER_SLACK;
 	struct snapimg_process *process = &state->process;
 	uint64_t scratch = helper->scratch;
 	uint32_t death_signal = 0, subreaper = 0;
@@ -70,8 +93,9 @@ static enum status read_prctl(const struct helper *helper, struct process_state 
 	    (status = helper_call(helper, &brk, SYS_brk, 0, 0, 0, 0)))
 		return status;
 	process->parent_death_signal = death_signal;
-	process->timer_slack_ns =
-	        slack > 0 && (uint64_t)slack != the_caller.timer_slack_ns ? (uint64_t)slack : 0;
+	process->timer_slack_ns = slack > 0 && ((uint64_t)slack != the_caller.timer_slack_ns || slack_set)
+	                                  ? (uint64_t)slack
+	                                  : 0;
 	process->brk = (uint64_t)brk;
 	process->flags |= (subreaper ? (uint32_t)SNAPIMG_PROCESS_SUBREAPER : 0u) |
 	                  (no_thp == 1 ? (uint32_t)SNAPIMG_PROCESS_NO_THP : 0u) |
@@ -85,7 +109,8 @@ static void read_numbers(const struct subject *subject, struct snapimg_process *
 	uint64_t umask = proc_number(&subject->status, "Umask", 8);
 
 	process->pid = (uint32_t)subject->pid;
-	process->umask = !the_caller.attached && umask == proc_number(&the_caller.status, "Umask", 8)
+	bool umask_set = the_caller.attached || subject->request->noted->bits & NOTED_UMASK;
+	process->umask = !umask_set && umask == proc_number(&the_caller.status, "Umask", 8)
 	                         ? SNAPIMG_UMASK_INHERITED
 	                         : (uint32_t)umask;
 	process->start_code = field[STAT_START_CODE];
@@ -96,7 +121,7 @@ static void read_numbers(const struct subject *subject, struct snapimg_process *
 	process->start_stack = field[STAT_START_STACK];
 	if (subject->request->resume_main)
 		process->flags |= SNAPIMG_PROCESS_RESUME_MAIN;
-	if (subject->request->no_new_privs)
+	if (thread_set_no_new_privs(subject, subject->pid))
 		process->flags |= SNAPIMG_PROCESS_NO_NEW_PRIVS;
 }
 
@@ -125,8 +150,9 @@ static enum status read_paths(const struct subject *subject, struct process_stat
 	    (status = proc_read_link(subject->pid, "cwd", state->cwd, sizeof(state->cwd))))
 		return status;
 	cut_deleted(state->executable);
-	if (!the_caller.attached && stat(".", &own) == 0 && stat(cwd.text, &its) == 0 &&
-	    own.st_dev == its.st_dev && own.st_ino == its.st_ino)
+	bool is_set = the_caller.attached || subject->request->noted->bits & NOTED_DIRECTORY;
+	if (!is_set && stat(".", &own) == 0 && stat(cwd.text, &its) == 0 && own.st_dev == its.st_dev &&
+	    own.st_ino == its.st_ino)
 		state->cwd[0] = '\0';
 	else if (cut_deleted(state->cwd) || state->cwd[0] != '/')
 		return refuse("a removed working directory", "let the program go to one that stays", "%s",
@@ -224,7 +250,7 @@ enum status process_state_read(const struct subject *subject, const struct helpe
 
 	read_numbers(subject, &state->process);
 	if ((status = pass_refusal(read_paths(subject, state))) || (status = read_texts(subject, state)) ||
-	    (status = read_signals(subject, helper, state)) || (status = read_prctl(helper, state)))
+	    (status = read_signals(subject, helper, state)) || (status = read_prctl(subject, helper, state)))
 		return status;
 	snapimg_cpu_read(state->machine.cpu_features);
 	read_boot_id(state->machine.boot_id);

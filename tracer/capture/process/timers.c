@@ -39,6 +39,10 @@ static enum status read_interval_timers(const struct helper *helper, struct time
 		        .interval = (uint64_t)value.it_interval.tv_sec * 1000000000 +
 		                    (uint64_t)value.it_interval.tv_usec * 1000,
 		};
+		/* Due just now, with its signal still pending: it runs on when that is taken
+		 * (kernel/signal.c, dequeue_signal()). The others keep an interval when they are stopped. */
+		if (which == ITIMER_REAL && record.remaining == 0)
+			record.remaining = record.interval;
 		if (record.remaining)
 			status = add(timers, record);
 	}
@@ -105,6 +109,8 @@ static enum status read_posix_timer(const struct subject *subject, const struct 
 	record->remaining = (uint64_t)value.it_value.tv_sec * 1000000000 + (uint64_t)value.it_value.tv_nsec;
 	record->interval =
 	        (uint64_t)value.it_interval.tv_sec * 1000000000 + (uint64_t)value.it_interval.tv_nsec;
+	if (record->remaining == 0) /* likewise: one that is stopped has no interval */
+		record->remaining = record->interval;
 	return STATUS_OK;
 }
 

@@ -120,7 +120,10 @@ static enum status read_name(pid_t tid, struct snapimg_thread *thread)
 
 	if (status != STATUS_OK)
 		return status;
-	text.bytes[strcspn(text.bytes, "\n")] = '\0';
+	/* The name may hold newlines, too; the file ends with one more. */
+	size_t length = strlen(text.bytes);
+	if (length > 0 && text.bytes[length - 1] == '\n')
+		text.bytes[length - 1] = '\0';
 	strncpy(thread->comm, text.bytes, sizeof(thread->comm) - 1);
 	return STATUS_OK;
 }

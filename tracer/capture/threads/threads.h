@@ -27,6 +27,9 @@ enum status threads_read_registers(const struct stopped_threads *stopped, struct
         __attribute__((warn_unused_result));
 enum status threads_refuse(const struct threads *threads, const struct subject *subject)
         __attribute__((warn_unused_result));
+/* threads/partial.c */
+enum status threads_refuse_partial(const struct threads *threads, const struct subject *subject)
+        __attribute__((warn_unused_result));
 /* All the rest; makes the registers ready to be resumed, for which the signal actions in state are needed. */
 enum status threads_read(struct threads *threads, const struct subject *subject, const struct helper *helper,
                          const struct vma *vdso, struct process_state *state)

@@ -1,0 +1,122 @@
+"""What confines or places a program is carried or refused by name; what it set is its own, also where its caller had the same."""
+import os
+import resource
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+PROGRAM = os.path.join(t.BUILD, "tests/capture/confined")
+
+# The program's mode, and the words of its refusal.
+REFUSED = {
+    "landlock": ("landlock", "process"),
+    "user_dispatch": ("PR_SET_SYSCALL_USER_DISPATCH", "thread"),
+    "process_keyring": ("process keyring",),
+    "thread_keyring": ("thread's keyring",),
+    "session_keyring": ("session keyring of its own",),
+    "semaphore_undo": ("SEM_UNDO", "process"),
+    "memory_policy": ("set_mempolicy", "thread"),
+    "placed_memory": ("mbind", "mapping"),
+    "ports": ("I/O ports", "thread"),
+    "ports_by_level": ("I/O ports", "thread"),
+    "partial_write": ("write of 1048576 bytes, 65536 done", "thread"),
+    "partial_send": ("sendmsg of 1048576 bytes", "thread"),
+    "partial_receive": ("recvfrom of 1048576 bytes, 6 done", "thread"),
+}
+CARRIED = ("membarriers", "of_a_thread", "of_the_main_thread", "name_with_newline", "slice", "alarm_due", "asks",
+           "landlock_failed")
+
+
+def direct(mode, **options):
+    result = t.run([PROGRAM, mode], **options)
+    if result.status == 77:
+        t.skip(result.err.decode(errors="replace").strip())
+    return result
+
+
+def take_set_away():
+    if os.path.exists("set"):
+        with open("set", encoding="ascii") as file:
+            t.run(["ipcrm", "-s", file.read()])
+        os.unlink("set")
+
+
+def refused(mode):
+    direct(mode)
+    take_set_away()
+    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, mode])
+    take_set_away()
+    t.one_line(result, 125, "can't be carried", *REFUSED[mode], tool="snaptrace: ")
+    t.check(not os.path.exists("image.snap"), "an image was written")
+
+
+def carried(mode):
+    direct(mode)
+    t.freeze("image.snap", [PROGRAM, mode], at="path:/snap/here")
+
+    def start():
+        again = t.restore("image.snap")
+        t.check(again.status == 0 and again.err == b"", "restored:", again)
+    t.every_start(start)
+
+
+def as_caller(soft_core, niceness, ignored):
+    def change():
+        resource.setrlimit(resource.RLIMIT_CORE, (soft_core, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        os.nice(niceness)
+        for number in (signal.SIGPIPE, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+    return change
+
+
+def set_to_the_same():
+    """Frozen where the caller has what the program sets, started where it has not."""
+    os.mkdir("there")
+    frozen = as_caller(0, 0, {signal.SIGPIPE})
+    direct("set_to_the_same", cwd="there", preexec_fn=frozen)
+    made = t.run([t.SNAPTRACE, "-q", "-o", "../image.snap", "--at", "path:/snap/here", "--", PROGRAM, "set_to_the_same"],
+                 cwd="there", preexec_fn=frozen)
+    t.check(made.status == 0, made)
+
+    def start():
+        os.umask(0o077)
+        again = t.restore("image.snap", preexec_fn=as_caller(4096, 0, {signal.SIGHUP}))
+        t.check(again.status == 0 and again.err == b"", "restored:", again)
+    try:
+        start()
+    finally:
+        os.umask(0o022)
+
+
+def left_as_it_was():
+    """What the program changed and put back, or only looked at, is the new caller's."""
+    there = as_caller(0, 0, ())
+    t.freeze("image.snap", [PROGRAM, "left_as_it_was"], at="path:/snap/here", preexec_fn=there)
+    os.mkdir("elsewhere")
+    here = as_caller(4096, 0, {signal.SIGPIPE, signal.SIGINT})
+    os.umask(0o027)
+    try:
+        wanted = direct("left_as_it_was", cwd="elsewhere", preexec_fn=here)
+        got = t.run([t.SNAPRUN, "../image.snap"], cwd="elsewhere", preexec_fn=here)
+    finally:
+        os.umask(0o022)
+    t.same(got, wanted)
+    t.check(b"elsewhere 027 1 1 4096" in got.out, got)
+
+
+def strict():
+    """The kernel has no strict mode beside our filter: one line says so."""
+    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, "strict"])
+    t.check(b"strict mode" in result.err, result)
+
+
+ROWS = {f"refused_{mode}": (lambda m=mode: refused(m)) for mode in REFUSED}
+ROWS.update({f"state_{mode}": (lambda m=mode: carried(m)) for mode in CARRIED})
+ROWS["state_set_to_the_same"] = set_to_the_same
+ROWS["state_left_as_it_was"] = left_as_it_was
+ROWS["strict_mode_told"] = strict
+
+if __name__ == "__main__":
+    t.main(ROWS)

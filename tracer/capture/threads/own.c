@@ -1,0 +1,248 @@
+#include "tracer/capture/threads/own.h"
+
+#include <errno.h>
+#include <linux/keyctl.h>
+#include <linux/prctl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "tracer/ptrace/memory.h"
+#include "tracer/ptrace/tracee.h"
+#include "tracer/refusals.h"
+
+enum {
+	IO_PERMISSIONS = 0x201, /* NT_386_IOPERM */
+	NODES_MAX = 8192,
+	KEEP_CAPS = 1 << 4, /* SECBIT_KEEP_CAPS: PR_GET_KEEPCAPS has it */
+};
+
+static const enum __ptrace_request get_user_dispatch =
+        (enum __ptrace_request)0x4211; /* PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, Linux 6.4 */
+
+struct user_dispatch { /* struct ptrace_sud_config */
+	uint64_t mode, selector, offset, length;
+};
+
+enum status threads_refuse_dispatch(const struct threads *threads, const struct subject *subject)
+{
+	bool noted = subject->request->noted->bits & NOTED_DISPATCH;
+
+	for (size_t i = 0; i < threads->count; i++) {
+		struct user_dispatch is = {0};
+		pid_t tid = threads->stopped->thread[i].tid;
+
+		if (ptrace(get_user_dispatch, tid, sizeof(is), &is) == 0 ? is.mode != 0 : noted)
+			return refuse("system calls that go to a handler (PR_SET_SYSCALL_USER_DISPATCH)",
+			              "choose a point before it is set", "thread %d of process %d", tid,
+			              subject->pid);
+	}
+	return STATUS_OK;
+}
+
+static enum status refuse_ports(const struct subject *subject, pid_t tid)
+{
+	uint8_t bits[8192];
+	struct iovec area = {bits, sizeof(bits)};
+	bool of_level = subject->request->noted->bits & NOTED_PORTS;
+
+	if (!of_level && ptrace(PTRACE_GETREGSET, tid, IO_PERMISSIONS, &area) < 0)
+		return STATUS_OK; /* ENXIO: none */
+	return refuse("access to I/O ports (ioperm, iopl)", "choose a point before it is given",
+	              "thread %d of process %d", tid, subject->pid);
+}
+
+static const char *const keyrings[] = {[0] = NULL,
+                                       [1] = "a thread's keyring",
+                                       [2] = "a process keyring",
+                                       [3] = "a session keyring of its own"};
+
+/* None may be made by the question. KEY_SPEC_x_KEYRING are -1 to -3. */
+static enum status refuse_keyrings(const struct subject *subject, const struct helper *helper)
+{
+	long callers = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+	enum status status;
+
+	for (int id = 1; id <= 3; id++) {
+		int64_t its = -1;
+
+		if ((status = helper_call(helper, &its, SYS_keyctl, KEYCTL_GET_KEYRING_ID, (uint64_t)-id, 0,
+		                          0)) != STATUS_OK)
+			return status;
+		if (its >= 0 && (-id != KEY_SPEC_SESSION_KEYRING || its != callers))
+			return refuse(keyrings[id], "choose a point before a key is put into it",
+			              "thread %d of process %d", helper->pid, subject->pid);
+	}
+	return STATUS_OK;
+}
+
+static enum status refuse_memory_policy(const struct subject *subject, const struct helper *helper)
+{
+	struct policy {
+		int mode, unused;
+		uint8_t nodes[NODES_MAX / 8];
+	} its = {0}, callers = {0};
+	int64_t result = -1;
+	enum status status;
+
+	if (syscall(SYS_get_mempolicy, &callers.mode, callers.nodes, NODES_MAX, 0, 0) < 0)
+		return STATUS_OK; /* no such thing here */
+	if ((status = helper_call(helper, &result, SYS_get_mempolicy, helper->scratch,
+	                          helper->scratch + offsetof(struct policy, nodes), NODES_MAX, 0)) !=
+	    STATUS_OK)
+		return status;
+	if (result < 0)
+		return STATUS_OK;
+	if (tracee_read(helper->pid, helper->scratch, &its, sizeof(its)) < 0)
+		return fail(STATUS_FAILED, "can't read the program's memory: process %d: %s", helper->pid,
+		            strerror(errno));
+	if (its.mode == callers.mode && memcmp(its.nodes, callers.nodes, sizeof(its.nodes)) == 0)
+		return STATUS_OK;
+	return refuse("a memory policy (set_mempolicy)",
+	              "choose a point before it is set, or run it under "
+	              "numactl(8) at its starts, too",
+	              "thread %d of process %d", helper->pid, subject->pid);
+}
+
+/* What the main thread has, as far as another begins with it. */
+struct own {
+	int64_t slack, keep_capabilities, secure_bits, time_stamp, memory_failure;
+	uint32_t death_signal, personality;
+	bool no_new_privs;
+};
+
+/* The filter may have needed it; then only the program's own call tells. */
+bool thread_set_no_new_privs(const struct subject *subject, pid_t tid)
+{
+	const struct tracee *tracee = tracee_find(tid);
+
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+		return false; /* the caller's */
+	if (subject->request->no_new_privs_is_ours)
+		return tracee && tracee->set_no_new_privs;
+	return process_status_number(tid, "NoNewPrivs") == 1;
+}
+
+static enum status read_own(const struct subject *subject, const struct helper *helper, struct own *own)
+{
+	struct text text CLEANUP(text_free) = {0};
+	const struct {
+		int option;
+		int64_t *to;
+	} answers[] = {
+	        {PR_GET_TIMERSLACK, &own->slack},
+	        {PR_GET_KEEPCAPS, &own->keep_capabilities},
+	        {PR_GET_SECUREBITS, &own->secure_bits},
+	        {PR_MCE_KILL_GET, &own->memory_failure},
+	};
+	int32_t time_stamp = PR_TSC_ENABLE;
+	enum status status;
+
+	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++)
+		if ((status = helper_call(helper, answers[i].to, SYS_prctl, (uint64_t)answers[i].option, 0, 0,
+		                          0)) != STATUS_OK)
+			return status;
+	if ((status = helper_fetch(helper, "parent-death signal", &own->death_signal,
+	                           sizeof(own->death_signal), SYS_prctl, PR_GET_PDEATHSIG, helper->scratch, 0,
+	                           0)) ||
+	    (status = helper_fetch(helper, "time-stamp mode", &time_stamp, sizeof(time_stamp), SYS_prctl,
+	                           PR_GET_TSC, helper->scratch, 0, 0)) ||
+	    (status = proc_read(helper->pid, "personality", &text)))
+		return status;
+	own->time_stamp = time_stamp;
+	own->secure_bits &= ~(int64_t)KEEP_CAPS;
+	own->personality = (uint32_t)strtoul(text.bytes, NULL, 16);
+	own->no_new_privs = thread_set_no_new_privs(subject, helper->pid);
+	return STATUS_OK;
+}
+
+static enum status record(struct attributes *attributes, uint32_t index, const struct own *own,
+                          const struct own *begun)
+{
+	const struct {
+		enum snapimg_attribute_kind kind;
+		int64_t is, was;
+	} values[] = {
+	        {SNAPIMG_ATTRIBUTE_THREAD_TIMER_SLACK, own->slack, begun->slack},
+	        {SNAPIMG_ATTRIBUTE_THREAD_DEATH_SIGNAL, own->death_signal, begun->death_signal},
+	        {SNAPIMG_ATTRIBUTE_THREAD_NO_NEW_PRIVS, own->no_new_privs, begun->no_new_privs},
+	        {SNAPIMG_ATTRIBUTE_THREAD_PERSONALITY, own->personality, begun->personality},
+	        {SNAPIMG_ATTRIBUTE_THREAD_KEEP_CAPABILITIES, own->keep_capabilities,
+	         begun->keep_capabilities},
+	        {SNAPIMG_ATTRIBUTE_THREAD_SECURE_BITS, own->secure_bits, begun->secure_bits},
+	        {SNAPIMG_ATTRIBUTE_THREAD_TIME_STAMP, own->time_stamp, begun->time_stamp},
+	        {SNAPIMG_ATTRIBUTE_THREAD_MEMORY_FAILURE, own->memory_failure, begun->memory_failure},
+	};
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values) && status == STATUS_OK; i++)
+		if (values[i].is != values[i].was)
+			status = attributes_add(attributes, values[i].kind, index, (uint64_t)values[i].is);
+	return status;
+}
+
+/* A new thread begins with its maker's, the main thread's in the loader, but without its signal. Its time
+ * stamps and memory failures are set last of all, so that they count from the caller's. */
+static struct own begin_of_thread(const struct own *main_thread)
+{
+	struct own begun = *main_thread;
+	int time_stamp = PR_TSC_ENABLE;
+
+	begun.death_signal = 0;
+	prctl(PR_GET_TSC, &time_stamp);
+	begun.time_stamp = time_stamp;
+	begun.memory_failure = prctl(PR_MCE_KILL_GET, 0, 0, 0, 0);
+	return begun;
+}
+
+/* All but time stamps and memory failures of the main thread stands elsewhere: process/state.c. */
+static struct own begin_of_main(const struct own *its)
+{
+	struct own begun = begin_of_thread(its);
+
+	begun.death_signal = its->death_signal;
+	return begun;
+}
+
+static enum status read_thread(const struct threads *threads, size_t index, const struct subject *subject,
+                               const struct helper *helper, struct own *main_thread,
+                               struct attributes *attributes)
+{
+	struct helper at = *helper;
+	struct own own = {0};
+	enum status status;
+
+	at.pid = threads->stopped->thread[index].tid;
+	if ((status = pass_refusal(refuse_ports(subject, at.pid))) ||
+	    (status = pass_refusal(refuse_keyrings(subject, &at))) ||
+	    (status = pass_refusal(refuse_memory_policy(subject, &at))) ||
+	    (status = read_own(subject, &at, &own)))
+		return status;
+	if (index == 0)
+		*main_thread = own;
+	else if (main_thread->no_new_privs && !own.no_new_privs)
+		return pass_refusal(refuse("a thread without the no-new-privileges flag of the main thread",
+		                           "choose a point before that sets it", "thread %d of process %d",
+		                           at.pid, subject->pid));
+	struct own begun = index == 0 ? begin_of_main(main_thread) : begin_of_thread(main_thread);
+	return record(attributes, (uint32_t)index, &own, &begun);
+}
+
+enum status threads_read_own(const struct threads *threads, const struct subject *subject,
+                             const struct helper *helper, struct attributes *attributes)
+{
+	const struct snapshot_request *request = subject->request;
+	struct own main_thread = {0};
+	enum status status = STATUS_OK;
+
+	/* A few calls in each thread: only for a program that has set anything of it. */
+	if (request->noted_all && !(request->noted->bits & (NOTED_OF_THREAD | NOTED_PORTS)))
+		return STATUS_OK;
+	for (size_t i = 0; i < threads->count && status == STATUS_OK; i++)
+		status = read_thread(threads, i, subject, helper, &main_thread, attributes);
+	return status;
+}
