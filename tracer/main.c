@@ -225,8 +225,11 @@ int main(int argc, char **argv)
 	}
 	if ((status = prepare(&run, &path, &output)) == STATUS_OK)
 		status = run_program(&run, path);
-	if (status == STATUS_OK && run.phase == PHASE_REACHED && options.train_count > 0)
+	if (status == STATUS_OK && run.phase == PHASE_REACHED && options.train_count > 0) {
+		interrupt_set_mode(INTERRUPT_END_ALWAYS,
+		                   0); /* of a process that was attached to nothing is left */
 		status = hot_train(&options, run.output);
+	}
 	if (status == STATUS_OK && run.phase != PHASE_BEFORE && run.outcome == STATUS_OK && !options.no_cache)
 		cache_copy_make(run.output, options.verbosity > NORMAL);
 	result = status == STATUS_OK ? outcome(&run) : (int)status;

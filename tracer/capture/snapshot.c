@@ -30,7 +30,7 @@ struct capture {
 	const struct snapshot_request *request;
 	struct snapshot_output output; /* as asked for, and what was left to choose */
 	struct subject subject;
-	struct helper helper;
+	struct remote remote;
 	struct maps maps;
 	struct files files;
 	struct mappings mappings;
@@ -134,8 +134,12 @@ static enum status examine(struct capture *capture)
 	enum status status;
 
 	if ((status = threads_read_registers(capture->request->threads, &capture->threads)) != STATUS_OK ||
+<<<<<<< HEAD
 	    (status = threads_refuse_dispatch(&capture->threads, &capture->subject)) != STATUS_OK ||
-	    (status = helper_enter(pid, capture->request->gate, &capture->helper)) != STATUS_OK ||
+	    (status = remote_enter(pid, &capture->request->gate, &capture->remote)) != STATUS_OK ||
+=======
+	    (status = remote_enter(pid, &capture->request->gate, &capture->remote)) != STATUS_OK ||
+>>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 	    (status = proc_read(pid, "status", &capture->subject.status)) != STATUS_OK ||
 	    (status = proc_read_stat(pid, &capture->subject.stat)) != STATUS_OK)
 		return status;
@@ -167,21 +171,21 @@ static enum status gather(struct capture *capture)
 	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
 	    (status = shared_find(&capture->mappings, &capture->shared)) != STATUS_OK ||
-	    (status = helper_map_scratch(&capture->helper)) != STATUS_OK ||
-	    (status = descriptors_read(capture->request, &capture->helper, &capture->files, &capture->shared,
+	    (status = remote_map_scratch(&capture->remote)) != STATUS_OK ||
+	    (status = descriptors_read(capture->request, &capture->remote, &capture->files, &capture->shared,
 	                               &capture->descriptors)) != STATUS_OK ||
-	    (status = shared_settle(&capture->helper, &capture->shared, &capture->descriptors.objects,
+	    (status = shared_settle(&capture->remote, &capture->shared, &capture->descriptors.objects,
 	                            &capture->mappings)) != STATUS_OK ||
-	    (status = attributes_read(&capture->subject, &capture->helper, &capture->attributes)) !=
+	    (status = attributes_read(&capture->subject, &capture->remote, &capture->attributes)) !=
 	            STATUS_OK ||
-	    (status = pass_refusal(process_state_read(&capture->subject, &capture->helper,
+	    (status = pass_refusal(process_state_read(&capture->subject, &capture->remote,
 	                                              &capture->state))) != STATUS_OK ||
-	    (status = pass_refusal(threads_read(&capture->threads, &capture->subject, &capture->helper,
+	    (status = pass_refusal(threads_read(&capture->threads, &capture->subject, &capture->remote,
 	                                        capture->mappings.vdso, &capture->state))) != STATUS_OK ||
-	    (status = pass_refusal(timers_read(&capture->subject, &capture->threads, &capture->helper,
+	    (status = pass_refusal(timers_read(&capture->subject, &capture->threads, &capture->remote,
 	                                       &capture->timers))) != STATUS_OK ||
 	    (status = read_thread_attributes(capture)) != STATUS_OK ||
-	    (status = threads_read_own(&capture->threads, &capture->subject, &capture->helper,
+	    (status = threads_read_own(&capture->threads, &capture->subject, &capture->remote,
 	                               &capture->attributes)) != STATUS_OK ||
 	    (status = read_vdso(capture)) != STATUS_OK ||
 	    (status = pass_refusal(read_fixups(capture))) != STATUS_OK ||
@@ -189,7 +193,7 @@ static enum status gather(struct capture *capture)
 	    (status = files_identify(&capture->files, &capture->mappings, &capture->descriptors,
 	                             &capture->subject.stat, capture->request->carry)) != STATUS_OK)
 		return status;
-	return plan_make(&capture->helper, &capture->mappings, &capture->files,
+	return plan_make(&capture->remote, &capture->mappings, &capture->files,
 	                 codec_job_pages(&capture->request->output), &capture->plan);
 }
 
@@ -347,11 +351,11 @@ static enum status publish(struct capture *capture, struct snapshot_result *resu
 static enum status leave(struct capture *capture, enum status status)
 {
 	/* A target that can't be reached any more has had its line already. */
-	if (!capture->helper.scratch && !capture->helper.dumpable_forced)
+	if (!capture->remote.scratch && !capture->remote.dumpable_forced)
 		return status;
-	enum status left = shared_leave(&capture->helper, &capture->shared);
+	enum status left = shared_leave(&capture->remote, &capture->shared);
 	if (left == STATUS_OK)
-		left = helper_leave(&capture->helper);
+		left = remote_leave(&capture->remote);
 	return status == STATUS_OK ? left : status;
 }
 

@@ -10,7 +10,11 @@
 
 #include "format/base/compressor.h"
 #include "format/base/message.h"
+<<<<<<< HEAD
 #include "tracer/ptrace/noted.h"
+=======
+#include "tracer/ptrace/remote.h"
+>>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 
 /* Which files go into the image with their content, so that a start that doesn't find them makes them again.
  */
@@ -33,7 +37,7 @@ struct snapshot_output {
 struct snapshot_request {
 	pid_t pid; /* the process; all its threads are stopped (stop_threads.h) */
 	const struct stopped_threads *threads;
-	uint64_t gate;         /* see ptrace/remote.h */
+	struct remote_gate gate;
 	const char *point;     /* as given: for ORIGIN */
 	const char *trigger;   /* what was met, in words */
 	bool resume_main;      /* SNAPIMG_PROCESS_RESUME_MAIN */

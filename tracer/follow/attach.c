@@ -74,7 +74,7 @@ static enum status prepare(struct run *run, struct tracee *tracee)
 	enum status status;
 
 	if ((status = exec_stop_read_auxiliary(process->pid, &auxiliary)) != STATUS_OK ||
-	    (status = inject_find_gate(process->pid, &process->gate)) != STATUS_OK)
+	    (status = remote_find_gate(process->pid, true, &process->gate)) != STATUS_OK)
 		return status;
 	if (elf_open(proc_path(process->pid, "exe").text, &executable) < 0)
 		return fail(STATUS_FAILED, "process %d: %s", process->pid,

@@ -15,8 +15,6 @@
 #include "tracer/follow/resume.h"
 #include "tracer/ptrace/system_calls.h"
 
-enum { SYSCALL_INSTRUCTION = 2 /* bytes of `syscall` */ };
-
 /* A traced process has one tracer, so what it traces itself it can't (ptrace(2), EPERM). */
 static void tell_of_ptrace(struct tracee *tracee)
 {
@@ -131,29 +129,23 @@ enum status on_watched_call(struct run *run, struct tracee *tracee, int status)
 	tracee->awaited = AWAIT_CALL_END;
 	tracee->met = met;
 	tracee->registers = registers;
-	registers.orig_rax = (unsigned long long)-1; /* no call (seccomp(2), SECCOMP_RET_TRACE) */
-	tracee_set_registers(tracee, &registers);
+	tracee_skip_call(tracee);
 	return resume(run, tracee, 0);
 }
 
 /* Stands on the syscall instruction again, or behind it with the answer of a restored program. */
 static enum status reach_call(struct run *run, struct tracee *tracee)
 {
-	struct user_regs_struct registers = tracee->registers, live = tracee->registers;
-	bool answered = tracee->met->kind->answered && run->phase == PHASE_BEFORE;
+	struct user_regs_struct answered = tracee->registers, live;
 
-	live.rax = live.orig_rax;
-	live.rip -= SYSCALL_INSTRUCTION;
-	live.orig_rax = (unsigned long long)-1;
-	if (answered) {
-		registers.rax = SNAP_RESUMED;
-		registers.orig_rax = (unsigned long long)-1;
-	} else {
-		registers = live;
-	}
-	tracee_set_registers(tracee, &registers);
-	if (run->phase != PHASE_BEFORE) /* by another process, in between */
+	if (run->phase != PHASE_BEFORE /* by another process, in between */ ||
+	    !tracee_get_registers(tracee, &live))
 		return resume(run, tracee, 0);
+	if (tracee->met->kind->answered) {
+		answered.rax = SNAP_RESUMED;
+		answered.orig_rax = (unsigned long long)-1;
+		tracee_set_registers(tracee, &answered);
+	}
 	/* The one that goes on was not restored: its call is made, and answers so. */
 	return freeze(run, tracee, &(struct arrival){.point = tracee->met, .live = &live});
 }

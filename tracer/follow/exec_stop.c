@@ -94,7 +94,8 @@ static enum status guard_break(struct tracee *tracee)
 
 	if (!start)
 		return fail(STATUS_FAILED, "/proc/%d/stat: doesn't tell where the break is", process->pid);
-	if ((status = inject_syscall(tracee->tid, process->gate, SYS_mmap, arguments, &result)) != STATUS_OK)
+	if ((status = remote_call_once(tracee->tid, &process->gate, SYS_mmap, arguments, &result)) !=
+	    STATUS_OK)
 		return status;
 	if (result == -EEXIST)
 		return STATUS_OK; /* what is there already does the same */
@@ -128,7 +129,7 @@ static enum status prepare_selected(struct run *run, struct tracee *tracee, cons
 
 	process->entry = auxiliary->entry;
 	process->bias = auxiliary->entry - executable->header->e_entry;
-	if ((status = inject_find_gate(process->pid, &process->gate)) != STATUS_OK ||
+	if ((status = remote_find_gate(process->pid, false, &process->gate)) != STATUS_OK ||
 	    (status = guard_break(tracee)) != STATUS_OK)
 		return status;
 	if (elf_segment(executable, PT_INTERP) &&

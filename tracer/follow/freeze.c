@@ -102,7 +102,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	if ((status = check_state(tracee)) != STATUS_OK ||
 	    (status = breakpoint_take_out_all(process)) != STATUS_OK ||
 	    /* The program may have moved its vdso since it began: a restored one has. */
-	    (status = inject_find_gate(process->pid, &request.gate)) != STATUS_OK)
+	    (status = remote_find_gate(process->pid, options->attach != 0, &request.gate)) != STATUS_OK)
 		return status;
 	process->gate = request.gate;
 	return snapshot_take(&request, ret_result);
@@ -118,21 +118,32 @@ static enum status let_live(struct run *run, struct tracee *tracee, const struct
 		tracee_set_registers(tracee, arrival->live);
 	run->outcome = outcome;
 	run->phase = PHASE_REACHED;
+	if (!run->options->attach) /* from now on it's the program's to answer */
+		interrupt_set_mode(INTERRUPT_PASS_ON, run->root);
+	else
+		tick_start(); /* what tells of a signal to us */
 	if (!run->options->log)
 		release_begin(run, outcome);
-	else
-		interrupt_set_mode(INTERRUPT_PASS_ON, run->root);
 	/* The kernel makes an interrupted call anew on its way through a stop (get_signal(),
 	 * kernel/signal.c). */
 	ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
-	stopped_threads_give_back(threads, tracee->process->gate);
+	stopped_threads_give_back(threads, &tracee->process->gate);
 	for (size_t i = 0; i < threads->count; i++) {
 		struct tracee *other = tracee_find(threads->thread[i].tid);
-		if (other && other != tracee)
+		if (!other || other == tracee)
+			continue;
+		if (threads->thread[i].in_group_stop && run->phase != PHASE_RELEASING)
+			ptrace(PTRACE_LISTEN, other->tid, 0, 0);
+		else
 			(void)resume(run, other, 0);
 	}
 	(void)resume(run, tracee, 0);
 	return status;
+}
+
+static bool asked_to_end(void)
+{
+	return interrupt_asked() != 0;
 }
 
 enum status freeze(struct run *run, struct tracee *tracee, const struct arrival *arrival)
@@ -146,7 +157,7 @@ enum status freeze(struct run *run, struct tracee *tracee, const struct arrival 
 	if (!options->attach)
 		interrupt_set_mode(INTERRUPT_END_ALWAYS, run->root);
 	explain("process %d is at the point: %s", tracee->process->pid, run->trigger);
-	if ((status = stop_threads(tracee, &threads)) == STATUS_OK &&
+	if ((status = stop_threads(tracee, options->attach ? asked_to_end : NULL, &threads)) == STATUS_OK &&
 	    (status = take(run, tracee, arrival, &threads, &result)) == STATUS_OK)
 		print_summary(run, arrival->point, &result);
 	if (status == STATUS_REFUSED)

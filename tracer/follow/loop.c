@@ -54,7 +54,7 @@ static struct event next_event(void)
 		event.kind = EVENT_TICK;
 		return event;
 	}
-	event.tid = waitpid(-1, &event.status, __WALL);
+	event.tid = tracees_wait(&event.status);
 	if (event.tid < 0)
 		event.kind = errno == EINTR ? EVENT_TICK : EVENT_NONE_LEFT; /* ECHILD */
 	return event;
@@ -98,6 +98,8 @@ static enum status on_tick(struct run *run)
 	if (run->phase == PHASE_BEFORE && options->timeout > 0 && now - run->began >= options->timeout)
 		return fail(STATUS_TIMED_OUT, "no point was reached within %g s: see --timeout",
 		            options->timeout);
+	if (run->phase == PHASE_RELEASING && options->attach)
+		release_unstoppable(run);
 	look_for_due(run, now);
 	return STATUS_OK;
 }

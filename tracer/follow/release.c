@@ -5,6 +5,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "tracer/follow/interrupt.h"
 #include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/remote.h"
 
@@ -27,7 +28,7 @@ static enum status remove_guard(struct tracee *tracee)
 
 	if (process->guard_start == process->guard_end)
 		return STATUS_OK;
-	status = inject_syscall(tracee->tid, process->gate, SYS_munmap, arguments, &result);
+	status = remote_call_once(tracee->tid, &process->gate, SYS_munmap, arguments, &result);
 	process->guard_start = process->guard_end = 0;
 	return status;
 }
@@ -47,4 +48,22 @@ enum status release(struct run *run, struct tracee *tracee)
 	ptrace(PTRACE_DETACH, tracee->tid, 0, 0);
 	tracee_remove(tracee);
 	return status;
+}
+
+void release_unstoppable(struct run *run)
+{
+	struct tracee *next;
+
+	for (struct tracee *tracee = tracee_next(NULL); tracee; tracee = next) {
+		enum status status = STATUS_OK;
+
+		next = tracee_next(tracee);
+		if (!interrupt_asked() && !tracee_waits_in_vfork(tracee))
+			continue;
+		status = breakpoint_take_out_all(
+		        tracee->process); /* a running process's memory can be written, too */
+		if (status != STATUS_OK)
+			run->outcome = status;
+		tracee_remove(tracee);
+	}
 }

@@ -16,4 +16,8 @@ enum status release_clean(struct tracee *tracee) __attribute__((warn_unused_resu
  * thread go. The tracee is forgotten. */
 enum status release(struct run *run, struct tracee *tracee) __attribute__((warn_unused_result));
 
+/* Of a process that was attached to: forgets the threads that can't be stopped now, in vfork, which are let
+ * go when snaptrace ends; all of them where a signal asked it to. */
+void release_unstoppable(struct run *run);
+
 #endif

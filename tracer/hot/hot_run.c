@@ -12,6 +12,7 @@
 #include "format/base/duration.h"
 #include "format/base/progress.h"
 #include "tracer/capture/memory/pages.h"
+#include "tracer/ptrace/tracee.h"
 
 static enum status add_written(void *context, uint64_t start, uint64_t end)
 {
@@ -67,13 +68,34 @@ static _Noreturn void become(const struct hot_run *run, int gate, const sigset_t
 	_exit(STATUS_CANNOT_RUN);
 }
 
+/* A signal that ends us ends it, too: no such one comes before it is known. */
+static pid_t fork_companion(void)
+{
+	sigset_t all, mask;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &mask);
+	pid = fork();
+	if (pid > 0)
+		tracees_set_companion(pid);
+	if (pid != 0)
+		sigprocmask(SIG_SETMASK, &mask, NULL);
+	return pid;
+}
+
 static enum status start(const struct hot_run *run, const sigset_t *mask, pid_t *ret_pid)
 {
 	int gate[2];
 	pid_t pid;
 
-	if (pipe2(gate, O_CLOEXEC) < 0 || (pid = fork()) < 0)
+	if (pipe2(gate, O_CLOEXEC) < 0)
 		return fail(STATUS_FAILED, "can't start a process: %s", strerror(errno));
+	if ((pid = fork_companion()) < 0) {
+		close(gate[0]);
+		close(gate[1]);
+		return fail(STATUS_FAILED, "can't start a process: %s", strerror(errno));
+	}
 	if (pid == 0) {
 		close(gate[1]);
 		become(run, gate[0], mask);
@@ -166,6 +188,7 @@ enum status hot_run(struct hot_run *run)
 		kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, __WALL);
 	}
+	tracees_set_companion(0);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return status;
 }

@@ -2,90 +2,50 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
-#include <unistd.h>
+
+#include "tracer/ptrace/memory.h"
+#include "tracer/ptrace/remote_frame_x86_64.h"
+#include "tracer/ptrace/wait.h"
 
 enum {
 	SYSCALL_STOP = SIGTRAP | 0x80, /* PTRACE_O_TRACESYSGOOD, ptrace(2) */
 	ANY_EVENT_STOP = -1,
+	PAGE = 4096,
 };
 
-struct injection {
+/* One call, from the thread's stop back to it. */
+struct borrowed {
 	pid_t tid;
-	uint64_t mask; /* the thread's own */
-	bool stopped;  /* by SIGSTOP, the one signal but SIGKILL that no mask keeps away; or by SIGCONT again
-	                */
-	struct user_regs_struct saved;
+	const struct remote_gate *gate;
+	struct user_regs_struct own; /* registers */
+	uint64_t mask;               /* of signals */
+	uint64_t stack;              /* a frame stands there; 0: none */
+	bool stopped; /* by SIGSTOP, the one signal but SIGKILL that no mask keeps away; or by SIGCONT again
+	               */
 };
 
-static enum status find_vdso(pid_t pid, FILE *maps, uint64_t *ret_start, uint64_t *ret_end)
+static enum status ended(pid_t tid)
 {
-	char line[512];
-	bool found = false;
-
-	while (!found && fgets(line, sizeof(line), maps))
-		found = strstr(line, " [vdso]\n") &&
-		        sscanf(line, "%" SCNx64 "-%" SCNx64, ret_start, ret_end) == 2;
-	if (!found)
-		return fail(STATUS_FAILED,
-		            "no [vdso] in process %d: its system calls can't be borrowed: "
-		            "start the kernel without vdso=0",
-		            pid);
-	return STATUS_OK;
+	return fail(STATUS_FAILED, "the program ended: process %d: while it was being prepared", tid);
 }
 
-enum status inject_find_gate(pid_t pid, uint64_t *gate)
-{
-	uint8_t code[4 * 4096];
-	char path[64];
-	uint64_t start = 0, end = 0;
-	enum status status;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	FILE *maps = fopen(path, "re");
-	if (!maps && errno == EACCES && *gate)
-		return STATUS_OK;
-	if (!maps)
-		return fail(STATUS_FAILED, "%s: %s", path, strerror(errno));
-	status = find_vdso(pid, maps, &start, &end);
-	fclose(maps);
-	if (status != STATUS_OK)
-		return status;
-	size_t size = end - start < sizeof(code) ? end - start : sizeof(code);
-	struct iovec local = {.iov_base = code, .iov_len = size};
-	struct iovec remote = {.iov_base = (void *)start, .iov_len = size};
-	ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
-	if (got < 2)
-		return fail(STATUS_FAILED, "can't read the vdso of process %d: %s", pid, strerror(errno));
-	for (ssize_t i = 0; i + 1 < got; i++) {
-		if (code[i] == 0x0f && code[i + 1] == 0x05) { /* syscall */
-			*gate = start + (uint64_t)i;
-			return STATUS_OK;
-		}
-	}
-	return fail(STATUS_FAILED,
-	            "no system call instruction in the vdso of process %d: "
-	            "report the kernel's version",
-	            pid);
-}
-
-static enum status ptrace_failed(const struct injection *it, const char *what)
+static enum status ptrace_failed(const struct borrowed *it, const char *what)
 {
 	if (errno == ESRCH)
-		return fail(STATUS_FAILED, "the program ended: process %d: while it was being prepared",
-		            it->tid);
+		return ended(it->tid);
 	return fail(STATUS_FAILED, "ptrace: %s of process %d: %s", what, it->tid, strerror(errno));
 }
 
-static enum status get_registers(const struct injection *it, struct user_regs_struct *ret_registers)
+static enum status get_registers(const struct borrowed *it, struct user_regs_struct *ret_registers)
 {
 	struct iovec area = {.iov_base = ret_registers, .iov_len = sizeof(*ret_registers)};
 
@@ -94,7 +54,7 @@ static enum status get_registers(const struct injection *it, struct user_regs_st
 	return STATUS_OK;
 }
 
-static enum status set_registers(const struct injection *it, const struct user_regs_struct *registers)
+static enum status set_registers(const struct borrowed *it, const struct user_regs_struct *registers)
 {
 	struct user_regs_struct copy = *registers;
 	struct iovec area = {.iov_base = &copy, .iov_len = sizeof(copy)};
@@ -104,7 +64,7 @@ static enum status set_registers(const struct injection *it, const struct user_r
 	return STATUS_OK;
 }
 
-static enum status set_mask(const struct injection *it, uint64_t mask)
+static enum status set_mask(const struct borrowed *it, uint64_t mask)
 {
 	if (ptrace(PTRACE_SETSIGMASK, it->tid, sizeof(mask), &mask) < 0)
 		return ptrace_failed(it, "signal mask");
@@ -112,37 +72,34 @@ static enum status set_mask(const struct injection *it, uint64_t mask)
 }
 
 /*
- * Lets the thread go on by `how` until it stops again for `wanted` (a wait status >> 8), or for any event of
+ * Lets the thread run by `how` until it stops again for `wanted` (a wait status >> 8), or for any event of
  * a stop where that is wanted. What can turn up before is passed over: our own filter's seccomp stop, and a
- * group-stop, in which the call is made all the same; put_back() sends the thread there again. SIGSTOP itself
- * is delivered, not kept and sent anew: a SIGCONT that came behind it would be lost to it.
+ * group-stop, in which the call is made all the same; give_back() sends the thread there again. SIGSTOP
+ * itself is delivered, not kept and sent again: a SIGCONT that came after it would be lost to it.
  */
-static enum status go_on(struct injection *it, enum __ptrace_request how, int wanted)
+static enum status run_until(struct borrowed *it, enum __ptrace_request how, int wanted)
 {
 	uintptr_t deliver = 0;
 
 	for (;;) {
-		int wait_status;
+		int stop;
 
 		if (ptrace(how, it->tid, 0, deliver) < 0)
 			return ptrace_failed(it, "continuation");
-		while (waitpid(it->tid, &wait_status, __WALL) < 0)
-			if (errno != EINTR)
-				return ptrace_failed(it, "wait");
-		if (!WIFSTOPPED(wait_status))
-			return fail(STATUS_FAILED,
-			            "the program ended: process %d: while it was being prepared", it->tid);
-		if (wait_status >> 8 == wanted ||
-		    (wanted == ANY_EVENT_STOP && wait_status >> 16 == PTRACE_EVENT_STOP))
+		if (tracee_wait(it->tid, 0, &stop) != WAITED_STOP)
+			return ended(it->tid);
+		if (stop >> 8 == wanted || (wanted == ANY_EVENT_STOP && stop >> 16 == PTRACE_EVENT_STOP))
 			return STATUS_OK;
-		deliver = wait_status >> 8 == SIGSTOP ? SIGSTOP : 0;
-		it->stopped = it->stopped || deliver || wait_status >> 16 == PTRACE_EVENT_STOP;
+		if (stop >> 16 == PTRACE_EVENT_EXIT)
+			return ended(it->tid);
+		deliver = stop >> 8 == SIGSTOP ? SIGSTOP : 0;
+		it->stopped = it->stopped || deliver || stop >> 16 == PTRACE_EVENT_STOP;
 		/* It would fault there again and again. */
-		if (wait_status >> 8 == SIGSEGV || wait_status >> 8 == SIGBUS || wait_status >> 8 == SIGILL)
+		if (stop >> 8 == SIGSEGV || stop >> 8 == SIGBUS || stop >> 8 == SIGILL)
 			return fail(STATUS_FAILED,
 			            "process %d can't run a system call for the tracer (%s): its vdso was "
 			            "changed",
-			            it->tid, strsignal(wait_status >> 8));
+			            it->tid, strsignal(stop >> 8));
 	}
 }
 
@@ -157,7 +114,7 @@ static int event_of(pid_t tid)
 }
 
 /* An event-stop of fork, clone or exec lies inside that call, whose end overwrites rax: go there first. */
-static enum status leave_call(struct injection *it)
+static enum status end_own_call(struct borrowed *it)
 {
 	switch (event_of(it->tid)) {
 	case PTRACE_EVENT_FORK:
@@ -165,7 +122,7 @@ static enum status leave_call(struct injection *it)
 	case PTRACE_EVENT_CLONE:
 	case PTRACE_EVENT_VFORK_DONE:
 	case PTRACE_EVENT_EXEC:
-		return go_on(it, PTRACE_SYSCALL, SYSCALL_STOP);
+		return run_until(it, PTRACE_SYSCALL, SYSCALL_STOP);
 	case PTRACE_EVENT_EXIT:
 		return fail(STATUS_FAILED, "the program ends: process %d: too late for a snapshot", it->tid);
 	default:
@@ -181,13 +138,13 @@ static bool restart_is_due(const struct user_regs_struct *registers)
 	       (result == -512 || result == -513 || result == -514 || result == -516);
 }
 
-static enum status run_call(struct injection *it, uint64_t gate, long number, const uint64_t arguments[6],
+static enum status run_call(struct borrowed *it, long number, const uint64_t arguments[6],
                             int64_t *ret_result)
 {
-	struct user_regs_struct registers = it->saved;
+	struct user_regs_struct registers = it->own;
 	enum status status;
 
-	registers.rip = gate;
+	registers.rip = it->gate->call;
 	registers.orig_rax = (uint64_t)-1; /* or the kernel would rewind rip for a call to be restarted */
 	registers.rax = (uint64_t)number;
 	registers.rdi = arguments[0];
@@ -196,9 +153,12 @@ static enum status run_call(struct injection *it, uint64_t gate, long number, co
 	registers.r10 = arguments[3];
 	registers.r8 = arguments[4];
 	registers.r9 = arguments[5];
+	registers.rsp = it->stack ? it->stack : registers.rsp;
+	/* The mask after the registers, and back before them: a frame has it too. */
 	if ((status = set_registers(it, &registers)) != STATUS_OK ||
-	    (status = go_on(it, PTRACE_SYSCALL, SYSCALL_STOP)) != STATUS_OK || /* entry */
-	    (status = go_on(it, PTRACE_SYSCALL, SYSCALL_STOP)) != STATUS_OK || /* exit */
+	    (status = set_mask(it, UINT64_MAX)) != STATUS_OK ||
+	    (status = run_until(it, PTRACE_SYSCALL, SYSCALL_STOP)) != STATUS_OK || /* entry */
+	    (status = run_until(it, PTRACE_SYSCALL, SYSCALL_STOP)) != STATUS_OK || /* exit */
 	    (status = get_registers(it, &registers)) != STATUS_OK)
 		return status;
 	*ret_result = (int64_t)registers.rax;
@@ -206,42 +166,123 @@ static enum status run_call(struct injection *it, uint64_t gate, long number, co
 }
 
 /*
- * The kernel makes a call that a signal interrupted (rax = -ERESTART…) anew only on its way through
+ * The kernel makes a call that a signal interrupted (rax = -ERESTART…) again only on its way through
  * get_signal(); a thread that left it for our call would return the naked -512 to the program.
- * So it's sent through there once more.
+ * So it's sent through there once more. The stop that is asked for comes before any signal does.
  */
-static enum status put_back(struct injection *it)
+static enum status give_back(struct borrowed *it)
 {
 	enum status status;
 
-	if ((status = set_registers(it, &it->saved)) != STATUS_OK)
+	if ((status = set_mask(it, it->mask)) != STATUS_OK ||
+	    (status = set_registers(it, &it->own)) != STATUS_OK)
 		return status;
-	if (restart_is_due(&it->saved)) {
+	if (it->stack)
+		frame_clear(it->tid, it->gate);
+	if (restart_is_due(&it->own)) {
 		if (ptrace(PTRACE_INTERRUPT, it->tid, 0, 0) < 0)
 			return ptrace_failed(it, "interruption");
-		if ((status = go_on(it, PTRACE_CONT, ANY_EVENT_STOP)) != STATUS_OK)
+		if ((status = run_until(it, PTRACE_CONT, ANY_EVENT_STOP)) != STATUS_OK)
 			return status;
 	}
 	/* Its next stop tells whether the process is stopped still (do_jobctl_trap(), kernel/signal.c). */
 	if (it->stopped && ptrace(PTRACE_INTERRUPT, it->tid, 0, 0) < 0)
 		return ptrace_failed(it, "interruption");
-	return set_mask(it, it->mask);
+	return STATUS_OK;
 }
 
-enum status inject_syscall(pid_t tid, uint64_t gate, long number, const uint64_t arguments[6],
-                           int64_t *ret_result)
+enum status remote_call_once(pid_t tid, const struct remote_gate *gate, long number,
+                             const uint64_t arguments[6], int64_t *ret_result)
 {
-	struct injection it = {.tid = tid};
+	struct borrowed it = {.tid = tid, .gate = gate};
 	enum status status;
 	int64_t result = 0;
 
 	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(it.mask), &it.mask) < 0)
 		return ptrace_failed(&it, "signal mask");
-	if ((status = set_mask(&it, UINT64_MAX)) != STATUS_OK || (status = leave_call(&it)) != STATUS_OK ||
-	    (status = get_registers(&it, &it.saved)) != STATUS_OK ||
-	    (status = run_call(&it, gate, number, arguments, &result)) != STATUS_OK ||
-	    (status = put_back(&it)) != STATUS_OK)
+	if ((status = end_own_call(&it)) != STATUS_OK || (status = get_registers(&it, &it.own)) != STATUS_OK)
+		return status;
+	if (gate->back && !frame_write(tid, gate, &it.own, it.mask, &it.stack))
+		it.stack = 0;
+	if ((status = run_call(&it, number, arguments, &result)) != STATUS_OK ||
+	    (status = give_back(&it)) != STATUS_OK)
 		return status;
 	*ret_result = result;
 	return STATUS_OK;
+}
+
+enum status remote_call(const struct remote *remote, int64_t *ret_result, long number, uint64_t a, uint64_t b,
+                        uint64_t c, uint64_t d)
+{
+	const uint64_t arguments[6] = {a, b, c, d, 0, 0};
+
+	return remote_call_once(remote->tid, &remote->gate, number, arguments, ret_result);
+}
+
+enum status remote_fetch(const struct remote *remote, const char *what, void *result, size_t size,
+                         long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	enum status status;
+	int64_t answer;
+
+	if ((status = remote_call(remote, &answer, number, a, b, c, d)) != STATUS_OK)
+		return status;
+	if (answer < 0)
+		return fail(STATUS_FAILED, "can't read the program's state: %s of process %d: %s", what,
+		            remote->tid, strerror((int)-answer));
+	if (tracee_read(remote->tid, remote->scratch, result, size) < 0)
+		return errno == ESRCH ? ended(remote->tid)
+		                      : fail(STATUS_FAILED, "can't read the program's memory: process %d: %s",
+		                             remote->tid, strerror(errno));
+	return STATUS_OK;
+}
+
+enum status remote_enter(pid_t pid, const struct remote_gate *gate, struct remote *ret_remote)
+{
+	struct remote remote = {.tid = pid, .gate = *gate};
+	enum status status;
+	int64_t dumpable, result;
+
+	if ((status = remote_call(&remote, &dumpable, SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0)) != STATUS_OK)
+		return status;
+	if (dumpable == 0) {
+		if ((status = remote_call(&remote, &result, SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0)) !=
+		    STATUS_OK)
+			return status;
+		remote.dumpable_forced = true;
+	}
+	*ret_remote = remote;
+	return STATUS_OK;
+}
+
+enum status remote_map_scratch(struct remote *remote)
+{
+	const uint64_t arguments[6] = {
+	        0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0};
+	enum status status;
+	int64_t result;
+
+	status = remote_call_once(remote->tid, &remote->gate, SYS_mmap, arguments, &result);
+	if (status != STATUS_OK)
+		return status;
+	if (result < 0)
+		return fail(STATUS_FAILED,
+		            "can't map a page in the program: process %d: %s: raise its memory limit",
+		            remote->tid, strerror((int)-result));
+	remote->scratch = (uint64_t)result;
+	return STATUS_OK;
+}
+
+enum status remote_leave(struct remote *remote)
+{
+	enum status status = STATUS_OK;
+	int64_t result;
+
+	if (remote->scratch)
+		status = remote_call(remote, &result, SYS_munmap, remote->scratch, PAGE, 0, 0);
+	if (status == STATUS_OK && remote->dumpable_forced)
+		status = remote_call(remote, &result, SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0);
+	remote->scratch = 0;
+	remote->dumpable_forced = false;
+	return status;
 }

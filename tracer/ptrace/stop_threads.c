@@ -14,25 +14,12 @@
 #include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/remote.h"
+#include "tracer/ptrace/wait.h"
 #include "tracer/refusals.h"
 
-enum { SYSCALL_STOP = SIGTRAP | 0x80, SYSCALL_INSTRUCTION = 2, WAIT_US = 200 };
+#define PATIENCE_S 0.05 /* between two looks at what a thread that does not stop is at */
 
-static bool is_zombie(pid_t pid, pid_t tid)
-{
-	char path[64], line[512];
-	const char *end = NULL;
-	bool ended = true;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
-	if (!(file = fopen(path, "re")))
-		return true;
-	if (fgets(line, sizeof(line), file) && (end = strrchr(line, ')')))
-		ended = end[1] == ' ' && (end[2] == 'Z' || end[2] == 'X');
-	fclose(file);
-	return ended;
-}
+enum { SYSCALL_STOP = SIGTRAP | 0x80 };
 
 static enum status refuse_main_thread(pid_t pid)
 {
@@ -40,60 +27,64 @@ static enum status refuse_main_thread(pid_t pid)
 	              "process %d", pid);
 }
 
-/* A main thread that ends while others live is a zombie of which wait tells nothing (kernel/exit.c,
- * delay_group_leader), so for that one waiting alone could be for ever. */
-static enum status wait_for(const struct tracee *tracee, int *ret_status, bool *ret_gone)
-{
-	pid_t pid = tracee->process->pid;
-	bool leads = tracee->tid == pid;
-	pid_t got;
+/* What stopping them is about. */
+struct stopping {
+	const struct tracee *point; /* the thread that stands already */
+	stop_asked *asked;
+};
 
-	*ret_gone = false;
-	while ((got = waitpid(tracee->tid, ret_status, __WALL | (leads ? WNOHANG : 0))) <= 0) {
-		if (got < 0 && errno != EINTR) {
-			*ret_gone = true;
-			break;
-		}
-		if (got == 0 && is_zombie(pid, pid))
-			return refuse_main_thread(pid);
-		if (got == 0)
-			usleep(WAIT_US);
-	}
-	if (got > 0 && !WIFSTOPPED(*ret_status))
-		*ret_gone = true;
-	return *ret_gone && leads ? refuse_main_thread(pid) : STATUS_OK;
+static enum status refuse_vfork(pid_t tid)
+{
+	return refuse("a thread that waits in vfork", "choose another point", "thread %d", tid);
 }
 
-static void call_anew(pid_t tid, struct user_regs_struct registers)
+/* A main thread that ends while others live is a zombie, which no image holds; where the point's thread is
+ * gone too the process was killed. */
+static enum status note_end(const struct tracee *tracee, const struct stopping *stopping)
 {
-	registers.rax = registers.orig_rax;
-	registers.rip -= SYSCALL_INSTRUCTION;
-	registers.orig_rax = (unsigned long long)-1;
-	ptrace(PTRACE_SETREGS, tid, 0, &registers);
+	struct user_regs_struct registers;
+
+	if (!tracee_get_registers(stopping->point, &registers))
+		return fail(STATUS_FAILED, "the program ended: process %d: while it was being frozen",
+		            tracee->process->pid);
+	return tracee->tid == tracee->process->pid ? refuse_main_thread(tracee->tid) : STATUS_OK;
+}
+
+/* Until the thread stops or is gone; not for ever, since one that sleeps uninterruptibly does neither. */
+static enum status wait_for(const struct tracee *tracee, const struct stopping *stopping, int *ret_status,
+                            bool *ret_gone)
+{
+	enum waited waited;
+
+	*ret_gone = false;
+	while ((waited = tracee_wait(tracee->tid, PATIENCE_S, ret_status)) == WAITED_ENOUGH) {
+		if (stopping->asked && stopping->asked())
+			return fail(STATUS_FAILED,
+			            "ended by a signal: no image was written: process %d goes on",
+			            tracee->process->pid);
+		if (tracee_waits_in_vfork(tracee))
+			return refuse_vfork(tracee->tid);
+	}
+	*ret_gone = waited == WAITED_END;
+	return *ret_gone ? note_end(tracee, stopping) : STATUS_OK;
 }
 
 /* Onwards to the next stop, which is the end of the call that the thread is in. */
-static enum status end_call(const struct tracee *tracee, int *ret_status, bool *ret_gone)
+static enum status end_call(const struct tracee *tracee, const struct stopping *stopping, int *ret_status,
+                            bool *ret_gone)
 {
 	ptrace(PTRACE_SYSCALL, tracee->tid, 0, 0);
-	return wait_for(tracee, ret_status, ret_gone);
+	return wait_for(tracee, stopping, ret_status, ret_gone);
 }
 
-/* Before a watched call: it's skipped, and made anew. */
-static enum status leave_entry(struct tracee *tracee, bool *ret_gone)
+/* Before a watched call: it's skipped, and made again. */
+static enum status leave_entry(struct tracee *tracee, const struct stopping *stopping, bool *ret_gone)
 {
-	struct user_regs_struct registers, skipped;
-	enum status status;
 	int ended;
 
-	if (ptrace(PTRACE_GETREGS, tracee->tid, 0, &registers) < 0)
+	if (!tracee_skip_call(tracee))
 		return STATUS_OK;
-	skipped = registers;
-	skipped.orig_rax = (unsigned long long)-1; /* no call (seccomp(2), SECCOMP_RET_TRACE) */
-	ptrace(PTRACE_SETREGS, tracee->tid, 0, &skipped);
-	if ((status = end_call(tracee, &ended, ret_gone)) == STATUS_OK && !*ret_gone)
-		call_anew(tracee->tid, registers);
-	return status;
+	return end_call(tracee, stopping, &ended, ret_gone);
 }
 
 /* In a signal-delivery-stop. An int3 of ours is no signal of the program's: it stands on the instruction. */
@@ -112,7 +103,8 @@ static void take_signal(const struct tracee *tracee, struct stopped_thread *thre
 	thread->signal.si_signo = 0;
 }
 
-static enum status settle(struct tracee *tracee, int status, struct stopped_thread *thread, bool *ret_gone)
+static enum status settle(struct tracee *tracee, const struct stopping *stopping, int status,
+                          struct stopped_thread *thread, bool *ret_gone)
 {
 	enum status result = STATUS_OK;
 
@@ -121,55 +113,60 @@ static enum status settle(struct tracee *tracee, int status, struct stopped_thre
 		case PTRACE_EVENT_STOP:
 			if (WSTOPSIG(status) == SIGTRAP)
 				return STATUS_OK;
+			thread->in_group_stop = true;
 			return refuse("a stopped program", "choose a point where it runs",
 			              "process %d was stopped by signal %d", tracee->process->pid,
 			              WSTOPSIG(status));
 		case PTRACE_EVENT_CLONE:
 		case PTRACE_EVENT_FORK:
-			if ((result = end_call(tracee, &status, ret_gone)) != STATUS_OK)
+			if ((result = end_call(tracee, stopping, &status, ret_gone)) != STATUS_OK)
 				return result;
 			continue;
 		case PTRACE_EVENT_SECCOMP:
-			return leave_entry(tracee, ret_gone);
+			return leave_entry(tracee, stopping, ret_gone);
+		case PTRACE_EVENT_VFORK:
+			tracee->in_vfork = true;
+			return refuse_vfork(tracee->tid);
 		case 0:
 			break;
 		default:
-			return fail(STATUS_FAILED,
-			            "thread %d is starting a program or in vfork: it can't be frozen there: "
-			            "choose another point",
-			            tracee->tid);
+			return refuse("a thread that is starting a program", "choose another point",
+			              "thread %d", tracee->tid);
 		}
 		if (WSTOPSIG(status) != SYSCALL_STOP)
 			take_signal(tracee, thread);
 		else if (tracee_is_at_entry(tracee)) /* where every call stops */
-			return leave_entry(tracee, ret_gone);
-		else if (tracee->awaited == AWAIT_CALL_END) /* it had met the point, too */
-			call_anew(tracee->tid, tracee->registers);
+			return leave_entry(tracee, stopping, ret_gone);
 		return STATUS_OK;
 	}
 	return STATUS_OK;
 }
 
-static enum status stop_thread(struct tracee *tracee, struct stopped_thread *thread, bool *ret_gone)
+/* *ret_stands: it was stopped, whether it can be frozen there or not, and is to be resumed. */
+static enum status stop_thread(struct tracee *tracee, const struct stopping *stopping,
+                               struct stopped_thread *thread, bool *ret_stands)
 {
 	enum status status;
+	bool gone = false;
 	int stop;
 
-	if (tracee->in_vfork)
-		return fail(STATUS_FAILED,
-		            "thread %d waits in vfork for a child: it can't be frozen there: choose another "
-		            "point",
-		            tracee->tid);
+	*ret_stands = false;
+	if (tracee_waits_in_vfork(tracee))
+		return refuse_vfork(tracee->tid);
 	/* It may be in a stop already, with an event that wait has not told yet: then that is what comes. */
 	ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
-	if ((status = wait_for(tracee, &stop, ret_gone)) != STATUS_OK)
-		return status;
-	if (!*ret_gone)
-		status = settle(tracee, stop, thread, ret_gone);
-	if (*ret_gone)
-		tracee_remove(tracee);
-	else
+	if ((status = wait_for(tracee, stopping, &stop, &gone)) == STATUS_OK && !gone) {
+		*ret_stands = true;
+		status = settle(tracee, stopping, stop, thread, &gone);
+	}
+	if (!gone) {
 		tracee->awaited = AWAIT_NOTHING;
+	} else if (tracee->tid != tracee->process->pid) {
+		*ret_stands = false;
+		(void)waitpid(tracee->tid, &stop,
+		              __WALL | WNOHANG); /* or it would be found among the threads again */
+		tracee_remove(tracee);
+	}
 	return status;
 }
 
@@ -194,8 +191,10 @@ static enum status add(struct stopped_threads *threads, const struct stopped_thr
 }
 
 /* One look at the process's threads; *ret_new: there were some that are not yet among `threads`. */
-static enum status stop_new(struct tracee *point, DIR *tasks, struct stopped_threads *threads, bool *ret_new)
+static enum status stop_new(const struct stopping *stopping, DIR *tasks, struct stopped_threads *threads,
+                            bool *ret_new)
 {
+	const struct tracee *point = stopping->point;
 	enum status status = STATUS_OK;
 	struct dirent *entry;
 
@@ -203,7 +202,7 @@ static enum status stop_new(struct tracee *point, DIR *tasks, struct stopped_thr
 	while (status == STATUS_OK && (entry = readdir(tasks))) {
 		struct stopped_thread thread = {.tid = atoi(entry->d_name)};
 		struct tracee *tracee = tracee_find(thread.tid);
-		bool gone = false;
+		bool stands = true;
 
 		if (thread.tid <= 0 || is_known(threads, thread.tid))
 			continue;
@@ -219,9 +218,9 @@ static enum status stop_new(struct tracee *point, DIR *tasks, struct stopped_thr
 		if (!tracee && (status = tracee_adopt(thread.tid, &tracee)) != STATUS_OK)
 			return status;
 		if (!thread.at_point)
-			status = stop_thread(tracee, &thread, &gone);
-		if (status == STATUS_OK && !gone)
-			status = add(threads, &thread);
+			status = stop_thread(tracee, stopping, &thread, &stands);
+		if (stands && add(threads, &thread) != STATUS_OK)
+			status = STATUS_FAILED;
 	}
 	return status;
 }
@@ -233,8 +232,9 @@ static int by_id(const void *one, const void *other)
 	return (a > b) - (a < b);
 }
 
-enum status stop_threads(struct tracee *tracee, struct stopped_threads *ret_threads)
+enum status stop_threads(struct tracee *tracee, stop_asked *asked, struct stopped_threads *ret_threads)
 {
+	const struct stopping stopping = {.point = tracee, .asked = asked};
 	struct stopped_threads threads = {0};
 	pid_t pid = tracee->process->pid;
 	enum status status = STATUS_OK;
@@ -247,7 +247,7 @@ enum status stop_threads(struct tracee *tracee, struct stopped_threads *ret_thre
 		if (!tasks)
 			status = fail(STATUS_FAILED, "%s: %s", path, strerror(errno));
 		else
-			status = stop_new(tracee, tasks, &threads, &new_ones);
+			status = stop_new(&stopping, tasks, &threads, &new_ones);
 		if (tasks)
 			closedir(tasks);
 	}
@@ -267,7 +267,7 @@ enum status stop_threads(struct tracee *tracee, struct stopped_threads *ret_thre
 
 /* The thread itself queues it, as only it may with a code of the kernel's (rt_tgsigqueueinfo(2)), in memory
  * behind the red zone of its stack. */
-static bool requeue(const struct stopped_thread *thread, uint64_t gate)
+static bool requeue(const struct stopped_thread *thread, const struct remote_gate *gate)
 {
 	enum { RED_ZONE = 128 };
 	struct user_regs_struct registers;
@@ -280,11 +280,11 @@ static bool requeue(const struct stopped_thread *thread, uint64_t gate)
 	const uint64_t arguments[6] = {(uint64_t)tracee_find(thread->tid)->process->pid,
 	                               (uint64_t)thread->tid, (uint64_t)thread->signal.si_signo, room};
 	return tracee_write(thread->tid, room, &thread->signal, sizeof(thread->signal)) == 0 &&
-	       inject_syscall(thread->tid, gate, SYS_rt_tgsigqueueinfo, arguments, &result) == STATUS_OK &&
+	       remote_call_once(thread->tid, gate, SYS_rt_tgsigqueueinfo, arguments, &result) == STATUS_OK &&
 	       result == 0;
 }
 
-void stopped_threads_give_back(const struct stopped_threads *threads, uint64_t gate)
+void stopped_threads_give_back(const struct stopped_threads *threads, const struct remote_gate *gate)
 {
 	for (size_t i = 0; i < threads->count; i++) {
 		const struct stopped_thread *thread = &threads->thread[i];

@@ -9,8 +9,9 @@
 struct stopped_thread {
 	pid_t tid;
 	bool at_point;
-	siginfo_t signal; /* was about to be delivered, and is no longer pending in the kernel; si_signo 0:
-	                     none */
+	bool in_group_stop; /* it was refused, and is to listen for SIGCONT again */
+	siginfo_t signal;   /* was about to be delivered, and is no longer pending in the kernel; si_signo 0:
+	                       none */
 };
 
 struct stopped_threads {
@@ -18,18 +19,21 @@ struct stopped_threads {
 	size_t count;
 };
 
+/* Whether to stop waiting for threads that don't stop. */
+typedef bool stop_asked(void);
+
 /*
  * `tracee` is stopped already, at the point; its registers are what it is resumed with. All others are
  * stopped where they are: not at the entry of a call, nor within clone or fork, and not on a breakpoint of
  * ours. Threads that are born meanwhile are found, those that end forgotten. Refuses a process whose main
- * thread has ended or that is stopped by job control; what was stopped before is in *ret_threads all the
- * same. Owned; stopped_threads_free() takes it apart.
+ * thread has ended, that is stopped by job control, or a thread of which waits in vfork; what was stopped
+ * before is in *ret_threads all the same. Owned; stopped_threads_free() takes it apart.
  */
-enum status stop_threads(struct tracee *tracee, struct stopped_threads *ret_threads)
+enum status stop_threads(struct tracee *tracee, stop_asked *asked, struct stopped_threads *ret_threads)
         __attribute__((warn_unused_result));
 /* For a program that goes on: the signals that were taken from its threads are pending again, with their
  * siginfo. gate: see ptrace/remote.h. */
-void stopped_threads_give_back(const struct stopped_threads *threads, uint64_t gate);
+void stopped_threads_give_back(const struct stopped_threads *threads, const struct remote_gate *gate);
 void stopped_threads_free(struct stopped_threads *threads);
 
 #endif

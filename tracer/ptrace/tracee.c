@@ -1,7 +1,9 @@
 #include "tracer/ptrace/tracee.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/kcmp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +12,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "format/base/proc.h"
+#include "tracer/ptrace/memory.h"
+
 /*
  * A list of all, for iterating, and buckets by thread id, for finding. The termination handler (interrupt.c)
  * may walk the list at any moment: a thread is linked in and taken out by one store each, and forgotten only
  * behind that, so what the handler sees is always a list.
  */
-enum { BUCKETS = 4096 };
+enum { BUCKETS = 4096, SYSCALL_INSTRUCTION = 2 /* bytes of `syscall` */ };
 static struct tracee *buckets[BUCKETS];
 static struct tracee *volatile first;
 static size_t count;
@@ -144,10 +149,47 @@ enum status tracee_adopt(pid_t tid, struct tracee **ret_tracee)
 	                  ret_tracee);
 }
 
-void tracees_kill_all(void)
+/* What wait has told last. The kernel writes it here before a signal's handler can run, so a new child whose
+ * first stop has been taken is known to that handler, though it is in no list yet. */
+static siginfo_t told;
+static volatile pid_t companion;
+
+static int status_of(const siginfo_t *info)
+{
+	switch (info->si_code) {
+	case CLD_EXITED:
+		return (info->si_status & 0xff) << 8;
+	case CLD_KILLED:
+		return info->si_status;
+	case CLD_DUMPED:
+		return info->si_status | 0x80;
+	default: /* the kernel's exit_code, with the event */
+		return info->si_status << 8 | 0x7f;
+	}
+}
+
+pid_t tracees_wait(int *ret_status)
+{
+	told.si_pid = 0;
+	if (waitid(P_ALL, 0, &told, WEXITED | WSTOPPED | __WALL) < 0)
+		return -1;
+	*ret_status = status_of(&told);
+	return told.si_pid;
+}
+
+void tracees_set_companion(pid_t pid)
+{
+	companion = pid;
+}
+
+static void tracees_kill_all(void)
 {
 	for (struct tracee *tracee = first; tracee; tracee = tracee->next)
 		kill(tracee->process->pid, SIGKILL);
+	if (told.si_pid && told.si_code == CLD_TRAPPED)
+		syscall(SYS_tkill, told.si_pid, SIGKILL);
+	if (companion)
+		kill(companion, SIGKILL);
 }
 
 void tracees_end_all(void)
@@ -191,6 +233,43 @@ bool tracee_get_registers(const struct tracee *tracee, struct user_regs_struct *
 void tracee_set_registers(const struct tracee *tracee, const struct user_regs_struct *registers)
 {
 	ptrace(PTRACE_SETREGS, tracee->tid, 0, registers);
+}
+
+/* One that was seized in its vfork is known by what /proc tells. */
+bool tracee_waits_in_vfork(const struct tracee *tracee)
+{
+	pid_t tid = tracee->tid;
+	struct text text CLEANUP(text_free) = {0};
+	struct proc_stat stat;
+	long number = -1;
+	uint64_t argument = 0, flags = 0;
+
+	if (tracee->in_vfork)
+		return true;
+	if (proc_try_read_stat(tid, &stat) < 0 || stat.state != 'D' ||
+	    proc_try_read(proc_path(tid, "syscall").text, &text) < 0 ||
+	    sscanf(text.bytes, "%ld 0x%" SCNx64, &number, &argument) != 2)
+		return false;
+	if (number == SYS_clone)
+		flags = argument;
+	else if (number == SYS_clone3 && tracee_read(tid, argument, &flags, sizeof(flags)) < 0)
+		return false;
+	return number == SYS_vfork || flags & CLONE_VFORK;
+}
+
+/* Number -1 is no call (seccomp(2), SECCOMP_RET_TRACE), and leaves rax alone (do_syscall_64(),
+ * arch/x86/entry). */
+bool tracee_skip_call(const struct tracee *tracee)
+{
+	struct user_regs_struct registers;
+
+	if (!tracee_get_registers(tracee, &registers))
+		return false;
+	registers.rax = registers.orig_rax;
+	registers.rip -= SYSCALL_INSTRUCTION;
+	registers.orig_rax = (unsigned long long)-1;
+	tracee_set_registers(tracee, &registers);
+	return true;
 }
 
 bool tracee_is_at_entry(const struct tracee *tracee)

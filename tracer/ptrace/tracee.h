@@ -9,7 +9,11 @@
 #include <sys/user.h>
 
 #include "format/base/message.h"
+<<<<<<< HEAD
 #include "tracer/ptrace/noted.h"
+=======
+#include "tracer/ptrace/remote.h"
+>>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 
 struct point;
 struct exec_record;
@@ -34,12 +38,20 @@ struct process {
 	pid_t pid;
 	pid_t parent; /* for the log, as it was at the birth or the last exec */
 	unsigned threads;
+<<<<<<< HEAD
 	bool launching;      /* snaptrace's own child before it became PROG */
 	bool selected;       /* the points apply to it: see --in */
 	bool told_of_ptrace; /* the user knows that it can't trace */
 	bool told_of_strict; /* … that it can't have seccomp's strict mode */
 	struct noted noted;
 	uint64_t gate; /* ptrace/remote.h */
+=======
+	bool launching;        /* snaptrace's own child before it became PROG */
+	bool selected;         /* the points apply to it: see --in */
+	bool set_no_new_privs; /* by the program itself, as far as we saw */
+	bool told_of_ptrace;   /* the user knows that it can't trace */
+	struct remote_gate gate;
+>>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 	uint64_t guard_start, guard_end;
 	uint64_t entry;          /* AT_ENTRY */
 	uint64_t bias;           /* of the executable: address in memory minus address in the file */
@@ -91,14 +103,25 @@ size_t tracees_count(void);
 /* Takes up a stopped thread that no event announced, as a part of its process or the child of its parent. */
 enum status tracee_adopt(pid_t tid, struct tracee **ret_tracee) __attribute__((warn_unused_result));
 
-/* Kills all processes. Async-signal-safe, at any moment. */
-void tracees_kill_all(void);
-/* Kills all and waits until they are gone. Async-signal-safe likewise. */
+/* Waits for the next event of any child or thread. Returns its id, or -1 with errno (EINTR; ECHILD: none is
+ * left); *ret_status is as from waitpid(2). */
+pid_t tracees_wait(int *ret_status);
+
+/* Kills all and waits until they are gone. Async-signal-safe, at any moment. */
 void tracees_end_all(void);
+/* A child that is no tracee and is to be killed with them, or 0. Set while signals are blocked. */
+void tracees_set_companion(pid_t pid);
 
 /* False where the thread is gone. */
 bool tracee_get_registers(const struct tracee *tracee, struct user_regs_struct *ret_registers);
 void tracee_set_registers(const struct tracee *tracee, const struct user_regs_struct *registers);
+/* It sleeps uninterruptibly until its child execs or ends (vfork(2), CLONE_VFORK of clone(2)): nothing stops
+ * it. */
+bool tracee_waits_in_vfork(const struct tracee *tracee);
+/* At the entry of a call, or the seccomp stop before it: the call is not made, and the thread stands on its
+ * instruction again when it ends; so it is made again, whoever lets the thread run. False where the thread is
+ * gone. */
+bool tracee_skip_call(const struct tracee *tracee);
 /* In a syscall-stop: before the call, not behind it. Linux 5.3. Only asked where every call stops. */
 bool tracee_is_at_entry(const struct tracee *tracee);
 

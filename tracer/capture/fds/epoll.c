@@ -13,24 +13,24 @@
 #include "tracer/ptrace/memory.h"
 
 /* Where kcmp(2) is denied the target itself asks: what the set knows by that number it can't take again. */
-static enum status ask_set(const struct helper *helper, int set, int watched, bool *ret_same)
+static enum status ask_set(const struct remote *remote, int set, int watched, bool *ret_same)
 {
-	const uint64_t event = helper->scratch;
+	const uint64_t event = remote->scratch;
 	const struct epoll_event nothing = {0};
 	enum status status;
 	int64_t result;
 
 	*ret_same = false;
-	if (tracee_write(helper->pid, event, &nothing, sizeof(nothing)) < 0)
-		return fail(STATUS_FAILED, "can't write the program's memory: process %d: %s", helper->pid,
+	if (tracee_write(remote->tid, event, &nothing, sizeof(nothing)) < 0)
+		return fail(STATUS_FAILED, "can't write the program's memory: process %d: %s", remote->tid,
 		            strerror(errno));
-	if ((status = helper_call(helper, &result, SYS_epoll_ctl, (uint64_t)set, EPOLL_CTL_ADD,
+	if ((status = remote_call(remote, &result, SYS_epoll_ctl, (uint64_t)set, EPOLL_CTL_ADD,
 	                          (uint64_t)watched, event)) != STATUS_OK)
 		return status;
 	*ret_same = result == -EEXIST;
 	if (result != 0)
 		return STATUS_OK;
-	return helper_call(helper, &result, SYS_epoll_ctl, (uint64_t)set, EPOLL_CTL_DEL, (uint64_t)watched,
+	return remote_call(remote, &result, SYS_epoll_ctl, (uint64_t)set, EPOLL_CTL_DEL, (uint64_t)watched,
 	                   event);
 }
 
@@ -46,7 +46,7 @@ static enum status is_same(const struct taking *taking, const struct open_descri
 		return STATUS_OK;
 	long order = syscall(SYS_kcmp, pid, pid, KCMP_EPOLL_TFD, watched, &slot);
 	if (order < 0 && errno != ENOENT && errno != EBADF)
-		return ask_set(taking->helper, set->number, watched, ret_same);
+		return ask_set(taking->remote, set->number, watched, ret_same);
 	*ret_same = order == 0;
 	return STATUS_OK;
 }

@@ -13,7 +13,7 @@ struct taking {
 	struct objects *objects;
 	struct shared *shared;
 	const struct overrides *overrides;
-	const struct helper *helper;
+	const struct remote *remote;
 };
 
 /* Fills what is particular to the kind in *object (kind and flags are set), and adds its settings, contents

@@ -31,7 +31,7 @@ static bool open_both(struct passing *passing, struct sockaddr_un *ret_name, soc
 		/* The kernel makes up an abstract name (unix(7), autobind). */
 		if (passing->here < 0 ||
 		    bind(passing->here, (struct sockaddr *)&name, sizeof(sa_family_t)) < 0 ||
-		    helper_call(passing->helper, &passing->there, SYS_socket, AF_UNIX,
+		    remote_call(passing->remote, &passing->there, SYS_socket, AF_UNIX,
 		                SOCK_DGRAM | SOCK_CLOEXEC, 0, 0) != STATUS_OK ||
 		    passing->there < 0) {
 			if (passing->here >= 0)
@@ -88,7 +88,7 @@ static int receive(int socket)
 
 int passing_copy(struct passing *passing, int number)
 {
-	const struct helper *helper = passing->helper;
+	const struct remote *remote = passing->remote;
 	struct sockaddr_un name;
 	socklen_t size;
 	int64_t result;
@@ -97,9 +97,9 @@ int passing_copy(struct passing *passing, int number)
 		errno = EPERM;
 		return -1;
 	}
-	struct letter letter = write_letter(helper->scratch, number, &name, size);
-	if (tracee_write(helper->pid, helper->scratch, &letter, sizeof(letter)) < 0 ||
-	    helper_call(helper, &result, SYS_sendmsg, (uint64_t)passing->there, helper->scratch,
+	struct letter letter = write_letter(remote->scratch, number, &name, size);
+	if (tracee_write(remote->tid, remote->scratch, &letter, sizeof(letter)) < 0 ||
+	    remote_call(remote, &result, SYS_sendmsg, (uint64_t)passing->there, remote->scratch,
 	                MSG_DONTWAIT | MSG_NOSIGNAL, 0) != STATUS_OK)
 		return -1;
 	if (result < 0) {
@@ -117,5 +117,5 @@ enum status passing_end(struct passing *passing)
 		return STATUS_OK;
 	close(passing->here);
 	passing->here = NOT_OPEN;
-	return helper_call(passing->helper, &result, SYS_close, (uint64_t)passing->there, 0, 0, 0);
+	return remote_call(passing->remote, &result, SYS_close, (uint64_t)passing->there, 0, 0, 0);
 }

@@ -7,7 +7,7 @@
 #include "tracer/capture/process/state.h"
 
 struct passing {
-	const struct helper *helper; /* with its scratch page */
+	const struct remote *remote; /* with its scratch page */
 	int here;                    /* our socket; -1: not opened yet, -2: it can't be had */
 	int64_t there;               /* the target's */
 };

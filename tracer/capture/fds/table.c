@@ -139,19 +139,19 @@ static enum status record_all(struct taking *taking, struct files *files, struct
 	return status;
 }
 
-enum status descriptors_read(const struct snapshot_request *request, const struct helper *helper,
+enum status descriptors_read(const struct snapshot_request *request, const struct remote *remote,
                              struct files *files, struct shared *shared, struct descriptors *ret_descriptors)
 {
 	enum { LEVEL_FAST = 3 };
 	const struct snapshot_output *output = &request->output;
-	struct passing passing = {.helper = helper, .here = -1};
+	struct passing passing = {.remote = remote, .here = -1};
 	struct survey survey = {.pid = request->pid, .passing = &passing};
 	struct descriptors result = {0};
 	struct taking taking = {.survey = &survey,
 	                        .objects = &result.objects,
 	                        .shared = shared,
 	                        .overrides = request->overrides,
-	                        .helper = helper};
+	                        .remote = remote};
 	enum status status;
 
 	if (output->compress)

@@ -15,7 +15,7 @@ struct descriptors {
 };
 
 /* Claims the shared memory that descriptors lead to. */
-enum status descriptors_read(const struct snapshot_request *request, const struct helper *helper,
+enum status descriptors_read(const struct snapshot_request *request, const struct remote *remote,
                              struct files *files, struct shared *shared, struct descriptors *ret_descriptors)
         __attribute__((warn_unused_result));
 void descriptors_free(struct descriptors *descriptors);

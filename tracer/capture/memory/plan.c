@@ -90,22 +90,22 @@ static enum status add_part(void *context, uint64_t start, uint64_t end)
 	return add_run(context, base + start, base + end);
 }
 
-static enum status add_memory(const struct helper *helper, struct making *making)
+static enum status add_memory(const struct remote *remote, struct making *making)
 {
 	const struct shared_memory *memory = making->mapping->memory;
 
 	making->source = memory->content;
 	making->shift =
 	        (memory->content >= 0 ? 0 : memory->view - memory->offset) - making->mapping->record.start;
-	return shared_walk(helper, memory, add_part, making);
+	return shared_walk(remote, memory, add_part, making);
 }
 
 static enum status advise(void *context, uint64_t start, uint64_t size, int advice, int64_t *ret_result)
 {
-	return helper_call(context, ret_result, SYS_madvise, start, size, (uint64_t)advice, 0);
+	return remote_call(context, ret_result, SYS_madvise, start, size, (uint64_t)advice, 0);
 }
 
-static enum status add_mapping(const struct helper *helper, const struct pages *pages,
+static enum status add_mapping(const struct remote *remote, const struct pages *pages,
                                const struct mapping *mapping, const struct files *files, struct plan *plan)
 {
 	const struct snapimg_mapping *record = &mapping->record;
@@ -118,7 +118,7 @@ static enum status add_mapping(const struct helper *helper, const struct pages *
 	    mapping->not_stored)
 		return STATUS_OK;
 	if (mapping->memory)
-		return add_memory(helper, &making);
+		return add_memory(remote, &making);
 	if (record->flags & SNAPIMG_MAP_SHARED)
 		return STATUS_OK;
 	if (mapping->by_content)
@@ -129,8 +129,8 @@ static enum status add_mapping(const struct helper *helper, const struct pages *
 	part.end = record->end;
 	if (of_file || is_view)
 		return pages_walk(pages, &part, true, add_run, &making);
-	const struct adviser adviser = {advise, (void *)(uintptr_t)helper};
-	return sparse_walk(pages, helper->pid, &part, &adviser, add_run, &making);
+	const struct adviser adviser = {advise, (void *)(uintptr_t)remote};
+	return sparse_walk(pages, remote->tid, &part, &adviser, add_run, &making);
 }
 
 static enum status add_guard(void *context, uint64_t start, uint64_t end)
@@ -147,20 +147,20 @@ static enum status add_guard(void *context, uint64_t start, uint64_t end)
 	return STATUS_OK;
 }
 
-enum status plan_make(const struct helper *helper, const struct mappings *mappings, const struct files *files,
+enum status plan_make(const struct remote *remote, const struct mappings *mappings, const struct files *files,
                       uint32_t job_pages, struct plan *ret_plan)
 {
 	struct plan plan = {.job_pages = job_pages};
 	struct pages pages;
 	enum status status;
 
-	if ((status = pages_open(helper->pid, true, &pages)) != STATUS_OK)
+	if ((status = pages_open(remote->tid, true, &pages)) != STATUS_OK)
 		return status;
 	if (mappings->count)
 		status = pages_walk_guards(&pages, mappings->mapping[mappings->count - 1].record.end,
 		                           add_guard, &plan);
 	for (size_t i = 0; i < mappings->count && status == STATUS_OK; i++)
-		status = add_mapping(helper, &pages, &mappings->mapping[i], files, &plan);
+		status = add_mapping(remote, &pages, &mappings->mapping[i], files, &plan);
 	pages_close(&pages);
 	if (status == STATUS_OK)
 		*ret_plan = plan;

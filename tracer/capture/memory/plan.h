@@ -39,7 +39,7 @@ struct plan {
 	size_t guard_count, guard_room;
 };
 
-enum status plan_make(const struct helper *helper, const struct mappings *mappings, const struct files *files,
+enum status plan_make(const struct remote *remote, const struct mappings *mappings, const struct files *files,
                       uint32_t job_pages, struct plan *ret_plan) __attribute__((warn_unused_result));
 enum snapimg_error plan_write_guards(const struct plan *plan, struct snapimg_writer *writer)
         __attribute__((warn_unused_result));

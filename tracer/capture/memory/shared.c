@@ -232,7 +232,7 @@ static enum status insert(struct mappings *mappings, size_t where, const struct 
 }
 
 /* Whether a memory's views are to be made; memory without a descriptor is looked at to know. */
-static enum status examine(const struct helper *helper, struct shared_memory *memory, struct objects *objects,
+static enum status examine(const struct remote *remote, struct shared_memory *memory, struct objects *objects,
                            bool *ret_kept)
 {
 	enum status status;
@@ -240,7 +240,7 @@ static enum status examine(const struct helper *helper, struct shared_memory *me
 	*ret_kept = false;
 	if (!memory->shared && !memory->object)
 		return STATUS_OK; /* libraries that were replaced, mostly: by content */
-	if (!memory->object && (status = shared_show(helper, memory)) != STATUS_OK)
+	if (!memory->object && (status = shared_show(remote, memory)) != STATUS_OK)
 		return status;
 	if (is_plain(memory)) {
 		memory->showing[0]->memory = memory;
@@ -252,7 +252,7 @@ static enum status examine(const struct helper *helper, struct shared_memory *me
 	return STATUS_OK;
 }
 
-enum status shared_settle(const struct helper *helper, struct shared *shared, struct objects *objects,
+enum status shared_settle(const struct remote *remote, struct shared *shared, struct objects *objects,
                           struct mappings *mappings)
 {
 	uint64_t at = SNAPIMG_MEMORY_START;
@@ -263,10 +263,10 @@ enum status shared_settle(const struct helper *helper, struct shared *shared, st
 	while (first < mappings->count && mappings->mapping[first].record.start < SNAPIMG_MEMORY_START)
 		first++;
 	if (status == STATUS_OK && shared->count)
-		status = shared_check_others(helper->pid, shared);
+		status = shared_check_others(remote->tid, shared);
 	for (size_t i = 0; i < shared->count && status == STATUS_OK; i++) {
 		struct shared_memory *memory = &shared->memory[i];
-		status = examine(helper, memory, objects, &is_kept[i]);
+		status = examine(remote, memory, objects, &is_kept[i]);
 		if (status == STATUS_OK && is_kept[i] && (status = place(memory, &at)) == STATUS_OK)
 			make_views(memory, (uint32_t)(first + kept++));
 		status = pass_refusal(status);
@@ -278,7 +278,7 @@ enum status shared_settle(const struct helper *helper, struct shared *shared, st
 	return status;
 }
 
-enum status shared_leave(const struct helper *helper, struct shared *shared)
+enum status shared_leave(const struct remote *remote, struct shared *shared)
 {
 	enum status status = STATUS_OK;
 	int64_t result;
@@ -286,7 +286,7 @@ enum status shared_leave(const struct helper *helper, struct shared *shared)
 	for (size_t i = 0; i < shared->count && status == STATUS_OK; i++) {
 		struct shared_memory *memory = &shared->memory[i];
 		if (memory->view)
-			status = helper_call(helper, &result, SYS_munmap, memory->view,
+			status = remote_call(remote, &result, SYS_munmap, memory->view,
 			                     memory->view_end - memory->view, 0, 0);
 		memory->view = 0;
 	}

@@ -42,10 +42,10 @@ enum status shared_claim(struct shared *shared, const struct open_descriptor *it
 enum status shared_check_inherited(const struct shared *shared, const struct survey *survey,
                                    const struct open_descriptor *it) __attribute__((warn_unused_result));
 /* Makes MEMORY and VIEW mappings where plain ones don't do; moves the mappings. */
-enum status shared_settle(const struct helper *helper, struct shared *shared, struct objects *objects,
+enum status shared_settle(const struct remote *remote, struct shared *shared, struct objects *objects,
                           struct mappings *mappings) __attribute__((warn_unused_result));
 /* Takes the views away from the target. */
-enum status shared_leave(const struct helper *helper, struct shared *shared)
+enum status shared_leave(const struct remote *remote, struct shared *shared)
         __attribute__((warn_unused_result));
 void shared_free(struct shared *shared);
 
@@ -57,10 +57,10 @@ bool is_same_shared(const struct vma *a, const struct vma *b);
 enum status shared_check_others(pid_t pid, const struct shared *shared) __attribute__((warn_unused_result));
 
 /* shared_view.c: lets the target look at all that is to be reached of a memory without a descriptor. */
-enum status shared_show(const struct helper *helper, struct shared_memory *memory)
+enum status shared_show(const struct remote *remote, struct shared_memory *memory)
         __attribute__((warn_unused_result));
 /* Visits what the memory has, by offset, whoever made it: the process's own page tables don't tell. */
-enum status shared_walk(const struct helper *helper, const struct shared_memory *memory, pages_visitor *visit,
+enum status shared_walk(const struct remote *remote, const struct shared_memory *memory, pages_visitor *visit,
                         void *context) __attribute__((warn_unused_result));
 
 #endif

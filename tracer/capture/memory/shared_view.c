@@ -13,13 +13,13 @@
 #include "tracer/capture/memory/shared.h"
 #include "tracer/ptrace/memory.h"
 
-static enum status hide(const struct helper *helper, struct shared_memory *memory)
+static enum status hide(const struct remote *remote, struct shared_memory *memory)
 {
 	int64_t result;
 	uint64_t start = memory->view;
 
 	memory->view = 0;
-	return helper_call(helper, &result, SYS_munmap, start, memory->view_end - start, 0, 0);
+	return remote_call(remote, &result, SYS_munmap, start, memory->view_end - start, 0, 0);
 }
 
 static const struct vma *lowest_shared(const struct shared_memory *memory)
@@ -31,13 +31,13 @@ static const struct vma *lowest_shared(const struct shared_memory *memory)
 	return memory->showing[i]->vma;
 }
 
-static enum status look(const struct helper *helper, struct shared_memory *memory, uint64_t size)
+static enum status look(const struct remote *remote, struct shared_memory *memory, uint64_t size)
 {
 	const struct vma *vma = lowest_shared(memory);
 	enum status status;
 	int64_t view, result;
 
-	if ((status = helper_call(helper, &view, SYS_mremap, vma->start, 0, size, MREMAP_MAYMOVE)) !=
+	if ((status = remote_call(remote, &view, SYS_mremap, vma->start, 0, size, MREMAP_MAYMOVE)) !=
 	    STATUS_OK)
 		return status;
 	if (view < 0)
@@ -45,23 +45,23 @@ static enum status look(const struct helper *helper, struct shared_memory *memor
 	memory->view = (uint64_t)view;
 	memory->view_end = memory->view + size;
 	memory->offset = vma->offset;
-	return helper_call(helper, &result, SYS_mprotect, memory->view, size, PROT_READ, 0);
+	return remote_call(remote, &result, SYS_mprotect, memory->view, size, PROT_READ, 0);
 }
 
-static bool has_page(const struct helper *helper, const struct shared_memory *memory, uint64_t page)
+static bool has_page(const struct remote *remote, const struct shared_memory *memory, uint64_t page)
 {
 	uint8_t byte;
 
-	return tracee_read(helper->pid, memory->view + page * SNAPIMG_PAGE_SIZE, &byte, 1) == 0;
+	return tracee_read(remote->tid, memory->view + page * SNAPIMG_PAGE_SIZE, &byte, 1) == 0;
 }
 
 /* Pages are there up to the memory's end and not behind it (mm/filemap.c, mm/shmem.c: SIGBUS). */
-static uint64_t find_end(const struct helper *helper, const struct shared_memory *memory, uint64_t low,
+static uint64_t find_end(const struct remote *remote, const struct shared_memory *memory, uint64_t low,
                          uint64_t high)
 {
 	while (low < high) { /* all below low are there, high is not */
 		uint64_t middle = low + (high - low) / 2;
-		if (has_page(helper, memory, middle))
+		if (has_page(remote, memory, middle))
 			low = middle + 1;
 		else
 			high = middle;
@@ -69,7 +69,7 @@ static uint64_t find_end(const struct helper *helper, const struct shared_memory
 	return low;
 }
 
-enum status shared_show(const struct helper *helper, struct shared_memory *memory)
+enum status shared_show(const struct remote *remote, struct shared_memory *memory)
 {
 	const struct vma *first = lowest_shared(memory);
 	uint64_t pages = 0;
@@ -82,24 +82,24 @@ enum status shared_show(const struct helper *helper, struct shared_memory *memor
 			pages = (end - first->offset) / SNAPIMG_PAGE_SIZE;
 	}
 	/* Most end where a mapping does. */
-	if ((status = look(helper, memory, (pages + 1) * SNAPIMG_PAGE_SIZE)) != STATUS_OK)
+	if ((status = look(remote, memory, (pages + 1) * SNAPIMG_PAGE_SIZE)) != STATUS_OK)
 		return status;
 	uint64_t low = 0, high = pages;
-	while (has_page(helper, memory, high)) {
+	while (has_page(remote, memory, high)) {
 		low = high + 1;
 		high = low * 2;
-		if ((status = hide(helper, memory)) != STATUS_OK ||
-		    (status = look(helper, memory, (high + 1) * SNAPIMG_PAGE_SIZE)) != STATUS_OK)
+		if ((status = hide(remote, memory)) != STATUS_OK ||
+		    (status = look(remote, memory, (high + 1) * SNAPIMG_PAGE_SIZE)) != STATUS_OK)
 			return status;
 	}
-	if (high > low && has_page(helper, memory, high - 1))
+	if (high > low && has_page(remote, memory, high - 1))
 		low = high;
-	memory->size = memory->offset + find_end(helper, memory, low, high) * SNAPIMG_PAGE_SIZE;
+	memory->size = memory->offset + find_end(remote, memory, low, high) * SNAPIMG_PAGE_SIZE;
 	return STATUS_OK;
 }
 
 /* smaps counts what is swapped out of all that a mapping of such memory shows (shmem_swap_usage()). */
-static enum status is_swapped(const struct helper *helper, const struct shared_memory *memory,
+static enum status is_swapped(const struct remote *remote, const struct shared_memory *memory,
                               bool *ret_swapped)
 {
 	struct sysinfo system;
@@ -109,7 +109,7 @@ static enum status is_swapped(const struct helper *helper, const struct shared_m
 	*ret_swapped = false;
 	if (sysinfo(&system) == 0 && system.totalswap == system.freeswap)
 		return STATUS_OK;
-	if ((status = maps_read(helper->pid, &maps)) != STATUS_OK)
+	if ((status = maps_read(remote->tid, &maps)) != STATUS_OK)
 		return status;
 	const struct vma *view = maps_find(&maps, memory->view);
 	*ret_swapped = !view || view->swap > 0;
@@ -119,7 +119,7 @@ static enum status is_swapped(const struct helper *helper, const struct shared_m
 
 /* mincore(2) sees the memory's pages, but none that is swapped out, and of a file on a disk only what is in
  * the page cache. */
-static enum status mincore_tells_all(const struct helper *helper, const struct shared_memory *memory,
+static enum status mincore_tells_all(const struct remote *remote, const struct shared_memory *memory,
                                      bool *ret_all)
 {
 	static const char *const unbacked[] = {"/memfd:", "/dev/zero", "[anon_shmem:"};
@@ -129,12 +129,12 @@ static enum status mincore_tells_all(const struct helper *helper, const struct s
 	for (size_t i = 0; i < sizeof(unbacked) / sizeof(*unbacked); i++)
 		found = found || strncmp(memory->first->name, unbacked[i], strlen(unbacked[i])) == 0;
 	if (found)
-		status = is_swapped(helper, memory, &swapped);
+		status = is_swapped(remote, memory, &swapped);
 	*ret_all = found && !swapped;
 	return status;
 }
 
-static enum status walk_view(const struct helper *helper, const struct shared_memory *memory,
+static enum status walk_view(const struct remote *remote, const struct shared_memory *memory,
                              pages_visitor *visit, void *context)
 {
 	uint8_t resident[SNAPIMG_PAGE_SIZE];
@@ -142,7 +142,7 @@ static enum status walk_view(const struct helper *helper, const struct shared_me
 	enum status status;
 	bool all;
 
-	if ((status = mincore_tells_all(helper, memory, &all)) != STATUS_OK)
+	if ((status = mincore_tells_all(remote, memory, &all)) != STATUS_OK)
 		return status;
 	if (!all)
 		return visit(context, memory->offset, memory->size);
@@ -150,9 +150,9 @@ static enum status walk_view(const struct helper *helper, const struct shared_me
 		uint64_t pages = (memory->size - at) / SNAPIMG_PAGE_SIZE;
 		if (pages > sizeof(resident))
 			pages = sizeof(resident);
-		if ((status = helper_fetch(helper, "resident pages", resident, pages, SYS_mincore,
+		if ((status = remote_fetch(remote, "resident pages", resident, pages, SYS_mincore,
 		                           memory->view + (at - memory->offset), pages * SNAPIMG_PAGE_SIZE,
-		                           helper->scratch, 0)) != STATUS_OK)
+		                           remote->scratch, 0)) != STATUS_OK)
 			return status;
 		for (uint64_t i = 0; i < pages; i++, at += SNAPIMG_PAGE_SIZE) {
 			bool is_there = resident[i] & 1;
@@ -199,11 +199,11 @@ static enum status walk_file(const struct shared_memory *memory, pages_visitor *
 	return status;
 }
 
-enum status shared_walk(const struct helper *helper, const struct shared_memory *memory, pages_visitor *visit,
+enum status shared_walk(const struct remote *remote, const struct shared_memory *memory, pages_visitor *visit,
                         void *context)
 {
 	if (memory->size == 0)
 		return STATUS_OK;
 	return memory->content >= 0 ? walk_file(memory, visit, context)
-	                            : walk_view(helper, memory, visit, context);
+	                            : walk_view(remote, memory, visit, context);
 }

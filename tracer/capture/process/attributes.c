@@ -84,8 +84,12 @@ static enum status read_file(pid_t pid, const char *name, int base, enum snapimg
 	                   strtoll(callers.bytes, NULL, base), false);
 }
 
-static enum status read_prctls(const struct helper *helper, const struct noted *noted,
+<<<<<<< HEAD
+static enum status read_prctls(const struct remote *remote, const struct noted *noted,
                                struct attributes *attributes)
+=======
+static enum status read_prctls(const struct remote *remote, struct attributes *attributes)
+>>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 {
 	static const struct {
 		int option;
@@ -101,7 +105,7 @@ static enum status read_prctls(const struct helper *helper, const struct noted *
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options) && status == STATUS_OK; i++) {
 		int64_t its = 0, callers = prctl(options[i].option, 0, 0, 0, 0);
-		status = helper_call(helper, &its, SYS_prctl, (uint64_t)options[i].option, 0, 0, 0);
+		status = remote_call(remote, &its, SYS_prctl, (uint64_t)options[i].option, 0, 0, 0);
 		if (options[i].option == PR_GET_SECUREBITS) /* has the flag of PR_GET_KEEPCAPS, too */
 			its &= ~KEEP_CAPS, callers &= ~KEEP_CAPS;
 		if (status == STATUS_OK && its >= 0)
@@ -112,12 +116,12 @@ static enum status read_prctls(const struct helper *helper, const struct noted *
 }
 
 /* Where they are switched off altogether, process/state.c takes them. */
-static enum status read_huge_pages(const struct helper *helper, struct attributes *attributes)
+static enum status read_huge_pages(const struct remote *remote, struct attributes *attributes)
 {
 	int64_t disabled = 0;
 	enum status status;
 
-	status = helper_call(helper, &disabled, SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0);
+	status = remote_call(remote, &disabled, SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0);
 	if (status != STATUS_OK || disabled <= 1)
 		return status;
 	return add_changed(attributes, SNAPIMG_ATTRIBUTE_HUGE_PAGES, 0, disabled & ~1, 0, false);
@@ -125,7 +129,7 @@ static enum status read_huge_pages(const struct helper *helper, struct attribute
 
 /* mlockall(MCL_FUTURE) shows in no file, but the scratch page, which was mapped since, is locked by it; and
  * present unless MCL_ONFAULT says to wait for its use. */
-static enum status read_lock_future(const struct subject *subject, const struct helper *helper,
+static enum status read_lock_future(const struct subject *subject, const struct remote *remote,
                                     struct attributes *attributes)
 {
 	struct text status_file CLEANUP(text_free) = {0};
@@ -140,7 +144,7 @@ static enum status read_lock_future(const struct subject *subject, const struct 
 	int pagemap = open(path.text, O_RDONLY | O_CLOEXEC);
 	ssize_t got = pagemap < 0 ? -1
 	                          : pread(pagemap, &entry, sizeof(entry),
-	                                  (off_t)(helper->scratch / SNAPIMG_PAGE_SIZE * sizeof(entry)));
+	                                  (off_t)(remote->scratch / SNAPIMG_PAGE_SIZE * sizeof(entry)));
 	if (pagemap >= 0)
 		close(pagemap);
 	if (got != (ssize_t)sizeof(entry))
@@ -151,13 +155,13 @@ static enum status read_lock_future(const struct subject *subject, const struct 
 }
 
 /* Fork copies them, an exec begins without: so they were all seen, or the kernel is asked (Linux 6.3). */
-static enum status read_membarriers(const struct subject *subject, const struct helper *helper,
+static enum status read_membarriers(const struct subject *subject, const struct remote *remote,
                                     struct attributes *attributes)
 {
 	int64_t registered = subject->request->noted->membarriers;
 	enum status status;
 
-	if (!subject->request->noted_all && (status = helper_call(helper, &registered, SYS_membarrier,
+	if (!subject->request->noted_all && (status = remote_call(remote, &registered, SYS_membarrier,
 	                                                          GET_REGISTRATIONS, 0, 0, 0)) != STATUS_OK)
 		return status;
 	return registered <= 0 ? STATUS_OK
@@ -165,7 +169,7 @@ static enum status read_membarriers(const struct subject *subject, const struct 
 	                                        (uint64_t)registered & MEMBARRIER_REGISTERS);
 }
 
-enum status attributes_read(const struct subject *subject, const struct helper *helper,
+enum status attributes_read(const struct subject *subject, const struct remote *remote,
                             struct attributes *attributes)
 {
 	pid_t pid = subject->pid;
@@ -173,13 +177,22 @@ enum status attributes_read(const struct subject *subject, const struct helper *
 	struct text text CLEANUP(text_free) = {0};
 	enum status status;
 
-	if ((status = read_lock_future(subject, helper, attributes)) || /* before the page is used */
+<<<<<<< HEAD
+	if ((status = read_lock_future(subject, remote, attributes)) || /* before the page is used */
 	    (status = read_limits(pid, noted, attributes)) ||
 	    (status = read_file(pid, "oom_score_adj", 10, SNAPIMG_ATTRIBUTE_OOM_SCORE_ADJ, attributes)) ||
 	    (status = read_file(pid, "coredump_filter", 16, SNAPIMG_ATTRIBUTE_COREDUMP_FILTER, attributes)) ||
-	    (status = read_prctls(helper, noted, attributes)) ||
-	    (status = read_membarriers(subject, helper, attributes)) ||
-	    (status = read_huge_pages(helper, attributes)) || (status = proc_read(pid, "personality", &text)))
+	    (status = read_prctls(remote, noted, attributes)) ||
+	    (status = read_membarriers(subject, remote, attributes)) ||
+	    (status = read_huge_pages(remote, attributes)) || (status = proc_read(pid, "personality", &text)))
+=======
+	if ((status = read_lock_future(subject, remote, attributes)) || /* before the page is used */
+	    (status = read_limits(pid, attributes)) ||
+	    (status = read_file(pid, "oom_score_adj", 10, SNAPIMG_ATTRIBUTE_OOM_SCORE_ADJ, attributes)) ||
+	    (status = read_file(pid, "coredump_filter", 16, SNAPIMG_ATTRIBUTE_COREDUMP_FILTER, attributes)) ||
+	    (status = read_prctls(remote, attributes)) || (status = read_huge_pages(remote, attributes)) ||
+	    (status = proc_read(pid, "personality", &text)))
+>>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 		return status;
 	return add_changed(attributes, SNAPIMG_ATTRIBUTE_PERSONALITY, 0, strtoll(text.bytes, NULL, 16),
 	                   (uint32_t)personality(0xffffffff), noted->bits & NOTED_PERSONALITY);

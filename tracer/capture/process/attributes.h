@@ -10,7 +10,7 @@ struct attributes {
 };
 
 /* Those of the whole process. Needs the scratch page. */
-enum status attributes_read(const struct subject *subject, const struct helper *helper,
+enum status attributes_read(const struct subject *subject, const struct remote *remote,
                             struct attributes *attributes) __attribute__((warn_unused_result));
 /* Those that each thread has for itself; index is its place in THREADS. */
 enum status attributes_read_thread(pid_t tid, uint32_t index, const struct noted *noted,

@@ -42,8 +42,13 @@ static bool was_set(const struct subject *subject, uint32_t signal, const struct
 }
 
 /* Recorded is what differs from what the target began with: signals it catches or ignores, and those that
+<<<<<<< HEAD
  * the caller ignored and it doesn't; and what it has set to the same. */
-static enum status read_signals(const struct subject *subject, const struct helper *helper,
+static enum status read_signals(const struct subject *subject, const struct remote *remote,
+=======
+ * the caller ignored and it doesn't. */
+static enum status read_signals(const struct subject *subject, const struct remote *remote,
+>>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
                                 struct process_state *state)
 {
 	uint64_t ignored = proc_number(&subject->status, "SigIgn", 16);
@@ -58,8 +63,8 @@ static enum status read_signals(const struct subject *subject, const struct help
 		bool differs = changed >> (signal - 1) & 1;
 		if (signal == SIGKILL || signal == SIGSTOP || (!differs && signal > LAST_STANDARD_SIGNAL))
 			continue;
-		if ((status = helper_fetch(helper, "signal action", &action, sizeof(action), SYS_rt_sigaction,
-		                           signal, 0, helper->scratch, KERNEL_SIGSET)) != STATUS_OK)
+		if ((status = remote_fetch(remote, "signal action", &action, sizeof(action), SYS_rt_sigaction,
+		                           signal, 0, remote->scratch, KERNEL_SIGSET)) != STATUS_OK)
 			return status;
 		if (!differs && (the_caller.attached || !was_set(subject, signal, &action)))
 			continue;
@@ -74,23 +79,27 @@ static enum status read_signals(const struct subject *subject, const struct help
 	return STATUS_OK;
 }
 
-static enum status read_prctl(const struct subject *subject, const struct helper *helper,
+<<<<<<< HEAD
+static enum status read_prctl(const struct subject *subject, const struct remote *remote,
                               struct process_state *state)
+=======
+static enum status read_prctl(const struct remote *remote, struct process_state *state)
+>>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 {
 	bool slack_set = subject->request->noted->bits & NOTED_TIMER_SLACK;
 	struct snapimg_process *process = &state->process;
-	uint64_t scratch = helper->scratch;
+	uint64_t scratch = remote->scratch;
 	uint32_t death_signal = 0, subreaper = 0;
 	int64_t slack = 0, no_thp = 0, brk = 0;
 	enum status status;
 
-	if ((status = helper_fetch(helper, "parent-death signal", &death_signal, sizeof(death_signal),
+	if ((status = remote_fetch(remote, "parent-death signal", &death_signal, sizeof(death_signal),
 	                           SYS_prctl, PR_GET_PDEATHSIG, scratch, 0, 0)) ||
-	    (status = helper_fetch(helper, "subreaper flag", &subreaper, sizeof(subreaper), SYS_prctl,
+	    (status = remote_fetch(remote, "subreaper flag", &subreaper, sizeof(subreaper), SYS_prctl,
 	                           PR_GET_CHILD_SUBREAPER, scratch, 0, 0)) ||
-	    (status = helper_call(helper, &slack, SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0)) ||
-	    (status = helper_call(helper, &no_thp, SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0)) ||
-	    (status = helper_call(helper, &brk, SYS_brk, 0, 0, 0, 0)))
+	    (status = remote_call(remote, &slack, SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0)) ||
+	    (status = remote_call(remote, &no_thp, SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0)) ||
+	    (status = remote_call(remote, &brk, SYS_brk, 0, 0, 0, 0)))
 		return status;
 	process->parent_death_signal = death_signal;
 	process->timer_slack_ns = slack > 0 && ((uint64_t)slack != the_caller.timer_slack_ns || slack_set)
@@ -99,7 +108,7 @@ static enum status read_prctl(const struct subject *subject, const struct helper
 	process->brk = (uint64_t)brk;
 	process->flags |= (subreaper ? (uint32_t)SNAPIMG_PROCESS_SUBREAPER : 0u) |
 	                  (no_thp == 1 ? (uint32_t)SNAPIMG_PROCESS_NO_THP : 0u) |
-	                  (helper->dumpable_forced ? (uint32_t)SNAPIMG_PROCESS_NOT_DUMPABLE : 0u);
+	                  (remote->dumpable_forced ? (uint32_t)SNAPIMG_PROCESS_NOT_DUMPABLE : 0u);
 	return STATUS_OK;
 }
 
@@ -243,14 +252,18 @@ static void read_boot_id(uint8_t boot_id[SNAPIMG_BOOT_ID_SIZE])
 		memcpy(boot_id, found, sizeof(found));
 }
 
-enum status process_state_read(const struct subject *subject, const struct helper *helper,
+enum status process_state_read(const struct subject *subject, const struct remote *remote,
                                struct process_state *state)
 {
 	enum status status;
 
 	read_numbers(subject, &state->process);
 	if ((status = pass_refusal(read_paths(subject, state))) || (status = read_texts(subject, state)) ||
-	    (status = read_signals(subject, helper, state)) || (status = read_prctl(subject, helper, state)))
+<<<<<<< HEAD
+	    (status = read_signals(subject, remote, state)) || (status = read_prctl(subject, remote, state)))
+=======
+	    (status = read_signals(subject, remote, state)) || (status = read_prctl(remote, state)))
+>>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 		return status;
 	snapimg_cpu_read(state->machine.cpu_features);
 	read_boot_id(state->machine.boot_id);

@@ -22,14 +22,14 @@ static enum status add(struct timers *timers, struct snapimg_timer record)
 	return STATUS_OK;
 }
 
-static enum status read_interval_timers(const struct helper *helper, struct timers *timers)
+static enum status read_interval_timers(const struct remote *remote, struct timers *timers)
 {
 	enum status status = STATUS_OK;
 
 	for (uint32_t which = 0; which < INTERVAL_TIMERS && status == STATUS_OK; which++) {
 		struct itimerval value = {0};
-		if ((status = helper_fetch(helper, "interval timer", &value, sizeof(value), SYS_getitimer,
-		                           which, helper->scratch, 0, 0)) != STATUS_OK)
+		if ((status = remote_fetch(remote, "interval timer", &value, sizeof(value), SYS_getitimer,
+		                           which, remote->scratch, 0, 0)) != STATUS_OK)
 			return status;
 		struct snapimg_timer record = {
 		        .kind = SNAPIMG_TIMER_INTERVAL,
@@ -82,7 +82,7 @@ static bool find_thread(const struct threads *threads, pid_t tid, uint32_t *ret_
 }
 
 static enum status read_posix_timer(const struct subject *subject, const struct threads *threads,
-                                    const struct helper *helper, struct snapimg_timer *record, int clock,
+                                    const struct remote *remote, struct snapimg_timer *record, int clock,
                                     int target)
 {
 	struct itimerspec value = {0};
@@ -102,8 +102,8 @@ static enum status read_posix_timer(const struct subject *subject, const struct 
 		return refuse("a POSIX timer that signals a thread that has ended",
 		              "delete it before the point", "timer %u of process %d, thread %d", record->id,
 		              subject->pid, target);
-	if ((status = helper_fetch(helper, "POSIX timer", &value, sizeof(value), SYS_timer_gettime,
-	                           record->id, helper->scratch, 0, 0)) != STATUS_OK)
+	if ((status = remote_fetch(remote, "POSIX timer", &value, sizeof(value), SYS_timer_gettime,
+	                           record->id, remote->scratch, 0, 0)) != STATUS_OK)
 		return status;
 	record->clock = (uint32_t)clock;
 	record->remaining = (uint64_t)value.it_value.tv_sec * 1000000000 + (uint64_t)value.it_value.tv_nsec;
@@ -124,7 +124,7 @@ static int by_id(const void *left, const void *right)
 }
 
 static enum status read_posix_timers(const struct subject *subject, const struct threads *threads,
-                                     const struct helper *helper, struct timers *timers)
+                                     const struct remote *remote, struct timers *timers)
 {
 	struct text text CLEANUP(text_free) = {0};
 	enum status status = STATUS_OK;
@@ -140,7 +140,7 @@ static enum status read_posix_timers(const struct subject *subject, const struct
 			return fail(STATUS_FAILED,
 			            "can't read the program's state: /proc/%d/timers: unknown form",
 			            subject->pid);
-		if ((status = read_posix_timer(subject, threads, helper, &record, clock, target)) ==
+		if ((status = read_posix_timer(subject, threads, remote, &record, clock, target)) ==
 		    STATUS_OK)
 			status = add(timers, record);
 		status = pass_refusal(status);
@@ -149,13 +149,13 @@ static enum status read_posix_timers(const struct subject *subject, const struct
 }
 
 enum status timers_read(const struct subject *subject, const struct threads *threads,
-                        const struct helper *helper, struct timers *ret_timers)
+                        const struct remote *remote, struct timers *ret_timers)
 {
 	struct timers timers = {0};
 	enum status status;
 
-	if ((status = read_interval_timers(helper, &timers)) != STATUS_OK ||
-	    (status = read_posix_timers(subject, threads, helper, &timers)) != STATUS_OK) {
+	if ((status = read_interval_timers(remote, &timers)) != STATUS_OK ||
+	    (status = read_posix_timers(subject, threads, remote, &timers)) != STATUS_OK) {
 		timers_free(&timers);
 		return status;
 	}

@@ -12,7 +12,7 @@ struct timers {
 
 /* Needs the scratch page. Refuses timers of a clock of one thread among several. */
 enum status timers_read(const struct subject *subject, const struct threads *threads,
-                        const struct helper *helper, struct timers *ret_timers)
+                        const struct remote *remote, struct timers *ret_timers)
         __attribute__((warn_unused_result));
 enum snapimg_error timers_write(const struct timers *timers, struct snapimg_writer *writer)
         __attribute__((warn_unused_result));

@@ -62,7 +62,7 @@ static const char *const keyrings[] = {[0] = NULL,
                                        [3] = "a session keyring of its own"};
 
 /* None may be made by the question. KEY_SPEC_x_KEYRING are -1 to -3. */
-static enum status refuse_keyrings(const struct subject *subject, const struct helper *helper)
+static enum status refuse_keyrings(const struct subject *subject, const struct remote *remote)
 {
 	long callers = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
 	enum status status;
@@ -70,17 +70,17 @@ static enum status refuse_keyrings(const struct subject *subject, const struct h
 	for (int id = 1; id <= 3; id++) {
 		int64_t its = -1;
 
-		if ((status = helper_call(helper, &its, SYS_keyctl, KEYCTL_GET_KEYRING_ID, (uint64_t)-id, 0,
+		if ((status = remote_call(remote, &its, SYS_keyctl, KEYCTL_GET_KEYRING_ID, (uint64_t)-id, 0,
 		                          0)) != STATUS_OK)
 			return status;
 		if (its >= 0 && (-id != KEY_SPEC_SESSION_KEYRING || its != callers))
 			return refuse(keyrings[id], "choose a point before a key is put into it",
-			              "thread %d of process %d", helper->pid, subject->pid);
+			              "thread %d of process %d", remote->tid, subject->pid);
 	}
 	return STATUS_OK;
 }
 
-static enum status refuse_memory_policy(const struct subject *subject, const struct helper *helper)
+static enum status refuse_memory_policy(const struct subject *subject, const struct remote *remote)
 {
 	struct policy {
 		int mode, unused;
@@ -91,21 +91,21 @@ static enum status refuse_memory_policy(const struct subject *subject, const str
 
 	if (syscall(SYS_get_mempolicy, &callers.mode, callers.nodes, NODES_MAX, 0, 0) < 0)
 		return STATUS_OK; /* no such thing here */
-	if ((status = helper_call(helper, &result, SYS_get_mempolicy, helper->scratch,
-	                          helper->scratch + offsetof(struct policy, nodes), NODES_MAX, 0)) !=
+	if ((status = remote_call(remote, &result, SYS_get_mempolicy, remote->scratch,
+	                          remote->scratch + offsetof(struct policy, nodes), NODES_MAX, 0)) !=
 	    STATUS_OK)
 		return status;
 	if (result < 0)
 		return STATUS_OK;
-	if (tracee_read(helper->pid, helper->scratch, &its, sizeof(its)) < 0)
-		return fail(STATUS_FAILED, "can't read the program's memory: process %d: %s", helper->pid,
+	if (tracee_read(remote->tid, remote->scratch, &its, sizeof(its)) < 0)
+		return fail(STATUS_FAILED, "can't read the program's memory: process %d: %s", remote->tid,
 		            strerror(errno));
 	if (its.mode == callers.mode && memcmp(its.nodes, callers.nodes, sizeof(its.nodes)) == 0)
 		return STATUS_OK;
 	return refuse("a memory policy (set_mempolicy)",
 	              "choose a point before it is set, or run it under "
 	              "numactl(8) at its starts, too",
-	              "thread %d of process %d", helper->pid, subject->pid);
+	              "thread %d of process %d", remote->tid, subject->pid);
 }
 
 /* What the main thread has, as far as another begins with it. */
@@ -127,7 +127,7 @@ bool thread_set_no_new_privs(const struct subject *subject, pid_t tid)
 	return process_status_number(tid, "NoNewPrivs") == 1;
 }
 
-static enum status read_own(const struct subject *subject, const struct helper *helper, struct own *own)
+static enum status read_own(const struct subject *subject, const struct remote *remote, struct own *own)
 {
 	struct text text CLEANUP(text_free) = {0};
 	const struct {
@@ -143,20 +143,20 @@ static enum status read_own(const struct subject *subject, const struct helper *
 	enum status status;
 
 	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++)
-		if ((status = helper_call(helper, answers[i].to, SYS_prctl, (uint64_t)answers[i].option, 0, 0,
+		if ((status = remote_call(remote, answers[i].to, SYS_prctl, (uint64_t)answers[i].option, 0, 0,
 		                          0)) != STATUS_OK)
 			return status;
-	if ((status = helper_fetch(helper, "parent-death signal", &own->death_signal,
-	                           sizeof(own->death_signal), SYS_prctl, PR_GET_PDEATHSIG, helper->scratch, 0,
+	if ((status = remote_fetch(remote, "parent-death signal", &own->death_signal,
+	                           sizeof(own->death_signal), SYS_prctl, PR_GET_PDEATHSIG, remote->scratch, 0,
 	                           0)) ||
-	    (status = helper_fetch(helper, "time-stamp mode", &time_stamp, sizeof(time_stamp), SYS_prctl,
-	                           PR_GET_TSC, helper->scratch, 0, 0)) ||
-	    (status = proc_read(helper->pid, "personality", &text)))
+	    (status = remote_fetch(remote, "time-stamp mode", &time_stamp, sizeof(time_stamp), SYS_prctl,
+	                           PR_GET_TSC, remote->scratch, 0, 0)) ||
+	    (status = proc_read(remote->tid, "personality", &text)))
 		return status;
 	own->time_stamp = time_stamp;
 	own->secure_bits &= ~(int64_t)KEEP_CAPS;
 	own->personality = (uint32_t)strtoul(text.bytes, NULL, 16);
-	own->no_new_privs = thread_set_no_new_privs(subject, helper->pid);
+	own->no_new_privs = thread_set_no_new_privs(subject, remote->tid);
 	return STATUS_OK;
 }
 
@@ -209,10 +209,10 @@ static struct own begin_of_main(const struct own *its)
 }
 
 static enum status read_thread(const struct threads *threads, size_t index, const struct subject *subject,
-                               const struct helper *helper, struct own *main_thread,
+                               const struct remote *remote, struct own *main_thread,
                                struct attributes *attributes)
 {
-	struct helper at = *helper;
+	struct remote at = *remote;
 	struct own own = {0};
 	enum status status;
 
@@ -233,7 +233,7 @@ static enum status read_thread(const struct threads *threads, size_t index, cons
 }
 
 enum status threads_read_own(const struct threads *threads, const struct subject *subject,
-                             const struct helper *helper, struct attributes *attributes)
+                             const struct remote *remote, struct attributes *attributes)
 {
 	const struct snapshot_request *request = subject->request;
 	struct own main_thread = {0};
@@ -243,6 +243,6 @@ enum status threads_read_own(const struct threads *threads, const struct subject
 	if (request->noted_all && !(request->noted->bits & (NOTED_OF_THREAD | NOTED_PORTS)))
 		return STATUS_OK;
 	for (size_t i = 0; i < threads->count && status == STATUS_OK; i++)
-		status = read_thread(threads, i, subject, helper, &main_thread, attributes);
+		status = read_thread(threads, i, subject, remote, &main_thread, attributes);
 	return status;
 }

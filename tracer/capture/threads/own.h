@@ -10,7 +10,7 @@ enum status threads_refuse_dispatch(const struct threads *threads, const struct 
         __attribute__((warn_unused_result));
 /* Records what is another than the main thread's, and refuses what can't be carried. */
 enum status threads_read_own(const struct threads *threads, const struct subject *subject,
-                             const struct helper *helper, struct attributes *attributes)
+                             const struct remote *remote, struct attributes *attributes)
         __attribute__((warn_unused_result));
 
 /* Whether the program set it, not the caller or our filter. */

@@ -86,13 +86,13 @@ static enum status leave_vdso(struct threads *threads, size_t index, const struc
 	return thread_read_registers(tid, &threads->registers[index]);
 }
 
-static enum status read_altstack(const struct helper *helper, struct snapimg_thread *thread)
+static enum status read_altstack(const struct remote *remote, struct snapimg_thread *thread)
 {
 	stack_t stack = {0};
 	enum status status;
 
-	if ((status = helper_fetch(helper, "alternate signal stack", &stack, sizeof(stack), SYS_sigaltstack,
-	                           0, helper->scratch, 0, 0)) != STATUS_OK)
+	if ((status = remote_fetch(remote, "alternate signal stack", &stack, sizeof(stack), SYS_sigaltstack,
+	                           0, remote->scratch, 0, 0)) != STATUS_OK)
 		return status;
 	thread->altstack_address = (uint64_t)(uintptr_t)stack.ss_sp;
 	thread->altstack_size = stack.ss_size;
@@ -128,15 +128,15 @@ static enum status read_name(pid_t tid, struct snapimg_thread *thread)
 	return STATUS_OK;
 }
 
-static enum status read_thread(struct threads *threads, size_t index, const struct helper *helper,
+static enum status read_thread(struct threads *threads, size_t index, const struct remote *remote,
                                struct snapimg_machine *machine)
 {
 	struct snapimg_thread *thread = &threads->thread[index];
 	pid_t tid = id_of(threads, index);
-	struct helper own = *helper;
+	struct remote own = *remote;
 	enum status status;
 
-	own.pid = tid;
+	own.tid = tid;
 	if ((status = thread_read_xstate(tid, threads->xstate + index * XSTATE_ROOM, &machine->xfeatures,
 	                                 &machine->xstate_size)) != STATUS_OK)
 		return status;
@@ -147,8 +147,8 @@ static enum status read_thread(struct threads *threads, size_t index, const stru
 	    (status = read_name(tid, thread)) != STATUS_OK)
 		return status;
 	/* The kernel has it with CONFIG_CHECKPOINT_RESTORE, as the kernels of all distributions do. */
-	return helper_fetch(&own, "thread id address (PR_GET_TID_ADDRESS)", &thread->tid_address,
-	                    sizeof(thread->tid_address), SYS_prctl, PR_GET_TID_ADDRESS, helper->scratch, 0,
+	return remote_fetch(&own, "thread id address (PR_GET_TID_ADDRESS)", &thread->tid_address,
+	                    sizeof(thread->tid_address), SYS_prctl, PR_GET_TID_ADDRESS, remote->scratch, 0,
 	                    0);
 }
 
@@ -175,14 +175,14 @@ static void make_ready(struct threads *threads, size_t index, const struct proce
 #undef X
 }
 
-enum status threads_read(struct threads *threads, const struct subject *subject, const struct helper *helper,
+enum status threads_read(struct threads *threads, const struct subject *subject, const struct remote *remote,
                          const struct vma *vdso, struct process_state *state)
 {
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < threads->count && status == STATUS_OK; i++)
 		if ((status = leave_vdso(threads, i, vdso)) == STATUS_OK)
-			status = read_thread(threads, i, helper, &state->machine);
+			status = read_thread(threads, i, remote, &state->machine);
 	if (status != STATUS_OK || (status = threads_read_pending(threads, subject)) != STATUS_OK)
 		return status;
 	for (size_t i = 0; i < threads->count; i++) {
