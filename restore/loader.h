@@ -22,6 +22,9 @@ struct override {
 	int32_t saved;    /* of OVERRIDE_INHERIT: the caller's, out of the way; or a negative error */
 };
 
+/* --ids: which IDs the program has. */
+enum ids { IDS_AUTO, IDS_NEW, IDS_SAME };
+
 enum on_mismatch { MISMATCH_FAIL, MISMATCH_WARN, MISMATCH_IGNORE };
 
 struct options {
@@ -41,8 +44,8 @@ struct options {
 	const char *cache; /* off, auto or a directory; NULL: as the environment says */
 	bool cache_tried;  /* a copy was made, or could not be: none is made again */
 	bool verify;
-	bool same_ids; /* identity.c */
-	bool exe;      /* identity.c */
+	enum ids ids; /* identity.c */
+	bool exe;     /* identity.c */
 	enum on_mismatch on_mismatch;
 };
 

@@ -2,7 +2,7 @@
  * snaprun becomes the program that an image holds. In order:
  *
  *   1. look     read the image's records and have them checked; check the machine;
- *               with --same-ids, go on in a new process in a new namespace
+ *               where the program needs its IDs, go on in a new process in a new namespace
  *   2. clear    keep what the caller gave (arguments, environment), put the
  *               vdso in its place, unmap everything else
  *   3. build    the mappings, then their pages, decoded on all processors

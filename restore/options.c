@@ -28,7 +28,10 @@ static const char help[] =
         "                     that later starts make them in batches\n"
         "      --record-for=DURATION\n"
         "                     the same, up to then (ms, s, m, h)\n"
-        "      --same-ids     with the recorded IDs, in a PID namespace\n"
+        "      --ids=auto|new|same\n"
+        "                     process and thread IDs: new ones, unless the program has kept\n"
+        "                     its own (auto); the recorded ones, in a PID namespace (same)\n"
+        "      --same-ids     --ids=same\n"
         "      --exe          with its own /proc/self/exe, in a user namespace\n"
         "  -q, --quiet        no warnings\n"
         "  -v, --verbose      say what was done\n"
@@ -97,10 +100,21 @@ static void option_verify(const char *value)
 	loader.options.verify = true;
 }
 
+static void option_ids(const char *value)
+{
+	static const char *const words[] = {[IDS_AUTO] = "auto", [IDS_NEW] = "new", [IDS_SAME] = "same"};
+	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (text_equal(value, words[i])) {
+			loader.options.ids = (enum ids)i;
+			return;
+		}
+	die(EXIT_REFUSED, "--ids: ", value, ": use auto, new or same");
+}
+
 static void option_same_ids(const char *value)
 {
 	(void)value;
-	loader.options.same_ids = true;
+	loader.options.ids = IDS_SAME;
 }
 
 static void option_exe(const char *value)
@@ -152,6 +166,7 @@ static const struct {
         {"--cache", option_cache, true},
         {"--cache-tried", option_cache_tried, false}, /* by snapimg cache add */
         {"--verify", option_verify, false},
+        {"--ids", option_ids, true},
         {"--same-ids", option_same_ids, false},
         {"--exe", option_exe, false},
         {"--quiet", option_quiet, false},

@@ -26,7 +26,7 @@ CARRIED = {
         ("names with any character", "state_name_with_newline"),
         ("restartable sequences", "programs.rseq"),
         ("C++ exceptions and thread_local", "programs.exceptions"),
-        ("with `snaprun --same-ids` the process and thread IDs", "programs.same-ids"),
+        ("the process and thread IDs of a program that has kept them; with `--ids=same` of any", "programs.kept programs.same-ids"),
     ),
     "Signals": (
         ("actions with flags and masks, ignored signals, mask, alternate stack", "programs.signals carried_signals"),

@@ -58,6 +58,7 @@ static const struct {
         {SNAPIMG_SECTION_GUARDS, snapimg_rule_guard},
         {SNAPIMG_SECTION_HOT, snapimg_rule_hot},
         {SNAPIMG_SECTION_SHIM, snapimg_rule_shim},
+        {SNAPIMG_SECTION_KEPT, snapimg_rule_kept},
 };
 
 enum snapimg_error snapimg_check_records(struct snapimg *image)

@@ -123,12 +123,14 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(OWNERS, 36, sizeof(struct snapimg_owner), '*', "owners")                                           \
 	X(IDENTITIES, 37, sizeof(struct snapimg_identity), '*', "identities of files")                       \
 	X(CARRIED, 38, sizeof(struct snapimg_content), '*', "contents of files")                             \
-	X(VDSO, 39, 1, '*', "vdso")
+	X(VDSO, 39, 1, '*', "vdso")                                                                          \
+	X(KEPT, 40, sizeof(struct snapimg_kept), '*', "kept IDs")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \
 	X(CARRIED)                                                                                           \
-	X(VDSO)
+	X(VDSO)                                                                                              \
+	X(KEPT)
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
@@ -592,6 +594,31 @@ struct snapimg_fixup {
 	uint32_t argument;
 };
 static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
+
+/* Where the IDs of the program and its threads were found when the image was made: X(NAME, number, text). */
+#define SNAPIMG_KEPT_KINDS(X)                                                                                \
+	X(SEARCHED, 1, "searched")     /* nothing but that: always the first record */                       \
+	X(WORD, 2, "number")           /* 4 bytes at `address` */                                            \
+	X(TEXT, 3, "text")             /* its decimal digits at `address` */                                 \
+	X(REGISTER, 4, "register")     /* 8 bytes at `address` in THREADS */                                 \
+	X(COMMON, 5, "common number")  /* in so many places that nothing can be told */                      \
+	X(EXECUTABLE, 6, "executable") /* the program asks which file it runs: "/proc/self/exe" */           \
+	X(SEED, 7, "seed") /* 4 bytes at `address`, by which a random generator knows a new process */
+enum snapimg_kept_kind {
+#define X(name, number, text) SNAPIMG_KEPT_##name = (number),
+	SNAPIMG_KEPT_KINDS(X)
+#undef X
+};
+struct snapimg_kept {
+	uint64_t address;
+	uint32_t kind;
+	uint32_t thread;    /* whose ID: an index of THREADS; the process's is its first thread's */
+	uint32_t where;     /* string: the file, or the kind of memory */
+	uint32_t what;      /* string: what it is known as; "": it is not known */
+	uint32_t corrected; /* 1: a FIXUP makes it right, so that it is not kept any more */
+	uint32_t reserved_zero;
+};
+static_assert(sizeof(struct snapimg_kept) == 32, "kept ID layout");
 
 /* What the program changed of what a process or thread has from its maker: X(NAME, number, text).
  * FORMAT.md says what their values are. */

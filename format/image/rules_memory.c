@@ -360,3 +360,35 @@ enum snapimg_error snapimg_rule_shim(const struct snapimg *image, uint32_t index
 	return shim->size > 0 && can_be_fixed(image, shim->address, shim->size) ? SNAPIMG_OK
 	                                                                        : SNAPIMG_ERR_SHIM;
 }
+
+/* Where the loader writes it checks the memory itself. */
+enum snapimg_error snapimg_rule_kept(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_kept *kept = snapimg_get_kept(image) + index;
+	const uint64_t registers = (uint64_t)snapimg_thread_count(image) * sizeof(struct snapimg_thread);
+	bool place_is_valid = false;
+
+	switch (kept->kind) {
+	case SNAPIMG_KEPT_SEARCHED:
+	case SNAPIMG_KEPT_COMMON:
+		place_is_valid = kept->address == 0;
+		break;
+	case SNAPIMG_KEPT_WORD:
+	case SNAPIMG_KEPT_TEXT:
+	case SNAPIMG_KEPT_EXECUTABLE:
+	case SNAPIMG_KEPT_SEED:
+		place_is_valid = find_mapping(image, kept->address, 1) != NULL;
+		break;
+	case SNAPIMG_KEPT_REGISTER:
+		place_is_valid =
+		        kept->address % sizeof(uint64_t) == 0 && kept->address < registers &&
+		        kept->address % sizeof(struct snapimg_thread) < sizeof(struct snapimg_registers);
+		break;
+	}
+	return place_is_valid && (index == 0) == (kept->kind == SNAPIMG_KEPT_SEARCHED) &&
+	                       kept->thread < snapimg_thread_count(image) && kept->corrected <= 1 &&
+	                       kept->reserved_zero == 0 && snapimg_string_is_valid(image, kept->where) &&
+	                       snapimg_string_is_valid(image, kept->what)
+	               ? SNAPIMG_OK
+	               : SNAPIMG_ERR_KEPT;
+}

@@ -33,6 +33,31 @@ static void put_strings(struct json *json, const char *name, const struct snapim
 	json_close(json, ']');
 }
 
+/* Not there: nobody has looked for them. */
+static void put_ids(struct json *json, const struct snapimg *image)
+{
+	const struct snapimg_kept *kept = snapimg_get_kept(image);
+	uint32_t i;
+
+	if (snapimg_kept_count(image) == 0)
+		return;
+	json_open(json, "ids", '[');
+	for (i = 1; i < snapimg_kept_count(image); i++) {
+		json_open(json, NULL, '{');
+		json_string(json, "kind", summary_kept_kind(kept[i].kind));
+		json_address(json, "address", kept[i].address);
+		json_number(json, "thread", kept[i].thread);
+		json_string(json, "where", snapimg_string(image, kept[i].where));
+		if (kept[i].what != 0)
+			json_string(json, "what", snapimg_string(image, kept[i].what));
+		else
+			json_null(json, "what");
+		json_bool(json, "corrected", kept[i].corrected != 0);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
 static void put_process(struct json *json, const struct snapimg *image)
 {
 	const struct snapimg_process *process = snapimg_get_process(image);
@@ -64,6 +89,7 @@ static void put_process(struct json *json, const struct snapimg *image)
 	}
 	json_close(json, ']');
 	json_number(json, "pending_signals", snapimg_pending_count(image));
+	put_ids(json, image);
 }
 
 static void put_memory(struct json *json, const struct snapimg *image)

@@ -54,6 +54,48 @@ static void print_origin(const struct snapimg *image)
 	(void)putchar('\n');
 }
 
+/* Places of one kind in one file are told once, with their number. */
+static uint32_t count_alike(const struct snapimg_kept *kept, uint32_t count, uint32_t index)
+{
+	uint32_t i, alike = 0;
+
+	for (i = 0; i < count; i++) {
+		if (kept[i].kind != kept[index].kind || kept[i].corrected != kept[index].corrected ||
+		    kept[i].where != kept[index].where || kept[i].what != kept[index].what)
+			continue;
+		if (i < index)
+			return 0;
+		alike++;
+	}
+	return alike;
+}
+
+/* Which places only the recorded IDs are right in, and which are made right. */
+static void print_ids(const struct snapimg *image)
+{
+	const struct snapimg_kept *kept = snapimg_get_kept(image);
+	uint32_t count = snapimg_kept_count(image), i, told = 0;
+
+	if (count == 0)
+		return;
+	print_label("its IDs");
+	for (i = 1; i < count; i++) {
+		uint32_t alike = count_alike(kept, count, i);
+
+		if (alike == 0)
+			continue;
+		printf("%s%s ", told++ == 0 ? "" : ", ", kept[i].corrected ? "known in" : "kept in");
+		if (alike > 1)
+			printf("%u places of ", alike);
+		text_print(stdout, snapimg_string(image, kept[i].where));
+		printf(" (");
+		text_print(stdout, kept[i].what != 0 ? snapimg_string(image, kept[i].what)
+		                                     : summary_kept_kind(kept[i].kind));
+		printf(")");
+	}
+	puts(told == 0 ? "kept nowhere" : "");
+}
+
 static void print_program(const struct snapimg *image)
 {
 	const struct snapimg_process *process = snapimg_get_process(image);
@@ -78,6 +120,7 @@ static void print_program(const struct snapimg *image)
 		text_print(stdout, thread[i].comm);
 	}
 	(void)fputs(i < process->thread_count ? ", ...)\n" : ")\n", stdout);
+	print_ids(image);
 	if (snapimg_pending_count(image) > 0) {
 		print_label("pending");
 		printf("%u signals\n", snapimg_pending_count(image));

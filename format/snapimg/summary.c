@@ -101,3 +101,14 @@ const char *summary_next_string(const struct snapimg_view *view, const char *str
 
 	return position < view->size ? next : NULL;
 }
+
+const char *summary_kept_kind(uint32_t kind)
+{
+	static const char *const names[] = {
+#define X(name, number, text) [number] = (text),
+	        SNAPIMG_KEPT_KINDS(X)
+#undef X
+	};
+
+	return names[kind];
+}

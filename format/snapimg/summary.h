@@ -33,4 +33,7 @@ const char *summary_time(char buffer[SUMMARY_TIME_MAX], int64_t seconds);
  */
 const char *summary_next_string(const struct snapimg_view *view, const char *string);
 
+/* What an ID was found as. */
+const char *summary_kept_kind(uint32_t kind);
+
 #endif

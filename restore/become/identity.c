@@ -1,4 +1,8 @@
 /*
+ * What a program has kept of its own IDs (KEPT in the image) is right in a PID
+ * namespace, where it has the recorded ones. Where none can be made, or none is
+ * wanted, numbers that are known to be IDs are written over with the new ones.
+ *
  * An ordinary user may choose ids, and what /proc/self/exe shows, only in a user
  * namespace of his own (user_namespaces(7), pid_namespaces(7)); with
  * CAP_SYS_ADMIN no user namespace is needed. In it the caller's user and group
@@ -6,20 +10,25 @@
  */
 #include "restore/become/identity.h"
 
+#include <asm/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
 
+#include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/become/capabilities.h"
 #include "restore/become/keeper.h"
+#include "restore/become/threads_x86_64.h"
 #include "restore/loader.h"
 
 enum { INIT_ID = 1 };
 
 static const char how[] = ": an administrator can allow user namespaces (kernel.unprivileged_userns_clone, "
                           "user.max_user_namespaces, seccomp or AppArmor rules)";
+
+static bool has_same_ids;
 
 static void write_line(const char *option, const char *path, const char *const *parts)
 {
@@ -41,51 +50,232 @@ static void map_ids(const char *option, uint64_t user, uint64_t group)
 	           (const char *const[]){dec(group), " ", dec(group), " 1\n", NULL});
 }
 
-static void make_namespaces(const char *option, uint64_t flags)
+/* Negative where none may be made: then nothing has changed. */
+static long make_namespaces(const char *option, uint64_t flags)
 {
 	uint64_t user = (uint64_t)sys(__NR_geteuid), group = (uint64_t)sys(__NR_getegid);
 	if ((uint64_t)sys(__NR_getuid) != user || (uint64_t)sys(__NR_getgid) != group)
-		die(EXIT_REFUSED, option,
-		    ": the effective user or group is not the real one: start it as one user");
+		return -EPERM; /* both can't be mapped */
 	capabilities_keep();
 	long result = sys(__NR_unshare, CLONE_NEWUSER | flags);
-	if (result < 0)
-		die(EXIT_REFUSED, option, ": no user namespace can be made: ", error_text(result), how);
-	map_ids(option, user, group);
+	if (result >= 0)
+		map_ids(option, user, group);
+	return result;
 }
 
-static void check_ids(void)
+static bool has_init_id(void)
 {
 	const struct snapimg_thread *thread = snapimg_get_thread(&loader.image);
 	for (uint32_t i = 0; i < snapimg_thread_count(&loader.image); i++)
 		if (thread[i].tid == INIT_ID)
-			die(EXIT_REFUSED, "--same-ids: the recorded ID 1 is that of the namespace's init: "
-			                  "start it without --same-ids");
+			return true;
+	return false;
 }
 
 uint32_t identity_wanted(uint32_t index)
 {
-	return loader.options.same_ids ? snapimg_get_thread(&loader.image)[index].tid : 0;
+	return has_same_ids ? snapimg_get_thread(&loader.image)[index].tid : 0;
 }
 
-static void enter_same_ids(void)
+/* What a service manager tells a process about itself (sd_listen_fds(3), sd_watchdog_enabled(3)): in the
+ * namespace it has another ID. */
+static void tell_own_id(uint32_t before, uint32_t now)
+{
+	static const char *const names[] = {"LISTEN_PID=", "WATCHDOG_PID=", "SYSTEMD_EXEC_PID="};
+	static char lines[sizeof names / sizeof names[0]][32];
+	for (char **entry = loader.stack.envp; *entry != NULL; entry++)
+		for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+			const char *value = text_after(*entry, names[i]);
+			if (value == NULL || !text_equal(value, dec(before)))
+				continue;
+			const char *digits = dec(now);
+			size_t length = strlen(names[i]);
+			memcpy(lines[i], names[i], length);
+			memcpy(lines[i] + length, digits, strlen(digits) + 1);
+			*entry = lines[i];
+		}
+}
+
+/* Negative where no namespace may be made. */
+static long enter_same_ids(void)
 {
 	const uint64_t flags = CLONE_NEWPID | CLONE_NEWNS;
-	check_ids();
+	uint32_t before = loader.tid;
+	if (has_init_id())
+		return -EEXIST;
+	/* Without it no ID can be chosen, and once there is a namespace there's no way back. */
+	if (sys(__NR_clone3, 0, 0) == -ENOSYS)
+		return -ENOSYS;
 	bool is_privileged = sys(__NR_unshare, flags) == 0;
-	if (!is_privileged)
-		make_namespaces("--same-ids", flags);
+	if (!is_privileged) {
+		long result = make_namespaces("--ids=same", flags);
+		if (result < 0)
+			return result;
+	}
+	has_same_ids = true;
 	keeper_split(identity_wanted(0));
 	if (!is_privileged)
 		capabilities_narrow();
+	tell_own_id(before, loader.tid);
+	return 0;
+}
+
+/* The kinds of KEPT: what is in the way of new IDs, and whether that can be written over. */
+static bool is_in_the_way(const struct snapimg_kept *kept)
+{
+	return kept->kind != SNAPIMG_KEPT_SEED && kept->kind != SNAPIMG_KEPT_SEARCHED &&
+	       kept->kind != SNAPIMG_KEPT_EXECUTABLE && !kept->corrected;
+}
+
+static bool can_be_corrected(const struct snapimg_kept *kept)
+{
+	uint32_t holder = (uint32_t)(kept->address / sizeof(struct snapimg_thread));
+	if (kept->kind == SNAPIMG_KEPT_REGISTER) /* whose frame is written when not all threads have theirs */
+		return kept->thread == 0 || kept->thread == holder;
+	return (kept->kind == SNAPIMG_KEPT_WORD && process_can_write(kept->address, sizeof(uint32_t)));
+}
+
+/* A number that is all over the memory is mostly something else. */
+static bool is_common(void)
+{
+	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
+	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
+		if (kept[i].kind == SNAPIMG_KEPT_COMMON)
+			return true;
+	return false;
+}
+
+/* The first place that only the recorded IDs are right in; NULL: none. */
+static const struct snapimg_kept *find_in_the_way(bool uncorrectable)
+{
+	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
+	bool common = is_common();
+	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
+		if (is_in_the_way(&kept[i]) && (!uncorrectable || common || !can_be_corrected(&kept[i])))
+			return &kept[i];
+	return NULL;
+}
+
+static _Noreturn void die_without_ids(const struct snapimg_kept *kept, long result)
+{
+	static const char *const names[] = {
+#define X(name, number, text) [number] = (text),
+	        SNAPIMG_KEPT_KINDS(X)
+#undef X
+	};
+	die(EXIT_REFUSED, loader.options.image, ": the program has kept its ID (as ", names[kept->kind],
+	    kept->kind == SNAPIMG_KEPT_COMMON ? "" : " in ", snapimg_string(&loader.image, kept->where),
+	    "), and no PID namespace can be made, in which it would have it: ",
+	    result == -EEXIST ? "the ID is 1" : error_text(result),
+	    ": allow namespaces, or start it with --ids=new if it does without");
+}
+
+/* Who traces it wants the program itself, not a keeper of it: snaptrace, to freeze it once more. */
+static bool is_traced(void)
+{
+	static const char label[] = "\nTracerPid:\t";
+	char text[1024] = "";
+	long descriptor = sys(__NR_openat, AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC);
+	if (descriptor < 0)
+		return false;
+	sys(__NR_read, descriptor, text, sizeof text - 1);
+	sys(__NR_close, descriptor);
+	for (const char *at = text; *at != '\0'; at++) {
+		const char *number = text_after(at, label);
+		if (number != NULL)
+			return *number != '0';
+	}
+	return false;
+}
+
+/* An image in which nobody has looked may have kept something; but it always was started with new IDs. */
+static void enter_as_needed(void)
+{
+	bool searched = snapimg_kept_count(&loader.image) > 0;
+	if (searched && find_in_the_way(false) == NULL)
+		return;
+	if (find_in_the_way(true) == NULL && is_traced())
+		return;
+	long result = enter_same_ids();
+	const struct snapimg_kept *kept = result < 0 ? find_in_the_way(true) : NULL;
+	if (kept != NULL)
+		die_without_ids(kept, result);
+	if (result < 0 && loader.options.verbose)
+		warn(loader.options.image, ": no PID namespace can be made: ", error_text(result),
+		     ": IDs that the program has kept are written over");
+}
+
+static void must(const char *option, long result)
+{
+	if (result == -EEXIST)
+		die(EXIT_REFUSED, option,
+		    ": the recorded ID 1 is that of the namespace's init: start it with "
+		    "--ids=new");
+	if (result == -EPERM && sys(__NR_getuid) != sys(__NR_geteuid))
+		die(EXIT_REFUSED, option,
+		    ": the effective user or group is not the real one: start it as one user");
+	if (result < 0)
+		die(EXIT_REFUSED, option, ": no user namespace can be made: ", error_text(result), how);
+}
+
+static bool asks_for_executable(void)
+{
+	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
+	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
+		if (kept[i].kind == SNAPIMG_KEPT_EXECUTABLE)
+			return true;
+	return false;
+}
+
+static void enter_for_executable(void)
+{
+	if (capabilities_can_restore())
+		return;
+	long result = make_namespaces("--exe", 0);
+	if (loader.options.exe)
+		must("--exe", result);
+	if (result >= 0)
+		capabilities_narrow();
+	else
+		warn(loader.options.image,
+		     ": /proc/self/exe is not the program's own, which it asks for: no user "
+		     "namespace can be made: ",
+		     error_text(result));
 }
 
 void identity_enter(void)
 {
-	if (loader.options.same_ids)
-		enter_same_ids();
-	if (loader.options.exe && !capabilities_can_restore()) {
-		make_namespaces("--exe", 0);
-		capabilities_narrow();
-	}
+	if (loader.options.ids == IDS_SAME)
+		must("--ids=same", enter_same_ids());
+	else if (loader.options.ids == IDS_AUTO)
+		enter_as_needed();
+	if (loader.options.exe || asks_for_executable())
+		enter_for_executable();
+}
+
+void identity_correct(void)
+{
+	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
+	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
+		if (kept[i].kind == SNAPIMG_KEPT_SEED && process_can_write(kept[i].address, sizeof(uint32_t)))
+			*(uint32_t *)kept[i].address = 0;
+	if (has_same_ids || is_common())
+		return;
+	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
+		if (kept[i].kind == SNAPIMG_KEPT_WORD && is_in_the_way(&kept[i]) &&
+		    can_be_corrected(&kept[i]))
+			*(uint32_t *)kept[i].address = thread_id(kept[i].thread);
+}
+
+void identity_correct_registers(const struct snapimg_thread *thread, struct snapimg_registers *registers)
+{
+	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
+	uint64_t first = (uint64_t)(thread - snapimg_get_thread(&loader.image)) * sizeof *thread;
+	if (has_same_ids || is_common())
+		return;
+	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
+		if (kept[i].kind == SNAPIMG_KEPT_REGISTER && can_be_corrected(&kept[i]) &&
+		    kept[i].address - first < sizeof *registers)
+			*(uint64_t *)((char *)registers + (kept[i].address - first)) =
+			        thread_id(kept[i].thread);
 }

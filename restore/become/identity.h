@@ -1,13 +1,19 @@
-/* --same-ids and --exe: namespaces in which the program can have its recorded ids, or its own /proc/self/exe.
- */
+/* Which IDs the program has, and what /proc/self/exe shows it: --ids and --exe. */
 #ifndef RESTORE_BECOME_IDENTITY_H
 #define RESTORE_BECOME_IDENTITY_H
 
 #include <stdint.h>
 
-/* Returns in the process that is to become the program; ends with a message where it can't be had. */
+#include "format/image/reader.h"
+
+/* Returns in the process that is to become the program; ends with a message where what it needs can't be had.
+ */
 void identity_enter(void);
 /* The id that the thread with this index must get; 0: any. */
 uint32_t identity_wanted(uint32_t index);
+/* Where the program has kept IDs and has new ones: writes them over the old, when all threads have theirs. */
+void identity_correct(void);
+/* The same for what a thread has in registers. */
+void identity_correct_registers(const struct snapimg_thread *thread, struct snapimg_registers *registers);
 
 #endif

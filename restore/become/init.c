@@ -30,7 +30,7 @@ static void mount_proc(void)
 	if (result == 0)
 		result = sys(__NR_mount, "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0);
 	if (result < 0 && loader.options.verbose)
-		warn("--same-ids: /proc cannot be mounted anew: ", error_text(result),
+		warn("--ids=same: /proc cannot be mounted anew: ", error_text(result),
 		     ": it shows the ids outside of the namespace");
 }
 
@@ -87,7 +87,7 @@ void init_start(void)
 	long shared = sys(__NR_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	long result = shared < 0 && shared > -4096 ? shared : sys(__NR_pipe2, ends, O_CLOEXEC);
 	if (result < 0)
-		die(EXIT_REFUSED, "--same-ids: cannot be prepared: ", error_text(result));
+		die(EXIT_REFUSED, "--ids=same: cannot be prepared: ", error_text(result));
 	program_ended = (volatile uint32_t *)shared;
 	result = sys(__NR_clone, SIGCHLD);
 	if (result == 0) {
@@ -96,7 +96,7 @@ void init_start(void)
 	}
 	sys(__NR_close, ends[1]);
 	if (result < 0 || sys(__NR_read, ends[0], &byte, 1) != 1)
-		die(EXIT_REFUSED, "--same-ids: the namespace's init cannot be started: ",
+		die(EXIT_REFUSED, "--ids=same: the namespace's init cannot be started: ",
 		    error_text(result < 0 ? result : -EIO), ": raise ulimit -u");
 	sys(__NR_close, ends[0]);
 }

@@ -1,5 +1,5 @@
-/* Process 1 of the namespace that --same-ids makes: it mounts /proc and reaps; when it ends, so does all in
- * it. */
+/* Process 1 of the namespace that is made for the recorded IDs: it mounts /proc and reaps; when it ends, so
+ * does all in it. */
 #ifndef RESTORE_BECOME_INIT_H
 #define RESTORE_BECOME_INIT_H
 

@@ -150,8 +150,8 @@ void keeper_split(uint32_t tid)
 	init_start();
 	long program = start_program(tid);
 	if (program < 0)
-		die(EXIT_REFUSED, "--same-ids: no process can have the recorded ID ", dec(tid), ": ",
-		    error_text(program), ": start it without --same-ids");
+		die(EXIT_REFUSED, "--ids=same: no process can have the recorded ID ", dec(tid), ": ",
+		    error_text(program), ": start it with --ids=new");
 	if (program > 0)
 		keep((uint32_t)program);
 	sys(__NR_rt_sigaction, SIGCHLD, &child_action, 0, SIGNAL_SET_SIZE);

@@ -1,4 +1,4 @@
-/* With --same-ids: the process that snaprun was started as, and the init of the namespace. */
+/* With the recorded IDs: the process that snaprun was started as, and the init of the namespace. */
 #ifndef RESTORE_BECOME_KEEPER_H
 #define RESTORE_BECOME_KEEPER_H
 

@@ -9,6 +9,7 @@
 #include "restore/base/message.h"
 #include "restore/base/signals_x86_64.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/become/identity.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/loader.h"
 
@@ -164,6 +165,7 @@ void process_apply_fixups(void)
 			break;
 		}
 	}
+	identity_correct();
 }
 
 /* The last ones: an undumpable process can't write to its own /proc files, as attributes.c does. */

@@ -10,6 +10,7 @@
 #include "restore/base/message.h"
 #include "restore/base/signals_x86_64.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/become/identity.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/loader.h"
 #include "restore/zone.h"
@@ -95,7 +96,9 @@ uint64_t thread_write_frame(uint64_t to, const struct snapimg_thread *thread, ui
 	        .stack_size = thread->altstack_size,
 	        .mask = thread->signal_mask,
 	};
-	write_registers(&context->registers, &thread->registers);
+	struct snapimg_registers registers = thread->registers;
+	identity_correct_registers(thread, &registers);
+	write_registers(&context->registers, &registers);
 	context->registers.rip = rip;
 	write_xstate(xstate, machine, thread->xstate_offset);
 	context->registers.fpstate = (uint64_t)xstate;

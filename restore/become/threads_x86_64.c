@@ -144,7 +144,7 @@ static void start(uint32_t index)
 	if (result < 0)
 		die(EXIT_REFUSED, "thread ", dec(index + 1), " of ", dec(threads.count),
 		    ": cannot be started: ", error_text(result),
-		    tid != 0 ? ": start it without --same-ids" : ": raise ulimit -u");
+		    tid != 0 ? ": start it with --ids=new" : ": raise ulimit -u");
 }
 
 static void make_room(void)

@@ -28,7 +28,7 @@ static void exec_sibling(const char *name, char **arguments)
 static void check_options(void)
 {
 	const struct options *options = &loader.options;
-	if (options->same_ids || options->exe || options->fallback || options->refuse_reset ||
+	if (options->ids != IDS_AUTO || options->exe || options->fallback || options->refuse_reset ||
 	    options->verify || options->override_count > 0 || options->on_mismatch != MISMATCH_FAIL)
 		die(EXIT_REFUSED,
 		    "--record-hot: goes with --record-for, --cache, -q and -v only: leave the others out");

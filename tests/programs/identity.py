@@ -201,13 +201,12 @@ asyncio.run(main())
 
 
 def asyncio_server():
-    """CPython remembers the process that a loop runs in: with the same ID it goes on inside of a coroutine. With another
-    one it must be told the loop anew, as the manual says."""
-    need_namespaces()
+    """CPython remembers the process that a loop runs in: it goes on inside of a coroutine with the same ID and with another."""
     t.freeze("image.snap", ["/usr/bin/python3", "-c", SERVER], at=HERE)
-    for _ in range(5):
-        t.same(t.restore("image.snap", options=("--same-ids",)), t.Result(0, b"the loop\nTrue b'answer'\n", b""))
-    t.same(t.restore("image.snap"), t.Result(0, b"no running event loop\nTrue b'answer'\n", b""))
+    for options in ((), ("--ids=new",)) * 3:
+        t.same(t.restore("image.snap", options=options), t.Result(0, b"the loop\nTrue b'answer'\n", b""))
+    need_namespaces()
+    t.same(t.restore("image.snap", options=("--same-ids",)), t.Result(0, b"the loop\nTrue b'answer'\n", b""))
 
 
 SHELL = """
@@ -250,7 +249,7 @@ def terminal_stop():
     t.check(rest.endswith(b"ended 4\r\n"), rest)
 
 
-def forbidden(option):
+def forbidden(option, *said):
     """Where no user namespace may be made, one line tells so, and --fallback starts the program all the same."""
     freeze("pie", "exe")
     code = 'echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --bounding-set -all "$@"'
@@ -258,7 +257,7 @@ def forbidden(option):
     made = t.run(jail[:6] + ["sh", "true"])
     if made.status != 0:
         t.skip("this machine allows no user namespace to forbid them in")
-    t.one_line(t.run([*jail, "image.snap"]), 125, option, "user namespace", "max_user_namespaces", tool="snaprun: ")
+    t.one_line(t.run([*jail, "image.snap"]), 125, *said, "user namespace", "max_user_namespaces", tool="snaprun: ")
     result = t.run([*jail, "--fallback", "-q", "image.snap"], stdin=b"e 3\n")
     t.check(result.status == 3, "--fallback:", result)
 
@@ -266,7 +265,7 @@ def forbidden(option):
 def exe(kind):
     """--exe: /proc/self/exe is the program's own, its identity and its one process are as they were."""
     path = freeze(kind, "exe")
-    one = Started("--exe")
+    one = Started("--ids=new", "--exe")
     t.check(one.first.split()[0] == path, "/proc/self/exe:", one.first)
     t.check(re.search(r"^PPid:\s*%d$" % os.getpid(), open(f"/proc/{one.process.pid}/status").read(), re.M), "its parent")
     t.check(os.readlink(f"/proc/{one.process.pid}/exe") == path, "/proc/PID/exe")
@@ -277,7 +276,8 @@ def exe(kind):
 KINDS = ("pie", "static", "musl", "muslstatic")
 ROWS = {f"same-ids.{kind}": (lambda k=kind: same_ids(k)) for kind in KINDS}
 ROWS.update({f"exe.{kind}": (lambda k=kind: exe(k)) for kind in KINDS})
-ROWS.update({f"{option}.forbidden": (lambda o=option: forbidden(f"--{o}")) for option in ("same-ids", "exe")})
+ROWS.update({f"{option}.forbidden": (lambda o=option, s=said: forbidden(f"--{o}", s))
+             for option, said in (("same-ids", "--ids=same"), ("exe", "--exe"))})
 ROWS.update({
     "same-ids-asyncio": asyncio_server,
     "same-ids-status": statuses,

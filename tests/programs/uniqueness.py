@@ -95,7 +95,9 @@ def row(function, *arguments, **more):
 
 t.main({
     "unique.openssl": row(openssl),
-    "unique.openssl.same-ids": row(openssl, "reseed", options=SAME_IDS),
+    "unique.openssl.same-ids": row(openssl, options=SAME_IDS),
+    "unique.openssl.reseed": row(openssl, "reseed", options=SAME_IDS),
+    "unique.python.same-ids": row(python, "", "", ("random",), options=SAME_IDS),
     "unique.python": row(python, "", "", ("random",)),
     "unique.python.behind": row(python, "", BEHIND_THE_POINT, (), options=SAME_IDS),
     "unique.python.callback": row(python, CALLBACK, "", (), options=SAME_IDS),

@@ -62,7 +62,7 @@ def same_ids(edit, *words):
     t.check(t.restore("edited.snap").status == 0, "without --same-ids")
     if t.run(["unshare", "-U", "-p", "-f", "true"]).status != 0:
         t.skip("this machine allows no new user and PID namespace")
-    t.one_line(t.restore("edited.snap", options=("--same-ids",)), 125, *words, tool="snaprun: --same-ids: ")
+    t.one_line(t.restore("edited.snap", options=("--same-ids",)), 125, *words, tool="snaprun: --ids=same: ")
 
 
 ROWS["same_ids_init"] = lambda: same_ids("tid", "recorded ID 1", "init")

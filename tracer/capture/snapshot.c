@@ -14,6 +14,7 @@
 #include "format/facts/checksum.h"
 #include "tracer/capture/fds/table.h"
 #include "tracer/capture/identify.h"
+#include "tracer/capture/identity/kept.h"
 #include "tracer/capture/memory/mappings.h"
 #include "tracer/capture/memory/shared.h"
 #include "tracer/capture/process/attributes.h"
@@ -46,10 +47,14 @@ struct capture {
 	struct timers timers;
 	struct plan plan;
 	struct pipeline_totals totals;
+	struct id_search search;
+	struct kept_ids kept;
 };
 
 static void capture_free(struct capture *capture)
 {
+	kept_free(&capture->kept);
+	id_search_free(&capture->search);
 	plan_free(&capture->plan);
 	threads_free(&capture->threads);
 	timers_free(&capture->timers);
@@ -282,6 +287,8 @@ static enum snapimg_error write_records(struct capture *capture, struct snapimg_
 	if (fixups->count && (error = snapimg_writer_add(writer, SNAPIMG_SECTION_FIXUPS, fixups->record,
 	                                                 fixups->count * sizeof(*fixups->record))))
 		return error;
+	if ((error = kept_write(&capture->kept, writer)))
+		return error;
 	return capture->shim.size ? snapimg_writer_add(writer, SNAPIMG_SECTION_SHIM, &capture->shim,
 	                                               sizeof(capture->shim))
 	                          : SNAPIMG_OK;
@@ -303,6 +310,11 @@ static enum status writer_failed(const struct snapimg_writer *writer, const stru
 	return fail(STATUS_FAILED, "can't make the image: %s", snapimg_strerror(error));
 }
 
+static void look_for_ids(void *context, const struct job_pages *pages)
+{
+	id_search_look(context, pages);
+}
+
 static enum status write_image(struct capture *capture, struct snapimg_writer *writer,
                                struct output_file *output, struct snapshot_result *result)
 {
@@ -310,9 +322,15 @@ static enum status write_image(struct capture *capture, struct snapimg_writer *w
 	enum snapimg_error error;
 	enum status status;
 
-	status = pipeline_run(capture->request->pid, &capture->plan, &capture->output, writer,
-	                      &capture->totals, &error);
-	if (status != STATUS_OK)
+	if ((status = id_search_begin(capture->threads.thread, capture->threads.count, &capture->search)) !=
+	            STATUS_OK ||
+	    (status = pipeline_run(capture->request->pid, &capture->plan, &capture->output,
+	                           (struct page_observer){look_for_ids, &capture->search}, writer,
+	                           &capture->totals, &error)) != STATUS_OK)
+		return status;
+	if (error == SNAPIMG_OK &&
+	    (status = kept_find(&capture->search, &capture->threads, &capture->mappings, &capture->files,
+	                        &capture->fixups, &capture->kept)) != STATUS_OK)
 		return status;
 	piped = monotonic_seconds();
 	if (error == SNAPIMG_OK)

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tracer/follow/distinct_id.h"
 #include "tracer/follow/interrupt.h"
 #include "tracer/ptrace/tracee.h"
 
@@ -94,7 +95,7 @@ enum status launch(struct run *run, const char *path)
 	unsetenv("SNAP_AT"); /* it's for us, not for PROG */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &mask); /* until the child is known to the handlers, and out of them */
-	if ((run->root = fork()) == 0) {
+	if ((run->root = fork_distinct()) == 0) {
 		close(sockets[0]);
 		become(run, path, sockets[1], &mask);
 	}

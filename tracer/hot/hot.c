@@ -79,15 +79,16 @@ static char **make_arguments(char *const *program, char *image)
 
 	while (program[count])
 		count++;
-	static char name[] = "snaprun", quiet[] = "-q", uncached[] = "--cache=off";
-	char **arguments = calloc(count + 4, sizeof(*arguments));
+	static char name[] = "snaprun", quiet[] = "-q", uncached[] = "--cache=off", ids[] = "--ids=new";
+	char **arguments = calloc(count + 5, sizeof(*arguments));
 	if (!arguments)
 		return NULL;
 	arguments[0] = name;
 	arguments[1] = quiet;
 	arguments[2] = uncached;
-	arguments[3] = image;
-	memcpy(arguments + 4, program + 1, (count - 1) * sizeof(*arguments));
+	arguments[3] = ids; /* a process of its own would be in between */
+	arguments[4] = image;
+	memcpy(arguments + 5, program + 1, (count - 1) * sizeof(*arguments));
 	return arguments;
 }
 

@@ -12,7 +12,6 @@
 #include "format/base/compressor.h"
 #include "format/base/progress.h"
 #include "format/facts/checksum.h"
-#include "tracer/capture/memory/page_reader.h"
 
 enum {
 	SLOTS_PER_WORKER = 8, /* one in work; the others are done, while the writer waits for the disk */
@@ -33,6 +32,7 @@ struct slot {
 struct pipeline {
 	const struct plan *plan;
 	const struct snapshot_output *output;
+	struct page_observer observer;
 	struct page_reader reader;
 	pthread_mutex_t lock; /* over all below but what a slot's owner does with it */
 	pthread_cond_t job_done, slot_free;
@@ -100,6 +100,7 @@ static void *work(void *argument)
 	while ((job = take_job(pipeline)) < pipeline->plan->job_count) {
 		struct slot *slot = &pipeline->slot[job % pipeline->slot_count];
 		page_reader_read(&pipeline->reader, &pipeline->plan->job[job], &slot->pages);
+		pipeline->observer.look(pipeline->observer.context, &slot->pages);
 		pack(worker, slot);
 		pthread_mutex_lock(&pipeline->lock);
 		slot->done = true;
@@ -304,12 +305,13 @@ static enum status run(struct pipeline *pipeline, struct snapimg_writer *writer,
 }
 
 enum status pipeline_run(pid_t pid, const struct plan *plan, const struct snapshot_output *output,
-                         struct snapimg_writer *writer, struct pipeline_totals *ret_totals,
-                         enum snapimg_error *ret_error)
+                         struct page_observer observer, struct snapimg_writer *writer,
+                         struct pipeline_totals *ret_totals, enum snapimg_error *ret_error)
 {
 	struct pipeline pipeline = {
 	        .plan = plan,
 	        .output = output,
+	        .observer = observer,
 	        .lock = PTHREAD_MUTEX_INITIALIZER,
 	        .job_done = PTHREAD_COND_INITIALIZER,
 	        .slot_free = PTHREAD_COND_INITIALIZER,

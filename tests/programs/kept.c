@@ -1,0 +1,253 @@
+/* Has kept IDs in the way that its argument names, and finds after the start that all is as it was: the IDs
+ * are its own, its locks can be unlocked by those who hold them and by nobody else. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "check.h"
+
+static pid_t in_data = 1; /* as written, not zero: .data */
+static pid_t in_bss;
+static atomic_int held, go;
+
+/* What other functions left on the stack is nobody's. */
+static __attribute__((noinline)) void scrub(void)
+{
+	volatile char below[2048];
+
+	for (unsigned i = 0; i < sizeof below; i++)
+		below[i] = 0;
+}
+
+static void point(void)
+{
+	scrub();
+	snapshot_point();
+}
+
+static pid_t gettid_now(void)
+{
+	return (pid_t)syscall(SYS_gettid);
+}
+
+static void keep_data(void)
+{
+	in_data = in_bss = getpid();
+	point();
+	CHECK(in_data == getpid() && in_bss == getpid());
+}
+
+static void keep_heap(void)
+{
+	struct {
+		int64_t wide;
+		pid_t pid;
+	} *kept = malloc(sizeof *kept);
+
+	kept->wide = kept->pid = getpid();
+	point();
+	CHECK(kept->pid == getpid() && kept->wide == getpid());
+	CHECK(kill(kept->pid, 0) == 0);
+}
+
+static void keep_text(void)
+{
+	char *kept = malloc(64), now[64];
+
+	snprintf(kept, 64, "/proc/%d/status", getpid());
+	point();
+	snprintf(now, sizeof now, "/proc/%d/status", getpid());
+	CHECK(strcmp(kept, now) == 0);
+}
+
+/* The point is a call that is made while the only copy is in a register that the call leaves alone. */
+static void keep_register(void)
+{
+	static const char path[] = "/snap/here";
+	register long kept __asm__("rbx") = getpid();
+	long result;
+
+	__asm__ volatile("syscall"
+	                 : "=a"(result), "+r"(kept)
+	                 : "a"(SYS_access), "D"(path), "S"(0L)
+	                 : "rcx", "r11", "memory");
+	CHECK(result < 0 && kept == getpid());
+}
+
+static void lock_held(int type, int protocol, int robust)
+{
+	pthread_mutex_t mutex[2];
+	pthread_mutexattr_t attributes;
+
+	pthread_mutexattr_init(&attributes);
+	CHECK(pthread_mutexattr_settype(&attributes, type) == 0);
+	CHECK(pthread_mutexattr_setrobust(&attributes, robust) == 0);
+	if (pthread_mutexattr_setprotocol(&attributes, protocol) != 0)
+		SKIP("no such protocol in this C library");
+	for (int i = 0; i < 2; i++) {
+		int error = pthread_mutex_init(&mutex[i], &attributes);
+		if (error == ENOTSUP)
+			SKIP("no such mutex in this C library");
+		CHECK(error == 0 && pthread_mutex_lock(&mutex[i]) == 0);
+	}
+	if (type == PTHREAD_MUTEX_RECURSIVE)
+		CHECK(pthread_mutex_lock(&mutex[1]) == 0 && pthread_mutex_unlock(&mutex[1]) == 0);
+	point();
+	if (type == PTHREAD_MUTEX_RECURSIVE)
+		CHECK(pthread_mutex_lock(&mutex[0]) == 0 && pthread_mutex_unlock(&mutex[0]) == 0);
+	if (type == PTHREAD_MUTEX_ERRORCHECK)
+		CHECK(pthread_mutex_lock(&mutex[0]) == EDEADLK);
+	for (int i = 0; i < 2; i++) {
+		CHECK(pthread_mutex_unlock(&mutex[i]) == 0);
+		CHECK(pthread_mutex_lock(&mutex[i]) == 0 && pthread_mutex_unlock(&mutex[i]) == 0);
+		CHECK(pthread_mutex_destroy(&mutex[i]) == 0);
+	}
+}
+
+static void keep_plain(void)
+{
+	lock_held(PTHREAD_MUTEX_NORMAL, PTHREAD_PRIO_NONE, PTHREAD_MUTEX_STALLED);
+}
+
+static void keep_errorcheck(void)
+{
+	lock_held(PTHREAD_MUTEX_ERRORCHECK, PTHREAD_PRIO_NONE, PTHREAD_MUTEX_STALLED);
+}
+
+static void keep_recursive(void)
+{
+	lock_held(PTHREAD_MUTEX_RECURSIVE, PTHREAD_PRIO_NONE, PTHREAD_MUTEX_STALLED);
+}
+
+static void keep_inheriting(void)
+{
+	lock_held(PTHREAD_MUTEX_NORMAL, PTHREAD_PRIO_INHERIT, PTHREAD_MUTEX_STALLED);
+}
+
+static void keep_inheriting_recursive(void)
+{
+	lock_held(PTHREAD_MUTEX_RECURSIVE, PTHREAD_PRIO_INHERIT, PTHREAD_MUTEX_STALLED);
+}
+
+static void keep_robust(void)
+{
+	lock_held(PTHREAD_MUTEX_NORMAL, PTHREAD_PRIO_NONE, PTHREAD_MUTEX_ROBUST);
+}
+
+static void keep_robust_recursive(void)
+{
+	lock_held(PTHREAD_MUTEX_RECURSIVE, PTHREAD_PRIO_NONE, PTHREAD_MUTEX_ROBUST);
+}
+
+static void keep_robust_inheriting(void)
+{
+	lock_held(PTHREAD_MUTEX_RECURSIVE, PTHREAD_PRIO_INHERIT, PTHREAD_MUTEX_ROBUST);
+}
+
+static void keep_rwlock(void)
+{
+	static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+
+	CHECK(pthread_rwlock_wrlock(&lock) == 0);
+	point();
+	CHECK(pthread_rwlock_tryrdlock(&lock) != 0);
+	CHECK(pthread_rwlock_unlock(&lock) == 0);
+	CHECK(pthread_rwlock_tryrdlock(&lock) == 0 && pthread_rwlock_unlock(&lock) == 0);
+}
+
+static pthread_mutex_t others;
+static pid_t others_id;
+
+static void *hold(void *unused)
+{
+	others_id = gettid_now();
+	CHECK(pthread_mutex_lock(&others) == 0);
+	atomic_store(&held, 1);
+	while (!atomic_load(&go))
+		sched_yield();
+	CHECK(others_id == gettid_now());
+	CHECK(pthread_mutex_unlock(&others) == 0);
+	return unused;
+}
+
+static void *want(void *unused)
+{
+	CHECK(pthread_mutex_lock(&others) == 0);
+	CHECK(pthread_mutex_unlock(&others) == 0);
+	return unused;
+}
+
+/* Another thread holds it, a third one waits for it in the kernel, by the holder's ID. */
+static void keep_thread(void)
+{
+	pthread_mutexattr_t attributes;
+	pthread_t holder, waiter;
+
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+	pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+	CHECK(pthread_mutex_init(&others, &attributes) == 0);
+	CHECK(pthread_create(&holder, NULL, hold, NULL) == 0);
+	while (!atomic_load(&held))
+		sched_yield();
+	CHECK(pthread_create(&waiter, NULL, want, NULL) == 0);
+	point();
+	CHECK(pthread_mutex_unlock(&others) == EPERM);
+	CHECK(syscall(SYS_tgkill, getpid(), others_id, 0) == 0);
+	atomic_store(&go, 1);
+	CHECK(pthread_join(holder, NULL) == 0 && pthread_join(waiter, NULL) == 0);
+}
+
+/* Nothing, but what was left on a stack that is not in use any more. */
+static __attribute__((noinline)) pid_t forget(void)
+{
+	volatile pid_t pid[1000];
+
+	for (int i = 0; i < 100; i++) /* the deepest */
+		pid[i] = getpid();
+	return pid[0];
+}
+
+static void keep_nothing(void)
+{
+	CHECK(forget() > 0);
+	snapshot_point();
+}
+
+static const struct {
+	const char *name;
+	void (*keep)(void);
+} ways[] = {
+        {"nothing", keep_nothing},
+        {"data", keep_data},
+        {"heap", keep_heap},
+        {"text", keep_text},
+        {"register", keep_register},
+        {"plain", keep_plain},
+        {"errorcheck", keep_errorcheck},
+        {"recursive", keep_recursive},
+        {"inheriting", keep_inheriting},
+        {"inheriting-recursive", keep_inheriting_recursive},
+        {"robust", keep_robust},
+        {"robust-recursive", keep_robust_recursive},
+        {"robust-inheriting", keep_robust_inheriting},
+        {"rwlock", keep_rwlock},
+        {"thread", keep_thread},
+};
+
+int main(int argc, char **argv)
+{
+	CHECK(argc == 2);
+	for (unsigned i = 0; i < sizeof ways / sizeof ways[0]; i++)
+		if (strcmp(argv[1], ways[i].name) == 0) {
+			ways[i].keep();
+			puts("right");
+			return 0;
+		}
+	CHECK(!"a way that is known");
+}

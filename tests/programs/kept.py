@@ -1,0 +1,102 @@
+"""What has kept its IDs is found when the image is made, and right at each start: with new IDs where that is known to be
+enough, else with the recorded ones, and where no namespace can be made with new ones that are written over the old."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+HERE = "path:/snap/here"
+KNOWN = ("plain", "errorcheck", "recursive", "inheriting", "inheriting-recursive", "robust", "robust-recursive",
+         "robust-inheriting", "rwlock")
+KEPT = {"data": "number", "heap": "number", "register": "register", "thread": "number"}
+RIGHT = t.Result(0, b"right\n", b"")
+
+
+def kept(image="image.snap"):
+    """The kinds of places in which the image has IDs that only the recorded ones are right in."""
+    info = t.run([t.SNAPIMG, "info", "--json", image])
+    return {place["kind"] for place in json.loads(info.out)["ids"] if not place["corrected"]}
+
+
+def freeze(kind, way):
+    path = t.program(f"kept-{kind}")
+    direct = t.run([path, way])
+    if direct.status == 77:
+        t.skip(direct.out.decode().strip())
+    t.same(direct, RIGHT)
+    t.freeze("image.snap", [path, way], at=HERE)
+
+
+def every(start):
+    t.every_start(lambda: t.same(start(), RIGHT))
+
+
+def denied(*options):
+    return t.run([t.program("denied-pie"), t.SNAPRUN, *options, "image.snap"])
+
+
+def known(kind, way):
+    freeze(kind, way)
+    t.check(kept() == set(), "kept:", kept())
+    every(lambda: t.restore("image.snap"))
+    t.same(denied(), RIGHT)
+
+
+def unknown(kind, way):
+    freeze(kind, way)
+    t.check(KEPT[way] in kept(), "kept:", kept())
+    every(lambda: t.restore("image.snap"))
+    every(denied)
+    t.same(t.restore("image.snap", options=("--ids=new",)), RIGHT)
+
+
+def text(kind):
+    """A text can't be written over with one of another length."""
+    freeze(kind, "text")
+    t.check("text" in kept(), "kept:", kept())
+    if t.restore("image.snap", options=("--ids=same",)).status == 0:
+        every(lambda: t.restore("image.snap"))
+    t.one_line(denied(), 125, "image.snap", "kept its ID", "text", "--ids=new")
+    t.check(denied("--ids=new").status == 1, "a text that was corrected")
+
+
+def nothing(kind):
+    """It needs no namespace: its parent is who started it."""
+    freeze(kind, "nothing")
+    t.check(kept() == set(), "kept:", kept())
+    t.same(t.restore("image.snap"), RIGHT)
+
+
+def listen():
+    """What a service manager says to a process by its ID is said to the program."""
+    code = """import os
+pid = os.getpid()
+os.path.exists('/snap/here')
+now = dict(line.split('=', 1) for line in open('/proc/self/environ').read().split(chr(0)) if line)
+print(pid == os.getpid(), *[int(now[name]) - os.getpid() for name in ('LISTEN_PID', 'WATCHDOG_PID', 'OTHER_PID')])"""
+    t.freeze("image.snap", ["/usr/bin/python3", "-c", code], at=HERE)
+    start = 'export LISTEN_PID=$$ WATCHDOG_PID=$$ OTHER_PID=$$; exec "$@"'
+    if t.restore("image.snap", options=("--ids=same",), env={"LISTEN_PID": "1", "WATCHDOG_PID": "1", "OTHER_PID": "1"}).status == 125:
+        t.skip("this machine allows no new PID namespace")
+    told = t.run(["sh", "-c", start, "sh", t.SNAPRUN, "--ids=same", "image.snap"])
+    t.check(told.status == 0 and told.out.startswith(b"True 0 0 ") and not told.out.endswith(b" 0\n"), told)
+    told = t.run(["sh", "-c", start, "sh", t.SNAPRUN, "--ids=new", "image.snap"])
+    t.same(told, t.Result(0, b"True 0 0 0\n", b""))
+
+
+def forgotten():
+    """Nobody has looked into an image of version 1.1: it starts as it always did, or with its IDs."""
+    golden = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "format", "golden-v1.1.snap")
+    t.check("ids" not in json.loads(t.run([t.SNAPIMG, "info", "--json", golden]).out), "ids")
+
+
+ROWS = {f"kept.{way}.{kind}": (lambda k=kind, w=way: known(k, w)) for way in KNOWN for kind in ("pie", "static", "musl")}
+ROWS.update({f"kept.{way}.{kind}": (lambda k=kind, w=way: unknown(k, w)) for way in KEPT for kind in ("pie", "static", "musl")})
+ROWS.update({f"kept.text.{kind}": (lambda k=kind: text(k)) for kind in ("pie", "musl")})
+ROWS.update({f"kept.nothing.{kind}": (lambda k=kind: nothing(k)) for kind in ("pie", "static", "musl")})
+ROWS.update({"kept.listen": listen, "kept.unsearched": forgotten})
+
+if __name__ == "__main__":
+    t.main(ROWS)

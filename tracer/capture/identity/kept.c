@@ -1,0 +1,264 @@
+#include "tracer/capture/identity/kept.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tracer/capture/identity/module.h"
+#include "tracer/capture/identity/places.h"
+
+enum { RED_ZONE = 128, KEPT_MAX = 256, COMMON_BELOW = 4096 };
+
+struct look {
+	const struct id_search *search;
+	const struct threads *threads;
+	const struct mappings *mappings;
+	const struct files *files;
+	struct fixups *fixups;
+	struct kept_ids *kept;
+};
+
+static enum status add(struct kept_ids *kept, struct kept_id id)
+{
+	struct kept_id *grown = realloc(kept->id, (kept->count + 1) * sizeof(*grown));
+
+	if (!grown)
+		return fail(STATUS_FAILED, "out of memory");
+	kept->id = grown;
+	kept->id[kept->count++] = id;
+	return STATUS_OK;
+}
+
+/* A view that shows this place of a memory; NULL: none does. */
+static const struct mapping *find_view(const struct mappings *mappings, const struct mapping *memory,
+                                       uint64_t *address)
+{
+	uint64_t offset = *address - memory->record.start;
+	uint32_t index = (uint32_t)(memory - mappings->mapping) + 1;
+
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct snapimg_mapping *view = &mappings->mapping[i].record;
+		if (view->kind == SNAPIMG_MAPPING_VIEW && view->file == index && offset >= view->offset &&
+		    offset - view->offset < view->end - view->start) {
+			*address = view->start + (offset - view->offset);
+			return &mappings->mapping[i];
+		}
+	}
+	return NULL;
+}
+
+static const char *name_of(const struct look *look, const struct mapping *mapping, uint64_t address)
+{
+	const char *module = module_of_data(look->mappings, look->files, address);
+
+	if (module)
+		return module;
+	return mapping->vma && *mapping->vma->name ? mapping->vma->name : "memory";
+}
+
+/* A guard page below it, its thread's own structure in it: so the C libraries make stacks. */
+static bool is_stack_of(const struct mappings *mappings, const struct mapping *mapping,
+                        const struct snapimg_registers *registers)
+{
+	const struct snapimg_mapping *record = &mapping->record;
+
+	if (registers->rsp < record->start || registers->rsp >= record->end)
+		return false;
+	if (record->kind == SNAPIMG_MAPPING_STACK)
+		return true;
+	return mapping > mappings->mapping && mapping[-1].record.end == record->start &&
+	       mapping[-1].record.protection == 0 && registers->fs_base >= record->start &&
+	       registers->fs_base < record->end;
+}
+
+/* A function that makes a system call may have something below its stack pointer; those of the C libraries,
+ * by which nearly all calls are made, have not. */
+static bool uses_red_zone(const struct look *look, size_t thread)
+{
+	static const char *const libraries[] = {"libc.so", "libc-2", "libpthread", "ld-musl", "libsnap"};
+	const char *module = module_of_code(look->mappings, look->threads->thread[thread].registers.rip);
+	const char *name = module ? strrchr(module, '/') : NULL;
+
+	for (size_t i = 0; name && look->threads->call[thread] && i < sizeof(libraries) / sizeof(*libraries);
+	     i++)
+		if (strncmp(name + 1, libraries[i], strlen(libraries[i])) == 0)
+			return false;
+	return true;
+}
+
+/* Below the stack pointer there is nothing that the program can still know of. */
+static bool is_dead(const struct look *look, const struct mapping *mapping, uint64_t address)
+{
+	for (size_t i = 0; i < look->threads->count; i++) {
+		const struct snapimg_registers *registers = &look->threads->thread[i].registers;
+		if (is_stack_of(look->mappings, mapping, registers))
+			return address < registers->rsp - (uses_red_zone(look, i) ? RED_ZONE : 0);
+	}
+	return false;
+}
+
+static bool is_fixed(const struct fixups *fixups, uint64_t address)
+{
+	for (size_t i = 0; i < fixups->count; i++)
+		if (fixups->record[i].address == address && (fixups->record[i].kind == SNAPIMG_FIXUP_TID ||
+		                                             fixups->record[i].kind == SNAPIMG_FIXUP_ROBUST))
+			return true;
+	return false;
+}
+
+/* A constant of the file in a page that the program has changed elsewhere. */
+static bool is_of_file(const struct look *look, const struct mapping *mapping, const struct id_found *found)
+{
+	const struct snapimg_mapping *record = &mapping->record;
+	uint32_t wanted = look->threads->thread[found->thread].tid, word;
+
+	if (record->kind != SNAPIMG_MAPPING_FILE || record->file == 0 || found->kind != SNAPIMG_KEPT_WORD)
+		return false;
+	const struct file *file = &look->files->file[record->file - 1];
+	off_t offset = (off_t)(record->offset + (found->address - record->start));
+	return file->fd >= 0 && pread(file->fd, &word, sizeof(word), offset) == (ssize_t)sizeof(word) &&
+	       word == wanted;
+}
+
+/* What lies in the program's own memory, which it alone can write: there a fix-up can be. */
+static bool can_be_known(const struct mapping *mapping, uint32_t kind)
+{
+	return kind == SNAPIMG_KEPT_WORD && (mapping->record.flags & SNAPIMG_MAP_SHARED) == 0 &&
+	       (mapping->record.protection & SNAPIMG_PROT_WRITE) != 0 &&
+	       mapping->record.kind != SNAPIMG_MAPPING_VIEW;
+}
+
+static enum status sort_out(const struct look *look, const struct id_found *found)
+{
+	const struct mapping *mapping = mapping_at(look->mappings, found->address);
+	struct kept_id id = {
+	        .record = {.address = found->address, .kind = found->kind, .thread = found->thread}};
+	const struct snapimg_thread *owner = &look->threads->thread[found->thread];
+	struct known known = {0};
+	enum status status = STATUS_OK;
+
+	if (mapping && mapping->record.kind == SNAPIMG_MAPPING_MEMORY)
+		mapping = find_view(look->mappings, mapping, &id.record.address);
+	if (!mapping || is_dead(look, mapping, found->address) || is_fixed(look->fixups, found->address) ||
+	    is_of_file(look, mapping, found))
+		return STATUS_OK;
+	if (can_be_known(mapping, found->kind)) {
+		struct place place = {
+		        .pid = look->threads->stopped->thread[0].tid,
+		        .address = found->address,
+		        .id = owner->tid,
+		        .thread = found->thread,
+		        .self = owner->registers.fs_base,
+		        .module = module_of_data(look->mappings, look->files, found->address),
+		        .mappings = look->mappings,
+		};
+		place_look(&place, mapping->record.start, mapping->record.end);
+		status = place_recognise(&place, look->fixups, &known);
+	}
+	id.where = name_of(look, mapping, id.record.address);
+	id.what = known.name;
+	id.record.corrected = known.name ? 1 : 0;
+	if (known.is_seed)
+		id.record.kind = SNAPIMG_KEPT_SEED;
+	else if (!known.name)
+		look->kept->uncorrected++;
+	explain("%s %s of thread %u at 0x%" PRIx64 " in %s%s%s",
+	        known.name ? "known:" : "kept:", found->kind == SNAPIMG_KEPT_TEXT ? "ID as text" : "ID",
+	        found->thread + 1, id.record.address, id.where, id.what ? ", " : "", id.what ? id.what : "");
+	return status == STATUS_OK ? add(look->kept, id) : status;
+}
+
+/* Whose value outlives a system call: the others are nobody's, or are set for the call that is made again. */
+static bool is_in_use(const struct threads *threads, size_t thread, size_t index)
+{
+	static const bool is_saved[] = {
+#define AT(name) [offsetof(struct snapimg_registers, name) / sizeof(uint64_t)] = true
+	        AT(rbx), AT(rbp), AT(r12), AT(r13), AT(r14), AT(r15),
+#undef AT
+	};
+
+	return !threads->call[thread] || (index < sizeof(is_saved) && is_saved[index]);
+}
+
+/* Those that hold an ID and nothing more. */
+static enum status look_at_registers(const struct look *look)
+{
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < look->threads->count; i++) {
+		uint64_t value[sizeof(struct snapimg_registers) / sizeof(uint64_t)];
+		memcpy(value, &look->threads->thread[i].registers, sizeof(value));
+		for (size_t k = 0; k < sizeof(value) / sizeof(*value) && status == STATUS_OK; k++) {
+			int owner = value[k] >> 32 || !is_in_use(look->threads, i, k)
+			                    ? -1
+			                    : id_search_owner(look->search, (uint32_t)value[k]);
+			look->kept->uncorrected += owner >= 0 ? 1 : 0;
+			if (owner >= 0)
+				status = add(look->kept,
+				             (struct kept_id){
+				                     .record = {.kind = SNAPIMG_KEPT_REGISTER,
+				                                .address = i * sizeof(struct snapimg_thread) +
+				                                           k * sizeof(*value),
+				                                .thread = (uint32_t)owner},
+				                     .where = "a register"});
+		}
+	}
+	return status;
+}
+
+/* A small number, or one that is found all over the memory, is mostly something else. */
+static bool is_common(const struct id_search *search, const struct kept_ids *kept)
+{
+	return search->has_more || kept->uncorrected > KEPT_MAX ||
+	       (kept->uncorrected > 0 && search->lowest < COMMON_BELOW);
+}
+
+static enum status forget_common(struct kept_ids *kept)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < kept->count; i++)
+		if (kept->id[i].record.corrected || kept->id[i].record.kind == SNAPIMG_KEPT_SEARCHED)
+			kept->id[count++] = kept->id[i];
+	kept->count = count;
+	return add(kept, (struct kept_id){.record.kind = SNAPIMG_KEPT_COMMON});
+}
+
+enum status kept_find(const struct id_search *search, const struct threads *threads,
+                      const struct mappings *mappings, const struct files *files, struct fixups *fixups,
+                      struct kept_ids *kept)
+{
+	const struct look look = {search, threads, mappings, files, fixups, kept};
+	enum status status;
+
+	if ((status = add(kept, (struct kept_id){.record.kind = SNAPIMG_KEPT_SEARCHED})) != STATUS_OK)
+		return status;
+	for (size_t i = 0; i < search->found_count && status == STATUS_OK; i++)
+		status = sort_out(&look, &search->found[i]);
+	if (status != STATUS_OK || (status = look_at_registers(&look)) != STATUS_OK)
+		return status;
+	return is_common(search, kept) ? forget_common(kept) : STATUS_OK;
+}
+
+enum snapimg_error kept_write(const struct kept_ids *kept, struct snapimg_writer *writer)
+{
+	enum snapimg_error error = SNAPIMG_OK;
+
+	for (size_t i = 0; i < kept->count && error == SNAPIMG_OK; i++) {
+		const struct kept_id *id = &kept->id[i];
+		struct snapimg_kept record = id->record;
+		if ((error = snapimg_writer_string(writer, id->where ? id->where : "", &record.where)) ==
+		            SNAPIMG_OK &&
+		    (error = snapimg_writer_string(writer, id->what ? id->what : "", &record.what)) ==
+		            SNAPIMG_OK)
+			error = snapimg_writer_add(writer, SNAPIMG_SECTION_KEPT, &record, sizeof(record));
+	}
+	return error;
+}
+
+void kept_free(struct kept_ids *kept)
+{
+	free(kept->id);
+	*kept = (struct kept_ids){0};
+}

@@ -1,0 +1,248 @@
+#include "tracer/capture/identity/places.h"
+
+#include <string.h>
+
+#include "tracer/capture/identity/module.h"
+#include "tracer/ptrace/memory.h"
+
+enum { FUTEX_ID = 0x3fffffff }; /* FUTEX_TID_MASK */
+
+void place_look(struct place *place, uint64_t start, uint64_t end)
+{
+	const uint64_t address = place->address;
+	uint64_t from = address - start < AROUND ? start : address - AROUND;
+	uint64_t to = end - address < AROUND ? end : address + AROUND;
+	size_t before = address - from, after = to - address;
+
+	if (tracee_read(place->pid, from, place->before + AROUND - before, before) < 0)
+		memset(place->before, 0, AROUND);
+	if (tracee_read(place->pid, address, place->after, after) < 0)
+		memset(place->after, 0, AROUND);
+}
+
+/* The 32-bit word at that distance from the found one. */
+static uint32_t word_at(const struct place *place, int distance)
+{
+	const uint8_t *from = distance < 0 ? place->before + AROUND + distance : place->after + distance;
+	uint32_t word;
+
+	memcpy(&word, from, sizeof(word));
+	return word;
+}
+
+static uint64_t long_at(const struct place *place, int distance)
+{
+	return word_at(place, distance) | (uint64_t)word_at(place, distance + 4) << 32;
+}
+
+static enum status add(struct fixups *fixups, uint64_t address, enum snapimg_fixup_kind kind, uint32_t thread)
+{
+	for (size_t i = 0; i < fixups->count; i++)
+		if (fixups->record[i].address == address)
+			return STATUS_OK;
+	return fixups_add(fixups,
+	                  (struct snapimg_fixup){.address = address, .kind = kind, .argument = thread});
+}
+
+/* pthread_mutex_t of glibc: lock, count, owner, users, kind (sysdeps/x86/nptl/bits/struct_mutex.h, and
+ * PTHREAD_MUTEX_… of nptl/pthreadP.h). */
+enum {
+	MUTEX_COUNT = 4,
+	MUTEX_OWNER = 8,
+	MUTEX_USERS = 12,
+	MUTEX_KIND = 16,
+	MUTEX_ROBUST = 0x10,
+	MUTEX_PI = 0x20,
+	MUTEX_PROTECT = 0x40,
+	MUTEX_KINDS = 0x3f3, /* and those that are shared or elided */
+	MUTEX_CEILING = 19,
+	MUTEX_ID_LEAST = 256, /* a smaller one could be part of any small numbers */
+};
+
+/* `lock`: how far from the found word the mutex begins. */
+static bool is_mutex(const struct place *place, int lock)
+{
+	uint32_t kind = word_at(place, lock + MUTEX_KIND), state = word_at(place, lock);
+
+	if (place->id < MUTEX_ID_LEAST || word_at(place, lock + MUTEX_OWNER) != place->id ||
+	    word_at(place, lock + MUTEX_USERS) != 1 || (kind & ~(uint32_t)MUTEX_KINDS) != 0)
+		return false;
+	if ((kind & (MUTEX_ROBUST | MUTEX_PI)) != 0)
+		return (state & FUTEX_ID) == place->id;
+	if ((kind & MUTEX_PROTECT) != 0)
+		state &= (1u << MUTEX_CEILING) - 1;
+	return state == 1 || state == 2;
+}
+
+static enum status fix_mutex(const struct place *place, int lock, struct fixups *fixups)
+{
+	uint64_t mutex = place->address + (uint64_t)(int64_t)lock;
+	uint32_t kind = word_at(place, lock + MUTEX_KIND);
+	enum status status;
+
+	if (kind == 0) /* of a plain one nobody asks for the owner */
+		return STATUS_OK;
+	status = add(fixups, mutex + MUTEX_OWNER, SNAPIMG_FIXUP_TID, place->thread);
+
+	if (status == STATUS_OK && (kind & (MUTEX_ROBUST | MUTEX_PI)) != 0)
+		status = add(fixups, mutex, SNAPIMG_FIXUP_ROBUST, place->thread);
+	return status;
+}
+
+static bool is_mutex_owner(const struct place *place)
+{
+	return is_mutex(place, -MUTEX_OWNER);
+}
+
+static enum status fix_mutex_owner(const struct place *place, struct fixups *fixups)
+{
+	return fix_mutex(place, -MUTEX_OWNER, fixups);
+}
+
+static bool is_mutex_lock(const struct place *place)
+{
+	return is_mutex(place, 0);
+}
+
+static enum status fix_mutex_lock(const struct place *place, struct fixups *fixups)
+{
+	return fix_mutex(place, 0, fixups);
+}
+
+/* pthread_rwlock_t of glibc since 2.25, held for writing: readers, writers, two futexes, padding, the writer
+ * and whether it is shared (sysdeps/x86/nptl/bits/struct_rwlock.h, nptl/pthread_rwlock_common.c). */
+static bool is_rwlock_writer(const struct place *place)
+{
+	enum { READERS = -24, PADDING = -8, SHARED = 4, WRITE_HELD = 3 };
+
+	return (word_at(place, READERS) & WRITE_HELD) == WRITE_HELD && long_at(place, PADDING) == 0 &&
+	       word_at(place, SHARED) <= 1;
+}
+
+/* A runtime's own record of a thread: pthread_self(), and gettid() right after it. PyThreadState has it since
+ * 3.11 (thread_id, native_thread_id). */
+static bool is_thread_record(const struct place *place)
+{
+	return place->self != 0 && long_at(place, -8) == place->self && word_at(place, 4) == 0;
+}
+
+static bool has_type_name(const struct place *place, int type, const char *name)
+{
+	enum { NAME = 24 }; /* PyTypeObject: tp_name after PyVarObject */
+	uint64_t address = long_at(place, type), text_address;
+	char text[32] = "";
+	size_t size = strlen(name) + 1;
+
+	return address != 0 && address % 8 == 0 &&
+	       tracee_read(place->pid, address + NAME, &text_address, sizeof(text_address)) == 0 &&
+	       tracee_read(place->pid, text_address, text, size) == 0 && memcmp(text, name, size) == 0;
+}
+
+/* PyRunningLoopHolder of Modules/_asynciomodule.c: references, type, loop, PID. */
+static bool is_python_loop(const struct place *place)
+{
+	enum { TYPE = -16 };
+
+	return has_type_name(place, TYPE, "_RunningLoopHolder");
+}
+
+/* CPython's int of one digit that one place refers to: os.getpid() that was kept, threading's native_id.
+ * PyLongObject: references, type, size (from 3.12 on times 8), digit. */
+static bool is_python_int(const struct place *place)
+{
+	enum { REFERENCES = -24, TYPE = -16, SIZE = -8 };
+	uint64_t size = long_at(place, SIZE);
+
+	return word_at(place, REFERENCES) == 1 && (size == 1 || size == 8) &&
+	       has_type_name(place, TYPE, "int");
+}
+
+static enum status fix_word(const struct place *place, struct fixups *fixups)
+{
+	return add(fixups, place->address, SNAPIMG_FIXUP_TID, place->thread);
+}
+
+static bool is_in_module(const struct place *place, const char *const *names)
+{
+	const char *slash = place->module ? strrchr(place->module, '/') : NULL;
+
+	for (size_t i = 0; slash && names[i]; i++)
+		if (strncmp(slash + 1, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
+/* $$, and the shell's own process among its jobs. */
+static bool is_of_shell(const struct place *place)
+{
+	static const char *const shells[] = {"bash", "dash", "zsh", "ksh", "mksh", "busybox", NULL};
+
+	return is_in_module(place, shells);
+}
+
+static bool is_code_of(const struct place *place, uint64_t address, const char *module)
+{
+	const char *found = module_of_code(place->mappings, address);
+
+	return found && strcmp(found, module) == 0;
+}
+
+/* PROV_DRBG of OpenSSL 3 (drbg_local.h of providers/implementations/rands): its own four functions, its
+ * parent, the parent's seven functions, of which some are missing, a pointer, fork_id, the strength in bits.
+ * libcrypto is part of some programs, so the file's name tells nothing. */
+static bool is_openssl_generator(const struct place *place)
+{
+	enum { OWN = -104, PARENT = -72, PARENTS = -64, END = -8, PARENTS_LEAST = 4, STRENGTH = 8 };
+	const char *module = module_of_code(place->mappings, long_at(place, OWN));
+	uint32_t strength = word_at(place, STRENGTH);
+	int parents = 0;
+
+	if (!module || place->module || strength < 64 || strength > 256)
+		return false;
+	for (int at = OWN; at < END; at += 8) {
+		uint64_t function = long_at(place, at);
+		if (at == PARENT || (at >= PARENTS && function == 0))
+			continue;
+		if (!is_code_of(place, function, module))
+			return false;
+		parents += at >= PARENTS ? 1 : 0;
+	}
+	return parents >= PARENTS_LEAST;
+}
+
+/* Where these seed anew, or mix in more, when the process is another one. */
+static bool is_of_generator(const struct place *place)
+{
+	static const char *const libraries[] = {"libgcrypt.so", "libgnutls.so", "libfreebl", "libsoftokn",
+	                                        NULL};
+
+	return is_in_module(place, libraries);
+}
+
+static const struct known_place {
+	const char *name;
+	bool (*is)(const struct place *place);
+	enum status (*fix)(const struct place *place, struct fixups *fixups); /* NULL: SNAPIMG_KEPT_SEED */
+} known_places[] = {
+        {"a held mutex", is_mutex_owner, fix_mutex_owner},
+        {"a held mutex", is_mutex_lock, fix_mutex_lock},
+        {"a rwlock held for writing", is_rwlock_writer, fix_word},
+        {"a shell's own process", is_of_shell, fix_word},
+        {"a random generator of OpenSSL", is_openssl_generator, NULL},
+        {"a random generator", is_of_generator, NULL},
+        {"a runtime's record of a thread", is_thread_record, fix_word},
+        {"a running loop of Python's asyncio", is_python_loop, fix_word},
+        {"an int of Python", is_python_int, fix_word},
+};
+
+enum status place_recognise(const struct place *place, struct fixups *fixups, struct known *ret_known)
+{
+	*ret_known = (struct known){0};
+	for (size_t i = 0; i < sizeof(known_places) / sizeof(*known_places); i++)
+		if (known_places[i].is(place)) {
+			bool is_seed = known_places[i].fix == NULL;
+			*ret_known = (struct known){known_places[i].name, is_seed};
+			return is_seed ? STATUS_OK : known_places[i].fix(place, fixups);
+		}
+	return STATUS_OK;
+}

@@ -1,0 +1,116 @@
+#include "tracer/capture/identity/search.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	WORDS_AT_ONCE = 64, /* compared without a branch, for the compiler to do several in one instruction */
+	DIGITS_LEAST = 4,   /* a shorter number is found everywhere */
+};
+static_assert(SNAPIMG_PAGE_SIZE % (WORDS_AT_ONCE * sizeof(uint32_t)) == 0, "a page is whole blocks");
+
+enum status id_search_begin(const struct snapimg_thread *thread, size_t count, struct id_search *search)
+{
+	uint32_t highest = thread[0].tid;
+
+	*search = (struct id_search){.thread = thread,
+	                             .count = count,
+	                             .lowest = thread[0].tid,
+	                             .lock = PTHREAD_MUTEX_INITIALIZER,
+	                             .found = calloc(IDS_FOUND_MAX, sizeof(*search->found))};
+	if (!search->found)
+		return fail(STATUS_FAILED, "out of memory");
+	for (size_t i = 1; i < count; i++) {
+		search->lowest = thread[i].tid < search->lowest ? thread[i].tid : search->lowest;
+		highest = thread[i].tid > highest ? thread[i].tid : highest;
+	}
+	search->span = highest - search->lowest;
+	search->length = (size_t)snprintf(search->text, sizeof(search->text), "%u", thread[0].tid);
+	return STATUS_OK;
+}
+
+void id_search_free(struct id_search *search)
+{
+	free(search->found);
+	search->found = NULL;
+}
+
+int id_search_owner(const struct id_search *search, uint32_t id)
+{
+	for (size_t i = 0; i < search->count; i++)
+		if (search->thread[i].tid == id)
+			return (int)i;
+	return -1;
+}
+
+static void add(struct id_search *search, uint64_t address, uint32_t thread, uint32_t kind)
+{
+	pthread_mutex_lock(&search->lock);
+	if (search->found_count < IDS_FOUND_MAX)
+		search->found[search->found_count++] = (struct id_found){address, thread, kind};
+	else
+		search->has_more = true;
+	pthread_mutex_unlock(&search->lock);
+}
+
+static bool has_candidate(const uint32_t word[WORDS_AT_ONCE], uint32_t lowest, uint32_t span)
+{
+	uint32_t any = 0;
+
+	for (size_t i = 0; i < WORDS_AT_ONCE; i++)
+		any |= word[i] - lowest <= span ? 1 : 0;
+	return any != 0;
+}
+
+static void look_for_words(struct id_search *search, const uint8_t *bytes, size_t size, uint64_t address)
+{
+	uint32_t word[WORDS_AT_ONCE];
+
+	for (size_t at = 0; at < size; at += sizeof(word)) {
+		memcpy(word, bytes + at, sizeof(word));
+		if (!has_candidate(word, search->lowest, search->span))
+			continue;
+		for (size_t i = 0; i < WORDS_AT_ONCE; i++) {
+			int owner = id_search_owner(search, word[i]);
+			if (owner >= 0)
+				add(search, address + at + i * sizeof(*word), (uint32_t)owner,
+				    SNAPIMG_KEPT_WORD);
+		}
+	}
+}
+
+static bool is_digit(uint8_t byte)
+{
+	return byte >= '0' && byte <= '9';
+}
+
+/* As a number of its own: "/proc/1234/fd", "pid-1234", not in the midst of a longer one. */
+static void look_for_text(struct id_search *search, const uint8_t *bytes, size_t size, uint64_t address)
+{
+	const uint8_t *end = bytes + size, *at = bytes;
+
+	if (search->length < DIGITS_LEAST)
+		return;
+	while ((at = memmem(at, (size_t)(end - at), search->text, search->length)) != NULL) {
+		const uint8_t *after = at + search->length;
+		if ((at == bytes || !is_digit(at[-1])) && (after == end || !is_digit(*after)))
+			add(search, address + (uint64_t)(at - bytes), 0, SNAPIMG_KEPT_TEXT);
+		at = after;
+	}
+}
+
+void id_search_look(struct id_search *search, const struct job_pages *pages)
+{
+	const uint8_t *bytes = pages->bytes;
+
+	for (uint32_t i = 0; i < pages->run_count; i++) {
+		const struct snapimg_run *run = &pages->run[i];
+		size_t size = (size_t)run->pages * SNAPIMG_PAGE_SIZE;
+		if (run->kind != SNAPIMG_RUN_DATA)
+			continue;
+		look_for_words(search, bytes, size, run->address);
+		look_for_text(search, bytes, size, run->address);
+		bytes += size;
+	}
+}

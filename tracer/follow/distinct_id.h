@@ -1,0 +1,11 @@
+/* IDs by which the program can be found in its own memory. */
+#ifndef TRACER_FOLLOW_DISTINCT_ID_H
+#define TRACER_FOLLOW_DISTINCT_ID_H
+
+#include <sys/types.h>
+
+/* As fork(2), of a process with one thread. The child's ID is a number that is seldom anything else, as far
+ * as this caller may choose one; those of its threads follow on from numbers that are not small either. */
+pid_t fork_distinct(void);
+
+#endif
