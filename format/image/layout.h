@@ -719,4 +719,24 @@ struct snapimg_shim {
 };
 static_assert(sizeof(struct snapimg_shim) == 16, "shim layout");
 
+/* A file of its own: what makes one image of another. Frames follow it. */
+#define SNAPIMG_DELTA_MAGIC "\x89SND\r\n\x1a\n"
+enum { SNAPIMG_DELTA_MAJOR = 1 };
+struct snapimg_delta {
+	uint8_t magic[SNAPIMG_MAGIC_SIZE];
+	uint32_t major;
+	uint32_t decoded;                    /* 1: the plain form holds pages, else frames */
+	uint8_t base[SNAPIMG_DIGEST_SIZE];   /* digest of the image that it is for */
+	uint8_t digest[SNAPIMG_DIGEST_SIZE]; /* of the image that it makes */
+	uint64_t image_size;
+	uint64_t plain_size;
+	uint64_t stored_size; /* of the frames */
+	int32_t level;        /* of the image's frames */
+	uint32_t least_match;
+	uint32_t largest;
+	uint32_t reserved_zero;
+	uint64_t checksum; /* XXH3-64 of this header, with the XXH3-64 of the frames in this field */
+};
+static_assert(sizeof(struct snapimg_delta) == 96, "delta layout");
+
 #endif

@@ -17,12 +17,13 @@ enum exit_status {
 
 struct command_options {
 	const char *path;
+	const char *second; /* NULL where the command takes one file */
 	const char *output; /* -o; NULL where the command makes no image */
 	bool json;
 };
 
 typedef enum exit_status command(const struct command_options *options);
-command command_info, command_maps, command_verify, command_thaw, command_freeze;
+command command_info, command_maps, command_verify, command_thaw, command_freeze, command_diff, command_patch;
 
 /* Opens the image at `path`; on failure prints the line for it and returns its status. *ret_failure may be
  * NULL. */

@@ -12,14 +12,17 @@
 static const struct {
 	const char *name;
 	command *run;
-	bool makes_image; /* takes -o, and must have it; others must not */
+	bool makes_file; /* takes -o, and must have it; others must not */
+	int operands;
 	const char *summary;
 } commands[] = {
-        {"info", command_info, false, "what the image holds, where it comes from and what it needs"},
-        {"maps", command_maps, false, "the mappings, as /proc/PID/maps showed them"},
-        {"verify", command_verify, false, "check every byte of the image"},
-        {"thaw", command_thaw, true, "make an image that starts faster, as its memory is mapped from it"},
-        {"freeze", command_freeze, true, "make a thawed image small again"},
+        {"info", command_info, false, 1, "what the image holds, where it comes from and what it needs"},
+        {"maps", command_maps, false, 1, "the mappings, as /proc/PID/maps showed them"},
+        {"verify", command_verify, false, 1, "check every byte of the image"},
+        {"thaw", command_thaw, true, 1, "make an image that starts faster, as its memory is mapped from it"},
+        {"freeze", command_freeze, true, 1, "make a thawed image small again"},
+        {"diff", command_diff, true, 2, "make a delta: what makes the image NEW of the image BASE"},
+        {"patch", command_patch, true, 2, "make NEW again, of BASE and the delta"},
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
@@ -80,12 +83,14 @@ static void print_help(void)
 {
 	size_t i;
 
-	puts("Usage: snapimg COMMAND [--json] IMAGE\n       snapimg thaw|freeze IMAGE -o "
-	     "OUTPUT\n\nCommands:");
+	puts("Usage: snapimg COMMAND [--json] IMAGE\n"
+	     "       snapimg thaw|freeze IMAGE -o OUTPUT\n"
+	     "       snapimg diff BASE NEW -o DELTA\n"
+	     "       snapimg patch BASE DELTA -o NEW\n\nCommands:");
 	for (i = 0; i < COMMAND_COUNT; i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
 	puts("  cache    add IMAGE, list, clear: thawed copies that snaprun uses by itself\n\nOptions:\n"
-	     "  -o OUTPUT  the image to make\n"
+	     "  -o OUTPUT  the file to make\n"
 	     "  --json     one JSON document instead of text; a byte that is not UTF-8 is\n"
 	     "             written as the lone surrogate \\udcXX (Python: surrogateescape)\n"
 	     "  --help     this text\n"
@@ -111,14 +116,18 @@ static enum exit_status run(const char *name, int count, char **operands, struct
 			break;
 	if (i == COMMAND_COUNT)
 		return complain(EXIT_REFUSED, "unknown command: %s: see snapimg --help", name);
-	if (count != 1)
+	if (count != commands[i].operands)
 		return complain(EXIT_REFUSED, "%s: %s: see snapimg --help",
-		                count == 0 ? "no image given" : "too many arguments", name);
-	if (commands[i].makes_image != (options->output != NULL))
+		                count == 0                     ? "no image given"
+		                : count < commands[i].operands ? "a second file is missing"
+		                                               : "too many arguments",
+		                name);
+	if (commands[i].makes_file != (options->output != NULL))
 		return complain(EXIT_REFUSED, "%s: %s: see snapimg --help",
 		                options->output == NULL ? "no output given (-o)" : "makes no image (-o)",
 		                name);
 	options->path = operands[0];
+	options->second = count > 1 ? operands[1] : NULL;
 	return finish(commands[i].run(options));
 }
 
