@@ -139,12 +139,8 @@ static enum status examine(struct capture *capture)
 	enum status status;
 
 	if ((status = threads_read_registers(capture->request->threads, &capture->threads)) != STATUS_OK ||
-<<<<<<< HEAD
 	    (status = threads_refuse_dispatch(&capture->threads, &capture->subject)) != STATUS_OK ||
 	    (status = remote_enter(pid, &capture->request->gate, &capture->remote)) != STATUS_OK ||
-=======
-	    (status = remote_enter(pid, &capture->request->gate, &capture->remote)) != STATUS_OK ||
->>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 	    (status = proc_read(pid, "status", &capture->subject.status)) != STATUS_OK ||
 	    (status = proc_read_stat(pid, &capture->subject.stat)) != STATUS_OK)
 		return status;

@@ -10,11 +10,8 @@
 
 #include "format/base/compressor.h"
 #include "format/base/message.h"
-<<<<<<< HEAD
 #include "tracer/ptrace/noted.h"
-=======
 #include "tracer/ptrace/remote.h"
->>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 
 /* Which files go into the image with their content, so that a start that doesn't find them makes them again.
  */

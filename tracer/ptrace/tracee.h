@@ -9,11 +9,8 @@
 #include <sys/user.h>
 
 #include "format/base/message.h"
-<<<<<<< HEAD
 #include "tracer/ptrace/noted.h"
-=======
 #include "tracer/ptrace/remote.h"
->>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 
 struct point;
 struct exec_record;
@@ -38,20 +35,12 @@ struct process {
 	pid_t pid;
 	pid_t parent; /* for the log, as it was at the birth or the last exec */
 	unsigned threads;
-<<<<<<< HEAD
 	bool launching;      /* snaptrace's own child before it became PROG */
 	bool selected;       /* the points apply to it: see --in */
 	bool told_of_ptrace; /* the user knows that it can't trace */
 	bool told_of_strict; /* … that it can't have seccomp's strict mode */
 	struct noted noted;
-	uint64_t gate; /* ptrace/remote.h */
-=======
-	bool launching;        /* snaptrace's own child before it became PROG */
-	bool selected;         /* the points apply to it: see --in */
-	bool set_no_new_privs; /* by the program itself, as far as we saw */
-	bool told_of_ptrace;   /* the user knows that it can't trace */
 	struct remote_gate gate;
->>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 	uint64_t guard_start, guard_end;
 	uint64_t entry;          /* AT_ENTRY */
 	uint64_t bias;           /* of the executable: address in memory minus address in the file */

@@ -84,12 +84,8 @@ static enum status read_file(pid_t pid, const char *name, int base, enum snapimg
 	                   strtoll(callers.bytes, NULL, base), false);
 }
 
-<<<<<<< HEAD
 static enum status read_prctls(const struct remote *remote, const struct noted *noted,
                                struct attributes *attributes)
-=======
-static enum status read_prctls(const struct remote *remote, struct attributes *attributes)
->>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 {
 	static const struct {
 		int option;
@@ -177,7 +173,6 @@ enum status attributes_read(const struct subject *subject, const struct remote *
 	struct text text CLEANUP(text_free) = {0};
 	enum status status;
 
-<<<<<<< HEAD
 	if ((status = read_lock_future(subject, remote, attributes)) || /* before the page is used */
 	    (status = read_limits(pid, noted, attributes)) ||
 	    (status = read_file(pid, "oom_score_adj", 10, SNAPIMG_ATTRIBUTE_OOM_SCORE_ADJ, attributes)) ||
@@ -185,14 +180,6 @@ enum status attributes_read(const struct subject *subject, const struct remote *
 	    (status = read_prctls(remote, noted, attributes)) ||
 	    (status = read_membarriers(subject, remote, attributes)) ||
 	    (status = read_huge_pages(remote, attributes)) || (status = proc_read(pid, "personality", &text)))
-=======
-	if ((status = read_lock_future(subject, remote, attributes)) || /* before the page is used */
-	    (status = read_limits(pid, attributes)) ||
-	    (status = read_file(pid, "oom_score_adj", 10, SNAPIMG_ATTRIBUTE_OOM_SCORE_ADJ, attributes)) ||
-	    (status = read_file(pid, "coredump_filter", 16, SNAPIMG_ATTRIBUTE_COREDUMP_FILTER, attributes)) ||
-	    (status = read_prctls(remote, attributes)) || (status = read_huge_pages(remote, attributes)) ||
-	    (status = proc_read(pid, "personality", &text)))
->>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 		return status;
 	return add_changed(attributes, SNAPIMG_ATTRIBUTE_PERSONALITY, 0, strtoll(text.bytes, NULL, 16),
 	                   (uint32_t)personality(0xffffffff), noted->bits & NOTED_PERSONALITY);

@@ -42,13 +42,8 @@ static bool was_set(const struct subject *subject, uint32_t signal, const struct
 }
 
 /* Recorded is what differs from what the target began with: signals it catches or ignores, and those that
-<<<<<<< HEAD
  * the caller ignored and it doesn't; and what it has set to the same. */
 static enum status read_signals(const struct subject *subject, const struct remote *remote,
-=======
- * the caller ignored and it doesn't. */
-static enum status read_signals(const struct subject *subject, const struct remote *remote,
->>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
                                 struct process_state *state)
 {
 	uint64_t ignored = proc_number(&subject->status, "SigIgn", 16);
@@ -79,12 +74,8 @@ static enum status read_signals(const struct subject *subject, const struct remo
 	return STATUS_OK;
 }
 
-<<<<<<< HEAD
 static enum status read_prctl(const struct subject *subject, const struct remote *remote,
                               struct process_state *state)
-=======
-static enum status read_prctl(const struct remote *remote, struct process_state *state)
->>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 {
 	bool slack_set = subject->request->noted->bits & NOTED_TIMER_SLACK;
 	struct snapimg_process *process = &state->process;
@@ -259,11 +250,7 @@ enum status process_state_read(const struct subject *subject, const struct remot
 
 	read_numbers(subject, &state->process);
 	if ((status = pass_refusal(read_paths(subject, state))) || (status = read_texts(subject, state)) ||
-<<<<<<< HEAD
 	    (status = read_signals(subject, remote, state)) || (status = read_prctl(subject, remote, state)))
-=======
-	    (status = read_signals(subject, remote, state)) || (status = read_prctl(remote, state)))
->>>>>>> 9206072 (Calls in the target are a scope that ends defined, whatever happens in between)
 		return status;
 	snapimg_cpu_read(state->machine.cpu_features);
 	read_boot_id(state->machine.boot_id);

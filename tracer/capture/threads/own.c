@@ -216,8 +216,8 @@ static enum status read_thread(const struct threads *threads, size_t index, cons
 	struct own own = {0};
 	enum status status;
 
-	at.pid = threads->stopped->thread[index].tid;
-	if ((status = pass_refusal(refuse_ports(subject, at.pid))) ||
+	at.tid = threads->stopped->thread[index].tid;
+	if ((status = pass_refusal(refuse_ports(subject, at.tid))) ||
 	    (status = pass_refusal(refuse_keyrings(subject, &at))) ||
 	    (status = pass_refusal(refuse_memory_policy(subject, &at))) ||
 	    (status = read_own(subject, &at, &own)))
@@ -227,7 +227,7 @@ static enum status read_thread(const struct threads *threads, size_t index, cons
 	else if (main_thread->no_new_privs && !own.no_new_privs)
 		return pass_refusal(refuse("a thread without the no-new-privileges flag of the main thread",
 		                           "choose a point before that sets it", "thread %d of process %d",
-		                           at.pid, subject->pid));
+		                           at.tid, subject->pid));
 	struct own begun = index == 0 ? begin_of_main(main_thread) : begin_of_thread(main_thread);
 	return record(attributes, (uint32_t)index, &own, &begun);
 }
