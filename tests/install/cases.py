@@ -51,7 +51,6 @@ WRONG = {
     ("format/image/writer.c", "format/base/array.h"),
     ("tracer/hot/hot.c", "format/image/check.h"),
     ("tracer/hot/hot_run.c", "tracer/capture/memory/pages.h"),
-    ("tracer/ptrace/helper.c", "tracer/capture/process/state.h"),
 }
 
 
