@@ -211,17 +211,22 @@ def told_when_shared():
             "another process" in lines[0], result)
 
 
-EXCLUSIVE = ("written in place", "only written", "flock", "posix lock", "append under a lock", "mapped")
-ROWS = {f"file_{use.replace(' ', '-').replace(',', '')}_changed": (lambda u=use: refused(u, in_place)) for use in EXCLUSIVE}
-ROWS["file_read_changed"] = lambda: refused("read", in_place)
-ROWS.update({f"file_{use.replace(' ', '-')}_replaced": (lambda u=use, w=wanted: accepted(u, replaced, w)) for use, wanted in
-             (("written in place", "wrote"), ("flock", "held"), ("mapped", "wrote"))})
-ROWS.update({
+ROWS = {
+    "file_written-in-place_changed": lambda: refused("written in place", in_place),
+    "file_only-written_changed": lambda: refused("only written", in_place),
+    "file_flock_changed": lambda: refused("flock", in_place),
+    "file_posix-lock_changed": lambda: refused("posix lock", in_place),
+    "file_append-under-a-lock_changed": lambda: refused("append under a lock", in_place),
+    "file_mapped_changed": lambda: refused("mapped", in_place),
+    "file_read_changed": lambda: refused("read", in_place),
+    "file_written-in-place_replaced": lambda: accepted("written in place", replaced, "wrote"),
+    "file_flock_replaced": lambda: accepted("flock", replaced, "held"),
+    "file_mapped_replaced": lambda: accepted("mapped", replaced, "wrote"),
     "file_mapped_live": shown_as_it_is, "file_log": log_of_others, "file_patched_library": patched_library,
     "file_copied": locale_data, "file_made_again": made_again, "file_never_over_another": never_over_another,
     "file_not_left_behind": not_left_behind, "file_carry_none": carry_none, "file_carry": carry_file,
     "file_scratch": scratch, "file_told_when_shared": told_when_shared,
-})
+}
 
 if __name__ == "__main__":
     t.main(ROWS)
