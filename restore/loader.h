@@ -9,18 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "format/facts/command_line.h"
 #include "format/image/reader.h"
 #include "restore/become/capabilities.h"
-
-/* --fd: what a descriptor becomes, whatever the image says. */
-enum override_kind { OVERRIDE_CLOSE, OVERRIDE_NULL, OVERRIDE_INHERIT, OVERRIDE_FILE };
-enum { OVERRIDES_MAX = 64 };
-struct override {
-	int32_t number;
-	enum override_kind kind;
-	const char *file; /* of OVERRIDE_FILE */
-	int32_t saved;    /* of OVERRIDE_INHERIT: the caller's, out of the way; or a negative error */
-};
 
 /* --ids: which IDs the program has. */
 enum ids { IDS_AUTO, IDS_NEW, IDS_SAME };

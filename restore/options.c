@@ -1,45 +1,20 @@
 /* The command line: options, IMAGE, and the program's arguments. */
+#include "format/facts/command_line.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/loader.h"
 
-static const char help[] =
-        "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
-        "Becomes the program that snaptrace froze in IMAGE.\n"
-        "\n"
-        "  IMAGE              keep the recorded arguments\n"
-        "  IMAGE ARG...       these instead of all behind argv[0]\n"
-        "  IMAGE -- [ARG...]  exactly what follows, nothing for none\n"
-        "\n"
-        "      --on-mismatch=fail|warn|ignore\n"
-        "                     when a file that the image maps has changed (fail)\n"
-        "      --fd N=close|null|inherit|file:PATH\n"
-        "                     what descriptor N becomes, whatever the image says\n"
-        "      --tcp=reset|refuse\n"
-        "                     connections that the image has as reset ones: let the program\n"
-        "                     find them so (reset), or refuse the image\n"
-        "      --fallback     start the original program if the image can't be used\n"
-        "      --cache=auto|off|DIR\n"
-        "                     where thawed copies of frozen images are kept (auto:\n"
-        "                     $XDG_CACHE_HOME/snaptrace or ~/.cache/snaptrace)\n"
-        "      --verify       check all page data before the start\n"
-        "      --record-hot   note in IMAGE which pages this run uses up to its end, so\n"
-        "                     that later starts make them in batches\n"
-        "      --record-for=DURATION\n"
-        "                     the same, up to then (ms, s, m, h)\n"
-        "      --ids=auto|new|same\n"
-        "                     process and thread IDs: new ones, unless the program has kept\n"
-        "                     its own (auto); the recorded ones, in a PID namespace (same)\n"
-        "      --same-ids     --ids=same\n"
-        "      --exe          with its own /proc/self/exe, in a user namespace\n"
-        "  -q, --quiet        no warnings\n"
-        "  -v, --verbose      say what was done\n"
-        "      --help         this text\n"
-        "      --version      the version\n"
-        "\n"
-        "The exit status is the program's; 125: the image is damaged or refused;\n"
-        "126, 127: it cannot be read, is not there.\n";
+static const char usage[] = "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
+                            "Becomes the program that snaptrace froze in IMAGE.\n"
+                            "\n"
+                            "  IMAGE                  keep the recorded arguments\n"
+                            "  IMAGE ARG...           these instead of all after argv[0]\n"
+                            "  IMAGE -- [ARG...]      exactly what follows, nothing for none\n"
+                            "\n";
+static const char endings[] = "\n"
+                              "The exit status is the program's; 125: the image is damaged or refused;\n"
+                              "126, 127: it cannot be read, is not there.\n";
 
 static void option_on_mismatch(const char *value)
 {
@@ -53,26 +28,14 @@ static void option_on_mismatch(const char *value)
 			loader.options.on_mismatch = (enum on_mismatch)i;
 			return;
 		}
-	die(EXIT_REFUSED, "--on-mismatch: ", value, ": use fail, warn or ignore");
+	die(EXIT_REFUSED, "--on-mismatch: ", value, ": give fail, warn or ignore");
 }
 
 static void option_tcp(const char *value)
 {
 	loader.options.refuse_reset = text_equal(value, "refuse");
 	if (!loader.options.refuse_reset && !text_equal(value, "reset"))
-		die(EXIT_REFUSED, "--tcp: ", value, ": use reset or refuse");
-}
-
-static void option_fallback(const char *value)
-{
-	(void)value;
-	loader.options.fallback = true;
-}
-
-static void option_record(const char *value)
-{
-	(void)value;
-	loader.options.record = true;
+		die(EXIT_REFUSED, "--tcp: ", value, ": give reset or refuse");
 }
 
 static void option_record_for(const char *value)
@@ -84,20 +47,8 @@ static void option_record_for(const char *value)
 static void option_cache(const char *value)
 {
 	if (!text_equal(value, "off") && !text_equal(value, "auto") && *value != '/')
-		die(EXIT_REFUSED, "--cache: ", value, ": use auto, off or a directory's absolute path");
+		die(EXIT_REFUSED, "--cache: ", value, ": give auto, off or a directory's absolute path");
 	loader.options.cache = value;
-}
-
-static void option_cache_tried(const char *value)
-{
-	(void)value;
-	loader.options.cache_tried = true;
-}
-
-static void option_verify(const char *value)
-{
-	(void)value;
-	loader.options.verify = true;
 }
 
 static void option_ids(const char *value)
@@ -108,7 +59,7 @@ static void option_ids(const char *value)
 			loader.options.ids = (enum ids)i;
 			return;
 		}
-	die(EXIT_REFUSED, "--ids: ", value, ": use auto, new or same");
+	die(EXIT_REFUSED, "--ids: ", value, ": give auto, new or same");
 }
 
 static void option_same_ids(const char *value)
@@ -117,33 +68,76 @@ static void option_same_ids(const char *value)
 	loader.options.ids = IDS_SAME;
 }
 
-static void option_exe(const char *value)
-{
-	(void)value;
-	loader.options.exe = true;
-}
+static void option_help(const char *value);
+static void option_version(const char *value);
 
-static void option_quiet(const char *value)
-{
-	(void)value;
-	loader.options.quiet = true;
-}
+/* All options, in the order of --help. The manual has the same (install.options checks that). */
+static const struct row {
+	struct option_words words;
+	void (*take)(const char *value); /* NULL: sets the flag */
+	bool *flag;
+} rows[] = {
+        {{0, "on-mismatch", "fail|warn|ignore", "when a file that the image maps has changed (fail)"},
+         option_on_mismatch,
+         NULL},
+        {{0, "fd", "N=close|null|inherit|file:PATH", "what descriptor N becomes, whatever the image says"},
+         option_fd,
+         NULL},
+        {{0, "tcp", "reset|refuse",
+          "connections that the image has as reset ones: let the program find them so (reset), or refuse "
+          "the image"},
+         option_tcp,
+         NULL},
+        {{0, "fallback", NULL, "start the original program if the image can't be used"},
+         NULL,
+         &loader.options.fallback},
+        {{0, "cache", "auto|off|DIR",
+          "where thawed copies of frozen images are kept (auto: $XDG_CACHE_HOME/snaptrace or "
+          "~/.cache/snaptrace)"},
+         option_cache,
+         NULL},
+        {{0, "cache-tried", NULL, NULL}, NULL, &loader.options.cache_tried}, /* by snapimg cache add */
+        {{0, "verify", NULL, "check all page data before the start"}, NULL, &loader.options.verify},
+        {{0, "record-hot", NULL,
+          "note in IMAGE which pages this run uses up to its end, so that later starts make them in "
+          "batches"},
+         NULL,
+         &loader.options.record},
+        {{0, "record-for", "DURATION", "the same, up to then (ms, s, m, h)"}, option_record_for, NULL},
+        {{0, "ids", "auto|new|same",
+          "process and thread IDs: new ones, unless the program has kept its own (auto); the recorded ones, "
+          "in a PID namespace (same)"},
+         option_ids,
+         NULL},
+        {{0, "same-ids", NULL, "--ids=same"}, option_same_ids, NULL},
+        {{0, "exe", NULL, "with its own /proc/self/exe, in a user namespace"}, NULL, &loader.options.exe},
+        {{'q', "quiet", NULL, "no warnings"}, NULL, &loader.options.quiet},
+        {{'v', "verbose", NULL, "say what was done"}, NULL, &loader.options.verbose},
+        {{0, "help", NULL, "this text"}, option_help, NULL},
+        {{0, "version", NULL, "the version"}, option_version, NULL},
+};
 
-static void option_verbose(const char *value)
-{
-	(void)value;
-	loader.options.verbose = true;
-}
+enum { ROW_COUNT = sizeof rows / sizeof rows[0], HELP_COLUMN = 25 };
 
 static void finish(bool printed)
 {
 	sys(__NR_exit_group, printed ? 0 : EXIT_REFUSED);
 }
 
+static bool put_line(void *context, const char *line)
+{
+	(void)context;
+	return print(1, line);
+}
+
 static void option_help(const char *value)
 {
+	const struct help form = {HELP_COLUMN, put_line, NULL};
 	(void)value;
-	finish(print(1, help));
+	bool printed = print(1, usage);
+	for (unsigned i = 0; i < ROW_COUNT; i++)
+		printed = help_put_option(&form, &rows[i].words) && printed;
+	finish(print(1, endings) && printed);
 }
 
 static void option_version(const char *value)
@@ -152,48 +146,35 @@ static void option_version(const char *value)
 	finish(print(1, "snaprun " SNAP_VERSION "\n"));
 }
 
-static const struct {
-	const char *name; /* with its value: ends in '=' or is followed by the next word */
-	void (*take)(const char *value);
-	bool has_value;
-} option_table[] = {
-        {"--on-mismatch", option_on_mismatch, true},
-        {"--fd", option_fd, true},
-        {"--tcp", option_tcp, true},
-        {"--fallback", option_fallback, false},
-        {"--record-hot", option_record, false},
-        {"--record-for", option_record_for, true},
-        {"--cache", option_cache, true},
-        {"--cache-tried", option_cache_tried, false}, /* by snapimg cache add */
-        {"--verify", option_verify, false},
-        {"--ids", option_ids, true},
-        {"--same-ids", option_same_ids, false},
-        {"--exe", option_exe, false},
-        {"--quiet", option_quiet, false},
-        {"-q", option_quiet, false},
-        {"--verbose", option_verbose, false},
-        {"-v", option_verbose, false},
-        {"--help", option_help, false},
-        {"--version", option_version, false},
-};
+/* What follows the option's name in the word, "" or "=VALUE"; NULL: it is another option. */
+static const char *rest_of(const char *word, const struct option_words *option)
+{
+	if (word[0] == '-' && option->letter != 0 && word[1] == option->letter && word[2] == '\0')
+		return word + 2;
+	const char *name = text_after(word, "--");
+	const char *rest = name == NULL ? NULL : text_after(name, option->name);
+	return rest != NULL && (*rest == '\0' || (*rest == '=' && option->argument != NULL)) ? rest : NULL;
+}
 
-/* Takes the option at *ret_at, and its value, and moves *ret_at behind them. */
+/* Takes the option at *ret_at, and its value, and moves *ret_at past them. */
 static void take_option(char ***ret_at)
 {
 	const char *word = *(*ret_at)++;
-	for (unsigned i = 0; i < sizeof option_table / sizeof option_table[0]; i++) {
-		const char *rest = text_after(word, option_table[i].name);
-		if (rest == NULL || (*rest != '\0' && !(*rest == '=' && option_table[i].has_value)))
+	for (unsigned i = 0; i < ROW_COUNT; i++) {
+		const char *rest = rest_of(word, &rows[i].words), *value = NULL;
+		if (rest == NULL)
 			continue;
-		const char *value = NULL;
-		if (option_table[i].has_value) {
+		if (rows[i].words.argument != NULL) {
 			value = *rest == '=' ? rest + 1 : **ret_at;
 			if (value == NULL)
 				die(EXIT_REFUSED, word, ": needs a value: see snaprun --help");
 			if (*rest != '=')
 				(*ret_at)++;
 		}
-		option_table[i].take(value);
+		if (rows[i].take != NULL)
+			rows[i].take(value);
+		else
+			*rows[i].flag = true;
 		return;
 	}
 	die(EXIT_REFUSED, word, ": unknown option: see snaprun --help");

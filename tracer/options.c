@@ -3,121 +3,28 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "format/base/duration.h"
+#include "tracer/points/point.h"
 
 enum { LEVEL_MAX = 19 };
 
-static const char help[] =
-        "Usage: snaptrace [-o FILE] [--at POINT]... [options] [--] PROG [ARG...]\n"
-        "       snaptrace [-o FILE] [--at POINT]... [options] -p PID\n"
-        "       snaptrace --log-exec[=FILE] [--json] [--] PROG [ARG...]\n"
-        "       snaptrace --record-hot [--timeout DURATION] [--] IMAGE [ARG...]\n"
-        "Runs PROG up to POINT, keeps it as one image file, and ends it.\n"
-        "`snaprun FILE [ARG...]` starts it from there.\n"
+static const char usage[] = "Usage: snaptrace [-o FILE] [--at POINT]... [options] [--] PROG [ARG...]\n"
+                            "       snaptrace [-o FILE] [--at POINT]... [options] -p PID\n"
+                            "       snaptrace --log-exec[=FILE] [--json] [--] PROG [ARG...]\n"
+                            "       snaptrace --record-hot [--timeout DURATION] [--] IMAGE [ARG...]\n"
+                            "Runs PROG up to POINT, keeps it as one image file, and ends it.\n"
+                            "`snaprun FILE [ARG...]` starts it from there.\n"
+                            "\n";
+static const char endings[] =
         "\n"
-        "  -o, --output FILE        the image (PROG's base name with .snap, in the working directory)\n"
-        "      --at POINT           where to freeze (the variable SNAP_AT, or else main); of several the\n"
-        "                           one that comes first:\n"
-        "                             main             before main\n"
-        "                             entry            at the program's entry, after the dynamic linker\n"
-        "                             here             where the program calls snap_here() of snap.h\n"
-        "                             [FILE:]SYMBOL[+OFFSET], 0xADDRESS\n"
-        "                                              before this instruction\n"
-        "                             path:PATH        at the first system call that names PATH\n"
-        "                             syscall:NAME[#N] at the Nth system call NAME\n"
-        "                             effect           at the first call that reaches outside the process\n"
-        "                             read:FD, output  at the first read of FD, write to stdout or stderr\n"
-        "                             listen, accept   at the first such call\n"
-        "                             idle             when it waits and has used no processor for a while\n"
-        "                             signal:NAME      when it gets this signal, which is taken from it\n"
-        "                             after:DURATION   when it has run so long (ms, s, m, h)\n"
-        "      --skip N             pass over the first N points met\n"
-        "      --timeout DURATION   give up when no point was met in time (exit status 124)\n"
-        "  -p, --pid PID            attach to a running process instead of starting PROG\n"
-        "      --continue           let the program go on after the dump, untraced; ends as PROG does\n"
-        "      --others kill|continue\n"
-        "                           what becomes of the other processes at the point (kill)\n"
-        "      --log-exec[=FILE]    a line for each exec and each end of a process (standard error);\n"
-        "                           without a point PROG is only followed\n"
-        "      --train ARGS         start the new image once with these arguments (words as the shell "
-        "splits\n"
-        "                           them), its output thrown away, to note which pages it uses\n"
-        "      --no-cache           put no thawed copy of the image into the cache of snaprun\n"
-        "      --record-hot         start IMAGE once and note in it which pages it uses up to its end, or\n"
-        "                           for the time of --timeout: later starts make them in batches\n"
-        "      --json               the log as one JSON object a line\n"
-        "      --in NAME            only in a process whose executable or script has this base name\n"
-        "      --compress zstd|none how pages are stored (zstd; none up to 64 KiB)\n"
-        "      --level N            of zstd, 1 to 19 (3)\n"
-        "      --drop-seccomp       leave out the program's own seccomp filters instead of refusing\n"
-        "      --fd N=close|null|inherit|file:PATH\n"
-        "                           what descriptor N becomes in the image, whatever it is\n"
-        "      --tcp refuse|reset   connected TCP sockets: refuse them (the default), or let the program "
-        "find\n"
-        "                           that the other side has reset the connection\n"
-        "      --carry made|none|FILE\n"
-        "                           files whose content goes into the image, for a start that doesn't find\n"
-        "                           them: those that PROG made itself (the default), none, or FILE as well\n"
-        "  -q, --quiet              no summary, no progress, no warnings\n"
-        "  -v, --verbose            tell what is done\n"
-        "      --help, --version\n"
-        "\n"
-        "Exit status: 0 the image is written; 1 PROG ended before the point; 124 --timeout is over;\n"
-        "125 snaptrace failed or refused; with --continue, or with --log-exec alone, that of PROG;\n"
-        "126 PROG cannot be run; 127 PROG was not found.\n";
-
-enum {
-	OPTION_AT = 256,
-	OPTION_IN,
-	OPTION_LEVEL,
-	OPTION_COMPRESS,
-	OPTION_SKIP,
-	OPTION_TIMEOUT,
-	OPTION_CONTINUE,
-	OPTION_OTHERS,
-	OPTION_LOG,
-	OPTION_JSON,
-	OPTION_RECORD_HOT,
-	OPTION_TRAIN,
-	OPTION_NO_CACHE,
-	OPTION_DROP_SECCOMP,
-	OPTION_FD,
-	OPTION_TCP,
-	OPTION_CARRY,
-	OPTION_HELP,
-	OPTION_VERSION
-};
-
-static const struct option long_options[] = {
-        {"output", required_argument, NULL, 'o'},
-        {"at", required_argument, NULL, OPTION_AT},
-        {"in", required_argument, NULL, OPTION_IN},
-        {"level", required_argument, NULL, OPTION_LEVEL},
-        {"compress", required_argument, NULL, OPTION_COMPRESS},
-        {"skip", required_argument, NULL, OPTION_SKIP},
-        {"timeout", required_argument, NULL, OPTION_TIMEOUT},
-        {"pid", required_argument, NULL, 'p'},
-        {"continue", no_argument, NULL, OPTION_CONTINUE},
-        {"others", required_argument, NULL, OPTION_OTHERS},
-        {"log-exec", optional_argument, NULL, OPTION_LOG},
-        {"json", no_argument, NULL, OPTION_JSON},
-        {"record-hot", no_argument, NULL, OPTION_RECORD_HOT},
-        {"train", required_argument, NULL, OPTION_TRAIN},
-        {"no-cache", no_argument, NULL, OPTION_NO_CACHE},
-        {"drop-seccomp", no_argument, NULL, OPTION_DROP_SECCOMP},
-        {"fd", required_argument, NULL, OPTION_FD},
-        {"tcp", required_argument, NULL, OPTION_TCP},
-        {"carry", required_argument, NULL, OPTION_CARRY},
-        {"quiet", no_argument, NULL, 'q'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, OPTION_HELP},
-        {"version", no_argument, NULL, OPTION_VERSION},
-        {NULL, 0, NULL, 0},
-};
+        "Exit status: 0 the image is written; 1 PROG ended before the point; 124 --timeout\n"
+        "is over; 125 snaptrace failed or refused; with --continue, or with --log-exec\n"
+        "alone, that of PROG; 126 PROG cannot be run; 127 PROG was not found.\n";
 
 const char *base_name(const char *path)
 {
@@ -126,25 +33,33 @@ const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static enum status read_level(const char *text, int *ret_level)
-{
-	char *end;
-	long level;
+/* A row of the table: what the option is, and what takes it. `value` is NULL where none was given. */
+struct row {
+	struct option_words words;
+	enum status (*take)(const struct row *row, struct options *options, char *value);
+	size_t place; /* in struct options, of what set_flag or set_text sets */
+};
 
-	errno = 0;
-	level = strtol(text, &end, 10);
-	if (errno || end == text || *end || level < 1 || level > LEVEL_MAX)
-		return fail(STATUS_FAILED, "--level %s: not a level: give a number from 1 to %d", text,
-		            LEVEL_MAX);
-	*ret_level = (int)level;
+static enum status set_flag(const struct row *row, struct options *options, char *value)
+{
+	(void)value;
+	*(bool *)((char *)options + row->place) = true;
 	return STATUS_OK;
 }
 
-static enum status read_compress(const char *text, bool *ret_compress)
+static enum status set_text(const struct row *row, struct options *options, char *value)
 {
-	if (strcmp(text, "zstd") != 0 && strcmp(text, "none") != 0)
-		return fail(STATUS_FAILED, "--compress %s: not known: give zstd or none", text);
-	*ret_compress = strcmp(text, "zstd") == 0;
+	*(const char **)((char *)options + row->place) = value;
+	return STATUS_OK;
+}
+
+/* One of two words: whether it is the second. */
+static enum status read_choice(const char *option, const char *text, const char *first, const char *second,
+                               bool *ret_second)
+{
+	if (strcmp(text, first) != 0 && strcmp(text, second) != 0)
+		return fail(STATUS_FAILED, "--%s %s: not known: give %s or %s", option, text, first, second);
+	*ret_second = strcmp(text, second) == 0;
 	return STATUS_OK;
 }
 
@@ -157,48 +72,9 @@ static enum status read_number(const char *option, const char *text, unsigned lo
 	errno = 0;
 	number = strtoul(text, &end, 10);
 	if (errno || *text < '0' || *text > '9' || *end || number < least || number > most)
-		return fail(STATUS_FAILED, "%s %s: not a number from %lu to %lu", option, text, least, most);
+		return fail(STATUS_FAILED, "--%s %s: not a number from %lu to %lu", option, text, least,
+		            most);
 	*ret_number = number;
-	return STATUS_OK;
-}
-
-static enum status read_process(const char *text, int *ret_pid)
-{
-	unsigned long pid = 0;
-	enum status status = read_number("-p", text, 1, INT_MAX, &pid);
-
-	if (status == STATUS_OK)
-		*ret_pid = (int)pid;
-	return status;
-}
-
-static enum status read_timeout(const char *text, double *ret_seconds)
-{
-	if (duration_parse(text, ret_seconds) && *ret_seconds > 0)
-		return STATUS_OK;
-	return fail(STATUS_FAILED, "--timeout %s: not a duration: write it like 500ms, 10s or 2m", text);
-}
-
-static enum status read_others(const char *text, bool *ret_go_on)
-{
-	if (strcmp(text, "kill") != 0 && strcmp(text, "continue") != 0)
-		return fail(STATUS_FAILED, "--others %s: not known: give kill or continue", text);
-	*ret_go_on = strcmp(text, "continue") == 0;
-	return STATUS_OK;
-}
-
-static enum status read_carry(const char *text, struct carry *carry)
-{
-	if (strcmp(text, "made") == 0 || strcmp(text, "none") == 0) {
-		carry->none = *text == 'n';
-		return STATUS_OK;
-	}
-	if (carry->count == CARRY_MAX)
-		return fail(STATUS_FAILED, "--carry %s: more than %d files", text, CARRY_MAX);
-	if (!(carry->file[carry->count] = realpath(text, NULL)))
-		return fail(STATUS_FAILED, "--carry %s: %s: give made, none, or a file that is there", text,
-		            strerror(errno));
-	carry->count++;
 	return STATUS_OK;
 }
 
@@ -210,81 +86,253 @@ static enum status add_point(struct options *options, char *text)
 	return STATUS_OK;
 }
 
-static enum status answer(struct options *options, const char *text)
+static enum status take_at(const struct row *row, struct options *options, char *value)
 {
+	(void)row;
+	return add_point(options, value);
+}
+
+static enum status take_skip(const struct row *row, struct options *options, char *value)
+{
+	return read_number(row->words.name, value, 0, ULONG_MAX, &options->skip);
+}
+
+static enum status take_timeout(const struct row *row, struct options *options, char *value)
+{
+	(void)row;
+	if (duration_parse(value, &options->timeout) && options->timeout > 0)
+		return STATUS_OK;
+	return fail(STATUS_FAILED, "--timeout %s: not a duration: write it like 500ms, 10s or 2m", value);
+}
+
+static enum status take_pid(const struct row *row, struct options *options, char *value)
+{
+	unsigned long pid = 0;
+	enum status status = read_number(row->words.name, value, 1, INT_MAX, &pid);
+
+	options->attach = (int)pid;
+	return status;
+}
+
+static enum status take_continue(const struct row *row, struct options *options, char *value)
+{
+	(void)row, (void)value;
+	options->continues = options->others_go_on = true;
+	return STATUS_OK;
+}
+
+static enum status take_others(const struct row *row, struct options *options, char *value)
+{
+	return read_choice(row->words.name, value, "kill", "continue", &options->others_go_on);
+}
+
+static enum status take_log(const struct row *row, struct options *options, char *value)
+{
+	(void)row;
+	options->log = true;
+	options->log_file = value;
+	return STATUS_OK;
+}
+
+static enum status take_train(const struct row *row, struct options *options, char *value)
+{
+	(void)row;
+	if (options->train_count == TRAINS_MAX)
+		return fail(STATUS_FAILED, "--train: more than %d: give fewer", TRAINS_MAX);
+	options->trains[options->train_count++] = value;
+	return STATUS_OK;
+}
+
+static enum status take_compress(const struct row *row, struct options *options, char *value)
+{
+	options->compress_given = true;
+	return read_choice(row->words.name, value, "none", "zstd", &options->compress);
+}
+
+static enum status take_level(const struct row *row, struct options *options, char *value)
+{
+	unsigned long level = 0;
+	enum status status = read_number(row->words.name, value, 1, LEVEL_MAX, &level);
+
+	options->level = (int)level;
+	return status;
+}
+
+static enum status take_fd(const struct row *row, struct options *options, char *value)
+{
+	(void)row;
+	return overrides_add(&options->overrides, value);
+}
+
+static enum status take_tcp(const struct row *row, struct options *options, char *value)
+{
+	return read_choice(row->words.name, value, "refuse", "reset", &options->overrides.tcp_reset);
+}
+
+static enum status take_carry(const struct row *row, struct options *options, char *value)
+{
+	struct carry *carry = &options->carry;
+
+	(void)row;
+	if (strcmp(value, "made") == 0 || strcmp(value, "none") == 0) {
+		carry->none = *value == 'n';
+		return STATUS_OK;
+	}
+	if (carry->count == CARRY_MAX)
+		return fail(STATUS_FAILED, "--carry %s: more than %d files: give fewer", value, CARRY_MAX);
+	if (!(carry->file[carry->count] = realpath(value, NULL)))
+		return fail(STATUS_FAILED, "--carry %s: %s: give made, none, or a file that is there", value,
+		            strerror(errno));
+	carry->count++;
+	return STATUS_OK;
+}
+
+static enum status take_quiet(const struct row *row, struct options *options, char *value)
+{
+	(void)row, (void)value;
+	options->verbosity = QUIET;
+	return STATUS_OK;
+}
+
+static enum status take_verbose(const struct row *row, struct options *options, char *value)
+{
+	(void)row, (void)value;
+	options->verbosity = VERBOSE;
+	return STATUS_OK;
+}
+
+static enum status take_help(const struct row *row, struct options *options, char *value);
+static enum status take_version(const struct row *row, struct options *options, char *value);
+
+#define FLAG(member) set_flag, offsetof(struct options, member)
+#define TEXT(member) set_text, offsetof(struct options, member)
+
+/* All options, in the order of --help. The manual has the same (install.options checks that). */
+static const struct row rows[] = {
+        {{'o', "output", "FILE", "the image (PROG's base name with .snap, in the working directory)"},
+         TEXT(output)},
+        {{0, "at", "POINT",
+          "where to freeze (the variable SNAP_AT, or else main), see below; of several the one that comes "
+          "first"},
+         take_at,
+         0},
+        {{0, "skip", "N", "pass over the first N points met"}, take_skip, 0},
+        {{0, "timeout", "DURATION", "give up when no point was met in time (exit status 124)"},
+         take_timeout,
+         0},
+        {{'p', "pid", "PID", "attach to a running process instead of starting PROG"}, take_pid, 0},
+        {{0, "in", "NAME", "only in a process whose executable or script has this base name"}, TEXT(in)},
+        {{0, "continue", NULL, "let the program go on after the dump, untraced; ends as PROG does"},
+         take_continue,
+         0},
+        {{0, "others", "kill|continue", "what becomes of the other processes at the point (kill)"},
+         take_others,
+         0},
+        {{0, "log-exec", "[=FILE]",
+          "a line for each exec and each end of a process (standard error); without a point PROG is only "
+          "followed"},
+         take_log,
+         0},
+        {{0, "json", NULL, "the log as one JSON object a line"}, FLAG(json)},
+        {{0, "train", "ARGS",
+          "start the new image once with these arguments (words as the shell splits them), its output "
+          "thrown away, to note which pages it uses"},
+         take_train,
+         0},
+        {{0, "no-cache", NULL, "put no thawed copy of the image into the cache of snaprun"}, FLAG(no_cache)},
+        {{0, "record-hot", NULL,
+          "start IMAGE once and note in it which pages it uses up to its end, or for the time of "
+          "--timeout: later starts make them in batches"},
+         FLAG(record_hot)},
+        {{0, "compress", "zstd|none", "how pages are stored (zstd; none up to 64 KiB)"}, take_compress, 0},
+        {{0, "level", "N", "of zstd, 1 to 19 (3)"}, take_level, 0},
+        {{0, "drop-seccomp", NULL, "leave out the program's own seccomp filters instead of refusing"},
+         FLAG(drop_seccomp)},
+        {{0, "fd", "N=close|null|inherit|file:PATH",
+          "what descriptor N becomes in the image, whatever it is"},
+         take_fd,
+         0},
+        {{0, "tcp", "refuse|reset",
+          "connected TCP sockets: refuse them (the default), or let the program find that the other side "
+          "has reset the connection"},
+         take_tcp,
+         0},
+        {{0, "carry", "made|none|FILE",
+          "files whose content goes into the image, for a start that doesn't find them: those that PROG "
+          "made itself (the default), none, or FILE as well"},
+         take_carry,
+         0},
+        {{'q', "quiet", NULL, "no summary, no progress, no warnings"}, take_quiet, 0},
+        {{'v', "verbose", NULL, "tell what is done"}, take_verbose, 0},
+        {{0, "help", NULL, "this text"}, take_help, 0},
+        {{0, "version", NULL, "the version"}, take_version, 0},
+};
+
+enum { ROW_COUNT = sizeof(rows) / sizeof(*rows), FIRST_LONG = 256, HELP_COLUMN = 27 };
+
+static bool put_line(void *context, const char *line)
+{
+	return fputs(line, context) != EOF;
+}
+
+static enum status take_help(const struct row *row, struct options *options, char *value)
+{
+	const struct help help = {HELP_COLUMN, put_line, stdout};
+
+	(void)row, (void)value;
 	options->done = true;
-	if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
+	(void)put_line(stdout, usage); /* what does not arrive shows below */
+	for (size_t i = 0; i < ROW_COUNT; i++)
+		(void)help_put_option(&help, &rows[i].words);
+	(void)put_line(stdout, "\nPOINT:\n");
+	points_describe(&help);
+	(void)put_line(stdout, endings);
+	if (fflush(stdout) == EOF || ferror(stdout))
 		return fail(STATUS_FAILED, "standard output: %s", strerror(errno));
 	return STATUS_OK;
 }
 
-static enum status read_option(int option, struct options *options)
+static enum status take_version(const struct row *row, struct options *options, char *value)
 {
-	switch (option) {
-	case 'o':
-		options->output = optarg;
-		return STATUS_OK;
-	case OPTION_AT:
-		return add_point(options, optarg);
-	case OPTION_IN:
-		options->in = optarg;
-		return STATUS_OK;
-	case OPTION_LEVEL:
-		return read_level(optarg, &options->level);
-	case OPTION_COMPRESS:
-		options->compress_given = true;
-		return read_compress(optarg, &options->compress);
-	case OPTION_SKIP:
-		return read_number("--skip", optarg, 0, ULONG_MAX, &options->skip);
-	case OPTION_TIMEOUT:
-		return read_timeout(optarg, &options->timeout);
-	case 'p':
-		return read_process(optarg, &options->attach);
-	case OPTION_CONTINUE:
-		options->continues = options->others_go_on = true;
-		return STATUS_OK;
-	case OPTION_OTHERS:
-		return read_others(optarg, &options->others_go_on);
-	case OPTION_LOG:
-		options->log = true;
-		options->log_file = optarg;
-		return STATUS_OK;
-	case OPTION_JSON:
-		options->json = true;
-		return STATUS_OK;
-	case OPTION_TRAIN:
-		if (options->train_count == TRAINS_MAX)
-			return fail(STATUS_FAILED, "--train: more than %d", TRAINS_MAX);
-		options->trains[options->train_count++] = optarg;
-		return STATUS_OK;
-	case OPTION_NO_CACHE:
-		options->no_cache = true;
-		return STATUS_OK;
-	case OPTION_RECORD_HOT:
-		options->record_hot = true;
-		return STATUS_OK;
-	case OPTION_DROP_SECCOMP:
-		options->drop_seccomp = true;
-		return STATUS_OK;
-	case OPTION_FD:
-		return overrides_add(&options->overrides, optarg);
-	case OPTION_TCP:
-		return overrides_read_tcp(optarg, &options->overrides.tcp_reset);
-	case OPTION_CARRY:
-		return read_carry(optarg, &options->carry);
-	case 'q':
-		options->verbosity = QUIET;
-		return STATUS_OK;
-	case 'v':
-		options->verbosity = VERBOSE;
-		return STATUS_OK;
-	case OPTION_HELP:
-		return answer(options, help);
-	case OPTION_VERSION:
-		return answer(options, "snaptrace " SNAP_VERSION "\n");
-	default: /* getopt_long has told what is wrong */
-		return STATUS_FAILED;
+	(void)row, (void)value;
+	options->done = true;
+	if (fputs("snaptrace " SNAP_VERSION "\n", stdout) == EOF || fflush(stdout) == EOF)
+		return fail(STATUS_FAILED, "standard output: %s", strerror(errno));
+	return STATUS_OK;
+}
+
+/* What getopt_long needs of the table. */
+struct getopt_tables {
+	struct option names[ROW_COUNT + 1];
+	char letters[2 * ROW_COUNT + 2];
+};
+
+static struct getopt_tables make_tables(void)
+{
+	struct getopt_tables tables = {.letters = "+"};
+	size_t end = 1;
+
+	for (size_t i = 0; i < ROW_COUNT; i++) {
+		const struct option_words *words = &rows[i].words;
+		int takes = !words->argument            ? no_argument
+		            : words->argument[0] == '[' ? optional_argument
+		                                        : required_argument;
+
+		tables.names[i] = (struct option){words->name, takes, NULL, FIRST_LONG + (int)i};
+		if (words->letter)
+			tables.letters[end++] = words->letter;
+		if (words->letter && takes == required_argument)
+			tables.letters[end++] = ':';
 	}
+	return tables;
+}
+
+static const struct row *find_row(int option)
+{
+	for (size_t i = 0; i < ROW_COUNT; i++)
+		if (option == FIRST_LONG + (int)i || option == rows[i].words.letter)
+			return &rows[i];
+	return NULL; /* '?': getopt_long has told what is wrong */
 }
 
 static enum status check_options(const struct options *options)
@@ -328,6 +376,7 @@ static enum status add_default_point(struct options *options)
 enum status options_read(int argc, char **argv, struct options *ret_options)
 {
 	static char name[] = "snaptrace"; /* what getopt_long's own messages begin with */
+	struct getopt_tables tables = make_tables();
 	struct options options = {.compress = true};
 	enum status status = STATUS_OK;
 	int option;
@@ -335,8 +384,11 @@ enum status options_read(int argc, char **argv, struct options *ret_options)
 	if (argc > 0)
 		argv[0] = name;
 	while (status == STATUS_OK && !options.done &&
-	       (option = getopt_long(argc, argv, "+o:p:qv", long_options, NULL)) != -1)
-		status = read_option(option, &options);
+	       (option = getopt_long(argc, argv, tables.letters, tables.names, NULL)) != -1) {
+		const struct row *row = find_row(option);
+
+		status = row ? row->take(row, &options, optarg) : STATUS_FAILED;
+	}
 	options.program = argv + optind;
 	if (status == STATUS_OK && !options.done && !options.point_count)
 		status = add_default_point(&options);

@@ -20,6 +20,7 @@ struct command_options {
 	const char *second; /* NULL where the command takes one file */
 	const char *output; /* -o; NULL where the command makes no image */
 	bool json;
+	bool answered; /* --help or --version: nothing to do */
 };
 
 typedef enum exit_status command(const struct command_options *options);

@@ -7,6 +7,7 @@
 
 #include "format/base/output_file.h"
 #include "format/base/text.h"
+#include "format/facts/command_line.h"
 #include "format/snapimg/commands.h"
 
 static const struct {
@@ -79,26 +80,6 @@ enum exit_status open_image(struct image_file *file, const char *path, enum imag
 	return complain_of_image(path, &failure);
 }
 
-static void print_help(void)
-{
-	size_t i;
-
-	puts("Usage: snapimg COMMAND [--json] IMAGE\n"
-	     "       snapimg thaw|freeze IMAGE -o OUTPUT\n"
-	     "       snapimg diff BASE NEW -o DELTA\n"
-	     "       snapimg patch BASE DELTA -o NEW\n\nCommands:");
-	for (i = 0; i < COMMAND_COUNT; i++)
-		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
-	puts("  cache    add IMAGE, list, clear: thawed copies that snaprun uses by itself\n\nOptions:\n"
-	     "  -o OUTPUT  the file to make\n"
-	     "  --json     one JSON document instead of text; a byte that is not UTF-8 is\n"
-	     "             written as the lone surrogate \\udcXX (Python: surrogateescape)\n"
-	     "  --help     this text\n"
-	     "  --version  the version\n\n"
-	     "Exit status: 0 fine; 125 the image is damaged or refused, or wrong usage;\n"
-	     "126 the image cannot be read; 127 there is no such image.");
-}
-
 /* Output that did not arrive is a failure. */
 static enum exit_status finish(enum exit_status status)
 {
@@ -131,40 +112,132 @@ static enum exit_status run(const char *name, int count, char **operands, struct
 	return finish(commands[i].run(options));
 }
 
+static enum exit_status take_json(struct command_options *options, const char *value)
+{
+	(void)value;
+	options->json = true;
+	return EXIT_FINE;
+}
+
+static enum exit_status take_output(struct command_options *options, const char *value)
+{
+	options->output = value;
+	return EXIT_FINE;
+}
+
+static enum exit_status take_dir(struct command_options *options, const char *value)
+{
+	(void)options;
+	return complain(EXIT_REFUSED, "--dir %s: only cache has a directory: see snapimg --help", value);
+}
+
+static enum exit_status take_help(struct command_options *options, const char *value);
+static enum exit_status take_version(struct command_options *options, const char *value);
+
+/* All options, in the order of --help. The manual has the same (install.options checks that). */
+static const struct row {
+	struct option_words words;
+	enum exit_status (*take)(struct command_options *options, const char *value);
+} rows[] = {
+        {{'o', "output", "OUTPUT", "the file to make"}, take_output},
+        {{0, "dir", "DIR", "of cache: its directory, instead of that of the environment"}, take_dir},
+        {{0, "json", NULL,
+          "one JSON document instead of text; a byte that is not UTF-8 is written as the lone surrogate "
+          "\\udcXX (Python: surrogateescape)"},
+         take_json},
+        {{'h', "help", NULL, "this text"}, take_help},
+        {{'V', "version", NULL, "the version"}, take_version},
+};
+
+enum { ROW_COUNT = sizeof(rows) / sizeof(*rows), FIRST_LONG = 256, HELP_COLUMN = 23 };
+
+static bool put_line(void *context, const char *line)
+{
+	return fputs(line, context) != EOF;
+}
+
+/* What does not arrive, finish() tells. */
+static enum exit_status take_help(struct command_options *options, const char *value)
+{
+	const struct help help = {HELP_COLUMN, put_line, stdout};
+	size_t i;
+
+	(void)value;
+	options->answered = true;
+	(void)put_line(stdout, "Usage: snapimg COMMAND [--json] IMAGE\n"
+	                       "       snapimg thaw|freeze IMAGE -o OUTPUT\n"
+	                       "       snapimg diff BASE NEW -o DELTA\n"
+	                       "       snapimg patch BASE DELTA -o NEW\n"
+	                       "       snapimg cache add IMAGE|list|clear\n"
+	                       "\nCommands:\n");
+	for (i = 0; i < COMMAND_COUNT; i++) {
+		char described[40];
+
+		(void)snprintf(described, sizeof(described), "  %s", commands[i].name);
+		(void)help_put(&help, described, commands[i].summary);
+	}
+	(void)help_put(&help, "  cache", "add IMAGE, list, clear: thawed copies that snaprun uses by itself");
+	(void)put_line(stdout, "\nOptions:\n");
+	for (i = 0; i < ROW_COUNT; i++)
+		(void)help_put_option(&help, &rows[i].words);
+	(void)put_line(stdout, "\n"
+	                       "Exit status: 0 fine; 125 the image is damaged or refused, or wrong usage;\n"
+	                       "126 the image cannot be read; 127 there is no such image.\n");
+	return EXIT_FINE;
+}
+
+static enum exit_status take_version(struct command_options *options, const char *value)
+{
+	(void)value;
+	options->answered = true;
+	puts("snapimg " SNAP_VERSION);
+	return EXIT_FINE;
+}
+
+/* What getopt_long needs of the table. */
+static void make_tables(struct option names[ROW_COUNT + 1], char letters[2 * ROW_COUNT + 2])
+{
+	size_t i, end = 0;
+
+	letters[end++] = ':';
+	for (i = 0; i < ROW_COUNT; i++) {
+		const struct option_words *words = &rows[i].words;
+
+		names[i] = (struct option){words->name, words->argument ? required_argument : no_argument,
+		                           NULL, FIRST_LONG + (int)i};
+		if (words->letter)
+			letters[end++] = words->letter;
+		if (words->letter && words->argument)
+			letters[end++] = ':';
+	}
+	names[ROW_COUNT] = (struct option){0};
+	letters[end] = '\0';
+}
+
 static enum exit_status obey(int argc, char **argv)
 {
-	static const struct option long_options[] = {
-	        {"json", no_argument, NULL, 'j'},
-	        {"output", required_argument, NULL, 'o'},
-	        {"help", no_argument, NULL, 'h'},
-	        {"version", no_argument, NULL, 'V'},
-	        {0},
-	};
+	struct option names[ROW_COUNT + 1];
+	char letters[2 * ROW_COUNT + 2];
 	struct command_options options = {0};
-	int letter;
+	int option;
 
+	make_tables(names, letters);
 	opterr = 0;
-	while ((letter = getopt_long(argc, argv, ":hVo:", long_options, NULL)) != -1) {
-		switch (letter) {
-		case 'j':
-			options.json = true;
-			break;
-		case 'o':
-			options.output = optarg;
-			break;
-		case ':':
+	while ((option = getopt_long(argc, argv, letters, names, NULL)) != -1) {
+		enum exit_status status;
+		size_t i = 0;
+
+		if (option == ':')
 			return complain(EXIT_REFUSED, "needs a value: %s: see snapimg --help",
 			                argv[optind - 1]);
-		case 'h':
-			print_help();
-			return finish(EXIT_FINE);
-		case 'V':
-			puts("snapimg " SNAP_VERSION);
-			return finish(EXIT_FINE);
-		default:
+		while (i < ROW_COUNT && option != FIRST_LONG + (int)i && option != rows[i].words.letter)
+			i++;
+		if (i == ROW_COUNT)
 			return complain(EXIT_REFUSED, "unknown option: %s: see snapimg --help",
 			                argv[optind - 1]);
-		}
+		status = rows[i].take(&options, optarg);
+		if (options.answered || status != EXIT_FINE)
+			return finish(status);
 	}
 	if (optind == argc)
 		return complain(EXIT_REFUSED, "no command: command line: see snapimg --help");

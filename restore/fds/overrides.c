@@ -7,28 +7,12 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 
-/* X(word, kind): a word that ends in a colon has a value behind it */
-#define OVERRIDES(X)                                                                                         \
-	X("close", OVERRIDE_CLOSE)                                                                           \
-	X("null", OVERRIDE_NULL)                                                                             \
-	X("inherit", OVERRIDE_INHERIT)                                                                       \
-	X("file:", OVERRIDE_FILE)
+/* Of each of OVERRIDE_INHERIT: the caller's descriptor, out of the way; or a negative error. */
+static int32_t saved[OVERRIDES_MAX];
 
-static bool read_kind(const char *text, struct override *override)
+static int32_t *saved_of(const struct override *it)
 {
-#define X(word, number)                                                                                      \
-	{                                                                                                    \
-		const char *rest = text_after(text, word);                                                   \
-		bool has_value = (word)[sizeof(word) - 2] == ':';                                            \
-		if (rest != NULL && (*rest != '\0') == has_value) {                                          \
-			override->kind = (number);                                                           \
-			override->file = rest;                                                               \
-			return true;                                                                         \
-		}                                                                                            \
-	}
-	OVERRIDES(X)
-#undef X
-	return false;
+	return &saved[it - loader.options.override];
 }
 
 struct override *overrides_find(int32_t number)
@@ -42,7 +26,7 @@ struct override *overrides_find(int32_t number)
 bool overrides_take(int32_t number)
 {
 	const struct override *it = overrides_find(number);
-	return it != NULL && (it->kind != OVERRIDE_INHERIT || it->saved < 0);
+	return it != NULL && (it->kind != OVERRIDE_INHERIT || *saved_of(it) < 0);
 }
 
 /* The command line is gone when the file is opened. */
@@ -60,14 +44,10 @@ static const char *keep(const char *text)
 
 void option_fd(const char *value)
 {
-	struct override override = {0};
-	const char *at = value;
-	for (; *at >= '0' && *at <= '9' && override.number < SNAPIMG_DESCRIPTOR_MAX; at++)
-		override.number = override.number * 10 + (*at - '0');
-	if (at == value || *at != '=' || override.number >= SNAPIMG_DESCRIPTOR_MAX)
-		die(EXIT_REFUSED, "--fd ", value, ": no descriptor: write it like 3=null");
-	if (!read_kind(at + 1, &override))
-		die(EXIT_REFUSED, "--fd ", value, ": not known: use close, null, inherit or file:PATH");
+	struct override override;
+	const char *wrong = override_read(value, &override);
+	if (wrong != NULL)
+		die(EXIT_REFUSED, "--fd ", value, ": ", wrong);
 	struct override *place = overrides_find(override.number);
 	if (place == NULL && loader.options.override_count == OVERRIDES_MAX)
 		die(EXIT_REFUSED, "--fd ", value, ": too many: use fewer");
@@ -95,10 +75,10 @@ void overrides_save(uint64_t above)
 			die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number),
 			    ": the image has no such descriptor: leave it out");
 		if (it->kind == OVERRIDE_INHERIT)
-			it->saved = (int32_t)sys(__NR_fcntl, it->number, F_DUPFD_CLOEXEC, above);
-		if (it->saved < 0 && it->saved != -EBADF)
+			*saved_of(it) = (int32_t)sys(__NR_fcntl, it->number, F_DUPFD_CLOEXEC, above);
+		if (*saved_of(it) < 0 && *saved_of(it) != -EBADF)
 			die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number),
-			    ": cannot copy the caller's: ", error_text(it->saved));
+			    ": cannot copy the caller's: ", error_text(*saved_of(it)));
 	}
 }
 
@@ -144,7 +124,7 @@ static long open_file(const struct override *it)
 
 static void apply(const struct override *it)
 {
-	long from = it->kind == OVERRIDE_INHERIT ? it->saved : -EBADF, result = 0;
+	long from = it->kind == OVERRIDE_INHERIT ? *saved_of(it) : -EBADF, result = 0;
 	if (it->kind == OVERRIDE_NULL || it->kind == OVERRIDE_FILE) {
 		from = open_file(it);
 		if (from < 0)

@@ -110,6 +110,50 @@ def tools_speak():
         t.check(full.status != 0, tool, "--help to a full device reports it:", full)
 
 
+def as_read(roff):
+    """A line of a manual page without its fonts and escapes."""
+    return re.sub(r"^\.[BIR]+ ", "", re.sub(r"\\f[BIRP]", "", roff)).replace("\\-", "-").replace("\\&", "")
+
+
+def listed(lines):
+    """{name: (letter, argument)} of lines like `-o, --output FILE`, `--log-exec[=FILE]`, `--help, --version`."""
+    found, letter = {}, ""
+    for word in (word for line in lines for word in line.split(", ") if word.startswith("-")):
+        if not word.startswith("--"):
+            letter = word
+            continue
+        name, argument = re.fullmatch(r"--([a-z-]+)(.*)", word).groups()
+        found[name], letter = (letter, argument.replace("=", " ", 1) if argument.startswith("=") else argument), ""
+    return found
+
+
+def manual_lines(tool, section):
+    """What is described in a section: the lines that follow its .TP."""
+    with open(os.path.join(SOURCES, "man", tool + ".1"), encoding="utf-8") as file:
+        text = file.read().split(f".SH {section}\n")[1].split("\n.SH ")[0]
+    return [as_read(line) for line in re.findall(r"^\.TP\n(.*)", text, re.MULTILINE)]
+
+
+def options():
+    """--help is made from the table of options; the manual has the same ones, with the same letters and arguments."""
+    for tool in ("snaptrace", "snaprun", "snapimg"):
+        said = t.run([os.path.join(t.BIN, tool), "--help"]).out.decode()
+        told = listed(line.strip().split("  ")[0] for line in said.splitlines() if re.match(r" {2}(-\S, | {4})--", line))
+        written = listed(manual_lines(tool, "OPTIONS"))
+        t.check(len(told) > 4 and told == written, tool, "differs:", sorted(set(told.items()) ^ set(written.items())))
+        for name in told:
+            tried = t.run([os.path.join(t.BIN, tool), "--" + name], stdin=b"")
+            t.check(b"unknown option" not in tried.err and b"unrecognized" not in tried.err, tool, name, tried)
+
+
+def points():
+    """--help has the kinds of points, from their own rows; the manual has the same ones."""
+    said = t.run([t.SNAPTRACE, "--help"]).out.decode().split("\nPOINT:\n")[1].split("\n\n")[0]
+    told = {word for line in said.splitlines() if re.match(r" {2}\S", line) for word in line.strip().split("  ")[0].split(", ")}
+    written = {word for line in manual_lines("snaptrace", "POINTS") for word in line.replace('"', "").split(", ")}
+    t.check(len(told) > 10 and told == written, "differs:", sorted(told ^ written))
+
+
 def includes(path):
     with open(path, encoding="utf-8") as file:
         return re.findall(r'^\s*#\s*include\s*"([^"]+)"', file.read(), re.MULTILINE)
@@ -200,5 +244,5 @@ def row_names():
     t.check(seen > 500 and not wrong, wrong)
 
 
-t.main({"relocated": relocated, "pkg-config": pkg_config, "tools-speak": tools_speak, "arrows": arrows,
+t.main({"relocated": relocated, "pkg-config": pkg_config, "tools-speak": tools_speak, "options": options, "points": points, "arrows": arrows,
         "row-names": row_names, "loader-alone": loader_alone, "loader-objects": loader_objects, "shim-alone": shim_alone})

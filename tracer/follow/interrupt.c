@@ -11,6 +11,7 @@
 static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCHLD};
 enum { CAUGHT = sizeof(caught) / sizeof(*caught) };
 static struct sigaction before[CAUGHT];
+static pid_t owner; /* a child has the handlers until its exec */
 static volatile sig_atomic_t image_written, mode, passed_to, asked;
 
 /* A handler and no flag, since a dump can be long and waits in many places; everything it calls is
@@ -45,7 +46,10 @@ static void on_terminal_stop(const siginfo_t *info)
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	(void)context;
-	if (number == SIGTSTP)
+	if (getpid() != owner) {
+		signal(number, SIG_DFL);
+		raise(number);
+	} else if (number == SIGTSTP)
 		on_terminal_stop(info);
 	else if (mode == INTERRUPT_LET_GO)
 		asked = number;
@@ -74,6 +78,7 @@ void interrupt_catch(void)
 	/* No SA_RESTART: what waits for events looks for interrupt_asked(). */
 	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
 
+	owner = getpid();
 	sigfillset(&action.sa_mask);
 	for (size_t i = 0; i < CAUGHT; i++) {
 		struct sigaction wanted = action;

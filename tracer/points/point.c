@@ -1,5 +1,6 @@
 #include "tracer/points/point.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,4 +53,14 @@ const struct point *points_find(const struct points *points, const struct point_
 		if (points->point[i].kind == kind)
 			return &points->point[i];
 	return NULL;
+}
+
+void points_describe(const struct help *help)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		char described[80];
+
+		snprintf(described, sizeof(described), "  %s", kinds[i]->form);
+		(void)help_put(help, described, kinds[i]->help); /* --help looks whether all arrived */
+	}
 }

@@ -46,6 +46,8 @@ struct point_kind {
 	bool (*is_due)(struct run *run, const struct point *point, struct process *process, double now);
 	bool answered;    /* resumed behind the call, which returned SNAP_RESUMED; else it is made anew */
 	bool at_start;    /* only met by a program that begins: nothing to attach to */
+	const char *form; /* how it is written, in --help; and when it is met */
+	const char *help;
 	const char *hint; /* for the user whose program never came there */
 };
 
@@ -73,6 +75,9 @@ struct points {
  * too many. */
 enum status points_add(struct points *points, const char *text) __attribute__((warn_unused_result));
 void points_free(struct points *points);
+
+/* A line or more for each kind. */
+void points_describe(const struct help *help);
 
 /* The first point of a kind, or NULL. */
 const struct point *points_find(const struct points *points, const struct point_kind *kind);

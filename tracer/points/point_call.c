@@ -117,6 +117,8 @@ static enum status met_here(struct run *run, struct tracee *tracee, const struct
 
 const struct point_kind point_path = {
         .word = "path:",
+        .form = "path:PATH",
+        .help = "at the first system call that names PATH",
         .parse = parse_path,
         .watch = watch_paths,
         .met = met_path,
@@ -125,6 +127,8 @@ const struct point_kind point_path = {
 
 const struct point_kind point_syscall = {
         .word = "syscall:",
+        .form = "syscall:NAME[#N]",
+        .help = "at the Nth system call NAME",
         .parse = parse_syscall,
         .watch = watch_syscall,
         .met = met_syscall,
@@ -133,6 +137,8 @@ const struct point_kind point_syscall = {
 
 const struct point_kind point_here = {
         .word = "here",
+        .form = "here",
+        .help = "where the program calls snap_here() of snap.h",
         .watch = watch_here,
         .met = met_here,
         .answered = true,

@@ -32,6 +32,8 @@ static enum status met(struct run *run, struct tracee *tracee, const struct poin
 
 const struct point_kind point_effect = {
         .word = "effect",
+        .form = "effect",
+        .help = "at the first call that reaches outside the process",
         .watch = watch,
         .met = met,
         .hint = "it made no call that has an effect outside",

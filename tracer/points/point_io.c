@@ -66,6 +66,8 @@ static void watch_accept(struct point *point)
 
 const struct point_kind point_read = {
         .word = "read:",
+        .form = "read:FD",
+        .help = "at the first read of FD",
         .parse = parse_read,
         .watch = watch_read,
         .hint = "nothing was read from that descriptor; mapped files are not read",
@@ -73,18 +75,24 @@ const struct point_kind point_read = {
 
 const struct point_kind point_output = {
         .word = "output",
+        .form = "output",
+        .help = "at the first write to stdout or stderr",
         .watch = watch_output,
         .hint = "nothing was written to descriptors 1 and 2",
 };
 
 const struct point_kind point_listen = {
         .word = "listen",
+        .form = "listen",
+        .help = "at the first such call",
         .watch = watch_listen,
         .hint = "no socket was made to listen",
 };
 
 const struct point_kind point_accept = {
         .word = "accept",
+        .form = "accept",
+        .help = "at the first such call",
         .watch = watch_accept,
         .hint = "no connection was waited for by accept; a server may wait by poll first: see idle",
 };

@@ -61,6 +61,8 @@ bool point_signal_is(const struct point *point, int number)
 
 const struct point_kind point_signal = {
         .word = "signal:",
+        .form = "signal:NAME",
+        .help = "when it gets this signal, which is taken from it",
         .parse = parse,
         .hint = "the signal was not delivered: a program that blocks it never gets it",
 };

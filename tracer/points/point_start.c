@@ -96,6 +96,8 @@ static struct arrival hit_entry(struct run *run, struct tracee *tracee, const st
 
 const struct point_kind point_main = {
         .word = "main",
+        .form = "main",
+        .help = "before main",
         .at_start = true,
         .arm = arm_main,
         .hit = hit_main,
@@ -104,6 +106,8 @@ const struct point_kind point_main = {
 
 const struct point_kind point_entry = {
         .word = "entry",
+        .form = "entry",
+        .help = "at the program's entry, after the dynamic linker",
         .at_start = true,
         .arm = arm_entry,
         .hit = hit_entry,

@@ -206,6 +206,8 @@ static struct arrival hit(struct run *run, struct tracee *tracee, const struct b
 }
 
 const struct point_kind point_symbol = {
+        .form = "[FILE:]SYMBOL[+OFFSET], 0xADDRESS",
+        .help = "before this instruction",
         .parse = parse_symbol,
         .arm = arm,
         .hit = hit,

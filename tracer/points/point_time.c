@@ -107,6 +107,8 @@ static bool is_idle(struct run *run, const struct point *point, struct process *
 
 const struct point_kind point_after = {
         .word = "after:",
+        .form = "after:DURATION",
+        .help = "when it has run so long (ms, s, m, h)",
         .parse = parse_after,
         .is_due = is_time,
         .hint = "it was faster than that",
@@ -114,6 +116,8 @@ const struct point_kind point_after = {
 
 const struct point_kind point_idle = {
         .word = "idle",
+        .form = "idle",
+        .help = "when it waits and has used no processor for a while",
         .is_due = is_idle,
         .hint = "it never just waited, without a child, for half a second",
 };
