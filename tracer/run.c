@@ -2,7 +2,8 @@
 
 bool run_wants(const struct run *run, const struct tracee *tracee)
 {
-	return run->phase == PHASE_BEFORE && !tracee->process->launching && tracee->process->selected;
+	return run->phase == PHASE_BEFORE && !tracee->process->launching &&
+	       tracee->process->choice.state == CHOICE_COUNTS;
 }
 
 bool run_counts(struct run *run, const struct tracee *tracee, const struct point *point)

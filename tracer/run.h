@@ -33,7 +33,7 @@ struct run {
 	pid_t root;          /* the process that PROG was started in, or that was attached to */
 	int launch_report;   /* what its child has to say before it is PROG; see launch.h */
 	bool filter_set_no_new_privs;
-	bool selected; /* a process that the points apply to was seen: see --in */
+	bool chosen; /* a process that points count in was seen: see --in */
 	bool root_ended;
 	int root_end; /* wait status */
 	double began; /* monotonic seconds */

@@ -1,5 +1,6 @@
 #include "format/base/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -144,4 +145,64 @@ bool proc_is_kernel_worker(pid_t tid)
 	struct proc_stat stat;
 
 	return proc_try_read_stat(tid, &stat) == 0 && stat.field[STAT_FLAGS] & worker;
+}
+
+static bool is_child(pid_t child, pid_t parent, bool living)
+{
+	struct proc_stat stat;
+
+	return proc_try_read_stat(child, &stat) == 0 && (pid_t)stat.field[STAT_PPID] == parent &&
+	       !(living && (stat.state == 'Z' || stat.state == 'X'));
+}
+
+/* A kernel without CONFIG_PROC_CHILDREN: whoever names it as parent. */
+static pid_t search_child(pid_t parent, bool living)
+{
+	DIR *directory = opendir("/proc");
+	struct dirent *entry;
+	pid_t found = 0;
+
+	while (directory && !found && (entry = readdir(directory))) {
+		pid_t pid = atoi(entry->d_name);
+
+		if (pid > 0 && is_child(pid, parent, living))
+			found = pid;
+	}
+	if (directory)
+		closedir(directory);
+	return found;
+}
+
+pid_t proc_find_child(pid_t pid, bool living)
+{
+	DIR *directory = opendir(proc_path(pid, "task").text);
+	struct dirent *entry;
+	pid_t found = 0;
+
+	while (directory && !found && (entry = readdir(directory))) {
+		struct text children CLEANUP(text_free) = {0};
+		struct proc_path path;
+		char *rest;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path.text, sizeof(path.text), "/proc/%d/task/%d/children", pid, atoi(entry->d_name));
+		if (proc_try_read(path.text, &children) < 0) { /* no such file, or the thread has ended */
+			if (atoi(entry->d_name) == pid)
+				found = search_child(pid, living);
+			continue;
+		}
+		rest = children.bytes;
+		for (char *end; !found; rest = end) {
+			pid_t child = (pid_t)strtol(rest, &end, 10);
+
+			if (end == rest)
+				break;
+			if (is_child(child, pid, living))
+				found = child;
+		}
+	}
+	if (directory)
+		closedir(directory);
+	return found;
 }

@@ -65,6 +65,9 @@ int proc_try_read_stat(pid_t pid, struct proc_stat *ret_stat) __attribute__((war
 /* The same, with a line printed on failure. */
 enum status proc_read_stat(pid_t pid, struct proc_stat *ret_stat) __attribute__((warn_unused_result));
 
+/* A child of any of the process's threads, or 0; living: one that has not ended. */
+pid_t proc_find_child(pid_t pid, bool living);
+
 /* A worker of the kernel's own, which stands among the program's threads (io_uring's since Linux 5.12,
  * vhost's since 6.4): it never runs the program's code, and nobody can trace it. */
 bool proc_is_kernel_worker(pid_t tid);

@@ -1,6 +1,5 @@
 #include "tracer/capture/refuse.h"
 
-#include <dirent.h>
 #include <limits.h>
 #include <linux/kcmp.h>
 #include <stdio.h>
@@ -12,38 +11,10 @@
 
 #include "tracer/caller.h"
 
-/* The children of a process without CONFIG_PROC_CHILDREN: whoever names it as parent. */
-static pid_t find_child(pid_t parent)
-{
-	struct dirent *entry;
-	pid_t found = 0;
-	DIR *directory = opendir("/proc");
-
-	while (directory && !found && (entry = readdir(directory))) {
-		struct text text CLEANUP(text_free) = {0};
-		pid_t pid = atoi(entry->d_name);
-		struct proc_path path = proc_path(pid, "status");
-
-		if (pid > 0 && proc_try_read(path.text, &text) == 0 &&
-		    proc_number(&text, "PPid", 10) == (uint64_t)parent)
-			found = pid;
-	}
-	if (directory)
-		closedir(directory);
-	return found;
-}
-
 static enum status check_children(const struct subject *subject)
 {
-	struct text children CLEANUP(text_free) = {0};
-	struct proc_path path;
-	pid_t child;
+	pid_t child = proc_find_child(subject->pid, false);
 
-	snprintf(path.text, sizeof(path.text), "/proc/%d/task/%d/children", subject->pid, subject->pid);
-	if (proc_try_read(path.text, &children) == 0)
-		child = atoi(children.bytes);
-	else
-		child = find_child(subject->pid);
 	if (child == 0)
 		return STATUS_OK;
 	return refuse("a child process", "choose a point before it is started or after it was waited for",

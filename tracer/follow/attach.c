@@ -10,6 +10,7 @@
 
 #include "format/base/proc.h"
 #include "format/base/progress.h"
+#include "tracer/follow/choice.h"
 #include "tracer/follow/exec_stop.h"
 #include "tracer/follow/launch.h"
 #include "tracer/points/point_symbol.h"
@@ -82,8 +83,7 @@ static enum status prepare(struct run *run, struct tracee *tracee)
 		                             : strerror(errno));
 	process->entry = auxiliary.entry;
 	process->bias = auxiliary.entry - executable.header->e_entry;
-	process->selected_at = monotonic_seconds();
-	process->selected = run->selected = true;
+	choice_count(run, process);
 	if ((status = exec_stop_arm(run, tracee, &executable)) == STATUS_OK)
 		status = point_symbol_attach(run, process);
 	elf_close(&executable);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "format/base/proc.h"
+#include "tracer/follow/choice.h"
 #include "tracer/follow/events.h"
 #include "tracer/follow/exec_log.h"
 #include "tracer/follow/exec_stop.h"
@@ -78,6 +79,7 @@ static void log_exec(struct tracee *tracee)
 enum status on_exec(struct run *run, struct tracee *tracee, int status)
 {
 	struct process *process = tracee->process;
+	enum status chosen;
 
 	(void)status;
 	log_exec(tracee);
@@ -94,14 +96,10 @@ enum status on_exec(struct run *run, struct tracee *tracee, int status)
 	                            .noted = noted_after_exec(&process->noted)};
 	tracee->in_vfork = false;
 	tracee->awaited = AWAIT_NOTHING;
-	if (run->phase == PHASE_BEFORE && run_has_points(run)) {
-		enum status chosen = exec_stop_select(run, process);
-
-		if (chosen != STATUS_OK)
-			return chosen;
-		if (process->selected)
-			tracee->awaited = AWAIT_EXEC_END;
-	}
+	if (run->phase == PHASE_BEFORE && (chosen = choice_at_exec(run, process)) != STATUS_OK)
+		return chosen;
+	if (process->choice.state == CHOICE_COMING)
+		tracee->awaited = AWAIT_EXEC_END;
 	return resume(run, tracee, 0);
 }
 
@@ -141,8 +139,10 @@ enum status on_birth(struct run *run, struct tracee *tracee, int status)
 		                   process, &born);
 		if (added != STATUS_OK)
 			return added;
-		if (born->process != process)
+		if (born->process != process) {
 			born->process->parent = process->pid;
+			choice_at_birth(run, born->process);
+		}
 	}
 	if ((born = tracee_find((pid_t)message)))
 		born->set_no_new_privs |= tracee->set_no_new_privs;

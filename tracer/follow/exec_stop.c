@@ -14,6 +14,7 @@
 
 #include "format/base/progress.h"
 #include "preload/contract.h"
+#include "tracer/follow/choice.h"
 #include "tracer/follow/environment.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/remote.h"
@@ -41,22 +42,6 @@ enum status exec_stop_read_auxiliary(pid_t pid, struct auxiliary *ret_auxiliary)
 	fclose(file);
 	*ret_auxiliary = auxiliary;
 	return STATUS_OK;
-}
-
-/* The executable's base name, or the one that exec was called with: a script's, or a link's. */
-static bool is_named(pid_t pid, const struct auxiliary *auxiliary, const char *wanted)
-{
-	char path[PATH_MAX], link[64];
-	ssize_t length;
-
-	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
-	if ((length = readlink(link, path, sizeof(path) - 1)) > 0) {
-		path[length] = '\0';
-		if (strcmp(base_name(path), wanted) == 0)
-			return true;
-	}
-	return tracee_read_string(pid, auxiliary->name, path, sizeof(path)) > 0 &&
-	       strcmp(base_name(path), wanted) == 0;
 }
 
 /* start_brk, field 47 of proc(5)'s stat; the command's name, field 2, can hold blanks and parentheses. */
@@ -111,31 +96,33 @@ static enum status guard_break(struct tracee *tracee)
  */
 static enum status not_for_us(const struct run *run, struct process *process, const char *why)
 {
-	process->selected = false;
+	const char *name = run->options->attach ? "-p" : run->options->program[0];
+
+	choice_drop(process);
 	if (process->pid == run->root || run->options->in)
-		return fail(STATUS_CANNOT_RUN, "%s: process %d is %s", run->options->program[0], process->pid,
-		            why);
+		return fail(STATUS_CANNOT_RUN, "%s: process %d is %s", name, process->pid, why);
 	explain("process %d is %s: passed over", process->pid, why);
 	return STATUS_OK;
 }
 
-static enum status prepare_selected(struct run *run, struct tracee *tracee, const struct auxiliary *auxiliary,
-                                    const struct elf_file *executable)
+static enum status prepare_chosen(struct run *run, struct tracee *tracee, const struct auxiliary *auxiliary,
+                                  const struct elf_file *executable)
 {
 	struct process *process = tracee->process;
 	unsigned flags = (points_find(&run->points, &point_main) ? (unsigned)SNAP_SHIM_MARK_MAIN : 0u) |
 	                 (run->options->continues ? 0u : (unsigned)SNAP_SHIM_REFUSE_BRK);
+	bool attached = run->options->attach != 0; /* such a process gets neither the guard nor the shim */
 	enum status status;
 
 	process->entry = auxiliary->entry;
 	process->bias = auxiliary->entry - executable->header->e_entry;
-	if ((status = remote_find_gate(process->pid, false, &process->gate)) != STATUS_OK ||
-	    (status = guard_break(tracee)) != STATUS_OK)
+	if ((status = remote_find_gate(process->pid, attached, &process->gate)) != STATUS_OK ||
+	    (!attached && (status = guard_break(tracee)) != STATUS_OK))
 		return status;
-	if (elf_segment(executable, PT_INTERP) &&
+	if (!attached && elf_segment(executable, PT_INTERP) &&
 	    (status = environment_add_shim(tracee, run->shim, flags, auxiliary->name)) != STATUS_OK)
 		return status;
-	process->selected_at = monotonic_seconds();
+	choice_count(run, process);
 	return exec_stop_arm(run, tracee, executable);
 }
 
@@ -150,20 +137,6 @@ enum status exec_stop_arm(struct run *run, struct tracee *tracee, const struct e
 			status = point->kind->arm(run, tracee, point, executable);
 	}
 	return status;
-}
-
-/* The new program's auxiliary vector stands by then (begin_new_exec() and the binary's loader come before
- * ptrace_event() in exec_binprm(), fs/exec.c). */
-enum status exec_stop_select(struct run *run, struct process *process)
-{
-	struct auxiliary auxiliary = {0};
-	enum status status = STATUS_OK;
-
-	if (run->options->in && (status = exec_stop_read_auxiliary(process->pid, &auxiliary)) != STATUS_OK)
-		return status;
-	process->selected = !run->options->in || is_named(process->pid, &auxiliary, run->options->in);
-	run->selected = run->selected || process->selected;
-	return STATUS_OK;
 }
 
 enum status exec_stop_prepare(struct run *run, struct tracee *tracee)
@@ -183,7 +156,7 @@ enum status exec_stop_prepare(struct run *run, struct tracee *tracee)
 		return not_for_us(run, process,
 		                  errno == ENOEXEC ? "no 64-bit x86-64 program"
 		                                   : "a program that can't be read");
-	status = prepare_selected(run, tracee, &auxiliary, &executable);
+	status = prepare_chosen(run, tracee, &auxiliary, &executable);
 	elf_close(&executable);
 	return status;
 }

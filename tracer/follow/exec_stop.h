@@ -4,12 +4,10 @@
 
 #include "tracer/run.h"
 
-/* At the event of an exec: decides whether the points apply to the new program (process->selected). */
-enum status exec_stop_select(struct run *run, struct process *process) __attribute__((warn_unused_result));
-
 /*
- * tracee is the only thread of a selected process, at the syscall-stop that ends its exec. Puts a page behind
- * its break so that no heap grows there, gives it the shim, and arms the points.
+ * tracee is the only thread of a chosen process, at the syscall-stop that ends its exec. Puts a page behind
+ * its break so that no heap grows there, gives it the shim, and arms the points; of a process that was
+ * attached to only the last.
  */
 enum status exec_stop_prepare(struct run *run, struct tracee *tracee) __attribute__((warn_unused_result));
 

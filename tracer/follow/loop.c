@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "format/base/progress.h"
+#include "tracer/follow/choice.h"
 #include "tracer/follow/events.h"
 #include "tracer/follow/interrupt.h"
 #include "tracer/follow/release.h"
@@ -137,8 +138,12 @@ static bool dispatch_event(struct run *run, struct event event, enum status *sta
 	tracee = tracee_find(event.tid);
 	if (!tracee && note_untraced(run, &event))
 		return !is_over(run);
-	if (!tracee && (*status = tracee_adopt(event.tid, &tracee)) != STATUS_OK)
-		return false;
+	if (!tracee) {
+		if ((*status = tracee_adopt(event.tid, &tracee)) != STATUS_OK)
+			return false;
+		if (tracee->process->threads == 1)
+			choice_at_birth(run, tracee->process);
+	}
 	*status = handler_of(event.status)(run, tracee, event.status);
 	if (run->phase == PHASE_REACHED)
 		interrupt_image_written();

@@ -7,7 +7,7 @@
 static bool watches_every_call(const struct run *run, const struct tracee *tracee)
 {
 	return run->every_call && run->phase == PHASE_BEFORE && !tracee->process->launching &&
-	       (tracee->process->selected || run->options->log);
+	       (tracee->process->choice.state == CHOICE_COUNTS || run->options->log);
 }
 
 enum status resume(const struct run *run, const struct tracee *tracee, int signal_number)

@@ -35,7 +35,7 @@ struct point_kind {
 	 * with watch: every one is, and trigger says its name. */
 	enum status (*met)(struct run *run, struct tracee *tracee, const struct point *point,
 	                   const struct call *call, bool *ret_met);
-	/* A selected process is at the end of its exec: plants breakpoints; NULL: nothing to do. */
+	/* A chosen process is at the end of its exec: plants breakpoints; NULL: nothing to do. */
 	enum status (*arm)(struct run *run, struct tracee *tracee, const struct point *point,
 	                   const struct elf_file *executable);
 	/* A BREAKPOINT_POINT was hit that counts, and the thread's rip is back on it: says in trigger what

@@ -22,7 +22,7 @@ static enum status parse_after(struct point *point, const char *argument)
 
 static bool is_time(struct run *run, const struct point *point, struct process *process, double now)
 {
-	if (now - process->selected_at < point->seconds)
+	if (now - process->choice.since < point->seconds)
 		return false;
 	snprintf(run->trigger, sizeof(run->trigger), "%g s have passed", point->seconds);
 	return true;
@@ -71,25 +71,14 @@ static bool all_sleep(pid_t pid, uint64_t *ret_run_time)
 	return asleep;
 }
 
-/* Who waits for a child isn't idle: its child is what it does. */
-static bool has_child(const struct process *process)
-{
-	struct proc_stat stat;
-
-	for (const struct tracee *other = tracee_next(NULL); other; other = tracee_next(other))
-		if (other->process != process && proc_try_read_stat(other->process->pid, &stat) == 0 &&
-		    (pid_t)stat.field[STAT_PPID] == process->pid)
-			return true;
-	return false;
-}
-
 /* The clock begins anew whenever a look finds the process at work, or having worked more than a little. */
 static bool is_idle(struct run *run, const struct point *point, struct process *process, double now)
 {
 	uint64_t run_time;
 
 	(void)point;
-	if (!all_sleep(process->pid, &run_time) || has_child(process)) {
+	/* Who waits for a child isn't idle: its child is what it does. */
+	if (!all_sleep(process->pid, &run_time) || proc_find_child(process->pid, true)) {
 		process->idle_since = 0;
 		return false;
 	}

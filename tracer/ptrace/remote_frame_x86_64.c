@@ -60,7 +60,7 @@ static uint32_t xstate_size(uint64_t features)
  * the legacy area, a second magic word behind the end. */
 static bool read_xstate(pid_t tid, uint8_t *xstate, size_t room, size_t *ret_size)
 {
-	struct iovec area = {.iov_base = xstate, .iov_len = room - sizeof(uint32_t)};
+	struct iovec area = {.iov_base = xstate, .iov_len = room - sizeof(uint64_t)};
 	struct _fpx_sw_bytes said = {.magic1 = FP_XSTATE_MAGIC1};
 	const uint32_t end = FP_XSTATE_MAGIC2;
 

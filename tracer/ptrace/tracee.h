@@ -31,12 +31,22 @@ struct breakpoint {
 };
 enum { BREAKPOINTS_MAX = 36 }; /* POINTS_MAX, the entry, r_brk, and spent ones */
 
+/* Whether points count in a process: see follow/choice.h, which alone changes it. */
+struct choice {
+	enum choice_state {
+		CHOICE_NONE,
+		CHOICE_COMING, /* its exec is not through yet */
+		CHOICE_COUNTS,
+	} state;
+	double since; /* monotonic seconds */
+};
+
 struct process {
 	pid_t pid;
 	pid_t parent; /* for the log, as it was at the birth or the last exec */
 	unsigned threads;
-	bool launching;      /* snaptrace's own child before it became PROG */
-	bool selected;       /* the points apply to it: see --in */
+	bool launching; /* snaptrace's own child before it became PROG */
+	struct choice choice;
 	bool told_of_ptrace; /* the user knows that it can't trace */
 	bool told_of_strict; /* … that it can't have seccomp's strict mode */
 	struct noted noted;
@@ -46,7 +56,6 @@ struct process {
 	uint64_t bias;           /* of the executable: address in memory minus address in the file */
 	uint32_t searched;       /* bit i: point i's symbol has not been found yet */
 	const struct point *due; /* it is to be frozen at its next stop */
-	double selected_at;      /* monotonic seconds: its exec, or the attachment */
 	double idle_since;       /* 0: not idle at the last look */
 	uint64_t run_time;       /* nanoseconds of processor time when it began to look idle */
 	uint64_t calls[32];      /* POINTS_MAX: entries of point i's system call so far */
