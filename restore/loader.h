@@ -54,11 +54,12 @@ struct resume_area {
 	uint64_t start, size; /* whole pages */
 	uint64_t argc;
 	uint64_t envc;
-	uint64_t frame;      /* offsets from start: the signal frame's ucontext, 64-aligned */
-	uint64_t departures; /* code that other threads leave the loader by, behind the tail
+	uint64_t frame;      /* offsets from start: a signal frame's ucontext for each thread, 64-aligned */
+	uint64_t departures; /* code that other threads leave the loader by, after the tail
 	                        (threads_x86_64.c) */
-	uint64_t marks;      /* struct memory_marks */
 	uint64_t gone;       /* and the bytes by which they tell */
+	uint64_t crew;       /* struct crew */
+	uint64_t marks;      /* struct memory_marks */
 	uint64_t argv, envp; /* the pointer vectors */
 	uint64_t argument_strings, environment_strings, strings_end;
 	uint64_t mapped; /* struct snap_mapped_range of each piece, then their bits; 0: no shim to tell */
@@ -90,36 +91,41 @@ void image_open(void);       /* image.c: maps and checks the file */
 void image_close(void);      /* image.c: when no page data are to be read any more */
 void machine_check(void);    /* machine.c: the processor; vdso.c: the vdso */
 void arguments_keep(void);   /* arguments.c: the resume area */
+void mappings_check(void);   /* mappings.c: none is where it cannot be */
 void mappings_build(void);   /* mappings.c */
 void mappings_protect(void); /* mappings.c: final protections and advice */
 /* mappings.c: what could not be done with a mapping, and why. */
 _Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *what, long result);
-void memories_make(void);  /* build/shared.c: what views look at */
-void memories_leave(void); /* build/shared.c: when they are filled */
-void memories_map_view(const struct snapimg_mapping *view);
-void fill_pages(void);             /* fill.c: decodes on all processors */
-void record_start(void);           /* record.c: becomes snaptrace, for --record-hot */
-void hot_populate(void);           /* hot.c: what the program will use soon */
-void descriptors_prepare(void);    /* fds/table.c: makes it possible to make objects */
-void descriptors_restore(void);    /* fds/table.c */
-void descriptors_limit(void);      /* fds/table.c: how many there may be, as it was before */
-void option_fd(const char *value); /* overrides.c: takes the value of --fd */
-uint64_t pieces_table_size(void);  /* pieces.c: bytes of what the shim is told; 0: nothing */
-void pieces_tell_shim(void);       /* pieces.c: when all pages are in place */
-void process_restore(void);        /* process.c: cwd, umask, signal actions, mm, names */
-void process_restore_flags(void);  /* process.c: what prctl(2) sets */
-void process_apply_fixups(void);   /* process.c: when all threads have their ids */
+void shared_make(void);  /* build/shared.c: what views look at */
+void shared_leave(void); /* build/shared.c: when it is filled */
+void shared_map_view(const struct snapimg_mapping *view);
+void fill_pages(void);                  /* fill.c: decodes on all processors */
+void record_start(void);                /* record.c: becomes snaptrace, for --record-hot */
+void hot_populate(void);                /* hot.c: what the program will use soon */
+void option_fd(const char *value);      /* overrides.c: takes the value of --fd */
+uint64_t pieces_table_size(void);       /* pieces.c: bytes of what the shim is told; 0: nothing */
+void pieces_tell_shim(void);            /* pieces.c: when all pages are in place */
+void process_prepare(void);             /* process.c: directory, what the kernel knows of the memory */
+void process_apply_fixups(void);        /* process.c: when all threads have their ids */
+void process_commit(void);              /* process.c: directory, umask, signal actions */
+void process_commit_flags(void);        /* process.c: what prctl(2) sets of the process */
+void process_commit_thread_flags(void); /* process.c: and of this thread */
 /* process.c: [address, address + size) lies in one writable mapping of the program's. */
 bool process_can_write(uint64_t address, uint64_t size);
-void attributes_restore(void); /* attributes.c: limits, flags, … of the process */
+void attributes_check(void);  /* attributes.c: ends where limits, flags, … of the process can't be set */
+void attributes_commit(void); /* attributes.c: sets them, also this thread's */
 /* attributes.c: what the loader itself could not live with; no more memory can be made executable. */
-void attributes_restore_last(void);
+void attributes_commit_last(void);
 /* attributes.c: what thread `index` of THREADS, which is now tid, has for itself. */
-void attributes_restore_thread(uint32_t index, uint32_t tid);
-/* attributes.c: what only thread `index` can set, and is. */
-void attributes_restore_own(uint32_t index);
-void timers_restore(void);   /* timers.c: when all threads are there; all signals must be blocked */
-_Noreturn void resume(void); /* resume_x86_64.c: thread state, callbacks, jump */
+void attributes_commit_thread(uint32_t index, uint32_t tid);
+/* attributes.c: what only this thread can set, and is; but for the first one also what it would have from its
+ * maker. */
+void attributes_commit_own(uint32_t index);
+void timers_prepare(void);   /* timers.c: makes them, when all threads are there */
+void timers_commit(void);    /* timers.c: starts them; all signals must be blocked */
+void resume_prepare(void);   /* resume_x86_64.c: threads, registers, all that is not the program's yet */
+void resume_commit(void);    /* resume_x86_64.c: the thread's own state, callbacks */
+_Noreturn void resume(void); /* resume_x86_64.c: jump */
 
 /* image.c: the program's memory is mapped from the image, and its page data are not compared with their
  * checksums, for that would read them all. */
@@ -132,7 +138,7 @@ struct range {
 	uint64_t start, end;
 };
 /* files.c: opens a file of the image for reading or as `flags` say and, the first time, checks that
- * it is the recorded one. Returns the descriptor. */
+ * it is the recorded one. Returns the descriptor, which may have O_NONBLOCK. */
 int file_open(uint32_t index, uint32_t flags);
 
 #endif

@@ -6,20 +6,29 @@
  *   2. clear    keep what the caller gave (arguments, environment), put the
  *               vdso in its place, unmap everything else
  *   3. build    the mappings, then their pages, decoded on all processors
- *   4. finish   open files, what belongs to the process, protections
- *   5. become   the thread's kernel state, the program's callbacks, registers
+ *   4. prepare  all that may still be refused and that an exec undoes, or undo.h: open
+ *               files, which close on exec; locks; threads, which wait; timers, which
+ *               do not run
+ *   5. become   the commit point: what an exec would not undo, from descriptors that
+ *               stay open to signals that wait; the program's callbacks, registers
  *
- * Nothing of the program has run before the last line of 5; every failure up
- * to there ends the loader with a message.
+ * Nothing of the program has run before the last lines of 5. A failure up to 5
+ * ends the loader with a message, or starts the original program in a process
+ * that is as the caller left it (--fallback); in 5 nothing fails for a reason
+ * that could be foreseen.
  */
 #include <asm/prctl.h>
 #include <linux/auxvec.h>
 #include <linux/mman.h>
 
+#include "restore/base/limits.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/base/undo.h"
 #include "restore/become/identity.h"
+#include "restore/become/threads_x86_64.h"
+#include "restore/fds/table.h"
 #include "restore/loader.h"
 #include "restore/look/cache.h"
 #include "restore/look/fallback.h"
@@ -84,6 +93,21 @@ static void tell_phase(const char *phase)
 	before = microseconds;
 }
 
+static void commit(void)
+{
+	undo_forget();
+	die_instead = NULL;
+	descriptors_commit();
+	process_commit();
+	thread_send_pending(0);
+	limits_put_back(); /* before those that the program set */
+	attributes_commit();
+	process_commit_thread_flags();
+	process_commit_flags();
+	attributes_commit_last();
+	resume_commit();
+}
+
 _Noreturn void loader_main(uint64_t *stack)
 {
 	populate_self();
@@ -99,6 +123,7 @@ _Noreturn void loader_main(uint64_t *stack)
 	if (loader.options.fallback)
 		die_instead = fallback_start; /* a damaged image names no program */
 	machine_check();
+	mappings_check();
 	if (!loader.is_copy)
 		cache_make();
 	identity_enter();
@@ -111,16 +136,19 @@ _Noreturn void loader_main(uint64_t *stack)
 
 	fill_pages();
 	image_close();
-	memories_leave();
+	shared_leave();
 	hot_populate();
 	tell_phase("pages filled");
 
-	descriptors_restore();
-	process_restore();
 	pieces_tell_shim();
 	mappings_protect();
-	attributes_restore();
-	process_restore_flags();
+	descriptors_prepare();
+	process_prepare();
+	attributes_check();
+	resume_prepare();
+	tell_phase("prepared");
+
+	commit();
 	tell_phase("process restored");
 
 	resume();

@@ -1,12 +1,11 @@
 #include "restore/base/message.h"
 
-#include <asm/errno.h>
-
 #include "restore/base/memory.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/base/undo.h"
 #include "restore/loader.h"
 
-void (*die_instead)(void), (*die_undo)(void);
+void (*die_instead)(void);
 
 enum { NUMBER_SIZE = 24, NUMBERS = 8 };
 
@@ -40,42 +39,6 @@ const char *dec(uint64_t number)
 const char *hex(uint64_t number)
 {
 	return format_number(number, 16, "0x");
-}
-
-static const struct {
-	int error;
-	const char *text;
-} error_texts[] = {
-        {EPERM, "Operation not permitted"},
-        {ENOENT, "No such file or directory"},
-        {EIO, "Input/output error"},
-        {ENXIO, "No such device or address"},
-        {E2BIG, "Argument list too long"},
-        {ENOEXEC, "Exec format error"},
-        {EAGAIN, "Resource temporarily unavailable"},
-        {ENOMEM, "Cannot allocate memory"},
-        {EACCES, "Permission denied"},
-        {EFAULT, "Bad address"},
-        {EEXIST, "File exists"},
-        {ENOTDIR, "Not a directory"},
-        {EISDIR, "Is a directory"},
-        {EINVAL, "Invalid argument"},
-        {EMFILE, "Too many open files"},
-        {ETXTBSY, "Text file busy"},
-        {EFBIG, "File too large"},
-        {EROFS, "Read-only file system"},
-        {ENAMETOOLONG, "File name too long"},
-        {ENOSYS, "Function not implemented"},
-        {EADDRINUSE, "Address already in use"},
-        {ELOOP, "Too many levels of symbolic links"},
-};
-
-const char *error_text(long result)
-{
-	for (unsigned i = 0; i < sizeof error_texts / sizeof error_texts[0]; i++)
-		if (error_texts[i].error == -result)
-			return error_texts[i].text;
-	return format_number((uint64_t)-result, 10, "error ");
 }
 
 bool print_parts(int descriptor, const char *const *parts)
@@ -114,18 +77,31 @@ void warn_parts(const char *const *parts)
 		print_line(parts);
 }
 
+/* Threads may find two reasons at once: the first is told, and the others wait for its end. */
+static void be_the_only_one(void)
+{
+	static uint32_t owner; /* a thread's id; 0: none */
+	uint32_t own = (uint32_t)sys(__NR_gettid), none = 0;
+	if (__atomic_compare_exchange_n(&owner, &none, own, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) ||
+	    none == own)
+		return;
+	for (;;)
+		sys(__NR_pause);
+}
+
 _Noreturn void die_parts(int status, const char *const *parts)
 {
+	be_the_only_one();
 	void (*instead)(void) = die_instead;
 	die_instead = NULL; /* its own failure is the last */
-	if (die_undo != NULL)
-		die_undo();
 	if (instead != NULL) {
 		warn_parts(parts);
+		undo_all();
 		instead(); /* returns only if it can't */
 		warn("--fallback: the program cannot be started either");
 	} else {
 		print_line(parts);
+		undo_all();
 	}
 	sys(__NR_exit_group, status);
 	__builtin_unreachable();

@@ -21,8 +21,6 @@ const char *error_text(long result);
 
 /* What die() tries before it ends the process, once it is known; NULL: nothing. */
 extern void (*die_instead)(void);
-/* What die() does first, once something was done that must not stay; NULL: nothing. */
-extern void (*die_undo)(void);
 _Noreturn void die_parts(int status, const char *const *parts);
 void warn_parts(const char *const *parts);
 /* False when not all could be written. */

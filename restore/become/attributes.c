@@ -1,18 +1,23 @@
 /* What the program had changed of what a process has from its caller: a row each in two tables. */
 #include <asm/errno.h>
+#include <asm/resource.h>
 #include <linux/fcntl.h>
 #include <linux/prctl.h>
 
+#include "restore/base/limits.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/fds/table.h"
 #include "restore/loader.h"
 
 enum {
 	IO_PRIORITY_WHO_PROCESS = 1,
 	PROCESSOR_WORDS = 128,
-	MEMORY_MERGE = 67,       /* PR_SET_MEMORY_MERGE, Linux 6.4 */
-	DENY_WRITE_EXECUTE = 65, /* PR_SET_MDWE, Linux 6.3 */
+	MEMORY_MERGE_SET = 67, /* PR_SET_MEMORY_MERGE, Linux 6.4 */
+	MEMORY_MERGE_GET = 68,
+	DENY_WRITE_EXECUTE_SET = 65, /* PR_SET_MDWE, Linux 6.3 */
+	DENY_WRITE_EXECUTE_GET = 66,
 };
 
 /* tid: of the thread that the record is about. */
@@ -58,14 +63,13 @@ static long set_personality(const struct snapimg_attribute *record, uint32_t tid
 	return sys(__NR_personality, record->value);
 }
 
-/* The number as text, with its sign, into a file of /proc/self. */
-static long write_number(const char *path, int64_t number)
+/* The number as text, with its sign, into a file of /proc/self that is open. */
+static long write_number(long descriptor, int64_t number)
 {
 	const char *digits = dec(number < 0 ? (uint64_t)-number : (uint64_t)number);
 	char text[24] = "-";
 	size_t sign = number < 0 ? 1 : 0, length = strlen(digits);
 	memcpy(text + sign, digits, length + 1);
-	long descriptor = sys(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
 	if (descriptor < 0)
 		return descriptor;
 	long result = sys(__NR_write, descriptor, text, sign + length);
@@ -76,31 +80,64 @@ static long write_number(const char *path, int64_t number)
 static long set_oom_score(const struct snapimg_attribute *record, uint32_t tid)
 {
 	(void)tid;
-	return write_number("/proc/self/oom_score_adj", (int64_t)record->value);
+	return write_number(sys(__NR_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC),
+	                    (int64_t)record->value);
+}
+
+static long coredump_filter = -1; /* its file, open */
+
+static long check_coredump_filter(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)record;
+	(void)tid;
+	coredump_filter = descriptor_away(
+	        sys(__NR_openat, AT_FDCWD, "/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC));
+	return coredump_filter;
 }
 
 static long set_coredump_filter(const struct snapimg_attribute *record, uint32_t tid)
 {
 	(void)tid;
-	return write_number("/proc/self/coredump_filter", (int64_t)record->value);
+	return write_number(coredump_filter, (int64_t)record->value);
+}
+
+/* X(kind, option that sets it, option that tells it, where that one may be refused) */
+#define BY_PRCTL(X)                                                                                          \
+	X(KEEP_CAPABILITIES, PR_SET_KEEPCAPS, PR_GET_KEEPCAPS)                                               \
+	X(SECURE_BITS, PR_SET_SECUREBITS, PR_GET_SECUREBITS)                                                 \
+	X(MEMORY_MERGE, MEMORY_MERGE_SET, MEMORY_MERGE_GET)                                                  \
+	X(DENY_WRITE_EXECUTE, DENY_WRITE_EXECUTE_SET, DENY_WRITE_EXECUTE_GET)                                \
+	X(THREAD_TIMER_SLACK, PR_SET_TIMERSLACK, 0)                                                          \
+	X(THREAD_DEATH_SIGNAL, PR_SET_PDEATHSIG, 0)                                                          \
+	X(THREAD_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS, 0)                                                       \
+	X(THREAD_KEEP_CAPABILITIES, PR_SET_KEEPCAPS, PR_GET_KEEPCAPS)                                        \
+	X(THREAD_SECURE_BITS, PR_SET_SECUREBITS, PR_GET_SECUREBITS)                                          \
+	X(THREAD_TIME_STAMP, PR_SET_TSC, 0)
+static const struct {
+	int set, get;
+} prctl_options[] = {
+#define X(kind, set, get) [SNAPIMG_ATTRIBUTE_##kind] = {(set), (get)},
+        BY_PRCTL(X)
+#undef X
+};
+
+/* That it may be set is seen by setting it to what it is. */
+static long check_by_prctl(const struct snapimg_attribute *record, uint32_t tid)
+{
+	long now = sys(__NR_prctl, prctl_options[record->kind].get);
+	(void)tid;
+	if (now < 0 || (uint64_t)now == record->value)
+		return now;
+	return sys(__NR_prctl, prctl_options[record->kind].set, now);
 }
 
 static long set_by_prctl(const struct snapimg_attribute *record, uint32_t tid)
 {
+	int get = prctl_options[record->kind].get;
 	(void)tid;
-	static const int options[] = {
-	        [SNAPIMG_ATTRIBUTE_KEEP_CAPABILITIES] = PR_SET_KEEPCAPS,
-	        [SNAPIMG_ATTRIBUTE_SECURE_BITS] = PR_SET_SECUREBITS,
-	        [SNAPIMG_ATTRIBUTE_MEMORY_MERGE] = MEMORY_MERGE,
-	        [SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE] = DENY_WRITE_EXECUTE,
-	        [SNAPIMG_ATTRIBUTE_THREAD_TIMER_SLACK] = PR_SET_TIMERSLACK,
-	        [SNAPIMG_ATTRIBUTE_THREAD_DEATH_SIGNAL] = PR_SET_PDEATHSIG,
-	        [SNAPIMG_ATTRIBUTE_THREAD_NO_NEW_PRIVS] = PR_SET_NO_NEW_PRIVS,
-	        [SNAPIMG_ATTRIBUTE_THREAD_KEEP_CAPABILITIES] = PR_SET_KEEPCAPS,
-	        [SNAPIMG_ATTRIBUTE_THREAD_SECURE_BITS] = PR_SET_SECUREBITS,
-	        [SNAPIMG_ATTRIBUTE_THREAD_TIME_STAMP] = PR_SET_TSC,
-	};
-	return sys(__NR_prctl, options[record->kind], record->value, 0, 0, 0);
+	if (get != 0 && sys(__NR_prctl, get) == (long)record->value)
+		return 0;
+	return sys(__NR_prctl, prctl_options[record->kind].set, record->value);
 }
 
 /* Its policy and nice value stay; the thread has both by now. */
@@ -140,6 +177,30 @@ static long set_huge_pages(const struct snapimg_attribute *record, uint32_t tid)
 	return sys(__NR_prctl, PR_SET_THP_DISABLE, 1, record->value);
 }
 
+/* What is set can't be changed any more. */
+static long check_deny(const struct snapimg_attribute *record, uint32_t tid)
+{
+	long now = sys(__NR_prctl, DENY_WRITE_EXECUTE_GET);
+	(void)tid;
+	return now > 0 && (uint64_t)now != record->value ? -EPERM : now;
+}
+
+/* What the kernel knows of it: tried, and taken back. */
+static long check_huge_pages(const struct snapimg_attribute *record, uint32_t tid)
+{
+	enum { ON = 1 };
+	uint64_t before = (uint64_t)sys(__NR_prctl, PR_GET_THP_DISABLE);
+	long result = set_huge_pages(record, tid);
+	sys(__NR_prctl, PR_SET_THP_DISABLE, before & ON, before & ~(uint64_t)ON);
+	return result;
+}
+
+static long check_lock_future(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)tid;
+	return limit_raise(RLIMIT_MEMLOCK) > 0 ? 0 : sys(__NR_mlockall, record->value);
+}
+
 static long lock_future(const struct snapimg_attribute *record, uint32_t tid)
 {
 	(void)tid;
@@ -157,79 +218,82 @@ static void set_affinity(const struct snapimg_attribute *record, uint32_t count,
 		     "it runs on its caller's");
 }
 
-/* X(kind, function, whether the kernel may refuse it to this user: then the caller's stays) */
+/* Who has one of their own: the process; each thread, by its records; each thread, by a record of the
+ * process, since a thread has it from its maker; or each thread by records that only it can set itself. */
+enum holder { OF_PROCESS, OF_THREAD, OF_EACH, OF_SELF };
+enum { REFUSABLE = 1, LAST = 2 };
+
+/* X(kind, whose it is, whether it can be set, function, REFUSABLE: the kernel may refuse it to this user, and
+ * then the caller's stays; LAST: the loader itself could not live with it) */
 #define SETTERS(X)                                                                                           \
-	X(LIMIT, set_limit, false)                                                                           \
-	X(NICE, set_nice, true)                                                                              \
-	X(SCHEDULING, set_scheduling, true)                                                                  \
-	X(IO_PRIORITY, set_io_priority, true)                                                                \
-	X(PERSONALITY, set_personality, false)                                                               \
-	X(OOM_SCORE_ADJ, set_oom_score, true)                                                                \
-	X(COREDUMP_FILTER, set_coredump_filter, false)                                                       \
-	X(KEEP_CAPABILITIES, set_by_prctl, false)                                                            \
-	X(SECURE_BITS, set_by_prctl, false)                                                                  \
-	X(MEMORY_MERGE, set_by_prctl, false)                                                                 \
-	X(LOCK_FUTURE, lock_future, false)                                                                   \
-	X(HUGE_PAGES, set_huge_pages, false)                                                                 \
-	X(DENY_WRITE_EXECUTE, set_by_prctl, false)                                                           \
-	X(THREAD_TIMER_SLACK, set_by_prctl, false)                                                           \
-	X(THREAD_DEATH_SIGNAL, set_by_prctl, false)                                                          \
-	X(THREAD_NO_NEW_PRIVS, set_by_prctl, false)                                                          \
-	X(THREAD_PERSONALITY, set_personality, false)                                                        \
-	X(THREAD_KEEP_CAPABILITIES, set_by_prctl, false)                                                     \
-	X(THREAD_SECURE_BITS, set_by_prctl, false)                                                           \
-	X(THREAD_TIME_STAMP, set_by_prctl, false)                                                            \
-	X(THREAD_MEMORY_FAILURE, set_memory_failure, true)                                                   \
-	X(SLICE, set_slice, true)                                                                            \
-	X(MEMBARRIER, register_membarriers, false)
+	X(LIMIT, OF_PROCESS, NULL, set_limit, 0)                                                             \
+	X(NICE, OF_THREAD, NULL, set_nice, REFUSABLE)                                                        \
+	X(SCHEDULING, OF_THREAD, NULL, set_scheduling, REFUSABLE)                                            \
+	X(AFFINITY, OF_THREAD, NULL, NULL, 0) /* of several records: set_affinity() */                       \
+	X(IO_PRIORITY, OF_THREAD, NULL, set_io_priority, REFUSABLE)                                          \
+	X(PERSONALITY, OF_EACH, NULL, set_personality, 0)                                                    \
+	X(OOM_SCORE_ADJ, OF_PROCESS, NULL, set_oom_score, REFUSABLE)                                         \
+	X(COREDUMP_FILTER, OF_PROCESS, check_coredump_filter, set_coredump_filter, 0)                        \
+	X(KEEP_CAPABILITIES, OF_EACH, check_by_prctl, set_by_prctl, 0)                                       \
+	X(SECURE_BITS, OF_EACH, check_by_prctl, set_by_prctl, 0)                                             \
+	X(MEMORY_MERGE, OF_PROCESS, check_by_prctl, set_by_prctl, 0)                                         \
+	X(LOCK_FUTURE, OF_PROCESS, check_lock_future, lock_future, 0)                                        \
+	X(HUGE_PAGES, OF_PROCESS, check_huge_pages, set_huge_pages, 0)                                       \
+	X(DENY_WRITE_EXECUTE, OF_PROCESS, check_deny, set_by_prctl, LAST)                                    \
+	X(THREAD_TIMER_SLACK, OF_SELF, NULL, set_by_prctl, 0)                                                \
+	X(THREAD_DEATH_SIGNAL, OF_SELF, NULL, set_by_prctl, 0)                                               \
+	X(THREAD_NO_NEW_PRIVS, OF_SELF, NULL, set_by_prctl, 0)                                               \
+	X(THREAD_PERSONALITY, OF_SELF, NULL, set_personality, 0)                                             \
+	X(THREAD_KEEP_CAPABILITIES, OF_SELF, check_by_prctl, set_by_prctl, 0)                                \
+	X(THREAD_SECURE_BITS, OF_SELF, check_by_prctl, set_by_prctl, 0)                                      \
+	X(THREAD_TIME_STAMP, OF_SELF, NULL, set_by_prctl, 0)                                                 \
+	X(THREAD_MEMORY_FAILURE, OF_SELF, NULL, set_memory_failure, REFUSABLE)                               \
+	X(SLICE, OF_THREAD, NULL, set_slice, REFUSABLE)                                                      \
+	X(MEMBARRIER, OF_PROCESS, register_membarriers, register_membarriers, 0)
 
-/* What only the thread itself can set. */
-static bool is_own(uint32_t kind)
-{
-	return kind >= SNAPIMG_ATTRIBUTE_THREAD_TIMER_SLACK &&
-	       kind <= SNAPIMG_ATTRIBUTE_THREAD_MEMORY_FAILURE;
-}
-
-static bool is_of_thread(uint32_t kind)
-{
-	return kind == SNAPIMG_ATTRIBUTE_NICE || kind == SNAPIMG_ATTRIBUTE_SCHEDULING ||
-	       kind == SNAPIMG_ATTRIBUTE_AFFINITY || kind == SNAPIMG_ATTRIBUTE_IO_PRIORITY ||
-	       kind == SNAPIMG_ATTRIBUTE_SLICE;
-}
-
-static void set(const struct snapimg_attribute *record, uint32_t tid)
-{
-	static const struct {
-		attribute_setter *set;
-		bool may_be_refused;
-	} setters[] = {
-#define X(kind, function, refusable) [SNAPIMG_ATTRIBUTE_##kind] = {(function), (refusable)},
-	        SETTERS(X)
+static const struct {
+	enum holder holder;
+	attribute_setter *check, *set;
+	uint32_t flags;
+} setters[] = {
+#define X(kind, holder, check, set, flags) [SNAPIMG_ATTRIBUTE_##kind] = {(holder), (check), (set), (flags)},
+        SETTERS(X)
 #undef X
-	};
+};
+
+static const char *name_of(uint32_t kind)
+{
 	static const char *const names[] = {
 #define X(kind, number, text) [number] = (text),
 	        SNAPIMG_ATTRIBUTES(X)
 #undef X
 	};
+	return names[kind];
+}
+
+static _Noreturn void die_attribute(uint32_t kind, long result)
+{
+	die(EXIT_REFUSED, name_of(kind), ": cannot be restored: ", error_text(result));
+}
+
+static void set(const struct snapimg_attribute *record, uint32_t tid)
+{
 	attribute_setter *setter = setters[record->kind].set;
-	if (setter == NULL) /* AFFINITY, of several records: set_affinity() */
-		return;
 	long result = setter(record, tid);
 	if (result >= 0)
 		return;
-	if (!setters[record->kind].may_be_refused)
-		die(EXIT_REFUSED, names[record->kind], ": cannot be restored: ", error_text(result));
-	warn(names[record->kind], ": cannot be restored: ", error_text(result),
+	if ((setters[record->kind].flags & REFUSABLE) == 0)
+		die_attribute(record->kind, result);
+	warn(name_of(record->kind), ": cannot be restored: ", error_text(result),
 	     ": it runs with its caller's");
 }
 
-void attributes_restore_thread(uint32_t index, uint32_t tid)
+void attributes_commit_thread(uint32_t index, uint32_t tid)
 {
 	const struct snapimg_attribute *record = snapimg_get_attribute(&loader.image);
 	uint32_t total = snapimg_attribute_count(&loader.image);
 	for (uint32_t i = 0; i < total; i++) {
-		if (!is_of_thread(record[i].kind) || record[i].argument != index)
+		if (setters[record[i].kind].holder != OF_THREAD || record[i].argument != index)
 			continue;
 		if (record[i].kind != SNAPIMG_ATTRIBUTE_AFFINITY) {
 			set(&record[i], tid);
@@ -244,29 +308,43 @@ void attributes_restore_thread(uint32_t index, uint32_t tid)
 	}
 }
 
-void attributes_restore_own(uint32_t index)
+void attributes_check(void)
 {
 	const struct snapimg_attribute *record = snapimg_get_attribute(&loader.image);
-	for (uint32_t i = 0; i < snapimg_attribute_count(&loader.image); i++)
-		if (is_own(record[i].kind) && record[i].argument == index)
-			set(&record[i], 0);
+	for (uint32_t i = 0; i < snapimg_attribute_count(&loader.image); i++) {
+		attribute_setter *check = setters[record[i].kind].check;
+		long result = check != NULL ? check(&record[i], loader.tid) : 0;
+		if (result < 0)
+			die_attribute(record[i].kind, result);
+	}
 }
 
 static void set_all(bool last)
 {
 	const struct snapimg_attribute *record = snapimg_get_attribute(&loader.image);
 	for (uint32_t i = 0; i < snapimg_attribute_count(&loader.image); i++)
-		if (!is_of_thread(record[i].kind) && !is_own(record[i].kind) &&
-		    (record[i].kind == SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE) == last)
+		if ((setters[record[i].kind].holder == OF_PROCESS ||
+		     setters[record[i].kind].holder == OF_EACH) &&
+		    ((setters[record[i].kind].flags & LAST) != 0) == last)
 			set(&record[i], loader.tid);
 }
 
-void attributes_restore(void)
+void attributes_commit(void)
 {
 	set_all(false);
 }
 
-void attributes_restore_last(void)
+void attributes_commit_last(void)
 {
 	set_all(true);
+}
+
+void attributes_commit_own(uint32_t index)
+{
+	const struct snapimg_attribute *record = snapimg_get_attribute(&loader.image);
+	for (uint32_t i = 0; i < snapimg_attribute_count(&loader.image); i++) {
+		enum holder holder = setters[record[i].kind].holder;
+		if ((holder == OF_EACH && index != 0) || (holder == OF_SELF && record[i].argument == index))
+			set(&record[i], 0);
+	}
 }

@@ -1,30 +1,23 @@
 /* What belongs to the whole process: directory, umask, signal actions, the kernel's marks in its memory. */
 #include <asm/errno.h>
+#include <asm/resource.h>
 #include <linux/auxvec.h>
+#include <linux/fcntl.h>
 #include <linux/personality.h>
 #include <linux/prctl.h>
 
 #include "preload/contract.h"
+#include "restore/base/limits.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/signals_x86_64.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/become/directory.h"
 #include "restore/become/identity.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/loader.h"
 
-static void restore_directory(const struct snapimg_process *process)
-{
-	const char *directory = snapimg_string(&loader.image, process->cwd);
-	if (*directory == '\0')
-		return; /* the caller's, as the program had inherited it */
-	long result = sys(__NR_chdir, directory);
-	if (result < 0)
-		die(EXIT_REFUSED, directory,
-		    ": cannot go back to the program's directory: ", error_text(result), ": make it again");
-}
-
-static void restore_signal_actions(void)
+static void commit_signal_actions(void)
 {
 	const struct snapimg_sigaction *record = snapimg_get_sigaction(&loader.image);
 	for (uint32_t i = 0; i < snapimg_sigaction_count(&loader.image); i++) {
@@ -37,27 +30,31 @@ static void restore_signal_actions(void)
 	}
 }
 
-/* The attributes that prctl(2) sets: a row each. */
-static void restore_attributes(const struct snapimg_process *process)
+/* What prctl(2) sets: a row each, for the process or for each thread. None is refused. */
+static void commit_flags(bool of_thread)
 {
+	const struct snapimg_process *process = snapimg_get_process(&loader.image);
 	const struct {
-		bool wanted;
+		bool wanted, of_thread;
 		int option;
 		uint64_t value;
 		const char *name;
 	} attribute[] = {
-	        {process->parent_death_signal != 0, PR_SET_PDEATHSIG, process->parent_death_signal,
+	        {process->parent_death_signal != 0, false, PR_SET_PDEATHSIG, process->parent_death_signal,
 	         "parent-death signal"},
-	        {process->timer_slack_ns != 0, PR_SET_TIMERSLACK, process->timer_slack_ns, "timer slack"},
-	        {(process->flags & SNAPIMG_PROCESS_SUBREAPER) != 0, PR_SET_CHILD_SUBREAPER, 1,
+	        {process->timer_slack_ns != 0, true, PR_SET_TIMERSLACK, process->timer_slack_ns,
+	         "timer slack"},
+	        {(process->flags & SNAPIMG_PROCESS_SUBREAPER) != 0, false, PR_SET_CHILD_SUBREAPER, 1,
 	         "child subreaper"},
-	        {(process->flags & SNAPIMG_PROCESS_NO_THP) != 0, PR_SET_THP_DISABLE, 1, "huge-page switch"},
-	        {(process->flags & SNAPIMG_PROCESS_NO_NEW_PRIVS) != 0, PR_SET_NO_NEW_PRIVS, 1,
+	        {(process->flags & SNAPIMG_PROCESS_NO_THP) != 0, false, PR_SET_THP_DISABLE, 1,
+	         "huge-page switch"},
+	        {(process->flags & SNAPIMG_PROCESS_NO_NEW_PRIVS) != 0, true, PR_SET_NO_NEW_PRIVS, 1,
 	         "no-new-privileges flag"},
-	        {(process->flags & SNAPIMG_PROCESS_NOT_DUMPABLE) != 0, PR_SET_DUMPABLE, 0, "dumpable flag"},
+	        {(process->flags & SNAPIMG_PROCESS_NOT_DUMPABLE) != 0, false, PR_SET_DUMPABLE, 0,
+	         "dumpable flag"},
 	};
 	for (unsigned i = 0; i < sizeof attribute / sizeof attribute[0]; i++) {
-		if (!attribute[i].wanted)
+		if (!attribute[i].wanted || attribute[i].of_thread != of_thread)
 			continue;
 		long result = sys(__NR_prctl, attribute[i].option, attribute[i].value);
 		if (result < 0)
@@ -140,10 +137,13 @@ static void set_owner(uint32_t *word, uint32_t tid)
 	*word = (*word & ~(uint32_t)FUTEX_ID) | tid;
 }
 
-void process_apply_fixups(void)
+/* A robust mutex may lie in a file that is mapped shared, where others see it. */
+static void apply_fixups(bool last)
 {
 	const struct snapimg_fixup *fixup = snapimg_get_fixup(&loader.image);
 	for (uint32_t i = 0; i < snapimg_fixup_count(&loader.image); i++) {
+		if ((fixup[i].kind == SNAPIMG_FIXUP_ROBUST) != last)
+			continue;
 		uint64_t size = fixup[i].kind == SNAPIMG_FIXUP_RESUME    ? fixup[i].argument
 		                : fixup[i].kind == SNAPIMG_FIXUP_ENVIRON ? sizeof(uint64_t)
 		                                                         : sizeof(uint32_t);
@@ -165,23 +165,67 @@ void process_apply_fixups(void)
 			break;
 		}
 	}
+}
+
+/* Signals that wait take room of the user's, which the kernel counts: "SigQ: used/limit" (proc(5)). Where it
+ * cannot be read it is not known. */
+static void check_pending(void)
+{
+	uint64_t wanted = snapimg_pending_count(&loader.image), room;
+	char text[2048];
+	if (wanted == 0)
+		return;
+	room = limit_raise(RLIMIT_SIGPENDING);
+	long descriptor = sys(__NR_openat, AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC);
+	long size = descriptor < 0 ? descriptor : sys(__NR_read, descriptor, text, sizeof text - 1);
+	if (descriptor >= 0)
+		sys(__NR_close, descriptor);
+	if (size <= 0)
+		return;
+	text[size] = '\0';
+	for (const char *at = text; *at != '\0'; at++) {
+		const char *number = text_after(at, "\nSigQ:\t");
+		uint64_t used = 0;
+		for (; number != NULL && *number >= '0' && *number <= '9'; number++)
+			used = used * 10 + (uint64_t)(*number - '0');
+		if (number != NULL && (used > room || room - used < wanted))
+			die(EXIT_REFUSED, dec(wanted), " signals that wait: the limit of ", dec(room),
+			    " does not allow them: raise ulimit -Hi");
+	}
+}
+
+void process_prepare(void)
+{
+	directory_prepare();
+	check_pending();
+	restore_memory_marks(snapimg_get_process(&loader.image));
+	sys(__NR_prctl, PR_SET_NAME, snapimg_get_thread(&loader.image)->comm);
+	refresh_random();
+}
+
+void process_apply_fixups(void)
+{
+	apply_fixups(false);
 	identity_correct();
 }
 
-/* The last ones: an undumpable process can't write to its own /proc files, as attributes.c does. */
-void process_restore_flags(void)
-{
-	restore_attributes(snapimg_get_process(&loader.image));
-}
-
-void process_restore(void)
+void process_commit(void)
 {
 	const struct snapimg_process *process = snapimg_get_process(&loader.image);
-	restore_directory(process);
+	directory_commit();
 	if (process->umask != SNAPIMG_UMASK_INHERITED)
 		sys(__NR_umask, process->umask);
-	restore_signal_actions();
-	restore_memory_marks(process);
-	sys(__NR_prctl, PR_SET_NAME, snapimg_get_thread(&loader.image)->comm);
-	refresh_random();
+	commit_signal_actions();
+	apply_fixups(true);
+}
+
+/* The last ones: an undumpable process can't write to its own /proc files, as attributes.c does. */
+void process_commit_flags(void)
+{
+	commit_flags(false);
+}
+
+void process_commit_thread_flags(void)
+{
+	commit_flags(true);
 }

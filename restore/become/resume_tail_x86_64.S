@@ -11,8 +11,7 @@
 #define STAGE 8
 #define OTHERS 12
 #define GONE 16
-#define ZONE 24
-#define ZONE_SIZE 32
+#define YIELDS_MAX (1 << 21) /* seconds: a thread that is not back by then runs a handler that does not end */
 #define STAGE_RUN 2
 #define CAPABILITY_DATA 8 /* struct capability_sets (capabilities.h) */
 #define FUTEX_WAIT 0
@@ -81,24 +80,26 @@ resume_tail:
 	mov $__NR_futex, %eax
 	syscall
 	xor %ebx, %ebx
-2:	cmp OTHERS(%r12), %ebx        /* each must have left its frame before that goes */
-	jae 3f
+	mov $YIELDS_MAX, %r15d
+2:	cmp OTHERS(%r12), %ebx        /* see threads_x86_64.h */
+	jae 4f
 	mov GONE(%r12), %rax
 	cmpb $0, (%rax,%rbx)
 	jne 5f
+	dec %r15d
+	jz 4f
 	mov $__NR_sched_yield, %eax
 	syscall
 	jmp 2b
 5:	inc %ebx
 	jmp 2b
-3:	mov ZONE(%r12), %rdi
-	mov ZONE_SIZE(%r12), %rsi
-	take_away
 4:	mov $__NR_rt_sigreturn, %eax
 	syscall
 	ud2
 
-/* A thread of the crew waits here until it may run: r12: the crew, rbp: its ucontext. */
+/* A thread of the crew waits here until it may run: r12: the crew, rbp: its ucontext, r13, r14: its list of
+ * robust locks, or 0, and the size of that. The kernel marks the locks in the list when a thread ends
+ * (kernel/futex, exit_robust_list), so it has none before. */
 resume_tail_park:
 	mov $1, %eax
 	lock xadd %eax, PARKED(%r12)
@@ -119,7 +120,13 @@ resume_tail_park:
 	mov $__NR_futex, %eax
 	syscall
 	jmp 1b
-2:	mov %rbp, %rsp
+2:	test %r13, %r13
+	jz 3f
+	mov %r13, %rdi
+	mov %r14, %rsi
+	mov $__NR_set_robust_list, %eax
+	syscall
+3:	mov %rbp, %rsp
 	mov $__NR_rt_sigreturn, %eax
 	syscall
 	ud2
@@ -141,12 +148,14 @@ resume_jump:
 	jmp *%rax
 	.size resume_jump, . - resume_jump
 
-/* void resume_park(code, crew, context) */
+/* void resume_park(code, crew, context, robust, robust_size) */
 	.globl resume_park
 	.type resume_park, @function
 resume_park:
 	mov %rsi, %r12
 	mov %rdx, %rbp
+	mov %rcx, %r13
+	mov %r8, %r14
 	jmp *%rdi
 	.size resume_park, . - resume_park
 

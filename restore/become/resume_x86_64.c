@@ -10,6 +10,7 @@
 #include "restore/base/message.h"
 #include "restore/base/signals_x86_64.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/base/undo.h"
 #include "restore/become/identity.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/loader.h"
@@ -28,7 +29,7 @@ static uint64_t align_xstate(uint64_t size)
 	return (size + XSTATE_ALIGNMENT - 1) & ~(uint64_t)(XSTATE_ALIGNMENT - 1);
 }
 
-/* The ucontext, then the XSAVE area with its closing magic. */
+/* The ucontext, then the XSAVE area with its closing magic; a multiple of 64. */
 uint64_t thread_frame_size(void)
 {
 	uint64_t xstate = snapimg_get_machine(&loader.image)->xstate_size;
@@ -84,7 +85,7 @@ static void resume_as_main(struct kernel_sigcontext *to)
 	to->rdx = loader.area.start + loader.area.envp;
 }
 
-uint64_t thread_write_frame(uint64_t to, const struct snapimg_thread *thread, uint64_t rip)
+uint64_t thread_write_frame(uint64_t to, const struct snapimg_thread *thread)
 {
 	const struct snapimg_machine *machine = snapimg_get_machine(&loader.image);
 	struct kernel_ucontext *context = (void *)to;
@@ -99,7 +100,6 @@ uint64_t thread_write_frame(uint64_t to, const struct snapimg_thread *thread, ui
 	struct snapimg_registers registers = thread->registers;
 	identity_correct_registers(thread, &registers);
 	write_registers(&context->registers, &registers);
-	context->registers.rip = rip;
 	write_xstate(xstate, machine, thread->xstate_offset);
 	context->registers.fpstate = (uint64_t)xstate;
 	return (uint64_t)context;
@@ -122,7 +122,7 @@ static void restore_rseq(const struct snapimg_thread *thread)
 
 /* Signals of the process can only be sent by the first thread, and those of a thread by itself: the kernel
  * lets nobody else choose any si_code (kernel/signal.c, do_rt_sigqueueinfo, do_rt_tgsigqueueinfo). */
-static void send_pending(uint32_t index)
+void thread_send_pending(uint32_t index)
 {
 	const struct snapimg_pending *pending = snapimg_get_pending(&loader.image);
 	for (uint32_t i = 0; i < snapimg_pending_count(&loader.image); i++) {
@@ -136,28 +136,23 @@ static void send_pending(uint32_t index)
 		                     : sys(__NR_rt_sigqueueinfo, loader.tid, number, pending[i].info);
 		if (result < 0)
 			die(EXIT_REFUSED, "signal ", dec((uint64_t)number),
-			    ": cannot be made pending: ", error_text(result), ": raise ulimit -i");
+			    ": cannot be made pending: ", error_text(result), ": raise ulimit -Hi");
 	}
 }
 
-/* The other threads have their fs and tid address from clone. */
+/* What refuses comes first. The rest ends with the thread, so it is undone by an exec of the first one; the
+ * list of robust locks alone is set when the program runs (resume_tail_x86_64.S). */
 void thread_restore_self(const struct snapimg_thread *thread, uint32_t index)
 {
-	if (index == 0) {
-		sys(__NR_set_tid_address, thread->tid_address);
-		sys(__NR_arch_prctl, ARCH_SET_FS, thread->registers.fs_base);
-	} else if (!text_equal(thread->comm, snapimg_get_thread(&loader.image)->comm)) {
-		sys(__NR_prctl, PR_SET_NAME, thread->comm);
-	}
-	if (index != 0)
-		capabilities_drop(); /* the first needs one until the end */
-	if (thread->robust_list != 0)
-		sys(__NR_set_robust_list, thread->robust_list, thread->robust_list_size);
 	restore_rseq(thread);
+	if (!text_equal(thread->comm, snapimg_get_thread(&loader.image)->comm))
+		sys(__NR_prctl, PR_SET_NAME, thread->comm);
+	capabilities_drop();
 	if (thread->registers.gs_base != 0)
 		sys(__NR_arch_prctl, ARCH_SET_GS, thread->registers.gs_base);
-	attributes_restore_own(index);
-	send_pending(index);
+	process_commit_thread_flags();
+	attributes_commit_own(index);
+	thread_send_pending(index);
 }
 
 /* The program's own callbacks (snap_on_restore), on its stack, below what it may have in use. */
@@ -185,35 +180,67 @@ static int open_executable(void)
 	return (int)sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 }
 
-_Noreturn void resume(void)
+static uint64_t callers_mask;
+
+static void put_mask_back(void)
+{
+	sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &callers_mask, 0, SIGNAL_SET_SIZE);
+}
+
+/* From here on a signal would find threads that are not the program's yet, and then its handlers. */
+static void block_signals(void)
+{
+	const uint64_t all_signals = ~(uint64_t)0;
+	sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all_signals, &callers_mask, SIGNAL_SET_SIZE);
+	undo_add(put_mask_back);
+}
+
+static uint64_t first_frame(void)
+{
+	return loader.area.start + loader.area.frame;
+}
+
+void resume_prepare(void)
 {
 	const struct snapimg_thread *thread = snapimg_get_thread(&loader.image);
-	uint64_t all_signals = ~(uint64_t)0;
 	memcpy((void *)loader.area.start, resume_tail, (size_t)(resume_tail_end - resume_tail));
-	uint64_t context =
-	        thread_write_frame(loader.area.start + loader.area.frame, thread, thread->registers.rip);
+	uint64_t context = thread_write_frame(first_frame(), thread);
 	resume_as_main(&((struct kernel_ucontext *)context)->registers);
-	/* From here on a signal would find the program's handlers, but not yet its stack. */
-	sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all_signals, 0, SIGNAL_SET_SIZE);
+	block_signals();
 	threads_write_departures();
 	long result = sys(__NR_mprotect, loader.area.start, loader.area.frame, PROT_READ | PROT_EXEC);
 	if (result < 0)
 		die(EXIT_REFUSED, "cannot make the resume code executable: ", error_text(result));
-	attributes_restore_last();
 	threads_start();
-	/* Only now, since a thread begins with its maker's. */
-	for (uint32_t i = 0; i < snapimg_thread_count(&loader.image); i++)
-		attributes_restore_thread(i, thread_id(i));
-	timers_restore();
+	timers_prepare();
 	process_apply_fixups();
-	thread_restore_self(thread, 0);
+	restore_rseq(thread);
+	threads_wait();
+}
+
+void resume_commit(void)
+{
+	const struct snapimg_thread *thread = snapimg_get_thread(&loader.image);
+	for (uint32_t i = 0; i < snapimg_thread_count(&loader.image); i++)
+		attributes_commit_thread(i, thread_id(i));
+	attributes_commit_own(0);
+	timers_commit();
+	sys(__NR_set_tid_address, thread->tid_address);
+	sys(__NR_arch_prctl, ARCH_SET_FS, thread->registers.fs_base);
+	if (thread->registers.gs_base != 0)
+		sys(__NR_arch_prctl, ARCH_SET_GS, thread->registers.gs_base);
+	if (thread->robust_list != 0)
+		sys(__NR_set_robust_list, thread->robust_list, thread->robust_list_size);
 	threads_run_callbacks();
+}
+
+_Noreturn void resume(void)
+{
 	struct memory_marks *marks = (void *)(loader.area.start + loader.area.marks);
 	int executable = open_executable();
 	marks->map.exe_fd = (uint32_t)executable;
 	bool has_more = capabilities_last(&marks->capabilities);
-	struct crew *crew = threads_crew();
-	resume_jump(loader.area.start, ZONE_START, (crew != NULL ? ZONE_THREADS : ZONE_END) - ZONE_START,
-	            context, executable, (uint64_t)marks, crew, has_more ? &marks->capabilities : NULL,
+	resume_jump(loader.area.start, ZONE_START, ZONE_END - ZONE_START, first_frame(), executable,
+	            (uint64_t)marks, threads_crew(), has_more ? &marks->capabilities : NULL,
 	            loader.reservation);
 }

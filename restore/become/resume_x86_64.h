@@ -25,8 +25,10 @@ static inline uint64_t resume_park_offset(void)
 _Noreturn void resume_jump(uint64_t tail, uint64_t zone, uint64_t size, uint64_t context, int executable,
                            uint64_t marks, struct crew *crew, const struct capability_sets *capabilities,
                            uint32_t reservation);
-/* Waits in the tail's code at `code` until the crew may run, and becomes the thread of the frame. */
-_Noreturn void resume_park(uint64_t code, struct crew *crew, uint64_t context);
+/* Waits in the tail's code at `code` until the crew may run, and becomes the thread of the frame, with this
+ * robust list (set_robust_list(2); 0: none). */
+_Noreturn void resume_park(uint64_t code, struct crew *crew, uint64_t context, uint64_t robust,
+                           uint64_t robust_size);
 /* Calls function(argument) on the stack that ends at stack_top. */
 void resume_call(void (*function)(void *), void *argument, uint64_t stack_top);
 

@@ -1,6 +1,8 @@
 /* Interval and POSIX timers, each with the time that remained. */
 #include <asm/errno.h>
+#include <asm/resource.h>
 
+#include "restore/base/limits.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/become/threads_x86_64.h"
@@ -65,7 +67,8 @@ static void make_posix_timer(const struct snapimg_timer *timer, bool by_id)
 	long result = create(timer, &event, by_id);
 	if (result < 0)
 		die(EXIT_REFUSED, "POSIX timer ", dec(timer->id),
-		    ": cannot be made again: ", error_text(result));
+		    ": cannot be made again: ", error_text(result),
+		    result == -EAGAIN ? ": raise ulimit -Hi" : "");
 }
 
 static void start_posix_timer(const struct snapimg_timer *timer)
@@ -77,18 +80,25 @@ static void start_posix_timer(const struct snapimg_timer *timer)
 		    ": cannot be started: ", error_text(result));
 }
 
-void timers_restore(void)
+void timers_prepare(void)
 {
 	const struct snapimg_timer *timer = snapimg_get_timer(&loader.image);
 	uint32_t count = snapimg_timer_count(&loader.image);
 	if (count == 0)
 		return;
+	limit_raise(RLIMIT_SIGPENDING); /* a timer has a signal's room from the start */
 	bool by_id = sys(__NR_prctl, TIMER_CREATE_RESTORE_IDS, 1) == 0;
 	for (uint32_t i = 0; i < count; i++)
 		if (timer[i].kind == SNAPIMG_TIMER_POSIX)
 			make_posix_timer(&timer[i], by_id);
 	if (by_id)
 		sys(__NR_prctl, TIMER_CREATE_RESTORE_IDS, 0);
+}
+
+void timers_commit(void)
+{
+	const struct snapimg_timer *timer = snapimg_get_timer(&loader.image);
+	uint32_t count = snapimg_timer_count(&loader.image);
 	for (uint32_t i = 0; i < count; i++) {
 		if (timer[i].kind == SNAPIMG_TIMER_POSIX)
 			start_posix_timer(&timer[i]);

@@ -1,6 +1,7 @@
 /*
  * The resume area: what stays of a restore. Its first page is the code that
- * takes the loader away; behind it lie the register frame and the arguments
+ * takes the loader away; after it lie the threads' register frames, which a
+ * handler of a signal may keep from being used for long, and the arguments
  * and environment as execve(2) would lay them out. It is built before the
  * kernel's first stack, which holds the caller's strings, goes; at an address
  * that the image leaves free.
@@ -110,12 +111,12 @@ void arguments_keep(void)
 	struct strings environment = from_vector(loader.stack.envp);
 
 	struct resume_area *area = &loader.area;
-	uint64_t frame_size = thread_frame_size();
 	area->argc = fixed.count + given.count;
 	area->envc = environment.count;
 	area->departures = ((uint64_t)(resume_tail_end - resume_tail) + 63) & ~(uint64_t)63;
 	area->frame = page_ceil(area->departures + threads_departure_size());
-	area->marks = area->frame + frame_size;
+	area->crew = area->frame + snapimg_thread_count(&loader.image) * thread_frame_size();
+	area->marks = (area->crew + sizeof(struct crew) + 7) & ~(uint64_t)7;
 	area->argv = area->marks + sizeof(struct memory_marks);
 	area->envp = area->argv + (area->argc + 1) * sizeof(char *);
 	area->argument_strings = area->envp + (area->envc + 1) * sizeof(char *);

@@ -17,9 +17,19 @@ struct decoder *decoder_init(void *workspace, size_t size)
 	return (struct decoder *)context;
 }
 
+/* One frame with its content's size and checksum, as FORMAT.md has it: what snapimg verify refuses is not
+ * started. */
+static bool is_frame(const uint8_t *from, size_t stored, size_t size)
+{
+	enum { DESCRIPTOR = 4, HAS_CHECKSUM = 1 << 2 }; /* RFC 8878, 3.1.1.1.1 */
+	return ZSTD_getFrameContentSize(from, stored) == size &&
+	       ZSTD_findFrameCompressedSize(from, stored) == stored && (from[DESCRIPTOR] & HAS_CHECKSUM) != 0;
+}
+
 bool decoder_decode(struct decoder *decoder, void *to, size_t size, const void *from, size_t stored)
 {
-	return ZSTD_decompressDCtx((ZSTD_DCtx *)decoder, to, size, from, stored) == size;
+	return is_frame(from, stored, size) &&
+	       ZSTD_decompressDCtx((ZSTD_DCtx *)decoder, to, size, from, stored) == size;
 }
 
 /*

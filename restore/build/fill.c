@@ -17,6 +17,7 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/base/thread_x86_64.h"
+#include "restore/base/undo.h"
 #include "restore/build/decoder.h"
 #include "restore/loader.h"
 #include "restore/zone.h"
@@ -154,6 +155,15 @@ static void send_away(uint32_t tid, const struct processors *processors)
 	sys(__NR_sched_setaffinity, tid, others.bytes, others.set);
 }
 
+/* A worker that refuses the image starts the original program with the processors of the first thread. */
+static void come_back(void)
+{
+	struct processors processors;
+	long bytes = sys(__NR_sched_getaffinity, loader.tid, sizeof processors.set, processors.set);
+	if (bytes > 0 && sys(__NR_gettid) != (long)loader.tid)
+		sys(__NR_sched_setaffinity, 0, bytes, processors.set);
+}
+
 static struct needs measure(void)
 {
 	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
@@ -248,6 +258,8 @@ void fill_pages(void)
 		return;
 	fill.worker_count = choose_worker_count(&needs, &processors);
 	uint64_t each = make_workspaces(&needs);
+	if (fill.worker_count > 1)
+		undo_add(come_back);
 	for (uint32_t i = 1; i < fill.worker_count; i++) {
 		uint64_t stack_top = ZONE_WORKERS + i * each + WORKER_STACK;
 		long result = thread_start(stack_top, &fill.worker[i].tid, work, &fill.worker[i]);

@@ -1,9 +1,11 @@
 /* Builds the program's mappings, empty where page data will come, and gives them their last protection. */
 #include <asm/errno.h>
+#include <asm/resource.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
 
+#include "restore/base/limits.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
@@ -176,14 +178,19 @@ static bool is_reservation(const struct snapimg_mapping *mapping)
 	       (mapping->flags & ~(uint32_t)SNAPIMG_MAP_NORESERVE) == 0;
 }
 
-static void check_zone(const struct snapimg_mapping *mapping)
+void mappings_check(void)
 {
-	if (mapping->start < ZONE_END && mapping->end > ZONE_START)
-		die(EXIT_REFUSED, loader.options.image, ": has memory at ", hex(mapping->start),
-		    ", where the loader lies: freeze the program again");
-	if (mapping->start < USER_START)
-		die(EXIT_REFUSED, loader.options.image, ": has memory at ", hex(mapping->start),
-		    ", where the kernel allows none (vm.mmap_min_addr)");
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
+		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY || is_reservation(&mapping[i]))
+			continue;
+		if (mapping[i].start < ZONE_END && mapping[i].end > ZONE_START)
+			die(EXIT_REFUSED, loader.options.image, ": has memory at ", hex(mapping[i].start),
+			    ", where the loader lies: freeze the program again");
+		if (mapping[i].start < USER_START)
+			die(EXIT_REFUSED, loader.options.image, ": has memory at ", hex(mapping[i].start),
+			    ", where the kernel allows none (vm.mmap_min_addr)");
+	}
 }
 
 /* Every mapping that this process still has: the kernel's first stack, mostly. What is kept lies in three
@@ -218,7 +225,7 @@ void mappings_build(void)
 	const struct snapimg_piece *next_piece = snapimg_get_piece(&loader.image);
 	struct open_file file = {.descriptor = -1};
 	unmap_rest();
-	memories_make();
+	shared_make();
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
 		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO ||
 		    mapping[i].kind == SNAPIMG_MAPPING_MEMORY)
@@ -230,9 +237,8 @@ void mappings_build(void)
 			                                                         : 0);
 			continue;
 		}
-		check_zone(&mapping[i]);
 		if (mapping[i].kind == SNAPIMG_MAPPING_VIEW)
-			memories_map_view(&mapping[i]);
+			shared_map_view(&mapping[i]);
 		else
 			map(&mapping[i], &file, take_pieces(i, &next_piece));
 		if (mapping[i].name != 0 &&
@@ -251,11 +257,12 @@ static void lock(const struct snapimg_mapping *mapping)
 	bool on_fault = (mapping->advice & SNAPIMG_ADVICE_LOCKED_ON_FAULT) != 0;
 	bool may_lack_pages = mapping->protection == 0 || mapping->kind == SNAPIMG_MAPPING_FILE ||
 	                      mapping->kind == SNAPIMG_MAPPING_VIEW;
+	limit_raise(RLIMIT_MEMLOCK);
 	long result =
 	        sys(__NR_mlock2, mapping->start, mapping->end - mapping->start, on_fault ? MLOCK_ONFAULT : 0);
 	if (result < 0 && !(result == -ENOMEM && may_lack_pages))
 		die(EXIT_REFUSED, mapping_name(mapping), ": cannot lock the memory at ", hex(mapping->start),
-		    ": ", error_text(result), ": raise ulimit -l");
+		    ": ", error_text(result), ": raise ulimit -Hl");
 }
 
 /* Before anything is locked, for locked memory can't have them (mm/madvise.c). */

@@ -11,6 +11,7 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/fds/objects.h"
+#include "restore/fds/table.h"
 #include "restore/loader.h"
 #include "restore/zone.h"
 
@@ -24,7 +25,7 @@ static void make_one(const struct snapimg_mapping *memory)
 	long descriptor = -1;
 	flags |= (memory->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
 	if (memory->file != 0) {
-		descriptors_prepare();
+		descriptors_begin();
 		objects_make_file(memory->file - 1);
 		descriptor = objects_descriptor(memory->file - 1);
 	} else {
@@ -36,7 +37,7 @@ static void make_one(const struct snapimg_mapping *memory)
 		mapping_die(memory, "make shared memory of", result);
 }
 
-void memories_make(void)
+void shared_make(void)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
@@ -50,7 +51,8 @@ static long map_by_descriptor(const struct snapimg_mapping *view, uint32_t objec
 	bool is_shared = (view->flags & SNAPIMG_MAP_SHARED) != 0;
 	uint64_t protection = view->protection | (view->run_count > 0 ? PROT_WRITE : 0);
 	uint64_t flags = MAP_FIXED | (is_shared ? MAP_SHARED : MAP_PRIVATE);
-	long descriptor = read_only ? objects_reopen(object, O_RDONLY) : objects_descriptor(object);
+	long descriptor =
+	        read_only ? objects_reopen(objects_descriptor(object), O_RDONLY) : objects_descriptor(object);
 	flags |= (view->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
 	if (descriptor < 0)
 		return descriptor;
@@ -73,7 +75,7 @@ static long map_by_memory(const struct snapimg_mapping *view, const struct snapi
 	return protected < 0 ? protected : result;
 }
 
-void memories_map_view(const struct snapimg_mapping *view)
+void shared_map_view(const struct snapimg_mapping *view)
 {
 	const struct snapimg_mapping *memory = &snapimg_get_mapping(&loader.image)[view->file - 1];
 	long result =
@@ -83,7 +85,7 @@ void memories_map_view(const struct snapimg_mapping *view)
 }
 
 /* Before seals are set, which a writable mapping would be in the way of. */
-void memories_leave(void)
+void shared_leave(void)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)

@@ -6,8 +6,9 @@
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/fds/table.h"
 
-/* Of each of OVERRIDE_INHERIT: the caller's descriptor, out of the way; or a negative error. */
+/* What each becomes, out of the way; negative: nothing. */
 static int32_t saved[OVERRIDES_MAX];
 
 static int32_t *saved_of(const struct override *it)
@@ -67,19 +68,46 @@ static bool image_has(int32_t number)
 	return false;
 }
 
-void overrides_save(uint64_t above)
+static long open_file(const struct override *it)
 {
-	for (uint32_t i = 0; i < loader.options.override_count; i++) {
-		struct override *it = &loader.options.override[i];
-		if (!image_has(it->number))
-			die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number),
-			    ": the image has no such descriptor: leave it out");
-		if (it->kind == OVERRIDE_INHERIT)
-			*saved_of(it) = (int32_t)sys(__NR_fcntl, it->number, F_DUPFD_CLOEXEC, above);
+	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
+	const char *path = it->kind == OVERRIDE_NULL ? "/dev/null" : it->file;
+	uint32_t flags = O_RDWR;
+	/* As the program had it, where that is known; else as much as the file allows. */
+	while (record->number != it->number)
+		record++;
+	if (record->kind == SNAPIMG_DESCRIPTOR_FILE && (record->flags & O_PATH) == 0)
+		flags = record->flags & (O_ACCMODE | O_APPEND | O_NONBLOCK);
+	long made = sys(__NR_openat, AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY);
+	if (flags == O_RDWR && (made == -EACCES || made == -EROFS || made == -EISDIR))
+		made = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return made;
+}
+
+static void prepare(struct override *it)
+{
+	if (!image_has(it->number))
+		die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number),
+		    ": the image has no such descriptor: leave it out");
+	*saved_of(it) = -EBADF;
+	if (it->kind == OVERRIDE_INHERIT) {
+		*saved_of(it) = (int32_t)descriptor_copy_away(it->number);
 		if (*saved_of(it) < 0 && *saved_of(it) != -EBADF)
 			die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number),
 			    ": cannot copy the caller's: ", error_text(*saved_of(it)));
+	} else if (it->kind != OVERRIDE_CLOSE) {
+		*saved_of(it) = (int32_t)descriptor_away(open_file(it));
+		if (*saved_of(it) < 0)
+			die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number), ": ",
+			    it->kind == OVERRIDE_NULL ? "/dev/null" : it->file, ": ",
+			    error_text(*saved_of(it)));
 	}
+}
+
+void overrides_prepare(void)
+{
+	for (uint32_t i = 0; i < loader.options.override_count; i++)
+		prepare(&loader.options.override[i]);
 }
 
 bool overrides_leave_need(uint32_t index)
@@ -106,48 +134,21 @@ bool overrides_leave_object(uint32_t object)
 	return false;
 }
 
-static long open_file(const struct override *it)
+static void commit(const struct override *it)
 {
-	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
-	const char *path = it->kind == OVERRIDE_NULL ? "/dev/null" : it->file;
-	uint32_t flags = O_RDWR;
-	/* As the program had it, where that is known; else as much as the file allows. */
-	while (record->number != it->number)
-		record++;
-	if (record->kind == SNAPIMG_DESCRIPTOR_FILE && (record->flags & O_PATH) == 0)
-		flags = record->flags & (O_ACCMODE | O_APPEND | O_NONBLOCK);
-	long made = sys(__NR_openat, AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY);
-	if (flags == O_RDWR && (made == -EACCES || made == -EROFS || made == -EISDIR))
-		made = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	return made;
-}
-
-static void apply(const struct override *it)
-{
-	long from = it->kind == OVERRIDE_INHERIT ? *saved_of(it) : -EBADF, result = 0;
-	if (it->kind == OVERRIDE_NULL || it->kind == OVERRIDE_FILE) {
-		from = open_file(it);
-		if (from < 0)
-			die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number), ": ",
-			    it->kind == OVERRIDE_NULL ? "/dev/null" : it->file, ": ", error_text(from));
-	}
-	if (from == it->number) {
-		sys(__NR_fcntl, it->number, F_SETFD, 0);
+	if (*saved_of(it) < 0) {
+		sys(__NR_close, it->number); /* asked for, or the caller has none */
 		return;
 	}
-	if (from < 0)
-		sys(__NR_close, it->number); /* asked for, or the caller has none */
-	else
-		result = sys(__NR_dup3, from, it->number, 0);
+	long result = sys(__NR_dup3, *saved_of(it), it->number, 0);
 	if (result < 0)
 		die(EXIT_REFUSED, "--fd ", dec((uint64_t)it->number),
 		    ": cannot take this number: ", error_text(result));
-	if (from >= 0)
-		sys(__NR_close, from);
+	sys(__NR_close, *saved_of(it));
 }
 
-void overrides_apply(void)
+void overrides_commit(void)
 {
 	for (uint32_t i = 0; i < loader.options.override_count; i++)
-		apply(&loader.options.override[i]);
+		commit(&loader.options.override[i]);
 }

@@ -7,9 +7,9 @@
 
 #include "restore/loader.h"
 
-/* Sees that the image has the descriptors, and moves the caller's that are wanted to numbers from `above` on.
- */
-void overrides_save(uint64_t above);
+/* Sees that the image has the descriptors, opens the files, and copies the caller's that are wanted out of
+ * the way. */
+void overrides_prepare(void);
 /* NULL: none for this number. */
 struct override *overrides_find(int32_t number);
 /* Whether it is something now that no epoll set can watch. */
@@ -19,6 +19,6 @@ bool overrides_leave_need(uint32_t index);
 /* The same for an object: no descriptor, or only such as are something else now. */
 bool overrides_leave_object(uint32_t object);
 /* Puts all in their places, when the image's descriptors are in theirs. */
-void overrides_apply(void);
+void overrides_commit(void);
 
 #endif

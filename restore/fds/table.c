@@ -1,96 +1,215 @@
-/*
- * Open files. What the program inherited from the one who ran snaptrace is
- * the caller's of snaprun now, as with exec; the rest is opened again.
- * Records are sorted by number, and a DUPLICATE's source comes before it.
- */
+#include "restore/fds/table.h"
+
 #include <asm/errno.h>
 #include <asm/resource.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
+#include "restore/base/limits.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
-#include "restore/fds/notices.h"
 #include "restore/fds/objects.h"
 #include "restore/fds/overrides.h"
 #include "restore/loader.h"
 #include "restore/zone.h"
 
-struct limit {
-	uint64_t now, most;
-};
+/* Where a descriptor waits, if it does not: CALLERS: the caller's stays where it is; CLOSE: it is closed. */
+enum { CALLERS = -0x10000, CLOSE, FIRST_FREE = 3, FEW = 256 };
 
-enum { NOT_SAVED = -1, SOURCE_CLOSED = -2, FIRST_FREE = 3 };
-
-/* By record: where an inherited descriptor waits for its turn. NULL when none has to. */
-static int32_t *saved;
-
-/* RLIMIT_NOFILE as it was, for numbers out of the way may lie above what the program has. */
 static struct {
-	bool raised;
-	struct limit before;
-} limit;
+	bool begun;
+	uint32_t count;
+	int32_t *waits; /* by record: the number where it is now, which may be its own */
+	uint64_t above; /* all numbers of the program */
+	uint64_t limit; /* numbers are below it */
+	bool moves;     /* one is out of the way of the caller's */
+} table;
 
 static _Noreturn void die_descriptor(const struct snapimg_descriptor *record, const char *what, long result)
 {
-	die(EXIT_REFUSED, "descriptor ", dec((uint64_t)record->number), ": ", what, ": ", error_text(result));
+	die(EXIT_REFUSED, "descriptor ", dec((uint64_t)record->number), ": ", what, ": ", error_text(result),
+	    result == -EMFILE ? ": raise ulimit -Hn" : "");
 }
 
-static bool changes_number(const struct snapimg_descriptor *record)
+/* For where the descriptors wait, and for the objects: in the zone where they are many, and gone with it. */
+static int32_t *make_room(uint64_t count)
 {
-	return record->kind == SNAPIMG_DESCRIPTOR_INHERIT && record->source != record->number;
-}
-
-/* Memory for `saved`, and for the objects behind it, if any is needed: it lies in the zone and goes with it.
- */
-static void make_room(const struct snapimg_descriptor *record, uint32_t count)
-{
-	uint64_t objects = snapimg_object_count(&loader.image);
-	bool needed = objects > 0;
-	for (uint32_t i = 0; i < count; i++)
-		needed = needed || changes_number(&record[i]);
-	if (!needed)
-		return;
-	long result = sys(__NR_mmap, ZONE_DESCRIPTORS, (count + 2 * objects) * sizeof *saved,
-	                  PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	static int32_t few[FEW];
+	if (count <= FEW)
+		return few;
+	long result = sys(__NR_mmap, ZONE_DESCRIPTORS, count * sizeof(int32_t), PROT_READ | PROT_WRITE,
+	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	if (result != (long)ZONE_DESCRIPTORS)
 		die(EXIT_REFUSED, "no memory for the descriptors: ", error_text(result));
-	saved = (int32_t *)ZONE_DESCRIPTORS;
+	return (int32_t *)ZONE_DESCRIPTORS;
 }
 
-/* Inherited descriptors that change their number step aside first, or another record might take the place of
- * their source before they are copied. */
-static void save_inherited(const struct snapimg_descriptor *record, uint32_t count, uint64_t above)
+void descriptors_begin(void)
 {
-	make_room(record, count);
-	for (uint32_t i = 0; saved != NULL && i < count; i++) {
-		saved[i] = NOT_SAVED;
-		if (!changes_number(&record[i]))
-			continue;
-		long copy = sys(__NR_fcntl, record[i].source, F_DUPFD_CLOEXEC, above);
-		if (copy < 0 && copy != -EBADF)
-			die_descriptor(&record[i], "cannot copy the caller's", copy);
-		saved[i] = copy < 0 ? SOURCE_CLOSED : (int32_t)copy;
+	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
+	uint32_t objects = snapimg_object_count(&loader.image);
+	if (table.begun)
+		return;
+	table.begun = true;
+	table.count = snapimg_descriptor_count(&loader.image);
+	table.waits = make_room(table.count + 2 * (uint64_t)objects);
+	table.above = table.count > 0 ? (uint64_t)record[table.count - 1].number + 1 : FIRST_FREE;
+	if (table.count > 0 || objects > 0)
+		table.limit = limit_raise(RLIMIT_NOFILE);
+	objects_begin(table.waits + table.count);
+}
+
+/* Beyond the limit it is EINVAL (fcntl(2)), for those who ask for a place the same as EMFILE. */
+static long copy_from(int descriptor, uint64_t least)
+{
+	long copy = sys(__NR_fcntl, descriptor, F_DUPFD_CLOEXEC, least);
+	return copy == -EINVAL ? -EMFILE : copy;
+}
+
+long descriptor_copy_away(int descriptor)
+{
+	descriptors_begin();
+	return copy_from(descriptor, table.above);
+}
+
+long descriptor_away(long descriptor)
+{
+	if (descriptor < 0)
+		return descriptor;
+	long moved = descriptor_copy_away((int)descriptor);
+	sys(__NR_close, descriptor);
+	return moved;
+}
+
+/* The record with this number; they are sorted by it. */
+static uint32_t find(int32_t number)
+{
+	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
+	uint32_t low = 0, high = table.count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (record[middle].number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+int descriptor_now(int32_t number)
+{
+	int32_t waits = table.waits[find(number)];
+	return waits == CALLERS ? number : waits;
+}
+
+bool descriptor_in_place(int32_t number)
+{
+	return descriptor_now(number) == number;
+}
+
+/* A copy of `from` at the record's number, if that is free, else out of the way. A caller who has no `from`
+ * has closed this one, too. */
+static void wait_with_copy(uint32_t index, const struct snapimg_descriptor *record, int from)
+{
+	long copy = copy_from(from, (uint64_t)record->number);
+	if (copy == -EBADF)
+		copy = CLOSE;
+	else if (copy >= 0 && copy != record->number) {
+		table.moves = true;
+		if ((uint64_t)record->number >= table.limit)
+			copy = -EMFILE;
+		else if ((uint64_t)copy < table.above)
+			copy = descriptor_away(copy);
+	}
+	if (copy < 0 && copy != CLOSE)
+		die_descriptor(record, "cannot take this number", copy);
+	table.waits[index] = (int32_t)copy;
+}
+
+/* ext4 keeps a directory's entries with the descriptor from the first read on; a place set before that is not
+ * one that it can be set back from (fs/ext4/dir.c, seen on Linux 6.18). */
+static void begin_directory(int descriptor)
+{
+	uint8_t entries[512];
+	sys(__NR_getdents64, descriptor, entries, sizeof entries);
+}
+
+static void prepare_file(uint32_t index, const struct snapimg_descriptor *record)
+{
+	int descriptor = file_open(record->file - 1, record->flags);
+	if ((record->flags & (O_NONBLOCK | O_PATH)) == 0)
+		sys(__NR_fcntl, descriptor, F_SETFL, record->flags & ~(uint32_t)FASYNC);
+	if ((record->flags & O_DIRECTORY) != 0)
+		begin_directory(descriptor);
+	/* Devices have no place to seek to. */
+	if (record->position != 0) {
+		long result = sys(__NR_lseek, descriptor, record->position, 0);
+		if (result < 0 && result != -ESPIPE)
+			die_descriptor(record, "cannot seek", result);
+	}
+	if (descriptor == record->number) {
+		table.waits[index] = descriptor;
+		return;
+	}
+	wait_with_copy(index, record, descriptor);
+	sys(__NR_close, descriptor);
+}
+
+static void prepare_object(uint32_t index, const struct snapimg_descriptor *record)
+{
+	int made = objects_descriptor((uint32_t)record->source);
+	if (record->position != 0)
+		sys(__NR_lseek, made, record->position, 0);
+	wait_with_copy(index, record, made);
+}
+
+static void prepare_inherited(uint32_t index, const struct snapimg_descriptor *record)
+{
+	if (record->source != record->number)
+		wait_with_copy(index, record, record->source);
+}
+
+static void prepare_one(uint32_t index, const struct snapimg_descriptor *record)
+{
+	switch ((enum snapimg_descriptor_kind)record->kind) {
+	case SNAPIMG_DESCRIPTOR_INHERIT:
+		prepare_inherited(index, record);
+		break;
+	case SNAPIMG_DESCRIPTOR_FILE:
+		prepare_file(index, record);
+		break;
+	case SNAPIMG_DESCRIPTOR_DUPLICATE:
+		if (descriptor_now(record->source) < 0)
+			table.waits[index] = CLOSE;
+		else
+			wait_with_copy(index, record, descriptor_now(record->source));
+		break;
+	case SNAPIMG_DESCRIPTOR_OBJECT:
+		prepare_object(index, record);
+		break;
+	case SNAPIMG_DESCRIPTOR_CLOSED:
+		table.waits[index] = CLOSE;
+		break;
 	}
 }
 
-static void raise_limit(void)
+void descriptors_prepare(void)
 {
-	sys(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &limit.before);
-	const struct limit most = {limit.before.most, limit.before.most};
-	sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &most, 0);
-	limit.raised = true;
-}
-
-/* Moves `from` to the record's number. */
-static void place(const struct snapimg_descriptor *record, int from)
-{
-	if (from == record->number)
-		return;
-	long result = sys(__NR_dup3, from, record->number, 0);
-	if (result < 0)
-		die_descriptor(record, "cannot take this number", result);
-	sys(__NR_close, from);
+	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
+	descriptors_begin();
+	overrides_prepare();
+	table.moves = loader.options.override_count > 0;
+	objects_make();
+	for (uint32_t i = 0; i < table.count; i++) {
+		table.waits[i] = CALLERS;
+		if (overrides_leave_need(i))
+			prepare_one(i, &record[i]);
+	}
+	epoll_watch(true);
+	inotify_watch();
+	if (!table.moves) /* else sets may wait for the others */
+		objects_leave();
+	locks_take();
 }
 
 /* What the program changed of the flags that it was given. A stream that the caller has closed has none. */
@@ -106,108 +225,38 @@ static void change_flags(const struct snapimg_descriptor *record)
 		die_descriptor(record, "cannot set its flags, as the program had", result);
 }
 
-static void restore_inherited(const struct snapimg_descriptor *record, int32_t copy)
+static void commit_one(const struct snapimg_descriptor *record, int32_t waits)
 {
-	if (copy == SOURCE_CLOSED)
+	if (waits == CLOSE) {
 		sys(__NR_close, record->number);
-	else if (copy != NOT_SAVED)
-		place(record, copy);
-	change_flags(record);
-}
-
-/* ext4 keeps a directory's entries with the descriptor from the first read on; a place set before that is not
- * one that it can be set back from (fs/ext4/dir.c, seen on Linux 6.18). */
-static void begin_directory(int descriptor)
-{
-	uint8_t entries[512];
-	sys(__NR_getdents64, descriptor, entries, sizeof entries);
-}
-
-static void restore_file(const struct snapimg_descriptor *record)
-{
-	int descriptor = file_open(record->file - 1, record->flags);
-	if ((record->flags & O_DIRECTORY) != 0)
-		begin_directory(descriptor);
-	/* Devices have no place to seek to. */
-	if (record->position != 0) {
-		long result = sys(__NR_lseek, descriptor, record->position, 0);
-		if (result < 0 && result != -ESPIPE)
-			die_descriptor(record, "cannot seek", result);
+	} else if (waits == CALLERS || waits == record->number) {
+		/* What came through exec is not closed by it; what was made here is. */
+		bool closes = waits == record->number;
+		if (closes != (record->close_on_exec != 0))
+			sys(__NR_fcntl, record->number, F_SETFD, closes ? 0 : FD_CLOEXEC);
+	} else {
+		long result =
+		        sys(__NR_dup3, waits, record->number, record->close_on_exec != 0 ? O_CLOEXEC : 0);
+		if (result < 0)
+			die_descriptor(record, "cannot take this number", result);
+		sys(__NR_close, waits);
 	}
-	place(record, descriptor);
 }
 
-static long restore_object(const struct snapimg_descriptor *record)
-{
-	int made = objects_descriptor((uint32_t)record->source);
-	if (record->position != 0)
-		sys(__NR_lseek, made, record->position, 0);
-	return sys(__NR_dup3, made, record->number, 0);
-}
-
-static void restore_one(const struct snapimg_descriptor *record, int32_t copy)
-{
-	long result = 0;
-	switch ((enum snapimg_descriptor_kind)record->kind) {
-	case SNAPIMG_DESCRIPTOR_INHERIT:
-		restore_inherited(record, copy);
-		break;
-	case SNAPIMG_DESCRIPTOR_FILE:
-		restore_file(record);
-		break;
-	case SNAPIMG_DESCRIPTOR_DUPLICATE:
-		result = sys(__NR_dup3, record->source, record->number, 0);
-		break;
-	case SNAPIMG_DESCRIPTOR_OBJECT:
-		result = restore_object(record);
-		break;
-	case SNAPIMG_DESCRIPTOR_CLOSED:
-		sys(__NR_close, record->number);
-		return;
-	}
-	if (result < 0)
-		die_descriptor(record, "cannot duplicate", result);
-	/* What came through exec is not closed by it. */
-	if (record->kind == SNAPIMG_DESCRIPTOR_INHERIT && copy == NOT_SAVED && record->close_on_exec == 0)
-		return;
-	sys(__NR_fcntl, record->number, F_SETFD, record->close_on_exec != 0 ? FD_CLOEXEC : 0);
-}
-
-void descriptors_limit(void)
-{
-	if (limit.raised)
-		sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit.before, 0);
-}
-
-void descriptors_prepare(void)
+void descriptors_commit(void)
 {
 	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
-	uint32_t count = snapimg_descriptor_count(&loader.image);
-	if (limit.raised || (count == 0 && snapimg_object_count(&loader.image) == 0))
-		return;
-	uint64_t above = count > 0 ? (uint64_t)record[count - 1].number + 1 : FIRST_FREE;
-	raise_limit();
-	save_inherited(record, count, above);
-	overrides_save(above);
-	if (snapimg_object_count(&loader.image) > 0)
-		objects_begin(saved + count, above);
-}
-
-void descriptors_restore(void)
-{
-	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
-	uint32_t count = snapimg_descriptor_count(&loader.image);
-	descriptors_prepare();
-	if (!limit.raised) {
-		overrides_save(0);
-		return;
+	for (uint32_t i = 0; i < table.count; i++)
+		if (overrides_leave_need(i)) {
+			commit_one(&record[i], table.waits[i]);
+			if (record[i].kind == SNAPIMG_DESCRIPTOR_INHERIT)
+				change_flags(&record[i]);
+		}
+	overrides_commit();
+	if (table.moves) {
+		epoll_watch(false);
+		objects_leave();
+		locks_take_again();
 	}
-	objects_make();
-	for (uint32_t i = 0; i < count; i++)
-		if (overrides_leave_need(i))
-			restore_one(&record[i], saved != NULL ? saved[i] : NOT_SAVED);
-	overrides_apply();
-	objects_leave();
 	owners_restore();
-	descriptors_limit();
 }

@@ -1,8 +1,6 @@
 /* Pseudoterminals: a new pair; the slave is opened through its master, whatever /dev/pts is here. */
-#include <asm/errno.h>
-#include <linux/fcntl.h>
-
 #include "restore/base/syscall_x86_64.h"
+#include "restore/fds/kinds.h"
 #include "restore/fds/objects.h"
 
 /* asm-generic/ioctls.h */
@@ -16,25 +14,33 @@ static uint64_t open_flags(const struct snapimg_object *object)
 	return (object->flags & (uint32_t)(O_ACCMODE | O_NONBLOCK)) | O_NOCTTY | O_CLOEXEC;
 }
 
-int terminal_make(const struct snapimg_object *object, int master)
+long terminal_make(uint32_t index, int32_t *ret_other)
 {
-	if (object->value[SNAPIMG_TERMINAL_END] == 1)
-		return (int)sys(__NR_ioctl, master, OPEN_SLAVE, open_flags(object));
+	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
 	const int32_t off = 0;
+	(void)ret_other;
+	if (object->value[SNAPIMG_TERMINAL_END] == 1)
+		return sys(__NR_ioctl, objects_descriptor(object->peer - 1), OPEN_SLAVE, open_flags(object));
 	long made = sys(__NR_openat, AT_FDCWD, "/dev/ptmx", open_flags(object)), result = 0;
 	if (made < 0)
-		return (int)made;
+		return made;
 	if (object->value[SNAPIMG_TERMINAL_LOCK] == 0)
 		result = sys(__NR_ioctl, made, UNLOCK, &off);
 	if (result == 0 && object->value[SNAPIMG_TERMINAL_USED] == 1)
 		result = sys(__NR_ioctl, made, OPEN_SLAVE, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (result > 0)
 		sys(__NR_close, result);
-	return result < 0 ? (int)result : (int)made;
+	return result < 0 ? result : made;
 }
 
-long terminal_set(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
+long terminal_modes(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
 {
-	return sys(__NR_ioctl, descriptor,
-	           setting->kind == SNAPIMG_SETTING_TERMIOS ? SET_TERMIOS : SET_WINDOW, data);
+	(void)setting;
+	return sys(__NR_ioctl, descriptor, SET_TERMIOS, data);
+}
+
+long terminal_window(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
+{
+	(void)setting;
+	return sys(__NR_ioctl, descriptor, SET_WINDOW, data);
 }

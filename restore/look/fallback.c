@@ -10,7 +10,6 @@ void fallback_start(void)
 		arguments_keep();
 	const struct snapimg_process *process = snapimg_get_process(&loader.image);
 	const char *path = snapimg_string(&loader.image, process->executable);
-	descriptors_limit();
 	long result = sys(__NR_execve, path, loader.area.start + loader.area.argv,
 	                  loader.area.start + loader.area.envp);
 	warn(path, ": cannot be executed: ", error_text(result));

@@ -1,5 +1,6 @@
 /* Opens the files that an image needs and checks that they are the recorded ones. */
 #include <asm/errno.h>
+#include <asm/stat.h>
 #include <linux/fcntl.h>
 
 #include "restore/base/message.h"
@@ -7,14 +8,50 @@
 #include "restore/loader.h"
 #include "restore/look/identify.h"
 
-enum { FILES_MAX = 65536 };
+enum { FILES_MAX = 65536, TYPE_MASK = 0170000 };
 
 static uint8_t checked[FILES_MAX / 8]; /* once a file, however many mappings it has */
 
-static _Noreturn void die_open(const char *path, long result)
+/* What stands at the name may be of another kind: a FIFO without a reader, a socket, a directory. */
+static bool is_other_kind(const struct snapimg_file *file, const char *path)
 {
+	struct stat status = {0};
+	return sys(__NR_stat, path, &status) == 0 && ((status.st_mode ^ file->mode) & TYPE_MASK) != 0;
+}
+
+static const char *advice_for(long result)
+{
+	switch (result) {
+	case -ENOENT:
+	case -ENOTDIR:
+		return ": put it back, or freeze the program again";
+	case -EMFILE:
+		return ": raise ulimit -Hn";
+	case -EFBIG:
+		return ": raise ulimit -Hf";
+	case -EACCES:
+	case -EPERM:
+		return ": let this user open it, or freeze the program again";
+	default:
+		return "";
+	}
+}
+
+static _Noreturn void die_open(const struct snapimg_file *file, const char *path, long result)
+{
+	if (is_other_kind(file, path))
+		die(EXIT_REFUSED, path, ": is no longer the kind of file that the image needs: put it back");
 	die(EXIT_REFUSED, path, ": cannot open a file that the image needs: ", error_text(result),
-	    result == -ENOENT ? ": put it back, or freeze the program again" : "");
+	    advice_for(result));
+}
+
+/* A FIFO in the place of the file would keep open(2) waiting; who needs other flags sets them. EAGAIN: the
+ * file has a lease, which is waited for (open(2)). */
+static long open_at_once(const char *path, uint32_t flags)
+{
+	flags |= O_CLOEXEC | O_NOCTTY;
+	long descriptor = sys(__NR_openat, AT_FDCWD, path, flags | O_NONBLOCK);
+	return descriptor == -EAGAIN ? sys(__NR_openat, AT_FDCWD, path, flags) : descriptor;
 }
 
 /* Of a file that is not there but in the image. */
@@ -24,7 +61,7 @@ static long make_and_open(uint32_t index, const char *path, uint32_t flags)
 	if (made < 0)
 		return made;
 	sys(__NR_close, made);
-	return sys(__NR_openat, AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY);
+	return open_at_once(path, flags);
 }
 
 int file_open(uint32_t index, uint32_t flags)
@@ -32,12 +69,11 @@ int file_open(uint32_t index, uint32_t flags)
 	const struct snapimg_file *file = &snapimg_get_file(&loader.image)[index];
 	const char *path = snapimg_string(&loader.image, file->path);
 	bool is_scratch = file_is_scratch(index);
-	long descriptor = is_scratch ? file_make_nameless(index)
-	                             : sys(__NR_openat, AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY);
+	long descriptor = is_scratch ? file_make_nameless(index) : open_at_once(path, flags);
 	if (descriptor == -ENOENT)
 		descriptor = make_and_open(index, path, flags);
 	if (descriptor < 0)
-		die_open(path, descriptor);
+		die_open(file, path, descriptor);
 	uint8_t bit = (uint8_t)(1u << index % 8);
 	if (!is_scratch && (index >= FILES_MAX || (checked[index / 8] & bit) == 0)) {
 		file_identify(index, path, (int)descriptor);

@@ -1,15 +1,18 @@
 #include "restore/look/identify.h"
 
 #include <asm/errno.h>
+#include <asm/resource.h>
 #include <asm/stat.h>
 #include <linux/fcntl.h>
 #include <linux/memfd.h>
 
 #include "format/facts/buildid.h"
 #include "format/facts/checksum.h"
+#include "restore/base/limits.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/base/undo.h"
 #include "restore/fds/objects.h"
 #include "restore/loader.h"
 
@@ -175,10 +178,21 @@ static struct {
 	uint32_t count;
 } made;
 
+/* A start that is refused leaves none of these. */
+static void files_unmake(void)
+{
+	for (; made.count > 0; made.count--)
+		sys(__NR_unlink,
+		    snapimg_string(&loader.image,
+		                   snapimg_get_file(&loader.image)[made.index[made.count - 1]].path));
+}
+
 static long fill(uint32_t index, long descriptor)
 {
 	const struct snapimg_content *content = snapimg_get_carried(&loader.image);
-	long result = sys(__NR_ftruncate, descriptor, snapimg_get_file(&loader.image)[index].size);
+	uint64_t size = snapimg_get_file(&loader.image)[index].size;
+	/* Where more is not allowed, the kernel would end this process with a signal (setrlimit(2)). */
+	long result = size > limit_raise(RLIMIT_FSIZE) ? -EFBIG : sys(__NR_ftruncate, descriptor, size);
 	for (uint32_t i = 0; i < snapimg_carried_count(&loader.image) && result >= 0; i++) {
 		if (content[i].object != index)
 			continue;
@@ -204,15 +218,17 @@ long file_make(uint32_t index, const char *path)
 	        sys(__NR_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
 	if (descriptor < 0)
 		return descriptor;
+	if (made.count == 0)
+		undo_add(files_unmake);
 	made.index[made.count++] = index;
-	die_undo = files_unmake;
 	long result = fill(index, descriptor);
 	if (result >= 0)
 		result = sys(__NR_fchmod, descriptor, file->mode & MODE_MASK);
 	if (result >= 0)
 		return descriptor;
 	sys(__NR_close, descriptor);
-	files_unmake();
+	made.count--;
+	sys(__NR_unlink, path);
 	return result;
 }
 
@@ -227,12 +243,4 @@ long file_make_nameless(uint32_t index)
 	long descriptor = sys(__NR_memfd_create, "scratch", MFD_CLOEXEC);
 	long result = descriptor < 0 ? descriptor : fill(index, descriptor);
 	return result < 0 ? result : descriptor;
-}
-
-void files_unmake(void)
-{
-	for (; made.count > 0; made.count--)
-		sys(__NR_unlink,
-		    snapimg_string(&loader.image,
-		                   snapimg_get_file(&loader.image)[made.index[made.count - 1]].path));
 }

@@ -15,7 +15,5 @@ long file_make(uint32_t index, const char *path);
 bool file_is_scratch(uint32_t index);
 /* A descriptor, or -errno. */
 long file_make_nameless(uint32_t index);
-/* A start that is refused leaves none of these. */
-void files_unmake(void);
 
 #endif

@@ -1,12 +1,24 @@
-/* What can be done only when every descriptor is at its number: epoll sets are filled, locks taken. */
+/*
+ * An epoll set watches descriptors by their numbers, so it is filled when all
+ * that it watches are there: before the commit point, or right after it where
+ * the caller had one of the numbers.
+ */
 #include <asm/errno.h>
 #include <linux/eventpoll.h>
-#include <linux/fcntl.h>
 
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/fds/kinds.h"
 #include "restore/fds/objects.h"
 #include "restore/fds/overrides.h"
+#include "restore/fds/table.h"
+
+long epoll_make(uint32_t index, int32_t *ret_other)
+{
+	(void)index;
+	(void)ret_other;
+	return sys(__NR_epoll_create1, O_CLOEXEC);
+}
 
 /* After an event, EPOLLONESHOT leaves only such bits (fs/eventpoll.c, EP_PRIVATE_BITS). epoll_ctl(2) would
  * watch for errors again; an event that is taken at once puts the entry to sleep as it was. */
@@ -38,39 +50,30 @@ static void watch_one(int set, const struct snapimg_watch *watch)
 	sys(__NR_epoll_ctl, set, EPOLL_CTL_MOD, watch->number, &event);
 }
 
-/* Sleeping entries first: then no other's event can be taken for theirs. */
-void objects_watch(void)
+static bool is_in_place(const struct snapimg_watch *watch)
 {
-	const struct snapimg_watch *watch = snapimg_get_watch(&loader.image);
-	for (int asleep = 1; asleep >= 0; asleep--)
-		for (uint32_t i = 0; i < snapimg_watch_count(&loader.image); i++)
-			if (is_asleep(&watch[i]) == (asleep == 1) && !overrides_take(watch[i].number))
-				watch_one(objects_descriptor(watch[i].object), &watch[i]);
+	return descriptor_in_place(watch->number) && overrides_find(watch->number) == NULL;
 }
 
-void objects_lock(void)
+/* Sleeping entries first: then no other's event can be taken for theirs. */
+static void watch_all(int set, const struct snapimg_watch *first, const struct snapimg_watch *end)
 {
-	const struct snapimg_lock *lock = snapimg_get_lock(&loader.image);
-	for (uint32_t i = 0; i < snapimg_lock_count(&loader.image); i++) {
-		struct {
-			int16_t type, whence;
-			int64_t start, length;
-			int32_t pid;
-		} record = {.type = lock[i].exclusive ? F_WRLCK : F_RDLCK,
-		            .start = (int64_t)lock[i].start,
-		            .length = (int64_t)lock[i].length};
-		long result;
-		if (overrides_find(lock[i].number) != NULL)
-			continue;
-		if (lock[i].kind == SNAPIMG_LOCK_FLOCK)
-			result = sys(__NR_flock, lock[i].number,
-			             LOCK_NB | (lock[i].exclusive ? LOCK_EX : LOCK_SH));
-		else
-			result = sys(__NR_fcntl, lock[i].number,
-			             lock[i].kind == SNAPIMG_LOCK_OFD ? F_OFD_SETLK : F_SETLK, &record);
-		if (result < 0)
-			die(EXIT_REFUSED, "descriptor ", dec((uint64_t)lock[i].number),
-			    ": cannot take its file lock again: ", error_text(result),
-			    ": another process may hold it");
+	for (int asleep = 1; asleep >= 0; asleep--)
+		for (const struct snapimg_watch *watch = first; watch < end; watch++)
+			if (is_asleep(watch) == (asleep == 1) && !overrides_take(watch->number))
+				watch_one(set, watch);
+}
+
+/* Records are sorted by set. */
+void epoll_watch(bool in_place)
+{
+	const struct snapimg_watch *first = snapimg_get_watch(&loader.image), *end;
+	const struct snapimg_watch *last = first + snapimg_watch_count(&loader.image);
+	for (; first < last; first = end) {
+		bool all_in_place = true;
+		for (end = first; end < last && end->object == first->object; end++)
+			all_in_place = all_in_place && is_in_place(end);
+		if (all_in_place == in_place)
+			watch_all(objects_descriptor(first->object), first, end);
 	}
 }

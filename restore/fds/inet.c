@@ -1,5 +1,5 @@
-/* A TCP socket whose peer has reset the connection: one is made with ourselves over the loopback, and reset.
- */
+/* What only sockets of the Internet have. A TCP socket whose peer has reset the connection: one is made with
+ * ourselves over the loopback, and reset. */
 #include <asm/errno.h>
 #include <linux/fcntl.h>
 #include <linux/in.h>
@@ -8,14 +8,19 @@
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
-#include "restore/fds/objects.h"
-#include "restore/loader.h"
+#include "restore/fds/kinds.h"
 
 union reset_address {
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
 };
-enum { IPV6_FAMILY = 10, STREAM = 1, SOCKET_LEVEL = 1, LINGER = 13 };
+enum {
+	IPV6_FAMILY = 10,
+	STREAM = 1,
+	SOCKET_LEVEL = 1,
+	LINGER = 13,
+	GET_INTERFACE_NUMBER = 0x8933 /* SIOCGIFINDEX */
+};
 
 /* IPv6 sockets speak IPv4 too, and there may be no ::1. */
 static uint32_t loopback(uint64_t domain, union reset_address *ret_address)
@@ -56,7 +61,7 @@ static long connect_and_reset(uint64_t domain, int made, int listener)
 	return result;
 }
 
-int reset_make(const struct snapimg_object *object)
+long inet_make_reset(const struct snapimg_object *object)
 {
 	uint64_t domain = object->value[SNAPIMG_SOCKET_DOMAIN];
 	if (loader.options.refuse_reset)
@@ -66,8 +71,27 @@ int reset_make(const struct snapimg_object *object)
 	long made = sys(__NR_socket, domain, STREAM | O_CLOEXEC, 0);
 	long listener = made < 0 ? made : sys(__NR_socket, domain, STREAM | O_CLOEXEC, 0);
 	if (listener < 0)
-		return (int)listener;
+		return listener;
 	long result = connect_and_reset(domain, (int)made, (int)listener);
 	sys(__NR_close, listener);
-	return result < 0 ? (int)result : (int)made;
+	return result < 0 ? result : made;
+}
+
+/* The interface may have another number here. */
+long inet_interface(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
+{
+	static uint8_t value[65536]; /* no setting is longer */
+	struct {
+		char name[SNAPIMG_INTERFACE_NAME];
+		int32_t number;
+		uint8_t rest[20];
+	} request = {{0}, 0, {0}}; /* struct ifreq */
+	uint32_t size = setting->size - SNAPIMG_INTERFACE_NAME;
+	memcpy(request.name, data, sizeof request.name);
+	long result = sys(__NR_ioctl, descriptor, GET_INTERFACE_NUMBER, &request);
+	if (result < 0)
+		return result;
+	memcpy(value, data + SNAPIMG_INTERFACE_NAME, size);
+	memcpy(value, &request.number, sizeof request.number);
+	return sys(__NR_setsockopt, descriptor, setting->level, setting->option, value, size);
 }

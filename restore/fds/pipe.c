@@ -1,0 +1,27 @@
+#include <asm/errno.h>
+
+#include "restore/base/syscall_x86_64.h"
+#include "restore/fds/kinds.h"
+#include "restore/fds/objects.h"
+
+/* Both ends are without waiting until they are filled, for an image may have more bytes than fit. */
+long pipe_make(uint32_t index, int32_t *ret_other)
+{
+	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
+	int32_t ends[2] = {-1, -1};
+	long result = sys(__NR_pipe2, ends, O_CLOEXEC | O_NONBLOCK);
+	if (result < 0)
+		return result;
+	result = sys(__NR_fcntl, ends[0], F_SETPIPE_SZ, object->value[SNAPIMG_PIPE_SIZE]);
+	if (result < 0)
+		return result;
+	bool writes = (object->flags & O_ACCMODE) == O_WRONLY;
+	*ret_other = ends[!writes];
+	return ends[writes];
+}
+
+long pipe_fill(const struct snapimg_content *content, const uint8_t *bytes)
+{
+	long result = sys(__NR_write, objects_other_end(content->object), bytes, content->size);
+	return result >= 0 && result != (long)content->size ? -ENOSPC : result;
+}

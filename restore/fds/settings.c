@@ -1,0 +1,42 @@
+/* What is done with objects once they are made: a row for each kind of setting. */
+#include "restore/fds/kinds.h"
+#include "restore/fds/objects.h"
+#include "restore/fds/overrides.h"
+
+static object_setter *const setters[] = {
+        [SNAPIMG_SETTING_OPTION] = socket_option,     [SNAPIMG_SETTING_BIND] = socket_bind,
+        [SNAPIMG_SETTING_LISTEN] = socket_listen,     [SNAPIMG_SETTING_CONNECT] = socket_connect,
+        [SNAPIMG_SETTING_INTERFACE] = inet_interface, [SNAPIMG_SETTING_TERMIOS] = terminal_modes,
+        [SNAPIMG_SETTING_WINDOW] = terminal_window,
+};
+
+static const char *const actions[] = {
+        [SNAPIMG_SETTING_BIND] = "give its address to",
+        [SNAPIMG_SETTING_CONNECT] = "connect",
+};
+
+static const char *action_of(uint32_t kind)
+{
+	const char *action = kind < sizeof actions / sizeof actions[0] ? actions[kind] : NULL;
+	return action != NULL ? action : "set";
+}
+
+/* Records are sorted by object. What no descriptor needs is left alone: its address or file may be taken. */
+void objects_set(void)
+{
+	const struct snapimg_setting *setting = snapimg_get_setting(&loader.image);
+	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
+	uint32_t object = UINT32_MAX;
+	bool is_needed = false;
+	for (uint32_t i = 0; i < snapimg_setting_count(&loader.image); i++) {
+		if (setting[i].object != object)
+			is_needed = overrides_leave_object(setting[i].object);
+		object = setting[i].object;
+		if (!is_needed)
+			continue;
+		long result = setters[setting[i].kind](&setting[i], objects_descriptor(object),
+		                                       bytes + setting[i].offset);
+		if (result < 0)
+			object_die(object, action_of(setting[i].kind), result);
+	}
+}

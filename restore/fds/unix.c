@@ -1,0 +1,118 @@
+/*
+ * Names of Unix sockets that are paths. What this process binds must have the
+ * name as the program gave it, so a relative one is bound in the program's
+ * directory, which is not the caller's.
+ */
+#include <asm/errno.h>
+
+#include "restore/base/memory.h"
+#include "restore/base/syscall_x86_64.h"
+#include "restore/base/undo.h"
+#include "restore/become/directory.h"
+#include "restore/fds/kinds.h"
+#include "restore/fds/overrides.h"
+
+enum {
+	UNIX_FAMILY = 1,
+	FAMILY_SIZE = 2,
+	PATH_SIZE = 108 + 4, /* the kernel's own copy may have one byte more than sun_path */
+	ADDRESS_SIZE = 110,
+};
+
+/* The last setting that made a file. NULL: none. */
+static const struct snapimg_setting *last_bound;
+
+bool unix_is_path(const uint8_t *address, uint32_t size)
+{
+	uint16_t family;
+	memcpy(&family, address, sizeof family);
+	return family == UNIX_FAMILY && size > FAMILY_SIZE && size <= ADDRESS_SIZE && address[2] != '\0';
+}
+
+static void path_of(const uint8_t *address, uint32_t size, char path[PATH_SIZE])
+{
+	memcpy(path, address + FAMILY_SIZE, size - FAMILY_SIZE);
+	path[size - FAMILY_SIZE] = '\0';
+}
+
+/* A call with a name, to be made in the program's directory. */
+struct naming {
+	const struct snapimg_setting *setting;
+	int descriptor;
+	const uint8_t *address;
+	long result;
+};
+
+static long in_directory(void (*call)(void *), struct naming *naming)
+{
+	if (naming->address[FAMILY_SIZE] == '/') {
+		call(naming);
+		return naming->result;
+	}
+	long result = directory_run(call, naming);
+	return result < 0 ? result : naming->result;
+}
+
+/* Files of sockets that were made when the start is refused. */
+static void unbind(void)
+{
+	const struct snapimg_setting *setting = snapimg_get_setting(&loader.image);
+	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
+	char path[PATH_SIZE];
+	for (; last_bound != NULL && setting <= last_bound; setting++) {
+		if (setting->kind != SNAPIMG_SETTING_BIND || !overrides_leave_object(setting->object) ||
+		    !unix_is_path(bytes + setting->offset, setting->size))
+			continue;
+		path_of(bytes + setting->offset, setting->size, path);
+		sys(__NR_unlinkat, *path == '/' ? AT_FDCWD : directory_descriptor(), path, 0);
+	}
+}
+
+/* A socket file that no process listens at was left by the process that was frozen, or by an earlier start.
+ */
+static bool remove_stale(const char *path, const struct naming *naming)
+{
+	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[naming->setting->object];
+	long probe = sys(__NR_socket, UNIX_FAMILY, object->value[SNAPIMG_SOCKET_TYPE] | O_CLOEXEC, 0);
+	if (probe < 0)
+		return false;
+	long result = sys(__NR_connect, probe, naming->address, naming->setting->size);
+	sys(__NR_close, probe);
+	return result == -ECONNREFUSED && sys(__NR_unlink, path) == 0;
+}
+
+static void bind_path(void *argument)
+{
+	struct naming *naming = argument;
+	char path[PATH_SIZE];
+	path_of(naming->address, naming->setting->size, path);
+	naming->result = sys(__NR_bind, naming->descriptor, naming->address, naming->setting->size);
+	if (naming->result == -EADDRINUSE && remove_stale(path, naming))
+		naming->result = sys(__NR_bind, naming->descriptor, naming->address, naming->setting->size);
+	if (naming->result == 0)
+		sys(__NR_chmod, path, naming->setting->option);
+}
+
+static void connect_path(void *argument)
+{
+	struct naming *naming = argument;
+	naming->result = sys(__NR_connect, naming->descriptor, naming->address, naming->setting->size);
+}
+
+long unix_bind(const struct snapimg_setting *setting, int descriptor, const uint8_t *address)
+{
+	struct naming naming = {.setting = setting, .descriptor = descriptor, .address = address};
+	long result = in_directory(bind_path, &naming);
+	if (result < 0)
+		return result;
+	if (last_bound == NULL)
+		undo_add(unbind);
+	last_bound = setting;
+	return result;
+}
+
+long unix_connect(const struct snapimg_setting *setting, int descriptor, const uint8_t *address)
+{
+	struct naming naming = {.setting = setting, .descriptor = descriptor, .address = address};
+	return in_directory(connect_path, &naming);
+}
