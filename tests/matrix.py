@@ -36,7 +36,7 @@ CARRIED = {
         ("interval timers with what remained, also one that is just due", "state_interval_timers state_alarm_due"),
         ("alarms", "state_alarm_rings"),
         ("POSIX timers under their IDs, also those that tell a thread or run a function", "state_posix_timers programs.pace"),
-        ("timerfd", "object_timers"),
+        ("timerfd, also one that is due at the very moment", "object_timers object_due_timers"),
     ),
     "Descriptors": (
         ("files with position, flags and close-on-exec, shared ones still shared, append files, directories, devices without state",
@@ -54,7 +54,8 @@ CARRIED = {
         ("Unix socket pairs with what is in them", "object_socket_pairs"),
         ("listening and bound Unix sockets", "object_unix_listeners"),
         ("listening and bound TCP sockets with their options", "object_tcp_listeners"),
-        ("UDP sockets", "object_udp_sockets"),
+        ("UDP sockets, also shut for sending", "object_udp_sockets object_shut_datagrams"),
+        ("the options of sockets, all that the kernel shows and takes", "object_socket_options object_free_bind"),
         ("epoll sets: edge, one-shot, nested", "object_epolls"),
         ("eventfd", "object_events"),
         ("signalfd", "object_signal_descriptors"),
@@ -67,7 +68,8 @@ CARRIED = {
         ("paths (O_PATH)", "object_paths"),
         ("files of `/proc/self`, for the new process", "object_own_files"),
         ("locks, taken again: flock, POSIX, open file description", "object_locks"),
-        ("standard streams are the caller's", "programs.streams"),
+        ("standard streams are the caller's, with the flags that the program changed and the locks that it took",
+         "programs.streams object_given_flags object_given_locks"),
     ),
     "Memory": (
         ("private and shared, of files and anonymous, in any patchwork of protections",
@@ -189,6 +191,11 @@ REFUSED = {
         ("deleted files that have another name, or only a path of (O_PATH)", "linked_elsewhere path_only"),
         ("leases", "lease"),
         ("signals to others (F_SETOWN)", "signal_driven"),
+        ("what another process has of the same open description: eventfd, timerfd, signalfd, epoll, inotify, the place in a file",
+         "eventfd_elsewhere timerfd_elsewhere signalfd_elsewhere epoll_elsewhere inotify_elsewhere place_elsewhere "
+         "directory_elsewhere"),
+        ("watches of directories by F_NOTIFY", "watched_directory"),
+        ("POSIX message queues", "message_queue"),
     ),
 }
 

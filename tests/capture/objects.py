@@ -1,5 +1,6 @@
 """Open descriptions that are no files with a name: a program opens one, is frozen, and checks it in each start: five
 times, and where nothing of it can be there only once also two at once."""
+import fcntl
 import os
 import shutil
 import sys
@@ -10,9 +11,11 @@ import snaptest as t  # noqa: E402
 OBJECTS = os.path.join(t.BUILD, "tests/capture/objects")
 NAMED_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_named")
 NAMED = ("object_fifos", "object_paths", "object_own_files", "object_owners", "object_notices", "object_terminals", "object_memberships")
+SET_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_set")
+SET = ("object_due_timers", "object_socket_options", "object_free_bind", "object_shut_datagrams")
 ALONE = ("object_unix_listeners", "object_locks", "object_fifos")  # one address, one lock, one FIFO
 SHARED = ("object_pipes", "object_events", "object_timers", "object_signal_descriptors", "object_epolls", "object_socket_pairs", "object_tcp_listeners", "object_udp_sockets",
-          "object_memory_files", "object_deleted_files", "object_pid_descriptor") + NAMED[1:]
+          "object_memory_files", "object_deleted_files", "object_pid_descriptor") + NAMED[1:] + SET
 
 
 def clean():
@@ -28,7 +31,8 @@ def start(image, env):
 
 def carried(row):
     alone = {**t.PLAIN_ENV, "ALONE": "1"}
-    program, mode = NAMED_OBJECTS if row in NAMED else OBJECTS, row[len("object_"):]
+    program = NAMED_OBJECTS if row in NAMED else SET_OBJECTS if row in SET else OBJECTS
+    mode = row[len("object_"):]
     direct = t.run([program, mode], env=alone)
     if direct.status == 77:
         t.skip(direct.err.decode(errors="replace").strip())
@@ -47,7 +51,51 @@ def carried(row):
         t.every_start(lambda: start("two.snap", t.PLAIN_ENV))
 
 
+def given_flags():
+    """What the program changed of the flags of its caller's streams is changed of the next caller's."""
+
+    def give(*argv):
+        read_end, write_end = os.pipe()
+        log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(log, 9)
+        try:
+            with os.fdopen(read_end, "rb") as stream:
+                return t.run(argv, stdin=stream, pass_fds=(9,))
+        finally:
+            for fd in (write_end, log, 9):
+                os.close(fd)
+
+    program = (SET_OBJECTS, "given_flags")
+    t.same(give(*program), t.Result(0, b"", b""))
+    t.same(give(t.SNAPTRACE, "-q", "-o", "image.snap", "--at", "path:/snap/here", "--", *program), t.Result(0, b"", b""))
+    t.every_start(lambda: t.same(give(t.SNAPRUN, "image.snap"), t.Result(0, b"", b"")), together=False)
+
+
+def given_locks():
+    """Locks on what the caller gave: the program's are taken again, the caller's own are the caller's matter."""
+    env = {**t.PLAIN_ENV, "LOCKED": os.path.abspath("locked")}
+
+    def give(*argv, own_is_locked=True):
+        given, own, elsewhere = (os.open(name, os.O_RDWR | os.O_CREAT, 0o600) for name in ("locked", "own", "own"))
+        fcntl.flock(own if own_is_locked else elsewhere, fcntl.LOCK_EX)
+        os.dup2(given, 8)
+        os.dup2(own, 9)
+        try:
+            t.same(t.run(argv, env=env, pass_fds=(8, 9)), t.Result(0, b"", b""))
+        finally:
+            for fd in (given, own, elsewhere, 8, 9):
+                os.close(fd)
+
+    program = (SET_OBJECTS, "given_locks")
+    give(*program)
+    give(t.SNAPTRACE, "-q", "-o", "image.snap", "--at", "path:/snap/here", "--", *program)
+    # Taken again it would not be had.
+    t.every_start(lambda: give(t.SNAPRUN, "image.snap", own_is_locked=False), together=False)
+
+
 ROWS = {row: (lambda r=row: carried(r)) for row in SHARED + ALONE}
+ROWS["object_given_flags"] = given_flags
+ROWS["object_given_locks"] = given_locks
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -7,6 +7,7 @@ import snaptest as t  # noqa: E402
 
 REFUSED = os.path.join(t.BUILD, "tests/capture/refused")
 REFUSED_WAITING = os.path.join(t.BUILD, "tests/capture/refused_waiting")
+REFUSED_HELD = os.path.join(t.BUILD, "tests/capture/refused_held")
 
 # The row, which is the program's mode after refused_, and the words its refusal has beside "can't be carried".
 STATES = {
@@ -78,6 +79,18 @@ WAITING = {  # of the second program
     "refused_terminal_alone": ("terminal that was not inherited", "descriptor"),
 }
 STATES.update(WAITING)
+HELD = {  # of the third
+    "refused_eventfd_elsewhere": ("an eventfd shared with another process", "descriptor"),
+    "refused_timerfd_elsewhere": ("a timerfd shared with another process", "descriptor"),
+    "refused_signalfd_elsewhere": ("a signalfd shared with another process", "descriptor"),
+    "refused_epoll_elsewhere": ("an epoll set shared with another process", "descriptor"),
+    "refused_inotify_elsewhere": ("an inotify instance shared with another process", "descriptor"),
+    "refused_place_elsewhere": ("a file whose place is shared with another process", "descriptor"),
+    "refused_directory_elsewhere": ("whose place is shared with another process", "descriptor"),
+    "refused_watched_directory": ("F_NOTIFY", "descriptor"),
+    "refused_message_queue": ("a POSIX message queue", "descriptor"),
+}
+STATES.update(HELD)
 SHARED_MEMORY_BY_THE_CONTROL = {"refused_vfork_memory"}  # refused before the capture, in its own words
 
 
@@ -100,7 +113,8 @@ def together():
 
 
 def refused(row):
-    program, mode = REFUSED_WAITING if row in WAITING else REFUSED, row[len("refused_"):]
+    program = REFUSED_WAITING if row in WAITING else REFUSED_HELD if row in HELD else REFUSED
+    mode = row[len("refused_"):]
     result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", program, mode])
     t.skip_if_ended_so(result)
     words = STATES[row] if row in SHARED_MEMORY_BY_THE_CONTROL else ("can't be carried", *STATES[row])

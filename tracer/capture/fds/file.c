@@ -68,11 +68,13 @@ static bool is_made_up(const struct survey *survey, const struct open_descriptor
 }
 
 /* mq_overview(7): a name without a directory, in a filesystem that need not be mounted. */
-static bool is_message_queue(const struct survey *survey, const struct open_descriptor *it)
+enum status refuse_message_queue(const struct survey *survey, const struct open_descriptor *it)
 {
 	enum { MQUEUE_MAGIC = 0x19800202 }; /* ipc/mqueue.c */
 
-	return filesystem_of(survey, it) == MQUEUE_MAGIC;
+	if (filesystem_of(survey, it) != MQUEUE_MAGIC)
+		return STATUS_OK;
+	return refuse_descriptor(survey, it, "a POSIX message queue", "close it before the point");
 }
 
 /* Of the directories there, what has another number in another process, or is not there yet when it is
@@ -147,11 +149,10 @@ enum status record_file(const struct survey *survey, const struct open_descripto
 
 	if ((status = refuse_by_link(survey, it)) != STATUS_OK ||
 	    (status = refuse_by_type(survey, it)) != STATUS_OK ||
+	    (status = refuse_message_queue(survey, it)) != STATUS_OK ||
 	    (status = refuse_held(survey, it, "a file whose place is shared with another process")) !=
 	            STATUS_OK)
 		return status;
-	if (is_message_queue(survey, it))
-		return refuse_descriptor(survey, it, "a POSIX message queue", "close it before the point");
 	if (lstat(it->link, &found) < 0 || found.st_dev != it->identity.st_dev ||
 	    found.st_ino != it->identity.st_ino)
 		return refuse_descriptor(survey, it, "a deleted or replaced file",

@@ -63,6 +63,9 @@ enum status take_owner(struct taking *taking, struct open_descriptor *it) __attr
 enum status take_locks(struct taking *taking, const struct open_descriptor *it)
         __attribute__((warn_unused_result));
 
+/* Refuses what looks like a file, named or deleted. */
+enum status refuse_message_queue(const struct survey *survey, const struct open_descriptor *it)
+        __attribute__((warn_unused_result));
 /* Who would notice what is done to such a file through its descriptor. */
 enum holding file_holding(const struct open_descriptor *it);
 /* A file with a name, or a device without a state: how it is opened again; or refuses. */

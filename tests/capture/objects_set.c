@@ -1,0 +1,160 @@
+/* As objects.c: what a program had set of descriptors, or of those that it was given. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+
+#include "expect.h"
+#include "modes.h"
+
+/* Timers that are due at nearly every moment, and one that is off but keeps its interval. */
+static void due_timers(void)
+{
+	enum { TIMERS = 5 };
+	static const long interval[TIMERS] = {100, 1000, 20000, 100000, 1000000};
+	const struct itimerspec off = {.it_interval = {0, 100}};
+	int timer[TIMERS], stopped = need(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK));
+	uint64_t ticks;
+	for (int i = 0; i < TIMERS; i++) {
+		const struct itimerspec every = {{0, interval[i]}, {0, 1}};
+		timer[i] = need(timerfd_create(i % 2 == 0 ? CLOCK_MONOTONIC : CLOCK_REALTIME, 0));
+		EXPECT(timerfd_settime(timer[i], 0, &every, NULL) == 0);
+	}
+	EXPECT(timerfd_settime(stopped, 0, &off, NULL) == 0);
+	marker();
+	for (int i = 0; i < TIMERS; i++)
+		for (int look = 0; look < 3; look++) {
+			struct pollfd due = {.fd = timer[i], .events = POLLIN};
+			EXPECT(poll(&due, 1, 60000) == 1 && read(timer[i], &ticks, 8) == 8 && ticks > 0);
+		}
+	EXPECT(would_block(stopped));
+}
+
+/* A value that setsockopt(2) took before the point and that getsockopt(2) shows after it. */
+static void socket_options(void)
+{
+	static const struct {
+		int domain, type, level, option, value;
+	} row[] = {
+	        {AF_INET, SOCK_DGRAM, SOL_SOCKET, SO_DEBUG, 1},
+	        {AF_INET, SOCK_DGRAM, SOL_SOCKET, 41, 1},  /* SO_WIFI_STATUS */
+	        {AF_INET, SOCK_DGRAM, SOL_SOCKET, 49, 0},  /* SO_INCOMING_CPU */
+	        {AF_INET, SOCK_STREAM, SOL_SOCKET, 65, 2}, /* SO_TIMESTAMPING_NEW */
+	        {AF_INET, SOCK_STREAM, SOL_SOCKET, 72, 3}, /* SO_BUF_LOCK */
+	        {AF_UNIX, SOCK_STREAM, SOL_SOCKET, 72, 1},
+	        {AF_INET, SOCK_DGRAM, SOL_SOCKET, 82, 1}, /* SO_RCVPRIORITY */
+	        {AF_INET, SOCK_DGRAM, IPPROTO_IP, 26, 1}, /* IP_RECVERR_RFC4884 */
+	        {AF_INET, SOCK_DGRAM, IPPROTO_IP, IP_FREEBIND, 1},
+	        {AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, IPV6_2292PKTINFO, 1},
+	        {AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, IPV6_2292HOPOPTS, 1},
+	        {AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, IPV6_2292DSTOPTS, 1},
+	        {AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, IPV6_2292RTHDR, 1},
+	        {AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, IPV6_2292HOPLIMIT, 1},
+	        {AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, 11, 1}, /* IPV6_FLOWINFO */
+	        {AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, 30, 1}, /* IPV6_ROUTER_ALERT_ISOLATE */
+	        {AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, 31, 1}, /* IPV6_RECVERR_RFC4884 */
+	        {AF_INET6, SOCK_STREAM, IPPROTO_IPV6, IPV6_FREEBIND, 1},
+	        {AF_INET, SOCK_STREAM, IPPROTO_TCP, TCP_KEEPCNT, 4},
+	};
+	enum { ROWS = sizeof(row) / sizeof(*row) };
+	int fd[ROWS], before[ROWS], after, set = 0;
+	for (int i = 0; i < ROWS; i++) {
+		socklen_t size = sizeof(before[i]);
+		fd[i] = socket(row[i].domain, row[i].type, 0);
+		set += setsockopt(fd[i], row[i].level, row[i].option, &row[i].value, sizeof(int)) == 0;
+		if (getsockopt(fd[i], row[i].level, row[i].option, &before[i], &size) < 0)
+			before[i] = -1; /* not on this machine */
+	}
+	EXPECT(set > 5);
+	marker();
+	for (int i = 0; i < ROWS; i++) {
+		socklen_t size = sizeof(after);
+		if (getsockopt(fd[i], row[i].level, row[i].option, &after, &size) < 0)
+			after = -1;
+		if (after != before[i])
+			fprintf(stderr, "level %d option %d: %d, was %d\n", row[i].level, row[i].option,
+			        after, before[i]);
+		EXPECT(after == before[i]);
+	}
+}
+
+/* Bound to an address that the machine does not have. */
+static void free_bind(void)
+{
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(0)}, seen;
+	int fd = need(socket(AF_INET, SOCK_DGRAM, 0)), on = 1;
+	socklen_t size = sizeof(seen);
+	inet_pton(AF_INET, "192.0.2.77", &name.sin_addr);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	EXPECT(setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) == 0);
+	need(bind(fd, (struct sockaddr *)&name, sizeof(name)));
+	marker();
+	EXPECT(getsockname(fd, (struct sockaddr *)&seen, &size) == 0 &&
+	       seen.sin_addr.s_addr == name.sin_addr.s_addr);
+}
+
+static void shut_datagrams(void)
+{
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int on = 1, shut = need(socket(AF_INET, SOCK_DGRAM, 0)),
+	    open_one = need(socket(AF_INET, SOCK_DGRAM, 0)), alone = need(socket(AF_INET, SOCK_DGRAM, 0));
+	socklen_t size = sizeof(name);
+	for (int i = 0; i < 3; i++) {
+		int fd = i == 0 ? shut : i == 1 ? open_one : alone;
+		struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = name.sin_addr};
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+		EXPECT(bind(fd, (struct sockaddr *)&any, sizeof(any)) == 0);
+	}
+	EXPECT(getsockname(open_one, (struct sockaddr *)&name, &size) == 0);
+	EXPECT(connect(shut, (struct sockaddr *)&name, sizeof(name)) == 0 && shutdown(shut, SHUT_WR) == 0);
+	EXPECT(connect(open_one, (struct sockaddr *)&name, sizeof(name)) == 0);
+	EXPECT(shutdown(alone, SHUT_WR) < 0); /* ENOTCONN, and it is shut all the same */
+	marker();
+	EXPECT(send(shut, "x", 1, MSG_NOSIGNAL) < 0 && errno == EPIPE);
+	EXPECT(send(open_one, "", 0, MSG_NOSIGNAL) == 0);
+	EXPECT(sendto(alone, "x", 1, MSG_NOSIGNAL, (struct sockaddr *)&name, sizeof(name)) < 0 &&
+	       errno == EPIPE);
+}
+
+/* Descriptor 0 is a stream that the caller gave: here it is made non-blocking and appending. */
+static void given_flags(void)
+{
+	int flags = need(fcntl(0, F_GETFL));
+	EXPECT((flags & O_NONBLOCK) == 0 && fcntl(0, F_SETFL, flags | O_NONBLOCK | O_APPEND) == 0);
+	flags = need(fcntl(9, F_GETFL));
+	EXPECT((flags & O_APPEND) != 0 && fcntl(9, F_SETFL, flags & ~O_APPEND) == 0);
+	marker();
+	EXPECT((fcntl(0, F_GETFL) & (O_NONBLOCK | O_APPEND)) == (O_NONBLOCK | O_APPEND));
+	EXPECT((fcntl(9, F_GETFL) & (O_NONBLOCK | O_APPEND)) == 0);
+}
+
+/* Descriptor 8 is a file that the caller gave. */
+static void given_locks(void)
+{
+	struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 10, .l_len = 5},
+	             seen = range;
+	const char *path = getenv("LOCKED");
+	int other;
+	EXPECT(fcntl(8, F_SETLK, &range) == 0 && flock(8, LOCK_EX) == 0);
+	marker();
+	other = need(open(path, O_RDWR));
+	EXPECT(flock(other, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK);
+	EXPECT(fcntl(other, F_OFD_GETLK, &seen) == 0 && seen.l_type == F_WRLCK && seen.l_start == 10 &&
+	       seen.l_len == 5);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct carried_mode modes[] = {
+	        MODE(due_timers),     MODE(socket_options), MODE(free_bind),
+	        MODE(shut_datagrams), MODE(given_flags),    MODE(given_locks),
+	};
+
+	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
+}
