@@ -137,8 +137,8 @@ def server(name, first_process):
         if able.status != 0:
             t.skip("no namespaces to be had here: " + able.err.decode(errors="replace").strip())
     for _ in range(3):
-        # By its relative name: the directory is still there, behind the new /tmp.
-        with started([*around, DENIED, t.SNAPRUN, "server.snap"], port) as process:
+        # By its relative name: the directory is still there, behind the new /tmp. No namespace can give the IDs back.
+        with started([*around, DENIED, t.SNAPRUN, "--ids=new", "server.snap"], port) as process:
             ask(port, process, question, wanted)
 
 
