@@ -119,12 +119,15 @@ static void read_leaves(uint32_t words[SNAPIMG_CPU_WORDS])
 	__cpuid(0x80000001, a, b, c, d);
 	words[SNAPIMG_CPU_80000001_ECX] = c;
 	words[SNAPIMG_CPU_80000001_EDX] = d;
-	__cpuid(0, max, b, c, d);
 	__cpuid(1, a, b, c, d);
 	words[SNAPIMG_CPU_1_ECX] = c;
 	words[SNAPIMG_CPU_1_EDX] = d;
-	if (c & 1u << OSXSAVE_BIT)
+	if (c & 1u << OSXSAVE_BIT) {
 		words[SNAPIMG_CPU_XCR0_LOW] = xcr0_low();
+		max = 0xd; /* where XSAVE is told; another leaf costs 4 us under virtualisation */
+	} else {
+		__cpuid(0, max, b, c, d);
+	}
 	if (max >= 7) {
 		__cpuid_count(7, 0, a, b, c, d);
 		words[SNAPIMG_CPU_7_EBX] = b;

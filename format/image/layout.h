@@ -175,7 +175,7 @@ struct snapimg_machine {
 	uint64_t vdso_checksum;                   /* XXH3-64 of the vdso's bytes */
 	uint64_t task_size;                       /* first address past the user's */
 	uint8_t boot_id[SNAPIMG_BOOT_ID_SIZE]; /* the text of the kernel's boot id as bytes; zeros: unknown.
-	                                          In the same boot all of the above is the same too */
+	                                          It proves nothing: a moved virtual machine keeps it */
 };
 static_assert(sizeof(struct snapimg_machine) == 96, "machine layout");
 

@@ -4,9 +4,7 @@
  */
 #include <asm/errno.h>
 #include <cpuid.h>
-#include <linux/fcntl.h>
 
-#include "format/facts/bootid.h"
 #include "format/facts/cpu.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
@@ -59,25 +57,7 @@ static void check_xstate_layout(const struct snapimg_machine *needed)
 		    "): freeze the program on this kind of processor");
 }
 
-/* In the boot that the image was made in, the processor and the kernel are still the same. Finding that out
- * takes a few system calls; asking the processor takes longer under virtualisation (6 us a CPUID leaf), and
- * so does a look at the vdso, which would be touched for the first time. */
-static bool is_same_boot(const struct snapimg_machine *needed)
-{
-	static const uint8_t unknown[SNAPIMG_BOOT_ID_SIZE];
-	uint8_t boot_id[SNAPIMG_BOOT_ID_SIZE];
-	char text[64];
-	if (memcmp(needed->boot_id, unknown, sizeof unknown) == 0)
-		return false;
-	long descriptor = sys(__NR_openat, AT_FDCWD, SNAPIMG_BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
-	if (descriptor < 0)
-		return false;
-	long size = sys(__NR_read, descriptor, text, sizeof text);
-	sys(__NR_close, descriptor);
-	return size > 0 && snapimg_boot_id(text, (size_t)size, boot_id) &&
-	       memcmp(boot_id, needed->boot_id, sizeof boot_id) == 0;
-}
-
+/* At every start: a virtual machine that is moved to another processor keeps its kernel, and its boot id. */
 void machine_check(void)
 {
 	const struct snapimg_machine *needed = snapimg_get_machine(&loader.image);
@@ -85,8 +65,6 @@ void machine_check(void)
 		die(EXIT_REFUSED, loader.options.image, ": uses addresses above ", hex(USER_END),
 		    ": freeze it under a kernel with four-level page tables");
 	vdso_check();
-	if (is_same_boot(needed))
-		return;
 	check_features(needed);
 	check_xstate_layout(needed);
 }

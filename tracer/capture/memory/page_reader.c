@@ -25,27 +25,44 @@ void page_reader_close(struct page_reader *reader)
 	*reader = (struct page_reader){0};
 }
 
+/* Up to `size` bytes, fewer only at the file's end; or -1 with errno. */
+static ssize_t read_file(int file, void *to, size_t size, uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t got = pread(file, (char *)to + done, size - done, (off_t)(offset + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	return (ssize_t)done;
+}
+
 static bool read_by_file(const struct page_reader *reader, const struct page_range *range, uint32_t page,
                          struct job_pages *pages, uint8_t *to)
 {
+	bool is_memory = range->source < 0;
 	uint64_t address = range->from + (uint64_t)page * SNAPIMG_PAGE_SIZE;
-	ssize_t got;
+	ssize_t got = read_file(is_memory ? reader->memory : range->source, to, SNAPIMG_PAGE_SIZE, address);
 
-	do {
-		got = pread(range->source >= 0 ? range->source : reader->memory, to, SNAPIMG_PAGE_SIZE,
-		            (off_t)address);
-	} while (got < 0 && errno == EINTR);
 	if (got == SNAPIMG_PAGE_SIZE)
 		return true;
-	if (got >= 0 && range->source >= 0) { /* the file's end */
+	if (got >= 0 && !is_memory) { /* the file's end */
 		memset(to + got, 0, SNAPIMG_PAGE_SIZE - (size_t)got);
 		return true;
 	}
-	if (range->may_be_missing) {
+	if (got < 0 && errno == EIO && range->may_be_missing) {
 		memset(to, 0, SNAPIMG_PAGE_SIZE);
 		return true;
 	}
-	pages->error = got < 0 ? errno : EIO;
+	/* /proc/PID/mem ends where the process has no memory any more (fs/proc/base.c, mem_rw). */
+	pages->error = got < 0 ? errno : ESRCH;
 	pages->error_address = address;
 	return false;
 }
@@ -100,14 +117,18 @@ static bool is_zero(const uint8_t *page)
 	return memcmp(page, zeros, SNAPIMG_PAGE_SIZE) == 0;
 }
 
-static void read_file(const struct page_range *range, uint8_t *to)
+/* How many pages of the range are known from its file: of the last one the file may have a part, and a
+ * mapping shows zeros behind it. What is not known, as the file can't be read or has become shorter, is equal
+ * to nothing. */
+static uint32_t read_compared(const struct page_range *range, uint8_t *to)
 {
 	size_t size = (size_t)range->pages * SNAPIMG_PAGE_SIZE;
-	ssize_t got = pread(range->file, to, size, (off_t)range->file_offset);
+	ssize_t got = range->file >= 0 ? read_file(range->file, to, size, range->file_offset) : 0;
 
-	if (got < 0)
-		got = 0;
-	memset(to + got, 0, size - (size_t)got); /* behind its end a mapped file is zero */
+	if (got <= 0)
+		return 0;
+	memset(to + got, 0, size - (size_t)got);
+	return (uint32_t)(((size_t)got + SNAPIMG_PAGE_SIZE - 1) / SNAPIMG_PAGE_SIZE);
 }
 
 /* A run lies within one mapping, so none before first_run is made longer. */
@@ -127,16 +148,13 @@ static void add_page(struct job_pages *pages, uint32_t first_run, uint64_t addre
 /* Packs what must be stored to the beginning of the buffer. */
 static void sort_out(const struct page_range *range, const uint8_t *from, struct job_pages *pages)
 {
-	const uint8_t *file = NULL;
+	const uint8_t *file = pages->file_bytes;
 	const uint32_t first_run = pages->run_count;
+	const uint32_t known = read_compared(range, pages->file_bytes);
 
-	if (range->file >= 0) {
-		read_file(range, pages->file_bytes);
-		file = pages->file_bytes;
-	}
 	for (uint32_t i = 0; i < range->pages; i++, from += SNAPIMG_PAGE_SIZE) {
 		uint64_t address = range->address + (uint64_t)i * SNAPIMG_PAGE_SIZE;
-		if (file && memcmp(from, file + (size_t)i * SNAPIMG_PAGE_SIZE, SNAPIMG_PAGE_SIZE) == 0) {
+		if (i < known && memcmp(from, file + (size_t)i * SNAPIMG_PAGE_SIZE, SNAPIMG_PAGE_SIZE) == 0) {
 			pages->file_pages++;
 		} else if (is_zero(from)) {
 			pages->zero_pages++;

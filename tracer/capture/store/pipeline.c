@@ -142,6 +142,8 @@ static enum status unreadable(const struct page_reader *reader, const struct job
 {
 	if (pages->error == ENOMEM)
 		return fail(STATUS_FAILED, "out of memory");
+	if (pages->error == ESRCH)
+		return fail(STATUS_FAILED, "process %d was killed while its memory was read", reader->pid);
 	return fail(STATUS_FAILED,
 	            "an unreadable page (MADV_GUARD_INSTALL, hardware error) can't be carried: 0x%" PRIx64
 	            " of process %d: %s: choose a point before it is made",
