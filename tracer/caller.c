@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "format/base/array.h"
 #include "tracer/capture/snapshot.h"
 
 struct caller the_caller;
@@ -24,22 +25,18 @@ static enum status remember_descriptor(int number)
 	char link[4096];
 	struct proc_path name;
 	enum status status;
-	struct caller_descriptor *grown;
+	struct caller_descriptor *added;
 
 	snprintf(name.text, sizeof(name.text), "fd/%d", number);
 	if ((status = proc_read_link(getpid(), name.text, link, sizeof(link))) != STATUS_OK)
 		return status;
-	grown = realloc(the_caller.descriptor, (the_caller.descriptor_count + 1) * sizeof(*grown));
-	if (!grown)
+	if (!(added = array_add(the_caller.descriptor, the_caller.descriptor_count)))
 		return fail(STATUS_FAILED, "out of memory");
-	the_caller.descriptor = grown;
-	grown += the_caller.descriptor_count;
-	*grown = (struct caller_descriptor){.number = number, .link = strdup(link)};
-	if (!grown->link)
+	*added = (struct caller_descriptor){.number = number, .link = strdup(link)};
+	if (!added->link)
 		return fail(STATUS_FAILED, "out of memory");
-	the_caller.descriptor_count++;
 	snprintf(name.text, sizeof(name.text), "fdinfo/%d", number);
-	return proc_read(getpid(), name.text, &grown->info);
+	return proc_read(getpid(), name.text, &added->info);
 }
 
 static enum status remember_descriptors(void)

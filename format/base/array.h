@@ -1,30 +1,38 @@
-/* Inside the writer: byte arrays that grow, and strings stored once. */
+/*
+ * Arrays that grow. An array is a pointer, NULL at first, and a count, wherever
+ * its owner has them; free() gives it back.
+ *
+ *     struct timer *timer = array_add(timers->record, timers->count);
+ *
+ *     if (!timer)
+ *             return fail(STATUS_FAILED, "out of memory");
+ *     *timer = (struct timer){…};
+ */
 #ifndef FORMAT_BASE_ARRAY_H
 #define FORMAT_BASE_ARRAY_H
 
-#include "format/image/error.h"
-#include "format/image/layout.h"
+#include <stdbool.h>
+#include <stddef.h>
 
-struct growing {
-	uint8_t *bytes; /* malloc'ed, the owner's to free; NULL while empty */
-	size_t size;
-	size_t capacity;
-};
+/* The new last item, zeroed, of an array that nothing else has enlarged; `items` and `count` are changed.
+ * NULL when out of memory, and all is as before. */
+#define array_add(items, count)                                                                              \
+	({                                                                                                   \
+		__typeof__(items) array_grown_ = array_with_room((items), (count), sizeof(*(items)));        \
+		if (array_grown_ != NULL) {                                                                  \
+			(items) = array_grown_;                                                              \
+			array_grown_ += (count)++;                                                           \
+		}                                                                                            \
+		array_grown_;                                                                                \
+	})
 
-/* Appends a copy. SNAPIMG_ERR_MEMORY leaves the array as it was. */
-enum snapimg_error growing_append(struct growing *array, const void *bytes, size_t size)
+/* What array_add() is made of: the items, moved perhaps, with a zeroed one behind them. How much room there
+ * is follows from the count. */
+void *array_with_room(void *items, size_t count, size_t size) __attribute__((warn_unused_result));
+
+/* For many items at once, such as bytes: the same array with room for `more` of them behind `count`, where it
+ * had room for *room. NULL when out of memory, and all is as before. */
+void *array_reserve(void *items, size_t count, size_t more, size_t *room, size_t size)
         __attribute__((warn_unused_result));
-
-/* Open addressing over offsets into the array that holds the strings; 0 is a free slot. */
-struct intern_table {
-	uint32_t *slots; /* malloc'ed, the owner's to free */
-	uint32_t capacity;
-	uint32_t used;
-};
-
-/* The offset of `text`, which is not empty, in `strings`; appended when it is new. SNAPIMG_ERR_LIMIT: no
- * 32-bit offset is left. */
-enum snapimg_error intern(struct intern_table *table, struct growing *strings, const char *text,
-                          uint32_t *ret_offset) __attribute__((warn_unused_result));
 
 #endif

@@ -8,21 +8,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format/base/array.h"
+
 void line_add(struct line *line, const void *bytes, size_t size)
 {
 	if (line->failed)
 		return;
-	if (line->room - line->size < size) {
-		size_t room = (line->size + size) * 2 + 256;
-		char *grown = realloc(line->bytes, room);
+	char *grown = array_reserve(line->bytes, line->size, size, &line->room, 1);
 
-		if (!grown) {
-			line->failed = true;
-			return;
-		}
-		line->bytes = grown;
-		line->room = room;
+	if (!grown) {
+		line->failed = true;
+		return;
 	}
+	line->bytes = grown;
 	memcpy(line->bytes + line->size, bytes, size);
 	line->size += size;
 }

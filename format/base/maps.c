@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#include "format/image/layout.h"
+#include "format/base/array.h"
 
 /* seq_path() writes a newline in a name as \012 (fs/proc/task_mmu.c). */
 static void unescape(char *name)
@@ -33,9 +34,9 @@ static bool parse_header(char *line, struct vma *vma)
 	           &vma->start, &vma->end, permissions, &vma->offset, &vma->major, &vma->minor, &vma->inode,
 	           &name) < 7)
 		return false;
-	vma->protection = (permissions[0] == 'r' ? (uint32_t)SNAPIMG_PROT_READ : 0u) |
-	                  (permissions[1] == 'w' ? (uint32_t)SNAPIMG_PROT_WRITE : 0u) |
-	                  (permissions[2] == 'x' ? (uint32_t)SNAPIMG_PROT_EXEC : 0u);
+	vma->protection = (permissions[0] == 'r' ? (uint32_t)PROT_READ : 0u) |
+	                  (permissions[1] == 'w' ? (uint32_t)PROT_WRITE : 0u) |
+	                  (permissions[2] == 'x' ? (uint32_t)PROT_EXEC : 0u);
 	vma->shared = permissions[3] == 's';
 	vma->name = line + name + strspn(line + name, " ");
 	unescape(vma->name);
@@ -65,7 +66,7 @@ static bool is_detail(const char *line)
 	return *line >= 'A' && *line <= 'Z'; /* a header begins with a digit or a small hex letter */
 }
 
-static bool add_line(struct maps *maps, size_t *room, char *line)
+static bool add_line(struct maps *maps, char *line)
 {
 	if (is_detail(line)) {
 		if (maps->count == 0)
@@ -73,22 +74,14 @@ static bool add_line(struct maps *maps, size_t *room, char *line)
 		parse_detail(line, &maps->vma[maps->count - 1]);
 		return true;
 	}
-	if (maps->count == *room) {
-		size_t more = *room ? *room * 2 : 256;
-		struct vma *vma = realloc(maps->vma, more * sizeof(*vma));
-		if (!vma)
-			return false;
-		maps->vma = vma;
-		*room = more;
-	}
-	return parse_header(line, &maps->vma[maps->count++]);
+	struct vma *vma = array_add(maps->vma, maps->count);
+
+	return vma && parse_header(line, vma);
 }
 
 int maps_parse(struct text *text, struct maps *ret_maps)
 {
 	struct maps maps = {.text = *text};
-	size_t room = 0;
-
 	*text = (struct text){0};
 	for (char *line = maps.text.bytes, *end; *line; line = end) {
 		end = strchr(line, '\n');
@@ -96,7 +89,7 @@ int maps_parse(struct text *text, struct maps *ret_maps)
 			*end++ = '\0';
 		else
 			end = line + strlen(line);
-		if (!add_line(&maps, &room, line)) {
+		if (!add_line(&maps, line)) {
 			maps_free(&maps);
 			return -1;
 		}

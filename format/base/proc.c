@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format/base/array.h"
+
 void text_free(struct text *text)
 {
 	free(text->bytes);
@@ -28,13 +30,10 @@ static int read_all(int fd, struct text *text)
 	size_t room = 0;
 
 	for (;;) {
-		if (room - text->size < 4096) {
-			room = room ? room * 2 : 32768;
-			char *bytes = realloc(text->bytes, room);
-			if (!bytes)
-				return -ENOMEM;
-			text->bytes = bytes;
-		}
+		char *bytes = array_reserve(text->bytes, text->size, text->bytes ? 4096 : 32768, &room, 1);
+		if (!bytes)
+			return -ENOMEM;
+		text->bytes = bytes;
 		ssize_t got = read(fd, text->bytes + text->size, room - text->size - 1);
 		if (got < 0 && errno == EINTR)
 			continue;

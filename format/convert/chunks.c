@@ -24,7 +24,6 @@
 #include <string.h>
 
 #include "format/convert/thaw_plan.h"
-#include "format/image/check.h"
 
 enum { HEAD_ALIGNMENT = 16, IS_MMAPPED = 2, FLAGS = 7 };
 

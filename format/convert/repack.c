@@ -6,7 +6,6 @@
 #include "format/base/compressor.h"
 #include "format/convert/page_data.h"
 #include "format/facts/checksum.h"
-#include "format/image/check.h"
 
 enum {
 	PACKED_PAGES = 64, /* of an extent that is not mapped: as many as snaptrace takes */

@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/base/array.h"
 #include "format/convert/page_data.h"
 #include "format/convert/raw_calls.h"
-#include "format/image/check.h"
 
 enum {
 	WORTH_A_PIECE = 2, /* pages of runs */
@@ -38,16 +38,11 @@ struct planning {
 
 enum snapimg_error address_ranges_add(struct address_ranges *ranges, uint64_t start, uint64_t end)
 {
-	if (ranges->count == ranges->room) {
-		size_t room = ranges->room == 0 ? 64 : ranges->room * 2;
-		void *grown = realloc(ranges->range, room * sizeof(*ranges->range));
+	struct address_range *range = array_add(ranges->range, ranges->count);
 
-		if (grown == NULL)
-			return SNAPIMG_ERR_MEMORY;
-		ranges->range = grown;
-		ranges->room = room;
-	}
-	ranges->range[ranges->count++] = (struct address_range){start, end};
+	if (range == NULL)
+		return SNAPIMG_ERR_MEMORY;
+	*range = (struct address_range){start, end};
 	return SNAPIMG_OK;
 }
 
@@ -151,16 +146,11 @@ static enum snapimg_error close_piece(struct planning *planning)
 	struct thaw_plan *plan = planning->plan;
 
 	if (planning->open.end != 0 && is_worth_it(planning)) {
-		if (plan->count == plan->room) {
-			size_t room = plan->room == 0 ? 64 : plan->room * 2;
-			void *grown = realloc(plan->piece, room * sizeof(*plan->piece));
+		struct planned_piece *piece = array_add(plan->piece, plan->count);
 
-			if (grown == NULL)
-				return SNAPIMG_ERR_MEMORY;
-			plan->piece = grown;
-			plan->room = room;
-		}
-		plan->piece[plan->count++] = planning->open;
+		if (piece == NULL)
+			return SNAPIMG_ERR_MEMORY;
+		*piece = planning->open;
 	}
 	planning->open = (struct planned_piece){0};
 	planning->open_pages = 0;

@@ -12,7 +12,7 @@ struct address_range {
 /* A list that grows. */
 struct address_ranges {
 	struct address_range *range; /* malloc'ed */
-	size_t count, room;
+	size_t count;
 };
 
 struct planned_piece {
@@ -22,7 +22,7 @@ struct planned_piece {
 
 struct thaw_plan {
 	struct planned_piece *piece; /* sorted by address; malloc'ed, freed by thaw_plan_free */
-	size_t count, room;
+	size_t count;
 	struct address_ranges kept; /* pages that are in no piece, as the C library calls mremap(2) itself */
 };
 

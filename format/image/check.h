@@ -39,11 +39,6 @@ enum snapimg_error snapimg_check_records(struct snapimg *image) __attribute__((w
 void snapimg_digest(const void *header_area, const void *table, size_t table_size,
                     uint8_t digest[SNAPIMG_DIGEST_SIZE]);
 
-static inline uint64_t snapimg_align(uint64_t value, uint64_t alignment)
-{
-	return (value + alignment - 1) & ~(alignment - 1);
-}
-
 static inline bool snapimg_string_is_valid(const struct snapimg *image, uint32_t offset)
 {
 	return offset < image->section[SNAPIMG_SECTION_STRINGS].size;
@@ -51,11 +46,6 @@ static inline bool snapimg_string_is_valid(const struct snapimg *image, uint32_t
 
 /* Whether the bytes of a record of CONTENTS or CARRIED are in BYTES, in one of the two ways. */
 bool snapimg_content_is_stored(const struct snapimg *image, const struct snapimg_content *content);
-
-static inline uint64_t snapimg_run_end(const struct snapimg_run *run)
-{
-	return run->address + (uint64_t)run->pages * SNAPIMG_PAGE_SIZE;
-}
 
 static inline bool snapimg_is_zero(const void *bytes, uint64_t size)
 {

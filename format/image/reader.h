@@ -55,6 +55,18 @@ enum snapimg_error snapimg_check_extent(const struct snapimg *image, const struc
 enum snapimg_error snapimg_check_stored(const struct snapimg_extent *extent, const void *stored)
         __attribute__((warn_unused_result));
 
+/* The first address behind a run. */
+static inline uint64_t snapimg_run_end(const struct snapimg_run *run)
+{
+	return run->address + (uint64_t)run->pages * SNAPIMG_PAGE_SIZE;
+}
+
+/* The value, or the next multiple of the alignment, which is a power of two. */
+static inline uint64_t snapimg_align(uint64_t value, uint64_t alignment)
+{
+	return (value + alignment - 1) & ~(alignment - 1);
+}
+
 /* A section's text for messages ("mappings"); "?" for an unknown type. */
 const char *snapimg_section_name(uint32_t type);
 

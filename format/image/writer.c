@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/base/array.h"
 #include "format/facts/checksum.h"
 #include "format/image/check.h"
+#include "format/image/growing.h"
 
 struct snapimg_writer {
 	snapimg_sink *sink;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format/base/array.h"
 #include "format/base/output_file.h"
 
 enum { DIRECTORY_MODE = 0700, OTHERS_WRITE = 0022 };
@@ -108,16 +109,9 @@ static bool add_copy(struct cached_copies *copies, const char *name, const struc
 {
 	struct cached_copy *copy;
 
-	if (copies->count == copies->room) {
-		size_t room = copies->room == 0 ? 64 : copies->room * 2;
-		void *grown = realloc(copies->copy, room * sizeof(*copies->copy));
-
-		if (grown == NULL)
-			return false;
-		copies->copy = grown;
-		copies->room = room;
-	}
-	copy = &copies->copy[copies->count++];
+	copy = array_add(copies->copy, copies->count);
+	if (copy == NULL)
+		return false;
 	*copy = (struct cached_copy){.is_left_over = is_left_over,
 	                             .bytes = (uint64_t)status->st_blocks * 512,
 	                             .used = status->st_atim};

@@ -25,7 +25,7 @@ struct cached_copy {
 
 struct cached_copies {
 	struct cached_copy *copy; /* malloc'ed; what was used longest ago comes first */
-	size_t count, room;
+	size_t count;
 	uint64_t bytes;
 };
 

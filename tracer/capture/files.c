@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "format/base/array.h"
 #include "format/facts/buildid.h"
 
 static bool same(const struct file *file, const char *path, const struct stat *identity, uint32_t check)
@@ -40,13 +41,9 @@ enum status files_add(struct files *files, const char *path, const struct stat *
 			return STATUS_OK;
 		}
 	}
-	if (files->count % 64 == 0) {
-		struct file *grown = realloc(files->file, (files->count + 64) * sizeof(*grown));
-		if (!grown)
-			return fail(STATUS_FAILED, "out of memory");
-		files->file = grown;
-	}
-	struct file *file = &files->file[files->count];
+	struct file *file = array_add(files->file, files->count);
+	if (!file)
+		return fail(STATUS_FAILED, "out of memory");
 	*file = (struct file){.fd = -1, .path = strdup(path)};
 	if (!file->path)
 		return fail(STATUS_FAILED, "out of memory");
@@ -60,7 +57,7 @@ enum status files_add(struct files *files, const char *path, const struct stat *
 	        .mode = identity->st_mode,
 	};
 	read_identity(file);
-	*ret_index = files->count++;
+	*ret_index = files->count - 1;
 	return STATUS_OK;
 }
 

@@ -24,7 +24,6 @@
 #include "format/convert/image_file.h"
 #include "format/convert/rewrite.h"
 #include "format/convert/thaw.h"
-#include "format/image/check.h"
 #include "tracer/hot/hot_run.h"
 #include "tracer/hot/sibling.h"
 

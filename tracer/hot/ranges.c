@@ -2,20 +2,18 @@
 
 #include <stdlib.h>
 
+#include "format/base/array.h"
+
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 enum status ranges_append(struct ranges *ranges, uint64_t start, uint64_t end)
 {
-	if (!ranges->range || ranges->count == ranges->room) {
-		size_t room = ranges->room ? 2 * ranges->room : 64;
-		struct range *grown = reallocarray(ranges->range, room, sizeof(*grown));
-		if (!grown)
-			return fail(STATUS_FAILED, "out of memory");
-		ranges->range = grown;
-		ranges->room = room;
-	}
-	ranges->range[ranges->count++] = (struct range){start, end};
+	struct range *range = array_add(ranges->range, ranges->count);
+
+	if (!range)
+		return fail(STATUS_FAILED, "out of memory");
+	*range = (struct range){start, end};
 	return STATUS_OK;
 }
 

@@ -14,7 +14,7 @@ struct range {
 
 struct ranges {
 	struct range *range;
-	size_t count, room;
+	size_t count;
 };
 
 /* At or behind the end of the last; what touches that (or lies within `gap` bytes of it) becomes one range

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "format/base/array.h"
+
 struct call call_of(const struct user_regs_struct *registers)
 {
 	return (struct call){.number = (long)registers->orig_rax,
@@ -12,16 +14,12 @@ struct call call_of(const struct user_regs_struct *registers)
 
 struct call_rule *call_rules_add(struct call_rules *rules, uint32_t first, uint32_t last)
 {
-	if (rules->count % 64 == 0) {
-		struct call_rule *grown = realloc(rules->rule, (rules->count + 64) * sizeof(*grown));
+	struct call_rule *rule = array_add(rules->rule, rules->count);
 
-		if (!grown) { /* before anything runs */
-			fputs("snaptrace: out of memory\n", stderr);
-			exit(125);
-		}
-		rules->rule = grown;
+	if (!rule) { /* before anything runs */
+		fputs("snaptrace: out of memory\n", stderr);
+		exit(125);
 	}
-	struct call_rule *rule = &rules->rule[rules->count++];
 	*rule = (struct call_rule){.first = first, .last = last};
 	return rule;
 }

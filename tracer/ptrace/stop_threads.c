@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "format/base/array.h"
 #include "format/base/proc.h"
 #include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/memory.h"
@@ -180,13 +181,11 @@ static bool is_known(const struct stopped_threads *threads, pid_t tid)
 
 static enum status add(struct stopped_threads *threads, const struct stopped_thread *thread)
 {
-	struct stopped_thread *grown =
-	        realloc(threads->thread, (threads->count + 1) * sizeof(*threads->thread));
+	struct stopped_thread *added = array_add(threads->thread, threads->count);
 
-	if (!grown)
+	if (!added)
 		return fail(STATUS_FAILED, "out of memory");
-	threads->thread = grown;
-	threads->thread[threads->count++] = *thread;
+	*added = *thread;
 	return STATUS_OK;
 }
 

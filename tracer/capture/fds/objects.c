@@ -3,17 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/base/array.h"
+
 static enum status append(struct array *array, const void *items, size_t count, size_t size)
 {
-	if (count > array->room - array->count) {
-		size_t room = (array->count + count) * 2;
-		void *grown = realloc(array->items, room * size);
+	void *grown = array_reserve(array->items, array->count, count, &array->room, size);
 
-		if (!grown)
-			return fail(STATUS_FAILED, "out of memory");
-		array->items = grown;
-		array->room = room;
-	}
+	if (!grown)
+		return fail(STATUS_FAILED, "out of memory");
+	array->items = grown;
 	if (count)
 		memcpy((char *)array->items + array->count * size, items, count * size);
 	array->count += count;

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "format/base/array.h"
 #include "tracer/caller.h"
 #include "tracer/capture/fds/passing.h"
 #include "tracer/capture/refuse.h"
@@ -39,11 +40,13 @@ static int by_number(const void *left, const void *right)
 
 static enum status look_at(struct survey *survey, int number)
 {
-	struct open_descriptor *it = &survey->open[survey->count];
+	struct open_descriptor *it = array_add(survey->open, survey->count); /* freed with the others */
 	struct proc_path name;
 	char link[4096];
 	enum status status;
 
+	if (!it)
+		return fail(STATUS_FAILED, "out of memory");
 	*it = (struct open_descriptor){.number = number,
 	                               .inherited = -1,
 	                               .duplicate = -1,
@@ -53,7 +56,6 @@ static enum status look_at(struct survey *survey, int number)
 	snprintf(name.text, sizeof(name.text), "fdinfo/%d", number);
 	if ((status = proc_read(survey->pid, name.text, &it->info)) != STATUS_OK)
 		return status;
-	survey->count++; /* from here on it's freed with the others */
 	snprintf(name.text, sizeof(name.text), "fd/%d", number);
 	if ((status = proc_read_link(survey->pid, name.text, link, sizeof(link))) != STATUS_OK)
 		return status;
@@ -80,15 +82,6 @@ static enum status read_directory(struct survey *survey)
 	while (status == STATUS_OK && (entry = readdir(directory))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		if (survey->count % 64 == 0) {
-			struct open_descriptor *grown =
-			        realloc(survey->open, (survey->count + 64) * sizeof(*grown));
-			if (!grown) {
-				status = fail(STATUS_FAILED, "out of memory");
-				break;
-			}
-			survey->open = grown;
-		}
 		status = look_at(survey, atoi(entry->d_name));
 	}
 	closedir(directory);

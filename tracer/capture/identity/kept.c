@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format/base/array.h"
 #include "tracer/capture/identity/module.h"
 #include "tracer/capture/identity/places.h"
 
@@ -21,12 +22,11 @@ struct look {
 
 static enum status add(struct kept_ids *kept, struct kept_id id)
 {
-	struct kept_id *grown = realloc(kept->id, (kept->count + 1) * sizeof(*grown));
+	struct kept_id *added = array_add(kept->id, kept->count);
 
-	if (!grown)
+	if (!added)
 		return fail(STATUS_FAILED, "out of memory");
-	kept->id = grown;
-	kept->id[kept->count++] = id;
+	*added = id;
 	return STATUS_OK;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 
+#include "format/base/array.h"
 #include "tracer/capture/memory/pages.h"
 #include "tracer/capture/memory/shared.h"
 #include "tracer/capture/memory/sparse.h"
@@ -17,18 +18,6 @@ struct making {
 	uint64_t shift; /* from addresses of the image to those that are read */
 };
 
-/* The array with room for one more; NULL when out of memory, and the array is as before. */
-static void *grow(void *array, size_t count, size_t *room, size_t size)
-{
-	if (array && count < *room)
-		return array;
-	size_t more = *room ? *room * 2 : 256;
-	void *grown = reallocarray(array, more, size);
-	if (grown)
-		*room = more;
-	return grown;
-}
-
 /* The job that takes the next `pages` pages in a row. Few of them share a frame with others, which compresses
  * better; many have their own, which the loader decodes straight into place. */
 static struct job *open_job(struct plan *plan, uint64_t pages)
@@ -36,12 +25,10 @@ static struct job *open_job(struct plan *plan, uint64_t pages)
 	struct job *last = plan->job_count ? &plan->job[plan->job_count - 1] : NULL;
 	if (last && last->pages < plan->job_pages && !(pages >= OWN_JOB_PAGES && last->pages))
 		return last;
-	struct job *grown = grow(plan->job, plan->job_count, &plan->job_room, sizeof(*plan->job));
-	if (!grown)
-		return NULL;
-	plan->job = grown;
-	plan->job[plan->job_count] = (struct job){.range_first = plan->range_count};
-	return &plan->job[plan->job_count++];
+	struct job *job = array_add(plan->job, plan->job_count);
+	if (job)
+		job->range_first = plan->range_count;
+	return job;
 }
 
 static enum status add_run(void *context, uint64_t start, uint64_t end)
@@ -53,15 +40,12 @@ static enum status add_run(void *context, uint64_t start, uint64_t end)
 	while (start < end) {
 		uint64_t pages = (end - start) / SNAPIMG_PAGE_SIZE;
 		struct job *job = open_job(plan, pages);
-		struct page_range *range =
-		        grow(plan->range, plan->range_count, &plan->range_room, sizeof(*plan->range));
-		if (range)
-			plan->range = range;
+		struct page_range *range = array_add(plan->range, plan->range_count);
 		if (!job || !range)
 			return fail(STATUS_FAILED, "out of memory");
 		if (pages > plan->job_pages - job->pages)
 			pages = plan->job_pages - job->pages;
-		plan->range[plan->range_count++] = (struct page_range){
+		*range = (struct page_range){
 		        .address = start,
 		        .from = start + making->shift,
 		        .source = making->source,
@@ -136,14 +120,11 @@ static enum status add_mapping(const struct remote *remote, const struct pages *
 static enum status add_guard(void *context, uint64_t start, uint64_t end)
 {
 	struct plan *plan = context;
-	struct snapimg_guard *guard =
-	        grow(plan->guard, plan->guard_count, &plan->guard_room, sizeof(*plan->guard));
+	struct snapimg_guard *guard = array_add(plan->guard, plan->guard_count);
 
 	if (!guard)
 		return fail(STATUS_FAILED, "out of memory");
-	plan->guard = guard;
-	guard[plan->guard_count++] =
-	        (struct snapimg_guard){.address = start, .pages = (end - start) / SNAPIMG_PAGE_SIZE};
+	*guard = (struct snapimg_guard){.address = start, .pages = (end - start) / SNAPIMG_PAGE_SIZE};
 	return STATUS_OK;
 }
 

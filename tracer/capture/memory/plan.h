@@ -30,13 +30,13 @@ struct job {
 
 struct plan {
 	struct page_range *range;
-	size_t range_count, range_room;
+	size_t range_count;
 	struct job *job;
-	size_t job_count, job_room;
+	size_t job_count;
 	uint32_t job_pages; /* the most that a job has */
 	uint64_t pages;
 	struct snapimg_guard *guard;
-	size_t guard_count, guard_room;
+	size_t guard_count;
 };
 
 enum status plan_make(const struct remote *remote, const struct mappings *mappings, const struct files *files,

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "format/base/array.h"
 #include "tracer/caller.h"
 
 #define PR_GET_MEMORY_MERGE_NUMBER 68 /* Linux 6.4 */
@@ -31,13 +32,11 @@ enum {
 enum status attributes_add_more(struct attributes *attributes, enum snapimg_attribute_kind kind,
                                 uint32_t argument, uint64_t value, uint64_t more)
 {
-	struct snapimg_attribute *grown =
-	        reallocarray(attributes->record, attributes->count + 1, sizeof(*grown));
+	struct snapimg_attribute *record = array_add(attributes->record, attributes->count);
 
-	if (!grown)
+	if (!record)
 		return fail(STATUS_FAILED, "out of memory");
-	attributes->record = grown;
-	grown[attributes->count++] = (struct snapimg_attribute){kind, argument, value, more};
+	*record = (struct snapimg_attribute){kind, argument, value, more};
 	return STATUS_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format/base/array.h"
 #include "preload/contract.h"
 #include "tracer/capture/refuse.h"
 #include "tracer/ptrace/memory.h"
@@ -19,12 +20,11 @@ enum { SECTIONS_MAX = 65536, NAMES_MAX = 16 << 20, PROGRAM_HEADERS_MAX = 256 };
 
 enum status fixups_add(struct fixups *fixups, struct snapimg_fixup record)
 {
-	struct snapimg_fixup *grown = realloc(fixups->record, (fixups->count + 1) * sizeof(*grown));
+	struct snapimg_fixup *added = array_add(fixups->record, fixups->count);
 
-	if (!grown)
+	if (!added)
 		return fail(STATUS_FAILED, "out of memory");
-	fixups->record = grown;
-	fixups->record[fixups->count++] = record;
+	*added = record;
 	return STATUS_OK;
 }
 

@@ -9,16 +9,17 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "format/base/array.h"
+
 enum { INTERVAL_TIMERS = 3, CLOCKS = 16, PROCESS_CLOCK = -6, THREAD_CLOCK = -2 };
 
 static enum status add(struct timers *timers, struct snapimg_timer record)
 {
-	struct snapimg_timer *grown = reallocarray(timers->record, timers->count + 1, sizeof(*grown));
+	struct snapimg_timer *added = array_add(timers->record, timers->count);
 
-	if (!grown)
+	if (!added)
 		return fail(STATUS_FAILED, "out of memory");
-	timers->record = grown;
-	grown[timers->count++] = record;
+	*added = record;
 	return STATUS_OK;
 }
 

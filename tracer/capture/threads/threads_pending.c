@@ -3,6 +3,8 @@
 #include <string.h>
 #include <sys/ptrace.h>
 
+#include "format/base/array.h"
+
 #include "tracer/capture/threads/threads.h"
 
 #define BIT(signal) (1ull << ((signal)-1))
@@ -11,14 +13,12 @@ static enum status add(struct threads *threads, size_t index_and_1, const siginf
 {
 	static_assert(sizeof(*info) == (int)SNAPIMG_SIGINFO_SIZE, "the format's idea of siginfo_t");
 	struct snapimg_pending record = {.thread = (uint32_t)index_and_1};
-	struct snapimg_pending *grown =
-	        realloc(threads->pending, (threads->pending_count + 1) * sizeof(*grown));
+	struct snapimg_pending *added = array_add(threads->pending, threads->pending_count);
 
-	if (!grown)
+	if (!added)
 		return fail(STATUS_FAILED, "out of memory");
 	memcpy(record.info, info, sizeof(record.info));
-	threads->pending = grown;
-	threads->pending[threads->pending_count++] = record;
+	*added = record;
 	return STATUS_OK;
 }
 
