@@ -9,24 +9,24 @@ import snaptest as t  # noqa: E402
 
 PROGRAM = os.path.join(t.BUILD, "tests/capture/confined")
 
-# The program's mode, and the words of its refusal.
+# The row, which is the program's mode after refused_, and the words of its refusal.
 REFUSED = {
-    "landlock": ("landlock", "process"),
-    "user_dispatch": ("PR_SET_SYSCALL_USER_DISPATCH", "thread"),
-    "process_keyring": ("process keyring",),
-    "thread_keyring": ("thread's keyring",),
-    "session_keyring": ("session keyring of its own",),
-    "semaphore_undo": ("SEM_UNDO", "process"),
-    "memory_policy": ("set_mempolicy", "thread"),
-    "placed_memory": ("mbind", "mapping"),
-    "ports": ("I/O ports", "thread"),
-    "ports_by_level": ("I/O ports", "thread"),
-    "partial_write": ("write of 1048576 bytes, 65536 done", "thread"),
-    "partial_send": ("sendmsg of 1048576 bytes", "thread"),
-    "partial_receive": ("recvfrom of 1048576 bytes, 6 done", "thread"),
+    "refused_landlock": ("landlock", "process"),
+    "refused_user_dispatch": ("PR_SET_SYSCALL_USER_DISPATCH", "thread"),
+    "refused_process_keyring": ("process keyring",),
+    "refused_thread_keyring": ("thread's keyring",),
+    "refused_session_keyring": ("session keyring of its own",),
+    "refused_semaphore_undo": ("SEM_UNDO", "process"),
+    "refused_memory_policy": ("set_mempolicy", "thread"),
+    "refused_placed_memory": ("mbind", "mapping"),
+    "refused_ports": ("I/O ports", "thread"),
+    "refused_ports_by_level": ("I/O ports", "thread"),
+    "refused_partial_write": ("write of 1048576 bytes, 65536 done", "thread"),
+    "refused_partial_send": ("sendmsg of 1048576 bytes", "thread"),
+    "refused_partial_receive": ("recvfrom of 1048576 bytes, 6 done", "thread"),
 }
-CARRIED = ("membarriers", "of_a_thread", "of_the_main_thread", "name_with_newline", "slice", "alarm_due", "asks",
-           "landlock_failed")
+CARRIED = ("state_membarriers", "state_of_a_thread", "state_of_the_main_thread", "state_name_with_newline", "state_slice", "state_alarm_due", "state_asks",
+           "state_landlock_failed")
 
 
 def direct(mode, **options):
@@ -48,7 +48,7 @@ def refused(mode):
     take_set_away()
     result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, mode])
     take_set_away()
-    t.one_line(result, 125, "can't be carried", *REFUSED[mode], tool="snaptrace: ")
+    t.one_line(result, 125, "can't be carried", *REFUSED["refused_" + mode], tool="snaptrace: ")
     t.check(not os.path.exists("image.snap"), "an image was written")
 
 
@@ -112,8 +112,8 @@ def strict():
     t.check(b"strict mode" in result.err, result)
 
 
-ROWS = {f"refused_{mode}": (lambda m=mode: refused(m)) for mode in REFUSED}
-ROWS.update({f"state_{mode}": (lambda m=mode: carried(m)) for mode in CARRIED})
+ROWS = {row: (lambda m=row[len("refused_"):]: refused(m)) for row in REFUSED}
+ROWS.update({row: (lambda m=row[len("state_"):]: carried(m)) for row in CARRIED})
 ROWS["state_set_to_the_same"] = set_to_the_same
 ROWS["state_left_as_it_was"] = left_as_it_was
 ROWS["strict_mode_told"] = strict
