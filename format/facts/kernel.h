@@ -5,16 +5,25 @@
 #ifndef FORMAT_FACTS_KERNEL_H
 #define FORMAT_FACTS_KERNEL_H
 
-#define MADV_POPULATE_READ   22 /* Linux 5.14 */
-#define MADV_POPULATE_WRITE  23
-#define PR_SET_VMA           0x53564d41 /* Linux 5.17 */
-#define PR_SET_VMA_ANON_NAME 0
-#define UFFD_USER_MODE_ONLY  1   /* Linux 5.11 */
-#define __NR_memfd_secret    447 /* Linux 5.14 */
+#define MADV_POPULATE_READ            22 /* Linux 5.14 */
+#define MADV_POPULATE_WRITE           23
+#define PR_SET_VMA                    0x53564d41 /* Linux 5.17 */
+#define PR_SET_VMA_ANON_NAME          0
+#define UFFD_USER_MODE_ONLY           1  /* Linux 5.11 */
+#define PR_SET_SYSCALL_USER_DISPATCH  59 /* Linux 5.11 */
+#define PR_SYS_DISPATCH_OFF           0
+#define PR_SYS_DISPATCH_ON            1
+#define SYSCALL_DISPATCH_FILTER_ALLOW 0
+#define SYSCALL_DISPATCH_FILTER_BLOCK 1
+#define __NR_landlock_create_ruleset  444 /* Linux 5.13 */
+#define __NR_landlock_restrict_self   446
+#define __NR_memfd_secret             447 /* Linux 5.14 */
 
 /* glibc names the numbers that were there when it was made. */
-#define SYS_memfd_secret __NR_memfd_secret
-#define SYS_openat2      __NR_openat2
-#define SYS_pidfd_getfd  __NR_pidfd_getfd
+#define SYS_landlock_create_ruleset __NR_landlock_create_ruleset
+#define SYS_landlock_restrict_self  __NR_landlock_restrict_self
+#define SYS_memfd_secret            __NR_memfd_secret
+#define SYS_openat2                 __NR_openat2
+#define SYS_pidfd_getfd             __NR_pidfd_getfd
 
 #endif

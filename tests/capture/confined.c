@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
-#include <linux/landlock.h>
 #include <linux/membarrier.h>
 #include <linux/mempolicy.h>
 #include <linux/prctl.h>
@@ -53,7 +52,7 @@ static void skip(const char *what)
 
 static bool landlock(void)
 {
-	struct landlock_ruleset_attr rules = {.handled_access_fs = LANDLOCK_ACCESS_FS_READ_FILE};
+	uint64_t rules = 1 << 2; /* struct landlock_ruleset_attr: LANDLOCK_ACCESS_FS_READ_FILE is handled */
 	long ruleset = syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
 	return ruleset >= 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
 	       syscall(SYS_landlock_restrict_self, ruleset, 0) == 0 && close((int)ruleset) == 0;

@@ -153,7 +153,7 @@ static void hash(struct file *file, uint32_t index, const struct mappings *mappi
 	                  : hash_range(&state, file->fd, 0, file->record.size)))
 		return;
 	identity->hash = XXH3_64bits_digest(&state);
-	identity->flags |= SNAPIMG_IDENTITY_HASHED | (mapped_only ? 0 : SNAPIMG_IDENTITY_WHOLE);
+	identity->flags |= SNAPIMG_IDENTITY_HASHED | (mapped_only ? 0u : SNAPIMG_IDENTITY_WHOLE);
 }
 
 /* The process's own beginning, as a time of files. proc(5): (22) starttime, in ticks since boot. */
@@ -230,7 +230,7 @@ static enum status carry_if_made(struct file *file, uint32_t index, uint8_t uses
 	}
 	if (!made)
 		return STATUS_OK;
-	file->identity.flags |= SNAPIMG_IDENTITY_MADE | (scratch ? SNAPIMG_IDENTITY_SCRATCH : 0);
+	file->identity.flags |= SNAPIMG_IDENTITY_MADE | (scratch ? SNAPIMG_IDENTITY_SCRATCH : 0u);
 	explain("%s: is carried", file->path);
 	return carry_content(file, index, &descriptors->objects);
 }
