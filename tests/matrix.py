@@ -209,7 +209,7 @@ WORKS = {
          "real.server.python_asyncio real.server.python_threads real.point.idle.asyncio real.point.accept.python"),
         ("Go: `net/http`", "real.point.idle.go"),
         ("redis, node and asyncio in a container of Docker's default profile, as process 1 too",
-         "capture.contained_first_redis capture.contained_first_node capture.contained_first_asyncio"),
+         "capture.contained.first.redis capture.contained.first.node capture.contained.first.asyncio"),
     ),
     "Languages": (
         ("python3", "real.python3.main real.python3.path real.python3.here real.fifty"), ("perl", "real.perl"),

@@ -142,11 +142,11 @@ def server(name, first_process):
             ask(port, process, question, wanted)
 
 
-ROWS = {f"contained_{kind}": (lambda k=kind: description(k)) for kind in KINDS + NAMED}
-ROWS["contained_shared"] = shared_there
+ROWS = {f"contained.{kind}": (lambda k=kind: description(k)) for kind in KINDS + NAMED}
+ROWS["contained.shared"] = shared_there
 for name in ("asyncio", "node", "redis"):
-    ROWS[f"contained_{name}"] = lambda n=name: server(n, False)
-    ROWS[f"contained_first_{name}"] = lambda n=name: server(n, True)
+    ROWS[f"contained.{name}"] = lambda n=name: server(n, False)
+    ROWS[f"contained.first.{name}"] = lambda n=name: server(n, True)
 
 if __name__ == "__main__":
     t.main(ROWS)
