@@ -40,8 +40,9 @@ enum snap_request {
 };
 enum { SNAP_RESUMED = 1 };
 
-/* At the shim's int3 in place of main: rax = SNAP_MAIN_MAGIC, r11 = SNAP_CONTRACT_VERSION, r10 = address
- * of `environ`; rdi, rsi, rdx = main's argc, argv, envp, which the loader replaces. */
+/* At the shim's int3 in place of main, or before the executable's constructors: rax = SNAP_MAIN_MAGIC, r11 =
+ * SNAP_CONTRACT_VERSION, r10 = address of `environ`; rdi, rsi, rdx = main's argc, argv, envp, which the
+ * loader replaces. */
 #define SNAP_MAIN_MAGIC 0x6e69616d50414e53ull /* "SNAPmain" */
 
 #define SNAP_RESUME_SECTION "snap_resume"

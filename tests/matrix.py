@@ -110,6 +110,7 @@ CARRIED = {
         ("oom_score_adj, coredump_filter, personality, secure bits, keep-capabilities and memory-merge flag",
          "state_process_files"),
         ("arguments, environment, name and auxiliary vector, as `ps` sees them", "programs.args programs.proc"),
+        ("new arguments also for constructors that kept main's, of the program and of its libraries (Rust)", "programs.arguments"),
         ("`/proc/self/exe` for root, with `snaprun --exe` for everybody", "programs.exe"),
         ("the vdso, under another kernel too, and time that goes on", "programs.clock restore.other_vdso"),
         ("what the program inherited is the caller's, also what it changed and put back", "programs.inherits state_left_as_it_was"),

@@ -587,6 +587,8 @@ enum snapimg_fixup_kind {
 	SNAPIMG_FIXUP_RESUME =
 	        3, /* `argument` bytes at address: struct snap_resume blocks of preload/contract.h */
 	SNAPIMG_FIXUP_ROBUST = 4, /* u32 at address: its low 30 bits become the new id of thread `argument` */
+	SNAPIMG_FIXUP_ARGV = 5,   /* u64 at address: the new argv */
+	SNAPIMG_FIXUP_ARGC = 6,   /* `argument` bytes at address, 4 or 8: the new argc */
 };
 struct snapimg_fixup {
 	uint64_t address;

@@ -336,7 +336,12 @@ enum snapimg_error snapimg_rule_fixup(const struct snapimg *image, uint32_t inde
 		argument_is_valid = fixup->argument < snapimg_thread_count(image);
 		break;
 	case SNAPIMG_FIXUP_ENVIRON:
+	case SNAPIMG_FIXUP_ARGV:
 		size = sizeof(uint64_t);
+		break;
+	case SNAPIMG_FIXUP_ARGC:
+		size = fixup->argument;
+		argument_is_valid = size == sizeof(uint32_t) || size == sizeof(uint64_t);
 		break;
 	case SNAPIMG_FIXUP_RESUME:
 		size = fixup->argument;

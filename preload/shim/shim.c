@@ -2,7 +2,7 @@
  * The preload shim, libsnappreload.so. The tracer puts it into each program
  * that it may freeze; it
  *   - takes its own traces out of the environment, before anything else runs,
- *   - stops the program in front of main, if it was told to (contract.h),
+ *   - stops the program before main and its constructors, if it was told to (contract.h),
  *   - makes the functions of snap.h for programs that can't include it.
  * It needs no library, so that it can be loaded into programs of any C library:
  * what it uses of one is weak. brk.c keeps the heap off the break.
@@ -116,19 +116,29 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 		clean(envp);
 }
 
-/* The arguments pass as they came: what is behind main differs between C libraries and their versions. */
+/*
+ * The executable's constructors run within the C library's function, glibc's with main's arguments, which
+ * some keep (Rust's std before 1.68): so there the program stops before them, and they see the new ones. musl
+ * gives them none, and runs those of all libraries there, too: it stops at main. There nothing was cleaned
+ * yet. The other arguments pass as they came: what is behind main differs between C libraries and their
+ * versions.
+ */
 int __libc_start_main(main_function *main, int argc, char **argv, void (*init)(void), void (*fini)(void),
                       void (*rtld_fini)(void), void *stack_end)
 {
 	void *next = dlsym(RTLD_NEXT, "__libc_start_main");
+	struct snap_begun begun = {argc, argv};
+	bool before_constructors = cleaned;
 	start_function *start;
 
 	*(void **)(void *)&start = next;
 	if (!cleaned)
 		clean(argv + argc + 1);
-	if (flags & SNAP_SHIM_MARK_MAIN) {
+	if (flags & SNAP_SHIM_MARK_MAIN && before_constructors) {
+		snap_begin(argc, argv, argv + argc + 1, &begun);
+	} else if (flags & SNAP_SHIM_MARK_MAIN) {
 		*(main_function **)(void *)&snap_real_main = main;
 		main = snap_main;
 	}
-	return start(main, argc, argv, init, fini, rtld_fini, stack_end);
+	return start(main, (int)begun.argc, begun.argv, init, fini, rtld_fini, stack_end);
 }

@@ -7,6 +7,12 @@
 
 /* Stops at the tracer, then is main: shim_x86_64.S. What it loads is stated here, from contract.h. */
 __attribute__((visibility("hidden"))) extern int snap_main(int argc, char **argv, char **envp);
+struct snap_begun {
+	int64_t argc;
+	char **argv;
+};
+__attribute__((visibility("hidden"))) extern void snap_begin(int64_t argc, char **argv, char **envp,
+                                                             struct snap_begun *ret_begun);
 __attribute__((visibility("hidden"))) extern void *snap_real_main;
 __attribute__((visibility("hidden"))) extern const uint64_t snap_main_magic;
 __attribute__((visibility("hidden"))) extern const uint64_t snap_contract_version;

@@ -137,6 +137,22 @@ static void set_owner(uint32_t *word, uint32_t tid)
 	*word = (*word & ~(uint32_t)FUTEX_ID) | tid;
 }
 
+static uint64_t fixup_size(const struct snapimg_fixup *fixup)
+{
+	switch ((enum snapimg_fixup_kind)fixup->kind) {
+	case SNAPIMG_FIXUP_RESUME:
+	case SNAPIMG_FIXUP_ARGC:
+		return fixup->argument;
+	case SNAPIMG_FIXUP_ENVIRON:
+	case SNAPIMG_FIXUP_ARGV:
+		return sizeof(uint64_t);
+	case SNAPIMG_FIXUP_TID:
+	case SNAPIMG_FIXUP_ROBUST:
+		break;
+	}
+	return sizeof(uint32_t);
+}
+
 /* A robust mutex may lie in a file that is mapped shared, where others see it. */
 static void apply_fixups(bool last)
 {
@@ -144,9 +160,7 @@ static void apply_fixups(bool last)
 	for (uint32_t i = 0; i < snapimg_fixup_count(&loader.image); i++) {
 		if ((fixup[i].kind == SNAPIMG_FIXUP_ROBUST) != last)
 			continue;
-		uint64_t size = fixup[i].kind == SNAPIMG_FIXUP_RESUME    ? fixup[i].argument
-		                : fixup[i].kind == SNAPIMG_FIXUP_ENVIRON ? sizeof(uint64_t)
-		                                                         : sizeof(uint32_t);
+		uint64_t size = fixup_size(&fixup[i]);
 		if (!process_can_write(fixup[i].address, size))
 			die(EXIT_REFUSED, loader.options.image, ": a fix-up at ", hex(fixup[i].address),
 			    " lies in no writable memory: freeze the program again");
@@ -159,6 +173,12 @@ static void apply_fixups(bool last)
 			break;
 		case SNAPIMG_FIXUP_ENVIRON:
 			*(uint64_t *)fixup[i].address = loader.area.start + loader.area.envp;
+			break;
+		case SNAPIMG_FIXUP_ARGV:
+			*(uint64_t *)fixup[i].address = loader.area.start + loader.area.argv;
+			break;
+		case SNAPIMG_FIXUP_ARGC:
+			memcpy((void *)fixup[i].address, &loader.area.argc, fixup[i].argument);
 			break;
 		case SNAPIMG_FIXUP_RESUME:
 			fill_resume_blocks(fixup[i].address, fixup[i].argument);

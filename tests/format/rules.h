@@ -276,6 +276,9 @@ R(OK, 0, "robust", FIXUP(0, kind, SNAPIMG_FIXUP_ROBUST), HEAD(required_features,
 R(FIXUP, SNAPIMG_SECTION_FIXUPS, "robust: thread out of range", FIXUP(0, kind, SNAPIMG_FIXUP_ROBUST),
   FIXUP(0, argument, 2), HEAD(required_features, 15))
 R(FIXUP, SNAPIMG_SECTION_FIXUPS, "thread out of range", FIXUP(0, argument, 2))
+R(OK, 0, "argv", FIXUP(1, kind, SNAPIMG_FIXUP_ARGV))
+R(OK, 0, "argc", FIXUP(1, kind, SNAPIMG_FIXUP_ARGC), FIXUP(1, argument, 4))
+R(FIXUP, SNAPIMG_SECTION_FIXUPS, "half of argc", FIXUP(1, kind, SNAPIMG_FIXUP_ARGC), FIXUP(1, argument, 2))
 R(FIXUP, SNAPIMG_SECTION_FIXUPS, "half a resume block", FIXUP(2, argument, 28))
 R(FIXUP, SNAPIMG_SECTION_FIXUPS, "no resume block", FIXUP(2, argument, 0))
 R(FIXUP, SNAPIMG_SECTION_FIXUPS, "resume blocks past the mapping", FIXUP(2, argument, 56 * 10000))

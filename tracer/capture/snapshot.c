@@ -18,6 +18,7 @@
 #include "tracer/capture/memory/mappings.h"
 #include "tracer/capture/memory/shared.h"
 #include "tracer/capture/process/attributes.h"
+#include "tracer/capture/process/kept_arguments.h"
 #include "tracer/capture/process/state.h"
 #include "tracer/capture/process/timers.h"
 #include "tracer/capture/store/codec.h"
@@ -124,7 +125,10 @@ static enum status read_fixups(struct capture *capture)
 	if ((status = mappings_find_resume_blocks(&capture->mappings, request->pid, &capture->files,
 	                                          &capture->fixups, &capture->shim)) != STATUS_OK ||
 	    (status = threads_add_fixups(&capture->threads, request->pid, &capture->mappings,
-	                                 &capture->fixups)) != STATUS_OK)
+	                                 &capture->fixups)) != STATUS_OK ||
+	    (request->resume_main &&
+	     (status = fixups_add_kept_arguments(&capture->fixups, request->pid, &capture->mappings,
+	                                         &capture->threads.registers[0])) != STATUS_OK))
 		return status;
 	if (!request->environ_cell)
 		return STATUS_OK;

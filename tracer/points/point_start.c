@@ -5,9 +5,12 @@
 #include <string.h>
 #include <sys/ptrace.h>
 
+#include "format/base/proc.h"
 #include "preload/contract.h"
+#include "tracer/points/entry_code_x86_64.h"
 #include "tracer/points/point_start.h"
 #include "tracer/ptrace/breakpoint.h"
+#include "tracer/ptrace/memory.h"
 
 /* A dynamic program is stopped by the shim. A static one has no dynamic linker to load that, but has
  * nothing between exec and main either that a breakpoint could disturb. */
@@ -16,36 +19,69 @@ static enum status arm_main(struct run *run, struct tracee *tracee, const struct
 {
 	struct process *process = tracee->process;
 	const Elf64_Sym *symbol;
+	uint64_t address;
 
 	if (elf_segment(executable, PT_INTERP))
 		return STATUS_OK;
-	if (!(symbol = elf_symbol(executable, "main", ELF_CODE))) {
+	if ((symbol = elf_symbol(executable, "main", ELF_CODE)))
+		address = symbol->st_value;
+	else if (!(address = entry_find_main(executable))) {
 		if (process->pid != run->root && !run->options->in)
 			return STATUS_OK; /* one of several programs: another may have a main */
 		return fail(STATUS_FAILED,
-		            "%s: a static program without a symbol main (stripped, or not C): "
+		            "%s: a static program without a main that can be found (not C): "
 		            "use --at entry, here, path:PATH, syscall:NAME or 0xADDRESS",
 		            run->options->program[0]);
 	}
-	return breakpoint_plant(process, BREAKPOINT_POINT, process->bias + symbol->st_value, point);
+	return breakpoint_plant(process, BREAKPOINT_POINT, process->bias + address, point);
 }
 
-/* C's environ of a static program; 0 if its symbols don't tell. */
-static uint64_t static_environ(const struct process *process)
+/* C's environ of a stripped program: the one word of its data that has main's third argument. */
+static uint64_t search_environ(const struct process *process, const struct elf_file *file, uint64_t envp)
 {
+	uint64_t words[8192], cell = 0, from, end;
+	unsigned found = 0;
+	size_t got;
+
+	for (unsigned i = 0; i < file->header->e_phnum; i++) {
+		const Elf64_Phdr *segment = &file->segments[i];
+
+		if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_W))
+			continue;
+		from = (process->bias + segment->p_vaddr + 7) & ~(uint64_t)7;
+		end = process->bias + segment->p_vaddr + segment->p_memsz;
+		for (; from + sizeof(*words) <= end; from += got / sizeof(*words) * sizeof(*words)) {
+			size_t size = end - from < sizeof(words) ? end - from : sizeof(words);
+
+			got = tracee_read_some(process->pid, from, words, size);
+			if (got < sizeof(*words))
+				break;
+			for (size_t at = 0; at < got / sizeof(*words); at++)
+				if (words[at] == envp && found++ == 0)
+					cell = from + at * sizeof(*words);
+		}
+	}
+	return found == 1 ? cell : 0;
+}
+
+/* C's environ of a static program; 0 if neither its symbols nor its data tell. */
+static uint64_t static_environ(const struct tracee *tracee)
+{
+	const struct process *process = tracee->process;
+	struct user_regs_struct registers;
 	const Elf64_Sym *symbol;
 	struct elf_file file;
 	uint64_t cell = 0;
-	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", process->pid);
-	if (elf_open(path, &file) < 0)
+	if (elf_open(proc_path(process->pid, "exe").text, &file) < 0)
 		return 0;
 	symbol = elf_symbol(&file, "__environ", ELF_OBJECT);
 	if (!symbol)
 		symbol = elf_symbol(&file, "environ", ELF_OBJECT);
 	if (symbol)
 		cell = process->bias + symbol->st_value;
+	else if (tracee_get_registers(tracee, &registers))
+		cell = search_environ(process, &file, registers.rdx);
 	elf_close(&file);
 	return cell;
 }
@@ -54,9 +90,8 @@ static struct arrival hit_main(struct run *run, struct tracee *tracee, const str
 {
 	snprintf(run->trigger, sizeof(run->trigger), "breakpoint at main (0x%" PRIx64 ")",
 	         breakpoint->address);
-	return (struct arrival){.point = breakpoint->point,
-	                        .resume_main = true,
-	                        .environ_cell = static_environ(tracee->process)};
+	return (struct arrival){
+	        .point = breakpoint->point, .resume_main = true, .environ_cell = static_environ(tracee)};
 }
 
 bool is_main_marker(const struct user_regs_struct *registers)
