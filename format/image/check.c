@@ -45,7 +45,7 @@ static const struct {
         {SNAPIMG_SECTION_CONTENTS, snapimg_rule_content},
         {SNAPIMG_SECTION_WATCHES, snapimg_rule_watch},
         {SNAPIMG_SECTION_LOCKS, snapimg_rule_lock},
-        {SNAPIMG_SECTION_NOTICES, snapimg_rule_notice},
+        {SNAPIMG_SECTION_INOTIFY, snapimg_rule_inotify},
         {SNAPIMG_SECTION_OWNERS, snapimg_rule_owner},
         {SNAPIMG_SECTION_SIGNALS, snapimg_rule_signal},
         {SNAPIMG_SECTION_ARGUMENTS, snapimg_rule_arguments},

@@ -23,7 +23,7 @@ snapimg_rule snapimg_rule_strings, snapimg_rule_machine, snapimg_rule_origin, sn
         snapimg_rule_descriptor, snapimg_rule_signal, snapimg_rule_arguments, snapimg_rule_auxv,
         snapimg_rule_fixup, snapimg_rule_pending, snapimg_rule_place, snapimg_rule_object,
         snapimg_rule_setting, snapimg_rule_content, snapimg_rule_watch, snapimg_rule_lock,
-        snapimg_rule_attribute, snapimg_rule_timer, snapimg_rule_guard, snapimg_rule_notice,
+        snapimg_rule_attribute, snapimg_rule_timer, snapimg_rule_guard, snapimg_rule_inotify,
         snapimg_rule_owner, snapimg_rule_kept, snapimg_rule_identity, snapimg_rule_carried, snapimg_rule_vdso,
         snapimg_rule_piece, snapimg_rule_hot, snapimg_rule_shim;
 

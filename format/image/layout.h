@@ -119,7 +119,7 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(HOT, 32, sizeof(struct snapimg_hot), '*', "hot pages")                                             \
 	X(SOURCE, 33, sizeof(struct snapimg_source), '?', "source")                                          \
 	X(SHIM, 34, sizeof(struct snapimg_shim), '?', "shim")                                                \
-	X(NOTICES, 35, sizeof(struct snapimg_notice), '*', "notices")                                        \
+	X(INOTIFY, 35, sizeof(struct snapimg_inotify), '*', "notices")                                       \
 	X(OWNERS, 36, sizeof(struct snapimg_owner), '*', "owners")                                           \
 	X(IDENTITIES, 37, sizeof(struct snapimg_identity), '*', "identities of files")                       \
 	X(CARRIED, 38, sizeof(struct snapimg_content), '*', "contents of files")                             \
@@ -448,6 +448,8 @@ enum snapimg_value {
 	SNAPIMG_FILE_SIZE = 0, /* MEMFD, UNLINKED */
 	SNAPIMG_FILE_MODE = 1,
 	SNAPIMG_FILE_SEALS = 2,
+	SNAPIMG_FILE_MTIME = 3, /* i64: nanoseconds of the Epoch */
+	SNAPIMG_FILE_OWNER = 4, /* (group + 1) << 32 | user + 1; 0: as of a new file */
 	SNAPIMG_FIFO_SIZE = 0,
 	SNAPIMG_FIFO_FRESH = 1,    /* 1: no writer was there since it was opened */
 	SNAPIMG_TERMINAL_END = 0,  /* 0: the master, 1: the slave */
@@ -528,13 +530,13 @@ struct snapimg_lock {
 static_assert(sizeof(struct snapimg_lock) == 32, "lock layout");
 
 /* A watch of an INOTIFY object, inotify_add_watch(2). */
-struct snapimg_notice {
+struct snapimg_inotify {
 	uint32_t object;
 	uint32_t path; /* string: absolute */
 	uint32_t mask;
 	int32_t watch; /* its number */
 };
-static_assert(sizeof(struct snapimg_notice) == 16, "notice layout");
+static_assert(sizeof(struct snapimg_inotify) == 16, "inotify layout");
 
 /* Whom a descriptor's description sends signals, fcntl(2), F_SETOWN_EX: the process or its main thread. */
 enum snapimg_owner_kind { SNAPIMG_OWNER_NONE = 0, SNAPIMG_OWNER_PROCESS = 1, SNAPIMG_OWNER_THREAD = 2 };
@@ -545,7 +547,7 @@ struct snapimg_owner {
 	uint32_t drives; /* 1: O_ASYNC */
 };
 static_assert(sizeof(struct snapimg_owner) == 16, "owner layout");
-enum { SNAPIMG_NOTICE_MAX = 65536 };
+enum { SNAPIMG_INOTIFY_MAX = 65536 };
 
 struct snapimg_sigaction { /* what rt_sigaction(2) takes */
 	uint32_t signal;

@@ -78,7 +78,7 @@ const char *snapimg_section_name(uint32_t type);
 	X(mapping, MAPPINGS) X(extent, EXTENTS) X(run, RUNS) X(descriptor, DESCRIPTORS)                      \
 	X(sigaction, SIGNALS) X(auxv, AUXV) X(fixup, FIXUPS) X(pending, PENDING) X(place, PLACES)            \
 	X(object, OBJECTS) X(setting, SETTINGS) X(content, CONTENTS) X(watch, WATCHES) X(lock, LOCKS)        \
-	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(notice, NOTICES) X(owner, OWNERS)       \
+	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(inotify, INOTIFY) X(owner, OWNERS)       \
 	X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)        \
 	X(identity, IDENTITIES) X(kept, KEPT)
 /* clang-format on */

@@ -233,7 +233,7 @@ static void print_object(const struct snapimg *image, uint32_t index)
 	const struct snapimg_object *object = snapimg_get_object(image) + index;
 	const struct snapimg_content *content = snapimg_get_content(image);
 	char size[TEXT_SIZE_MAX];
-	const struct snapimg_notice *notice = snapimg_get_notice(image);
+	const struct snapimg_inotify *watched = snapimg_get_inotify(image);
 	bool is_socket = object->kind == SNAPIMG_OBJECT_SOCKET;
 	uint64_t bytes = 0;
 	uint32_t i;
@@ -249,11 +249,11 @@ static void print_object(const struct snapimg *image, uint32_t index)
 		bytes += content[i].object == index ? content[i].size : 0;
 	if (bytes > 0)
 		printf(", with %s", text_size(size, bytes));
-	for (i = 0; i < snapimg_notice_count(image); i++) {
-		if (notice[i].object != index)
+	for (i = 0; i < snapimg_inotify_count(image); i++) {
+		if (watched[i].object != index)
 			continue;
 		(void)fputs(", watches ", stdout);
-		text_print(stdout, snapimg_string(image, notice[i].path));
+		text_print(stdout, snapimg_string(image, watched[i].path));
 	}
 }
 

@@ -13,18 +13,18 @@ long inotify_make(uint32_t index, int32_t *ret_other)
 
 /* A watch gets the number after the last one that was given (fs/notify/inotify/inotify_user.c,
  * idr_alloc_cyclic), so those before it are given and taken. What they tell is read again. */
-static void watch(const struct snapimg_notice *notice, int descriptor)
+static void watch(const struct snapimg_inotify *watched, int descriptor)
 {
-	const char *path = snapimg_string(&loader.image, notice->path);
+	const char *path = snapimg_string(&loader.image, watched->path);
 	uint8_t events[4096];
 	for (;;) {
-		long number = sys(__NR_inotify_add_watch, descriptor, path, notice->mask);
+		long number = sys(__NR_inotify_add_watch, descriptor, path, watched->mask);
 		if (number < 0)
 			die(EXIT_REFUSED, path, ": cannot watch it, as the image needs: ", error_text(number),
 			    ": put it back, or freeze the program again");
-		if (number == notice->watch)
+		if (number == watched->watch)
 			return;
-		if (number > notice->watch)
+		if (number > watched->watch)
 			die(EXIT_REFUSED, path,
 			    ": cannot watch it: it is what another watch of the image has");
 		sys(__NR_inotify_rm_watch, descriptor, number);
@@ -37,8 +37,8 @@ static void watch(const struct snapimg_notice *notice, int descriptor)
  * needs may watch what is not there. */
 void inotify_watch(void)
 {
-	const struct snapimg_notice *notice = snapimg_get_notice(&loader.image);
-	for (uint32_t i = 0; i < snapimg_notice_count(&loader.image); i++)
-		if (overrides_leave_object(notice[i].object))
-			watch(&notice[i], objects_descriptor(notice[i].object));
+	const struct snapimg_inotify *watched = snapimg_get_inotify(&loader.image);
+	for (uint32_t i = 0; i < snapimg_inotify_count(&loader.image); i++)
+		if (overrides_leave_object(watched[i].object))
+			watch(&watched[i], objects_descriptor(watched[i].object));
 }

@@ -9,18 +9,23 @@
 #include "restore/fds/objects.h"
 #include "restore/fds/table.h"
 
-enum { O_TMPFILE_FLAGS = O_DIRECTORY | 020000000 };
+enum { O_TMPFILE_FLAGS = O_DIRECTORY | 020000000, NANOSECONDS = 1000000000, UTIME_OMIT = (1 << 30) - 2 };
 
+static bool had_no_name(const struct snapimg_object *object)
+{
+	return object->kind == SNAPIMG_OBJECT_UNLINKED && (object->flags & O_DIRECTORY) != 0;
+}
+
+/* fcntl(2), F_GETFL, shows O_TMPFILE, so a file that had it keeps the descriptor it is made with. */
 long unlinked_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
 	const char *const places[] = {snapimg_string(&loader.image, object->name), "/tmp", "/var/tmp"};
+	uint32_t mode = had_no_name(object) ? object->flags & O_ACCMODE : O_RDWR;
 	long made = -ENOENT;
 	(void)ret_other;
 	for (unsigned i = 0; i < sizeof places / sizeof places[0] && made < 0; i++)
-		made = sys(__NR_openat, AT_FDCWD, places[i], O_TMPFILE_FLAGS | O_RDWR | O_CLOEXEC, 0600);
-	if (made >= 0)
-		sys(__NR_fchmod, made, object->value[SNAPIMG_FILE_MODE]);
+		made = sys(__NR_openat, AT_FDCWD, places[i], O_TMPFILE_FLAGS | mode | O_CLOEXEC, 0600);
 	return made;
 }
 
@@ -46,15 +51,37 @@ long unlinked_fill(const struct snapimg_content *content, const uint8_t *bytes)
 	return result >= 0 && result != (long)content->size ? -ENOSPC : result;
 }
 
+/* In this order: a write and chown(2) take set-user-ID bits away, all change the time. */
+static long set_attributes(const struct snapimg_object *object, int descriptor)
+{
+	const uint64_t owner = object->value[SNAPIMG_FILE_OWNER], time = object->value[SNAPIMG_FILE_MTIME];
+	const int64_t second = NANOSECONDS, at = (int64_t)time;
+	int64_t times[4] = {0, UTIME_OMIT, at / second, at % second};
+	long result = 0;
+	if (times[3] < 0) {
+		times[2]--;
+		times[3] += second;
+	}
+	if (owner != 0)
+		result = sys(__NR_fchown, descriptor, (uint32_t)owner - 1, (uint32_t)(owner >> 32) - 1);
+	if (result == 0)
+		result = sys(__NR_fchmod, descriptor, object->value[SNAPIMG_FILE_MODE]);
+	if (result == 0 && time != 0)
+		result = sys(__NR_utimensat, descriptor, 0, times, 0);
+	return result;
+}
+
 long unlinked_complete(uint32_t index, int descriptor)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
-	if ((object->flags & O_ACCMODE) != O_RDWR) {
+	bool is_memory = object->kind == SNAPIMG_OBJECT_MEMFD && (object->flags & O_ACCMODE) == O_RDWR;
+	if (!is_memory && !had_no_name(object)) {
 		long again = descriptor_away(objects_reopen(descriptor, object->flags));
 		if (again < 0)
 			return again;
 		sys(__NR_close, descriptor);
 		descriptor = (int)again;
 	}
-	return object_complete_flags(index, descriptor);
+	long result = set_attributes(object, descriptor);
+	return result < 0 ? result : object_complete_flags(index, descriptor);
 }

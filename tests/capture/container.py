@@ -16,7 +16,7 @@ import snaptest as t  # noqa: E402
 DENIED = os.path.join(t.BUILD, "tests/capture/denied")
 KINDS = ("pipes", "events", "timers", "signal_descriptors", "epolls", "socket_pairs", "tcp_listeners", "udp_sockets", "memory_files",
          "deleted_files", "pid_descriptor", "locks", "unix_listeners")
-NAMED = ("fifos", "paths", "own_files", "owners", "notices", "terminals", "memberships")
+NAMED = ("fifos", "paths", "own_files", "owners", "inotify", "terminals", "memberships")
 # In a mount and a PID namespace. The build may lie in /tmp. What sh says of the mounts is the reason to skip.
 INSIDE = """build=$1; shift
 mount --bind "$build" /mnt && mount -t tmpfs -o noexec tmpfs /tmp && mkdir -p "$build" && mount --bind /mnt "$build" &&

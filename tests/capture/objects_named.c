@@ -117,7 +117,7 @@ static bool tells(int fd, int watch, uint32_t mask)
 	return got >= (ssize_t)sizeof(*event) && event->wd == watch && event->mask == mask;
 }
 
-static void notices(void)
+static void inotify(void)
 {
 	EXPECT(mkdir("watched", 0700) == 0 && mkdir("gone", 0700) == 0 && mkdir("deep", 0700) == 0 &&
 	       mkdir("deep/deeper", 0700) == 0);
@@ -244,7 +244,7 @@ int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
 	        MODE(fifos),   MODE(paths),     MODE(own_files),   MODE(owners),
-	        MODE(notices), MODE(terminals), MODE(memberships),
+	        MODE(inotify), MODE(terminals), MODE(memberships),
 	};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -122,6 +123,40 @@ static void shut_datagrams(void)
 	       errno == EPIPE);
 }
 
+/* Mode, time, owner and flags of files that have no name any more, or never had one. */
+static void deleted_files_set(void)
+{
+	enum { FILES = 5 };
+	const struct timespec times[2] = {{0, UTIME_OMIT}, {1000000007, 123456789}},
+	                      old[2] = {{0, UTIME_OMIT}, {-5, 250}};
+	struct stat before[FILES], after;
+	int fd[FILES], flags[FILES];
+	fd[0] = need(open("set", O_RDWR | O_CREAT, 0600));
+	fd[1] = need(open("read", O_RDONLY | O_CREAT, 0400));
+	fd[2] = need(open(".", O_TMPFILE | O_RDWR, 0600));
+	fd[3] = need(open(".", O_TMPFILE | O_WRONLY, 0600));
+	fd[4] = need(memfd_create("set", 0));
+	for (int i = 0; i < FILES; i++)
+		EXPECT(i == 1 || writes(fd[i], "content"));
+	EXPECT(unlink("set") == 0 && unlink("read") == 0 && fchmod(fd[0], 06711) == 0 &&
+	       fchmod(fd[2], 0) == 0);
+	/* Who may has files of another owner, too. */
+	bool gives = fchown(fd[3], 12345, 54321) == 0;
+	EXPECT(gives || errno == EPERM);
+	for (int i = 0; i < FILES; i++) {
+		EXPECT(futimens(fd[i], i == 2 ? old : times) == 0 || (i == 3 && gives));
+		EXPECT(fstat(fd[i], &before[i]) == 0 && (flags[i] = fcntl(fd[i], F_GETFL)) >= 0);
+	}
+	marker();
+	for (int i = 0; i < FILES; i++) {
+		EXPECT(fcntl(fd[i], F_GETFL) == flags[i] && fstat(fd[i], &after) == 0);
+		EXPECT(after.st_mode == before[i].st_mode && after.st_uid == before[i].st_uid &&
+		       after.st_gid == before[i].st_gid && after.st_size == before[i].st_size);
+		EXPECT(after.st_mtim.tv_sec == before[i].st_mtim.tv_sec &&
+		       after.st_mtim.tv_nsec == before[i].st_mtim.tv_nsec);
+	}
+}
+
 /* Descriptor 0 is a stream that the caller gave: here it is made non-blocking and appending. */
 static void given_flags(void)
 {
@@ -152,8 +187,8 @@ static void given_locks(void)
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
-	        MODE(due_timers),     MODE(socket_options), MODE(free_bind),
-	        MODE(shut_datagrams), MODE(given_flags),    MODE(given_locks),
+	        MODE(due_timers),        MODE(socket_options), MODE(free_bind),   MODE(shut_datagrams),
+	        MODE(deleted_files_set), MODE(given_flags),    MODE(given_locks),
 	};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

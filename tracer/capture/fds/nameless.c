@@ -51,6 +51,21 @@ static enum status read_content(struct taking *taking, int fd, off_t size)
 	return status;
 }
 
+/* One that is not what a file has that the process makes. */
+static uint64_t owner_of(const struct taking *taking, const struct stat *file)
+{
+	struct text status CLEANUP(text_free) = {0};
+	struct proc_path path = proc_path(taking->survey->pid, "status");
+	unsigned int user, group;
+
+	if (proc_try_read(path.text, &status) == 0 &&
+	    sscanf(proc_value(&status, "Uid"), "%*u %*u %*u %u", &user) == 1 &&
+	    sscanf(proc_value(&status, "Gid"), "%*u %*u %*u %u", &group) == 1 && user == file->st_uid &&
+	    group == file->st_gid)
+		return 0;
+	return ((uint64_t)file->st_gid + 1) << 32 | ((uint64_t)file->st_uid + 1);
+}
+
 /* An earlier description of the same file. */
 static const struct open_descriptor *find_first(const struct survey *survey, const struct open_descriptor *it)
 {
@@ -72,10 +87,14 @@ enum status take_nameless(struct taking *taking, struct open_descriptor *it, str
 		                       ? objects[first->object].peer
 		                       : (uint32_t)first->object + 1;
 		object->kind = SNAPIMG_OBJECT_REOPENED;
+		object->flags &= ~(uint32_t)O_DIRECTORY; /* of O_TMPFILE */
 		return STATUS_OK;
 	}
 	object->value[SNAPIMG_FILE_SIZE] = (uint64_t)it->identity.st_size;
 	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
+	object->value[SNAPIMG_FILE_MTIME] =
+	        (uint64_t)it->identity.st_mtim.tv_sec * 1000000000u + (uint64_t)it->identity.st_mtim.tv_nsec;
+	object->value[SNAPIMG_FILE_OWNER] = owner_of(taking, &it->identity);
 	/* Not through the copy, whose place is the target's and which may be write-only. */
 	snprintf(name, sizeof(name), "fd/%d", it->number);
 	struct proc_path path = proc_path(taking->survey->pid, name);

@@ -107,10 +107,10 @@ enum status objects_lock(struct objects *objects, const struct snapimg_lock *loc
 	return append(&objects->lock, lock, 1, sizeof(*lock));
 }
 
-enum status objects_notice(struct objects *objects, struct snapimg_notice notice)
+enum status objects_inotify(struct objects *objects, struct snapimg_inotify inotify)
 {
-	notice.object = (uint32_t)objects->object.count;
-	return append(&objects->notice, &notice, 1, sizeof(notice));
+	inotify.object = (uint32_t)objects->object.count;
+	return append(&objects->inotify, &inotify, 1, sizeof(inotify));
 }
 
 enum status objects_owner(struct objects *objects, const struct snapimg_owner *owner)
@@ -157,16 +157,16 @@ static enum snapimg_error write_objects(const struct objects *objects, struct sn
 	return error;
 }
 
-static enum snapimg_error write_notices(const struct objects *objects, struct snapimg_writer *writer)
+static enum snapimg_error write_inotify(const struct objects *objects, struct snapimg_writer *writer)
 {
-	const struct snapimg_notice *notice = objects->notice.items;
+	const struct snapimg_inotify *inotify = objects->inotify.items;
 	enum snapimg_error error = SNAPIMG_OK;
 
-	for (size_t i = 0; i < objects->notice.count && !error; i++) {
-		struct snapimg_notice record = notice[i];
+	for (size_t i = 0; i < objects->inotify.count && !error; i++) {
+		struct snapimg_inotify record = inotify[i];
 		error = place_name(objects, writer, &record.path);
 		if (!error)
-			error = snapimg_writer_add(writer, SNAPIMG_SECTION_NOTICES, &record, sizeof(record));
+			error = snapimg_writer_add(writer, SNAPIMG_SECTION_INOTIFY, &record, sizeof(record));
 	}
 	return error;
 }
@@ -189,7 +189,7 @@ enum snapimg_error objects_write(const struct objects *objects, struct snapimg_w
 	enum snapimg_error error = write_objects(objects, writer);
 
 	if (!error)
-		error = write_notices(objects, writer);
+		error = write_inotify(objects, writer);
 
 	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain) && !error; i++)
 		if (plain[i].array->count)
@@ -212,7 +212,7 @@ void objects_free(struct objects *objects)
 	free(objects->carried.items);
 	free(objects->watch.items);
 	free(objects->lock.items);
-	free(objects->notice.items);
+	free(objects->inotify.items);
 	free(objects->owner.items);
 	free(objects->bytes.items);
 	free(objects->names.items);

@@ -1,5 +1,5 @@
 /* What the image will say about open descriptions that are neither files with a name nor inherited: the
- * sections OBJECTS, SETTINGS, CONTENTS, WATCHES, LOCKS, NOTICES, OWNERS and BYTES while they grow. */
+ * sections OBJECTS, SETTINGS, CONTENTS, WATCHES, LOCKS, INOTIFY, OWNERS and BYTES while they grow. */
 #ifndef TRACER_CAPTURE_FDS_OBJECTS_H
 #define TRACER_CAPTURE_FDS_OBJECTS_H
 
@@ -14,7 +14,7 @@ struct array {
 };
 
 struct objects {
-	struct array object, setting, content, carried, watch, lock, notice, owner, bytes;
+	struct array object, setting, content, carried, watch, lock, inotify, owner, bytes;
 	struct array names; /* char *; the records' string fields hold its index + 1 until they are written */
 	int level;          /* of zstd, for contents; 0: they are stored as they are */
 	struct compressor compressor; /* opened when it is needed first */
@@ -37,7 +37,7 @@ enum status objects_watch(struct objects *objects, struct snapimg_watch watch)
 enum status objects_lock(struct objects *objects, const struct snapimg_lock *lock)
         __attribute__((warn_unused_result));
 /* path: of objects_name(). */
-enum status objects_notice(struct objects *objects, struct snapimg_notice notice)
+enum status objects_inotify(struct objects *objects, struct snapimg_inotify inotify)
         __attribute__((warn_unused_result));
 enum status objects_owner(struct objects *objects, const struct snapimg_owner *owner)
         __attribute__((warn_unused_result));

@@ -3,18 +3,18 @@
 
 enum { SIGNAL_MAX = 64 };
 
-enum snapimg_error snapimg_rule_notice(const struct snapimg *image, uint32_t index)
+enum snapimg_error snapimg_rule_inotify(const struct snapimg *image, uint32_t index)
 {
-	const struct snapimg_notice *notice = snapimg_get_notice(image) + index;
+	const struct snapimg_inotify *watched = snapimg_get_inotify(image) + index;
 
-	if (notice->path >= image->section[SNAPIMG_SECTION_STRINGS].size)
+	if (watched->path >= image->section[SNAPIMG_SECTION_STRINGS].size)
 		return SNAPIMG_ERR_STRING;
-	if (notice->object >= snapimg_object_count(image) ||
-	    snapimg_get_object(image)[notice->object].kind != SNAPIMG_OBJECT_INOTIFY ||
-	    snapimg_string(image, notice->path)[0] != '/' || notice->watch < 1 ||
-	    notice->watch > SNAPIMG_NOTICE_MAX ||
-	    (index > 0 && (notice[-1].object > notice->object ||
-	                   (notice[-1].object == notice->object && notice[-1].watch >= notice->watch))))
+	if (watched->object >= snapimg_object_count(image) ||
+	    snapimg_get_object(image)[watched->object].kind != SNAPIMG_OBJECT_INOTIFY ||
+	    snapimg_string(image, watched->path)[0] != '/' || watched->watch < 1 ||
+	    watched->watch > SNAPIMG_INOTIFY_MAX ||
+	    (index > 0 && (watched[-1].object > watched->object ||
+	                   (watched[-1].object == watched->object && watched[-1].watch >= watched->watch))))
 		return SNAPIMG_ERR_OBJECT;
 	return SNAPIMG_OK;
 }
