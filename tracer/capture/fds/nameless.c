@@ -66,6 +66,22 @@ static uint64_t owner_of(const struct taking *taking, const struct stat *file)
 	return ((uint64_t)file->st_gid + 1) << 32 | ((uint64_t)file->st_uid + 1);
 }
 
+/* Not the copy, whose place is the target's and which may be write-only. Nobody but the target has the file,
+ * so its owner may read it whatever its mode. */
+static int open_again(const struct taking *taking, const struct open_descriptor *it)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "fd/%d", it->number);
+	struct proc_path path = proc_path(taking->survey->pid, name);
+	int fd = open(path.text, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES && fchmod(it->copy, S_IRUSR) == 0) {
+		fd = open(path.text, O_RDONLY | O_CLOEXEC);
+		(void)fchmod(it->copy, it->identity.st_mode & 07777);
+	}
+	return fd;
+}
+
 /* An earlier description of the same file. */
 static const struct open_descriptor *find_first(const struct survey *survey, const struct open_descriptor *it)
 {
@@ -80,7 +96,6 @@ enum status take_nameless(struct taking *taking, struct open_descriptor *it, str
 {
 	const struct snapimg_object *objects = taking->objects->object.items;
 	const struct open_descriptor *first = find_first(taking->survey, it);
-	char name[32];
 
 	if (first) {
 		object->peer = objects[first->object].kind == SNAPIMG_OBJECT_REOPENED
@@ -95,10 +110,7 @@ enum status take_nameless(struct taking *taking, struct open_descriptor *it, str
 	object->value[SNAPIMG_FILE_MTIME] =
 	        (uint64_t)it->identity.st_mtim.tv_sec * 1000000000u + (uint64_t)it->identity.st_mtim.tv_nsec;
 	object->value[SNAPIMG_FILE_OWNER] = owner_of(taking, &it->identity);
-	/* Not through the copy, whose place is the target's and which may be write-only. */
-	snprintf(name, sizeof(name), "fd/%d", it->number);
-	struct proc_path path = proc_path(taking->survey->pid, name);
-	int fd = it->identity.st_size ? open(path.text, O_RDONLY | O_CLOEXEC) : -1;
+	int fd = it->identity.st_size ? open_again(taking, it) : -1;
 	if (fd < 0 && it->identity.st_size)
 		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",
 		                         "close it before the point");
