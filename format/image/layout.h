@@ -607,7 +607,9 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(REGISTER, 4, "register")     /* 8 bytes at `address` in THREADS */                                 \
 	X(COMMON, 5, "common number")  /* in so many places that nothing can be told */                      \
 	X(EXECUTABLE, 6, "executable") /* the program asks which file it runs: "/proc/self/exe" */           \
-	X(SEED, 7, "seed") /* 4 bytes at `address`, by which a random generator knows a new process */
+	X(SEED, 7, "seed") /* 4 bytes at `address`, by which a random generator knows a new process */ \
+	X(NAME, 8, "part of a text") /* its decimal digits in a message or a name: nothing is found by it */ \
+	X(PATH, 9, "path") /* its decimal digits after "/proc/" */
 enum snapimg_kept_kind {
 #define X(name, number, text) SNAPIMG_KEPT_##name = (number),
 	SNAPIMG_KEPT_KINDS(X)

@@ -382,6 +382,8 @@ enum snapimg_error snapimg_rule_kept(const struct snapimg *image, uint32_t index
 	case SNAPIMG_KEPT_TEXT:
 	case SNAPIMG_KEPT_EXECUTABLE:
 	case SNAPIMG_KEPT_SEED:
+	case SNAPIMG_KEPT_NAME:
+	case SNAPIMG_KEPT_PATH:
 		place_is_valid = find_mapping(image, kept->address, 1) != NULL;
 		break;
 	case SNAPIMG_KEPT_REGISTER:

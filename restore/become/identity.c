@@ -28,6 +28,7 @@ enum { INIT_ID = 1 };
 static const char how[] = ": an administrator can allow user namespaces (kernel.unprivileged_userns_clone, "
                           "user.max_user_namespaces, seccomp or AppArmor rules)";
 
+static const char self[] = "self";
 static bool has_same_ids;
 
 static void write_line(const char *option, const char *path, const char *const *parts)
@@ -120,6 +121,14 @@ static long enter_same_ids(void)
 	return 0;
 }
 
+static uint32_t digits_of(uint32_t number)
+{
+	uint32_t digits = 1;
+	for (; number >= 10; number /= 10)
+		digits++;
+	return digits;
+}
+
 /* The kinds of KEPT: what is in the way of new IDs, and whether that can be written over. */
 static bool is_in_the_way(const struct snapimg_kept *kept)
 {
@@ -129,6 +138,13 @@ static bool is_in_the_way(const struct snapimg_kept *kept)
 
 static bool can_be_corrected(const struct snapimg_kept *kept)
 {
+	uint32_t room = digits_of(snapimg_get_thread(&loader.image)[kept->thread].tid);
+	if (kept->kind == SNAPIMG_KEPT_NAME) /* nothing depends on it */
+		return true;
+	if (kept->kind == SNAPIMG_KEPT_PATH || kept->kind == SNAPIMG_KEPT_TEXT)
+		return kept->thread == 0 && process_can_write(kept->address, room) &&
+		       (kept->kind == SNAPIMG_KEPT_PATH ? room >= sizeof self - 1
+		                                        : digits_of(loader.tid) <= room);
 	uint32_t holder = (uint32_t)(kept->address / sizeof(struct snapimg_thread));
 	if (kept->kind == SNAPIMG_KEPT_REGISTER) /* whose frame is written when not all threads have theirs */
 		return kept->thread == 0 || kept->thread == holder;
@@ -253,6 +269,23 @@ void identity_enter(void)
 		enter_for_executable();
 }
 
+/* "/proc/1234" becomes "/proc//self", which leads to the same for the program; "1234" alone the new number
+ * and an earlier end. */
+static void correct_text(const struct snapimg_kept *kept)
+{
+	size_t room = digits_of(snapimg_get_thread(&loader.image)->tid);
+	char *text = (char *)kept->address;
+	if (kept->kind == SNAPIMG_KEPT_PATH) {
+		memset(text, '/', room);
+		memcpy(text + room - (sizeof self - 1), self, sizeof self - 1);
+		return;
+	}
+	memset(text, '\0', room);
+	uint32_t number = loader.tid;
+	for (uint32_t at = digits_of(number); at > 0; number /= 10)
+		text[--at] = (char)('0' + number % 10);
+}
+
 void identity_correct(void)
 {
 	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
@@ -262,9 +295,12 @@ void identity_correct(void)
 	if (has_same_ids || is_common())
 		return;
 	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
-		if (kept[i].kind == SNAPIMG_KEPT_WORD && is_in_the_way(&kept[i]) &&
-		    can_be_corrected(&kept[i]))
+		if (!is_in_the_way(&kept[i]) || !can_be_corrected(&kept[i]))
+			continue;
+		else if (kept[i].kind == SNAPIMG_KEPT_WORD)
 			*(uint32_t *)kept[i].address = thread_id(kept[i].thread);
+		else if (kept[i].kind != SNAPIMG_KEPT_REGISTER && kept[i].kind != SNAPIMG_KEPT_NAME)
+			correct_text(&kept[i]);
 }
 
 void identity_correct_registers(const struct snapimg_thread *thread, struct snapimg_registers *registers)

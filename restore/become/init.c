@@ -19,12 +19,15 @@
 
 enum { SIGNAL_KEEPER_GONE = SIGUSR1 };
 
-/* Shared by the keeper and init: the program has ended. */
-static volatile uint32_t *program_ended;
+/* Shared by the keeper and init: what the keeper tells. */
+static volatile struct {
+	uint32_t program_ended;
+	uint32_t awaited; /* init_await() has returned */
+} * told;
 
 /* A mount of proc shows the ids of the namespace of who mounts it. Forbidden where the caller's own /proc is
  * covered in parts, as in many containers (fs/namespace.c, mount_too_revealing). */
-static void mount_proc(void)
+void init_mount_proc(void)
 {
 	long result = sys(__NR_mount, 0, "/", 0, MS_REC | MS_SLAVE, 0);
 	if (result == 0)
@@ -55,7 +58,7 @@ static _Noreturn void serve(void)
 		long number = sys(__NR_rt_sigtimedwait, &awaited, &info, 0, SIGNAL_SET_SIZE);
 		if (number == SIGNAL_KEEPER_GONE && info.si_pid == 0) {
 			alone = true;
-			if (!*program_ended)
+			if (!told->program_ended)
 				break;
 		}
 		if (!reap() && alone)
@@ -71,37 +74,48 @@ static _Noreturn void become_init(int ready)
 	sys(__NR_prctl, PR_SET_PDEATHSIG, SIGNAL_KEEPER_GONE);
 	sys(__NR_setsid); /* out of the terminal's and the job's reach */
 	sys(__NR_chdir, "/");
-	mount_proc();
-	/* A keeper that is gone already sent no signal: then nobody reads. */
-	if (!print(ready, "x"))
+	/* A keeper that was gone before sent no signal: then nobody has read when nobody can any more. */
+	struct {
+		int descriptor;
+		int16_t events, happened;
+	} readers = {.descriptor = ready};
+	print(ready, "x");
+	sys(__NR_poll, &readers, 1, -1);
+	if (!told->awaited)
 		sys(__NR_exit_group, 0);
 	sys(__NR_close_range, 0, ~0u, 0);
 	capabilities_drop();
 	serve();
 }
 
-void init_start(void)
+int init_start(void)
 {
 	int32_t ends[2] = {-1, -1};
-	char byte;
 	long shared = sys(__NR_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	long result = shared < 0 && shared > -4096 ? shared : sys(__NR_pipe2, ends, O_CLOEXEC);
 	if (result < 0)
 		die(EXIT_REFUSED, "--ids=same: cannot be prepared: ", error_text(result));
-	program_ended = (volatile uint32_t *)shared;
+	told = (void *)shared;
 	result = sys(__NR_clone, SIGCHLD);
 	if (result == 0) {
 		sys(__NR_close, ends[0]);
 		become_init(ends[1]);
 	}
 	sys(__NR_close, ends[1]);
-	if (result < 0 || sys(__NR_read, ends[0], &byte, 1) != 1)
-		die(EXIT_REFUSED, "--ids=same: the namespace's init cannot be started: ",
-		    error_text(result < 0 ? result : -EIO), ": raise ulimit -u");
-	sys(__NR_close, ends[0]);
+	if (result < 0)
+		die(EXIT_REFUSED, "--ids=same: the namespace's init cannot be started: ", error_text(result),
+		    ": raise ulimit -u");
+	return ends[0];
+}
+
+void init_await(int ready)
+{
+	char byte;
+	sys(__NR_read, ready, &byte, 1);
+	told->awaited = 1;
 }
 
 void init_tell_end(void)
 {
-	*program_ended = 1;
+	told->program_ended = 1;
 }

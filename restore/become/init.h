@@ -1,10 +1,14 @@
-/* Process 1 of the namespace that is made for the recorded IDs: it mounts /proc and reaps; when it ends, so
- * does all in it. */
+/* Process 1 of the namespace that is made for the recorded IDs: it reaps; when it ends, so does all in it. */
 #ifndef RESTORE_BECOME_INIT_H
 #define RESTORE_BECOME_INIT_H
 
-/* Starts it; returns in the caller when it is ready. All signals must be blocked. */
-void init_start(void);
+/* Starts it, without waiting for it. All signals must be blocked. Returns a descriptor that the program
+ * closes, and the keeper gives to init_await(). */
+int init_start(void);
+/* In the keeper: when it returns, init hears of the keeper's end. */
+void init_await(int ready);
+/* In the program: /proc shows the namespace. */
+void init_mount_proc(void);
 /* In the caller, before it ends: the program has ended. Without that, its end is that of all in the
  * namespace. */
 void init_tell_end(void);

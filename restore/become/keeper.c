@@ -113,10 +113,11 @@ static void pass_on(uint32_t program, siginfo_t *info, struct process_end *end)
 		sys(__NR_kill, program, info->si_signo);
 }
 
-static _Noreturn void keep(uint32_t program)
+static _Noreturn void keep(uint32_t program, int init_ready)
 {
 	const uint64_t all = ~(uint64_t)0;
 	struct process_end end = {0};
+	init_await(init_ready); /* from then on it hears of the keeper's end */
 	/* A stream that the program closes must be closed, a directory must be free to go. */
 	sys(__NR_close_range, 0, ~0u, 0);
 	sys(__NR_chdir, "/");
@@ -147,13 +148,15 @@ void keeper_split(uint32_t tid)
 	set_mask(~(uint64_t)0, &mask);
 	/* A caller that ignores its children's ends has that inherited, but the keeper must see one. */
 	sys(__NR_rt_sigaction, SIGCHLD, &plain, &child_action, SIGNAL_SET_SIZE);
-	init_start();
+	int init_ready = init_start();
 	long program = start_program(tid);
 	if (program < 0)
 		die(EXIT_REFUSED, "--ids=same: no process can have the recorded ID ", dec(tid), ": ",
 		    error_text(program), ": start it with --ids=new");
 	if (program > 0)
-		keep((uint32_t)program);
+		keep((uint32_t)program, init_ready);
+	sys(__NR_close, init_ready);
+	init_mount_proc();
 	sys(__NR_rt_sigaction, SIGCHLD, &child_action, 0, SIGNAL_SET_SIZE);
 	set_mask(mask, 0);
 	loader.tid = tid;

@@ -273,12 +273,25 @@ def exe(kind):
     one.ends(8)
 
 
+def exe_asked():
+    """A program that is frozen at main and has the name /proc/self/exe in its file finds its own there, in one process."""
+    path = t.program("ids-pie")
+    t.freeze("image.snap", [path, "exe"], at="main")
+    one = Started()
+    if one.first.split()[0] != path and t.run(["unshare", "-U", "true"]).status != 0:
+        t.skip("this machine allows no user namespace")
+    t.check(one.first.split()[0] == path, "/proc/self/exe:", one.first)
+    t.check(re.search(r"^PPid:\s*%d$" % os.getpid(), open(f"/proc/{one.process.pid}/status").read(), re.M), "its parent")
+    one.ends(0)
+
+
 KINDS = ("pie", "static", "musl", "muslstatic")
 ROWS = {f"same-ids.{kind}": (lambda k=kind: same_ids(k)) for kind in KINDS}
 ROWS.update({f"exe.{kind}": (lambda k=kind: exe(k)) for kind in KINDS})
 ROWS.update({f"{option}.forbidden": (lambda o=option, s=said: forbidden(f"--{o}", s))
              for option, said in (("same-ids", "--ids=same"), ("exe", "--exe"))})
 ROWS.update({
+    "exe.asked": exe_asked,
     "same-ids-asyncio": asyncio_server,
     "same-ids-status": statuses,
     "same-ids-signals": signals,

@@ -59,10 +59,38 @@ static void keep_text(void)
 {
 	char *kept = malloc(64), now[64];
 
+	snprintf(kept, 64, "%d", getpid());
+	point();
+	snprintf(now, sizeof now, "%d", getpid());
+	CHECK(strcmp(kept, now) == 0);
+}
+
+static void keep_path(void)
+{
+	char *kept = malloc(64), line[256];
+	pid_t found = 0;
+
 	snprintf(kept, 64, "/proc/%d/status", getpid());
 	point();
-	snprintf(now, sizeof now, "/proc/%d/status", getpid());
-	CHECK(strcmp(kept, now) == 0);
+	FILE *file = fopen(kept, "r");
+	CHECK(file != NULL);
+	while (fgets(line, sizeof line, file))
+		if (sscanf(line, "Pid: %d", &found) == 1)
+			break;
+	fclose(file);
+	CHECK(found == getpid());
+}
+
+/* The name of a file that it has made is what it was. */
+static void keep_name(void)
+{
+	char *kept = malloc(64);
+
+	snprintf(kept, 64, "kept-%d.lock", getpid());
+	CHECK(fclose(fopen(kept, "w")) == 0);
+	point();
+	CHECK(unlink(kept) == 0);
+	CHECK(fclose(fopen(kept, "w")) == 0); /* for the next start */
 }
 
 /* The point is a call that is made while the only copy is in a register that the call leaves alone. */
@@ -227,6 +255,8 @@ static const struct {
         {"data", keep_data},
         {"heap", keep_heap},
         {"text", keep_text},
+        {"path", keep_path},
+        {"name", keep_name},
         {"register", keep_register},
         {"plain", keep_plain},
         {"errorcheck", keep_errorcheck},

@@ -328,9 +328,12 @@ static enum status write_image(struct capture *capture, struct snapimg_writer *w
 	                           (struct page_observer){look_for_ids, &capture->search}, writer,
 	                           &capture->totals, &error)) != STATUS_OK)
 		return status;
+	/* Where the program has run for a while, it has asked already. */
+	bool is_new = capture->request->resume_main || strcmp(capture->request->point, "entry") == 0;
+	const char *executable = is_new ? capture->state.executable : NULL;
 	if (error == SNAPIMG_OK &&
 	    (status = kept_find(&capture->search, &capture->threads, &capture->mappings, &capture->files,
-	                        &capture->fixups, &capture->kept)) != STATUS_OK)
+	                        executable, &capture->fixups, &capture->kept)) != STATUS_OK)
 		return status;
 	piped = monotonic_seconds();
 	if (error == SNAPIMG_OK)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "format/base/array.h"
@@ -164,7 +165,7 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 	else if (!known.name)
 		look->kept->uncorrected++;
 	explain("%s %s of thread %u at 0x%" PRIx64 " in %s%s%s",
-	        known.name ? "known:" : "kept:", found->kind == SNAPIMG_KEPT_TEXT ? "ID as text" : "ID",
+	        known.name ? "known:" : "kept:", found->kind == SNAPIMG_KEPT_WORD ? "ID" : "ID as text",
 	        found->thread + 1, id.record.address, id.where, id.what ? ", " : "", id.what ? id.what : "");
 	return status == STATUS_OK ? add(look->kept, id) : status;
 }
@@ -207,6 +208,56 @@ static enum status look_at_registers(const struct look *look)
 	return status;
 }
 
+/* Whether its file has the name by which a program asks which file it runs. */
+static bool has_question(const struct file *file, const struct snapimg_mapping *record, uint64_t *ret_address)
+{
+	static const char question[] = "/proc/self/exe";
+	size_t size = record->end - record->start;
+	const char *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file->fd, (off_t)record->offset);
+
+	if (bytes == MAP_FAILED)
+		return false;
+	size_t inside = file->record.size - record->offset < size ? file->record.size - record->offset : size;
+	const char *found = memmem(bytes, inside, question, sizeof(question) - 1);
+	if (found)
+		*ret_address = record->start + (uint64_t)(found - bytes);
+	munmap((void *)(uintptr_t)bytes, size);
+	return found != NULL;
+}
+
+/* No dynamic linker, so its file has the C library's own question too, which was asked before main. */
+static bool is_static(const struct mappings *mappings, const char *executable)
+{
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct mapping *mapping = &mappings->mapping[i];
+		if (mapping->record.kind == SNAPIMG_MAPPING_FILE &&
+		    (mapping->record.protection & SNAPIMG_PROT_EXEC) != 0 &&
+		    strcmp(mapping->vma->name, executable) != 0)
+			return false;
+	}
+	return true;
+}
+
+static enum status look_for_question(const struct look *look, const char *executable)
+{
+	uint64_t address;
+
+	if (is_static(look->mappings, executable))
+		return STATUS_OK;
+	for (size_t i = 0; i < look->mappings->count; i++) {
+		const struct snapimg_mapping *record = &look->mappings->mapping[i].record;
+		if (record->kind != SNAPIMG_MAPPING_FILE || record->file == 0)
+			continue;
+		const struct file *file = &look->files->file[record->file - 1];
+		if (file->fd >= 0 && strcmp(file->path, executable) == 0 &&
+		    record->offset < file->record.size && has_question(file, record, &address))
+			return add(look->kept, (struct kept_id){.record = {.kind = SNAPIMG_KEPT_EXECUTABLE,
+			                                                   .address = address},
+			                                        .where = file->path});
+	}
+	return STATUS_OK;
+}
+
 /* A small number, or one that is found all over the memory, is mostly something else. */
 static bool is_common(const struct id_search *search, const struct kept_ids *kept)
 {
@@ -226,8 +277,8 @@ static enum status forget_common(struct kept_ids *kept)
 }
 
 enum status kept_find(const struct id_search *search, const struct threads *threads,
-                      const struct mappings *mappings, const struct files *files, struct fixups *fixups,
-                      struct kept_ids *kept)
+                      const struct mappings *mappings, const struct files *files, const char *executable,
+                      struct fixups *fixups, struct kept_ids *kept)
 {
 	const struct look look = {search, threads, mappings, files, fixups, kept};
 	enum status status;
@@ -237,6 +288,8 @@ enum status kept_find(const struct id_search *search, const struct threads *thre
 	for (size_t i = 0; i < search->found_count && status == STATUS_OK; i++)
 		status = sort_out(&look, &search->found[i]);
 	if (status != STATUS_OK || (status = look_at_registers(&look)) != STATUS_OK)
+		return status;
+	if (executable && (status = look_for_question(&look, executable)) != STATUS_OK)
 		return status;
 	return is_common(search, kept) ? forget_common(kept) : STATUS_OK;
 }

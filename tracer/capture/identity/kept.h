@@ -15,11 +15,12 @@ struct kept_ids {
 	size_t count, uncorrected;
 };
 
-/* When the search is over: sorts out what was found, and adds fix-ups for what is known. The result borrows
- * the mappings' names. */
+/* When the search is over: sorts out what was found, and adds fix-ups for what is known. `executable`: the
+ * path of the file that the program runs, where it may still ask for that; NULL: it has asked. The result
+ * borrows the mappings' names. */
 enum status kept_find(const struct id_search *search, const struct threads *threads,
-                      const struct mappings *mappings, const struct files *files, struct fixups *fixups,
-                      struct kept_ids *ret_kept) __attribute__((warn_unused_result));
+                      const struct mappings *mappings, const struct files *files, const char *executable,
+                      struct fixups *fixups, struct kept_ids *ret_kept) __attribute__((warn_unused_result));
 enum snapimg_error kept_write(const struct kept_ids *kept, struct snapimg_writer *writer)
         __attribute__((warn_unused_result));
 void kept_free(struct kept_ids *kept);

@@ -1,5 +1,6 @@
 #include "tracer/capture/identity/search.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,25 @@ static void look_for_words(struct id_search *search, const uint8_t *bytes, size_
 	}
 }
 
+static bool is_text(uint8_t byte)
+{
+	return byte >= ' ' && byte <= '~';
+}
+
+/* By "/proc/1234" and by "1234" alone a process is found; in a message or a file's name it is only told. */
+static enum snapimg_kept_kind kind_of(const uint8_t *bytes, const uint8_t *at, const uint8_t *after,
+                                      const uint8_t *end)
+{
+	static const char proc[] = "/proc/";
+	const ptrdiff_t length = sizeof(proc) - 1;
+
+	if (at - bytes >= length && memcmp(at - length, proc, (size_t)length) == 0)
+		return SNAPIMG_KEPT_PATH;
+	if ((at == bytes || !is_text(at[-1])) && (after == end || *after == '\0' || *after == '\n'))
+		return SNAPIMG_KEPT_TEXT;
+	return SNAPIMG_KEPT_NAME;
+}
+
 static bool is_digit(uint8_t byte)
 {
 	return byte >= '0' && byte <= '9';
@@ -95,7 +115,7 @@ static void look_for_text(struct id_search *search, const uint8_t *bytes, size_t
 	while ((at = memmem(at, (size_t)(end - at), search->text, search->length)) != NULL) {
 		const uint8_t *after = at + search->length;
 		if ((at == bytes || !is_digit(at[-1])) && (after == end || !is_digit(*after)))
-			add(search, address + (uint64_t)(at - bytes), 0, SNAPIMG_KEPT_TEXT);
+			add(search, address + (uint64_t)(at - bytes), 0, kind_of(bytes, at, after, end));
 		at = after;
 	}
 }

@@ -10,7 +10,7 @@
 struct id_found {
 	uint64_t address; /* in the image */
 	uint32_t thread;  /* whose ID, an index of THREADS; the process's is its first thread's */
-	uint32_t kind;    /* SNAPIMG_KEPT_WORD or _TEXT */
+	uint32_t kind;    /* SNAPIMG_KEPT_WORD, _TEXT or _NAME */
 };
 
 enum { IDS_FOUND_MAX = 4096 }; /* where there are more, the ID is too common a number to tell anything */
