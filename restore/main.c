@@ -28,6 +28,7 @@
 #include "restore/base/undo.h"
 #include "restore/become/identity.h"
 #include "restore/become/threads_x86_64.h"
+#include "restore/fds/streams.h"
 #include "restore/fds/table.h"
 #include "restore/loader.h"
 #include "restore/look/cache.h"
@@ -98,8 +99,10 @@ static void commit(void)
 	undo_forget();
 	die_instead = NULL;
 	descriptors_commit();
+	streams_commit();
 	process_commit();
 	thread_send_pending(0);
+	streams_tell();
 	limits_put_back(); /* before those that the program set */
 	attributes_commit();
 	process_commit_thread_flags();
@@ -142,6 +145,7 @@ _Noreturn void loader_main(uint64_t *stack)
 
 	pieces_tell_shim();
 	mappings_protect();
+	streams_look();
 	descriptors_prepare();
 	process_prepare();
 	attributes_check();

@@ -62,6 +62,11 @@ CARRIED = {
         ("the process's own pidfd", "object_pid_descriptor"),
         ("FIFOs with what is in them", "object_fifos"),
         ("pseudoterminals that the program made, with their settings", "object_terminals"),
+        ("modes that the program set on a terminal it inherited, set on the caller's; another size is told (SIGWINCH)",
+         "terminal_raw terminal_told_at_once terminal_silent terminal_silent_already terminal_put_back terminal_untouched "
+         "terminal_piped"),
+        ("a terminal that it inherited and opened once more: the caller's", "terminal_reopened terminal_reopened_elsewhere "
+         "terminal_pager"),
         ("inotify watches", "object_inotify"),
         ("multicast groups", "object_memberships"),
         ("signal-driven input", "object_owners"),
@@ -225,7 +230,7 @@ WORKS = {
 TABLES = {"carried": (CARRIED, "capture."), "refused": (REFUSED, "capture.refused_"), "works": (WORKS, "real.")}
 MANUAL = "man/snaptrace-state.7"
 # Tests of a state, each of which must have its line.
-STATES = r"capture\.(carried|state|object|refused|memory|sanitized|file)_.*|programs\.[a-z]+\.(pie|cxx)(\..*)?"
+STATES = r"capture\.(carried|state|object|refused|memory|sanitized|file|terminal)_.*|programs\.[a-z]+\.(pie|cxx)(\..*)?"
 # Tests that are about more than one state.
 OTHERS = {"capture.refused_together", "capture.state_lower_hard_limit", "programs.here.pie"}
 

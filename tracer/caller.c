@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -20,6 +21,14 @@ static int by_number(const void *left, const void *right)
 	return (a->number > b->number) - (a->number < b->number);
 }
 
+/* asm-generic/ioctls.h: _IOR('T', 0x2A, struct termios2); its header and libc's exclude each other. */
+#define GET_TERMIOS 0x802c542aul
+
+bool terminal_modes(int descriptor, uint8_t ret_modes[SNAPIMG_TERMIOS_SIZE])
+{
+	return ioctl(descriptor, GET_TERMIOS, ret_modes) == 0;
+}
+
 static enum status remember_descriptor(int number)
 {
 	char link[4096];
@@ -33,6 +42,7 @@ static enum status remember_descriptor(int number)
 	if (!(added = array_add(the_caller.descriptor, the_caller.descriptor_count)))
 		return fail(STATUS_FAILED, "out of memory");
 	*added = (struct caller_descriptor){.number = number, .link = strdup(link)};
+	added->is_terminal = terminal_modes(number, added->modes);
 	if (!added->link)
 		return fail(STATUS_FAILED, "out of memory");
 	snprintf(name.text, sizeof(name.text), "fdinfo/%d", number);
@@ -59,12 +69,33 @@ static enum status remember_descriptors(void)
 	return status;
 }
 
-const struct text *caller_info(int number)
+static const struct caller_descriptor *find_descriptor(int number)
 {
 	for (size_t i = 0; i < the_caller.descriptor_count && !the_caller.attached; i++)
 		if (the_caller.descriptor[i].number == number)
-			return &the_caller.descriptor[i].info;
+			return &the_caller.descriptor[i];
 	return NULL;
+}
+
+const struct text *caller_info(int number)
+{
+	const struct caller_descriptor *found = find_descriptor(number);
+
+	return found ? &found->info : NULL;
+}
+
+const char *caller_link(int number)
+{
+	const struct caller_descriptor *found = find_descriptor(number);
+
+	return found ? found->link : "";
+}
+
+const uint8_t *caller_modes(int number)
+{
+	const struct caller_descriptor *found = find_descriptor(number);
+
+	return found && found->is_terminal ? found->modes : NULL;
 }
 
 enum status snapshot_remember_caller(void)

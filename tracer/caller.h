@@ -9,11 +9,14 @@
 #include <sys/resource.h>
 
 #include "format/base/proc.h"
+#include "format/image/layout.h"
 
 struct caller_descriptor {
 	int number;
 	char *link;       /* as readlink(2) of /proc/self/fd/N */
 	struct text info; /* /proc/self/fdinfo/N */
+	bool is_terminal;
+	uint8_t modes[SNAPIMG_TERMIOS_SIZE]; /* of a terminal: struct termios2 */
 };
 
 struct caller {
@@ -32,5 +35,11 @@ extern struct caller the_caller;
 
 /* What /proc/self/fdinfo/NUMBER was before the program began; NULL: it is not known, or was not open. */
 const struct text *caller_info(int number);
+/* The modes of a terminal, as the kernel's struct termios2. */
+bool terminal_modes(int descriptor, uint8_t ret_modes[SNAPIMG_TERMIOS_SIZE]);
+/* Those that the caller's descriptor had before the program began; NULL: not known, or no terminal. */
+const uint8_t *caller_modes(int number);
+/* Where it led to, as readlink(2) of /proc/PID/fd tells; "" if it was not open. */
+const char *caller_link(int number);
 
 #endif

@@ -42,6 +42,7 @@ static const struct {
         {SNAPIMG_SECTION_OBJECTS, snapimg_rule_object},
         {SNAPIMG_SECTION_DESCRIPTORS, snapimg_rule_descriptor},
         {SNAPIMG_SECTION_SETTINGS, snapimg_rule_setting},
+        {SNAPIMG_SECTION_STREAMS, snapimg_rule_stream},
         {SNAPIMG_SECTION_CONTENTS, snapimg_rule_content},
         {SNAPIMG_SECTION_WATCHES, snapimg_rule_watch},
         {SNAPIMG_SECTION_LOCKS, snapimg_rule_lock},

@@ -54,7 +54,8 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 	X(OBJECTS, 4, "objects")     /* has OBJECTS */                                                       \
 	X(THAWED, 5, "thawed")       /* made to be mapped: may have PIECES and MAPPED extents */             \
 	X(OWNERS, 6, "owners")       /* has OWNERS */                                                        \
-	X(MEMORY, 7, "memory")       /* has mappings that are views of one memory */
+	X(MEMORY, 7, "memory")       /* has mappings that are views of one memory */                         \
+	X(CALLERS, 8, "terminals")   /* has CALLERS objects */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)
@@ -124,13 +125,15 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(IDENTITIES, 37, sizeof(struct snapimg_identity), '*', "identities of files")                       \
 	X(CARRIED, 38, sizeof(struct snapimg_content), '*', "contents of files")                             \
 	X(VDSO, 39, 1, '*', "vdso")                                                                          \
-	X(KEPT, 40, sizeof(struct snapimg_kept), '*', "kept IDs")
+	X(KEPT, 40, sizeof(struct snapimg_kept), '*', "kept IDs")                                            \
+	X(STREAMS, 41, sizeof(struct snapimg_setting), '*', "inherited terminals")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \
 	X(CARRIED)                                                                                           \
 	X(VDSO)                                                                                              \
-	X(KEPT)
+	X(KEPT)                                                                                              \
+	X(STREAMS)
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
@@ -416,7 +419,8 @@ static_assert(sizeof(struct snapimg_descriptor) == 32, "descriptor layout");
 	X(FIFO, 10, "FIFO")                                                                                  \
 	X(SOCKET, 11, "socket")                                                                              \
 	X(PIDFD, 12, "pidfd of itself")                                                                      \
-	X(TERMINAL, 13, "pseudoterminal")
+	X(TERMINAL, 13, "pseudoterminal")                                                                    \
+	X(CALLERS, 14, "caller's terminal, opened once more")
 enum snapimg_object_kind {
 #define X(name, number, text) SNAPIMG_OBJECT_##name = (number),
 	SNAPIMG_OBJECT_KINDS(X)
@@ -451,10 +455,11 @@ enum snapimg_value {
 	SNAPIMG_FILE_MTIME = 3, /* i64: nanoseconds of the Epoch */
 	SNAPIMG_FILE_OWNER = 4, /* (group + 1) << 32 | user + 1; 0: as of a new file */
 	SNAPIMG_FIFO_SIZE = 0,
-	SNAPIMG_FIFO_FRESH = 1,    /* 1: no writer was there since it was opened */
-	SNAPIMG_TERMINAL_END = 0,  /* 0: the master, 1: the slave */
-	SNAPIMG_TERMINAL_LOCK = 1, /* of the master: 1: its slave can't be opened yet */
-	SNAPIMG_TERMINAL_USED = 2, /* of the master: 1: its slave was opened, be it closed again */
+	SNAPIMG_FIFO_FRESH = 1,     /* 1: no writer was there since it was opened */
+	SNAPIMG_TERMINAL_END = 0,   /* 0: the master, 1: the slave */
+	SNAPIMG_TERMINAL_LOCK = 1,  /* of the master: 1: its slave can't be opened yet */
+	SNAPIMG_TERMINAL_USED = 2,  /* of the master: 1: its slave was opened, be it closed again */
+	SNAPIMG_CALLERS_NUMBER = 0, /* the caller's descriptor that leads to it */
 	SNAPIMG_SOCKET_DOMAIN = 0,
 	SNAPIMG_SOCKET_TYPE = 1,
 	SNAPIMG_SOCKET_PROTOCOL = 2,
@@ -607,9 +612,9 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(REGISTER, 4, "register")     /* 8 bytes at `address` in THREADS */                                 \
 	X(COMMON, 5, "common number")  /* in so many places that nothing can be told */                      \
 	X(EXECUTABLE, 6, "executable") /* the program asks which file it runs: "/proc/self/exe" */           \
-	X(SEED, 7, "seed") /* 4 bytes at `address`, by which a random generator knows a new process */ \
+	X(SEED, 7, "seed") /* 4 bytes at `address`, by which a random generator knows a new process */       \
 	X(NAME, 8, "part of a text") /* its decimal digits in a message or a name: nothing is found by it */ \
-	X(PATH, 9, "path") /* its decimal digits after "/proc/" */
+	X(PATH, 9, "path")           /* its decimal digits after "/proc/" */
 enum snapimg_kept_kind {
 #define X(name, number, text) SNAPIMG_KEPT_##name = (number),
 	SNAPIMG_KEPT_KINDS(X)

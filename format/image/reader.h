@@ -99,6 +99,15 @@ static inline const struct snapimg_content *snapimg_get_carried(const struct sna
 {
 	return (const struct snapimg_content *)image->section[SNAPIMG_SECTION_CARRIED].bytes;
 }
+/* STREAMS has the records of SETTINGS, whose `object` is the number of an inherited descriptor. */
+static inline const struct snapimg_setting *snapimg_get_stream(const struct snapimg *image)
+{
+	return (const struct snapimg_setting *)image->section[SNAPIMG_SECTION_STREAMS].bytes;
+}
+static inline uint32_t snapimg_stream_count(const struct snapimg *image)
+{
+	return image->section[SNAPIMG_SECTION_STREAMS].count;
+}
 static inline uint32_t snapimg_carried_count(const struct snapimg *image)
 {
 	return image->section[SNAPIMG_SECTION_CARRIED].count;

@@ -129,6 +129,11 @@ static bool terminal_peer(const struct snapimg_object *object, const struct snap
 	       object->value[SNAPIMG_TERMINAL_END] == 1;
 }
 
+static bool callers_values(const struct snapimg_object *object)
+{
+	return object->value[SNAPIMG_CALLERS_NUMBER] < SNAPIMG_DESCRIPTOR_MAX;
+}
+
 #define SETTINGS_OF_SOCKETS                                                                                  \
 	(1u << SNAPIMG_SETTING_OPTION | 1u << SNAPIMG_SETTING_BIND | 1u << SNAPIMG_SETTING_LISTEN |          \
 	 1u << SNAPIMG_SETTING_CONNECT | 1u << SNAPIMG_SETTING_INTERFACE)
@@ -145,6 +150,7 @@ static const struct kind_rule kind_rules[] = {
         [SNAPIMG_OBJECT_FIFO] = {fifo_values, NULL, fifo_content, 0, true},
         [SNAPIMG_OBJECT_SOCKET] = {socket_values, socket_peer, socket_content, SETTINGS_OF_SOCKETS, false},
         [SNAPIMG_OBJECT_TERMINAL] = {terminal_values, terminal_peer, NULL, SETTINGS_OF_TERMINALS, false},
+        [SNAPIMG_OBJECT_CALLERS] = {callers_values, NULL, NULL, 0, false},
 };
 enum { KIND_RULES = sizeof(kind_rules) / sizeof(*kind_rules) };
 
@@ -254,6 +260,23 @@ enum snapimg_error snapimg_rule_setting(const struct snapimg *image, uint32_t in
 	if (object == NULL || (index > 0 && setting[-1].object > setting->object) ||
 	    !bytes_are_there(image, setting->offset, setting->size) || setting->reserved_zero != 0 ||
 	    !setting_fits(image, setting, object))
+		return SNAPIMG_ERR_OBJECT;
+	return SNAPIMG_OK;
+}
+
+/* What the program did to a terminal that is the caller's. */
+enum snapimg_error snapimg_rule_stream(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_setting *stream = snapimg_get_stream(image) + index;
+	uint32_t size = stream->kind == SNAPIMG_SETTING_TERMIOS  ? SNAPIMG_TERMIOS_SIZE
+	                : stream->kind == SNAPIMG_SETTING_WINDOW ? SNAPIMG_WINDOW_SIZE
+	                                                         : 0;
+
+	if (size == 0 || stream->size != size || stream->level != 0 || stream->option != 0 ||
+	    stream->reserved_zero != 0 || (index > 0 && stream[-1].object > stream->object) ||
+	    !bytes_are_there(image, stream->offset, stream->size) ||
+	    stream->object >= SNAPIMG_DESCRIPTOR_MAX ||
+	    !snapimg_is_open(image, snapimg_descriptor_count(image), (int32_t)stream->object))
 		return SNAPIMG_ERR_OBJECT;
 	return SNAPIMG_OK;
 }

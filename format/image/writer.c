@@ -210,6 +210,8 @@ static bool has_frames(const struct growing *contents)
 
 static uint64_t find_features(const struct snapimg_writer *writer)
 {
+	const struct growing *objects = &writer->section[SNAPIMG_SECTION_OBJECTS];
+	const struct snapimg_object *object = (const struct snapimg_object *)objects->bytes;
 	const struct growing *mappings = &writer->section[SNAPIMG_SECTION_MAPPINGS];
 	const struct growing *extents = &writer->section[SNAPIMG_SECTION_EXTENTS];
 	const struct snapimg_mapping *mapping = (const struct snapimg_mapping *)mappings->bytes;
@@ -242,6 +244,9 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 		features |= SNAPIMG_FEATURE_THAWED;
 	if (writer->section[SNAPIMG_SECTION_OBJECTS].size > 0)
 		features |= SNAPIMG_FEATURE_OBJECTS;
+	for (i = 0; i < objects->size / sizeof(*object); i++)
+		if (object[i].kind == SNAPIMG_OBJECT_CALLERS)
+			features |= SNAPIMG_FEATURE_CALLERS;
 	if (writer->section[SNAPIMG_SECTION_OWNERS].size > 0)
 		features |= SNAPIMG_FEATURE_OWNERS;
 	return features;

@@ -13,6 +13,7 @@
 #include "restore/base/undo.h"
 #include "restore/become/identity.h"
 #include "restore/become/threads_x86_64.h"
+#include "restore/fds/streams.h"
 #include "restore/loader.h"
 #include "restore/zone.h"
 
@@ -206,6 +207,7 @@ void resume_prepare(void)
 	memcpy((void *)loader.area.start, resume_tail, (size_t)(resume_tail_end - resume_tail));
 	uint64_t context = thread_write_frame(first_frame(), thread);
 	resume_as_main(&((struct kernel_ucontext *)context)->registers);
+	streams_interrupt(&((struct kernel_ucontext *)context)->registers);
 	block_signals();
 	threads_write_departures();
 	long result = sys(__NR_mprotect, loader.area.start, loader.area.frame, PROT_READ | PROT_EXEC);

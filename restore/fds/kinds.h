@@ -51,6 +51,7 @@ long socket_fill(const struct snapimg_content *content, const uint8_t *bytes);
 long socket_complete(uint32_t index, int descriptor);
 long pidfd_make(uint32_t index, int32_t *ret_other);
 long terminal_make(uint32_t index, int32_t *ret_other);
+long callers_make(uint32_t index, int32_t *ret_other);
 
 /* A setting of an object, with the bytes that belong to it: a row of settings.c for each kind of them. */
 typedef long object_setter(const struct snapimg_setting *setting, int descriptor, const uint8_t *data);

@@ -40,6 +40,7 @@ static const struct object_kind kinds[] = {
                                    .is_paired = true},
         [SNAPIMG_OBJECT_PIDFD] = {.make = pidfd_make},
         [SNAPIMG_OBJECT_TERMINAL] = {.make = terminal_make, .complete = object_complete_flags},
+        [SNAPIMG_OBJECT_CALLERS] = {.make = callers_make},
 };
 
 #define X(name, number, text) +1

@@ -205,6 +205,8 @@ static void note_membarrier(struct noted *noted, uint64_t command)
 
 /* clang-format off */
 #define PRCTL(option) .number = SYS_prctl, .conditional = true, .when = {0, false, UINT32_MAX, (option)}
+#define TERMINAL(command)                                                                                    \
+	{SYS_ioctl, .conditional = true, .when = {1, false, UINT32_MAX, (command)}, .bits = NOTED_TERMINAL}
 #define UNLESS(argument, mask, value) .conditional = true, .when = {(argument), true, (mask), (value)}
 /* clang-format on */
 static const struct noted_row rows[] = {
@@ -242,6 +244,13 @@ static const struct noted_row rows[] = {
         {SYS_landlock_restrict_self, .bits = NOTED_LANDLOCK},
         {SYS_semop, .at_once = true, .bits = NOTED_SEMAPHORE_UNDO, .choose = with_undo},
         {SYS_semtimedop, .at_once = true, .bits = NOTED_SEMAPHORE_UNDO, .choose = with_undo},
+        /* asm-generic/ioctls.h: TCSETS, TCSETSW, TCSETSF, and the same of struct termios2. */
+        TERMINAL(0x5402),
+        TERMINAL(0x5403),
+        TERMINAL(0x5404),
+        TERMINAL(0x402c542b),
+        TERMINAL(0x402c542c),
+        TERMINAL(0x402c542d),
         {SYS_membarrier, UNLESS(0, MEMBARRIER_REGISTERS, 0), .note = note_membarrier,
          .choose = first_argument},
 };

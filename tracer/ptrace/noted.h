@@ -22,7 +22,8 @@
 	X(MEMORY_PLACED, 11, false) /* mbind(2) */                                                           \
 	X(PORTS, 12, false)         /* iopl(2) */                                                            \
 	X(OF_THREAD, 13, true) /* any call that sets what a thread has for itself: a look is worth it */     \
-	X(DISPATCH, 14, false) /* PR_SET_SYSCALL_USER_DISPATCH */
+	X(DISPATCH, 14, false) /* PR_SET_SYSCALL_USER_DISPATCH */                                            \
+	X(TERMINAL, 15, true)  /* modes of a terminal */
 enum noted_bit {
 #define X(name, bit, outlives) NOTED_##name = 1 << (bit),
 	NOTED(X)

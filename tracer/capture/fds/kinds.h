@@ -14,6 +14,7 @@ struct taking {
 	struct shared *shared;
 	const struct overrides *overrides;
 	const struct remote *remote;
+	const struct noted *noted;
 };
 
 /* Fills what is particular to the kind in *object (kind and flags are set), and adds its settings, contents
@@ -66,6 +67,12 @@ enum status take_locks(struct taking *taking, const struct open_descriptor *it)
 /* Refuses what looks like a file, named or deleted. */
 enum status refuse_message_queue(const struct survey *survey, const struct open_descriptor *it)
         __attribute__((warn_unused_result));
+/* Of an inherited terminal: the modes that the program set, and its size (fds/streams.c). */
+enum status take_stream(struct taking *taking, struct open_descriptor *it)
+        __attribute__((warn_unused_result));
+/* Whether it's a terminal that the program inherited, too: as the caller's descriptor *ret_number. */
+bool is_callers_terminal(const struct survey *survey, const struct open_descriptor *it, int *ret_number);
+
 /* Who would notice what is done to such a file through its descriptor. */
 enum holding file_holding(const struct open_descriptor *it);
 /* A file with a name, or a device without a state: how it is opened again; or refuses. */

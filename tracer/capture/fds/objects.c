@@ -42,6 +42,15 @@ enum status objects_set(struct objects *objects, struct snapimg_setting setting,
 	return append(&objects->setting, &setting, 1, sizeof(setting));
 }
 
+enum status objects_stream(struct objects *objects, struct snapimg_setting setting, const void *bytes)
+{
+	enum status status;
+
+	if ((status = add_bytes(objects, bytes, setting.size, &setting.offset)) != STATUS_OK)
+		return status;
+	return append(&objects->stream, &setting, 1, sizeof(setting));
+}
+
 /* Small contents, and what gets hardly smaller, cost less as they are. */
 enum { COMPRESS_MIN = 4096, COMPRESS_MAX = SNAPIMG_EXTENT_MAX };
 
@@ -180,6 +189,7 @@ enum snapimg_error objects_write(const struct objects *objects, struct snapimg_w
 	} plain[] = {
 	        {&objects->setting, SNAPIMG_SECTION_SETTINGS, sizeof(struct snapimg_setting)},
 	        {&objects->content, SNAPIMG_SECTION_CONTENTS, sizeof(struct snapimg_content)},
+	        {&objects->stream, SNAPIMG_SECTION_STREAMS, sizeof(struct snapimg_setting)},
 	        {&objects->carried, SNAPIMG_SECTION_CARRIED, sizeof(struct snapimg_content)},
 	        {&objects->watch, SNAPIMG_SECTION_WATCHES, sizeof(struct snapimg_watch)},
 	        {&objects->lock, SNAPIMG_SECTION_LOCKS, sizeof(struct snapimg_lock)},
@@ -210,6 +220,7 @@ void objects_free(struct objects *objects)
 	free(objects->setting.items);
 	free(objects->content.items);
 	free(objects->carried.items);
+	free(objects->stream.items);
 	free(objects->watch.items);
 	free(objects->lock.items);
 	free(objects->inotify.items);

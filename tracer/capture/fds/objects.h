@@ -14,7 +14,7 @@ struct array {
 };
 
 struct objects {
-	struct array object, setting, content, carried, watch, lock, inotify, owner, bytes;
+	struct array object, setting, stream, content, carried, watch, lock, inotify, owner, bytes;
 	struct array names; /* char *; the records' string fields hold its index + 1 until they are written */
 	int level;          /* of zstd, for contents; 0: they are stored as they are */
 	struct compressor compressor; /* opened when it is needed first */
@@ -28,6 +28,9 @@ enum status objects_add(struct objects *objects, const struct snapimg_object *re
 enum status objects_set(struct objects *objects, struct snapimg_setting setting, const void *bytes)
         __attribute__((warn_unused_result));
 enum status objects_fill(struct objects *objects, uint64_t position, const void *bytes, uint64_t size)
+        __attribute__((warn_unused_result));
+/* Of an inherited terminal, by its number. */
+enum status objects_stream(struct objects *objects, struct snapimg_setting setting, const void *bytes)
         __attribute__((warn_unused_result));
 /* The same for a file that has a name, by its index. */
 enum status objects_carry(struct objects *objects, uint32_t file, uint64_t position, const void *bytes,

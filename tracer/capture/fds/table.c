@@ -50,6 +50,7 @@ static enum status record_inherited(struct taking *taking, struct open_descripto
 		        (it->flags ^ (uint32_t)proc_number(before, "flags", 8)) & SNAPIMG_STATUS_FLAGS;
 	}
 	if ((status = shared_check_inherited(taking->shared, taking->survey, it)) != STATUS_OK ||
+	    (status = take_stream(taking, it)) != STATUS_OK ||
 	    (it->first == it->number && (status = take_locks(taking, it)) != STATUS_OK))
 		return status;
 	return take_owner(taking, it);
@@ -151,7 +152,8 @@ enum status descriptors_read(const struct snapshot_request *request, const struc
 	                        .objects = &result.objects,
 	                        .shared = shared,
 	                        .overrides = request->overrides,
-	                        .remote = remote};
+	                        .remote = remote,
+	                        .noted = request->noted};
 	enum status status;
 
 	if (output->compress)

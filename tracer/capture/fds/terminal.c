@@ -164,7 +164,13 @@ static enum status take_slave(struct taking *taking, struct open_descriptor *it,
 	const struct survey *survey = taking->survey;
 	struct open_descriptor *master = find_master(survey, it->link);
 	enum status status;
+	int number;
 
+	if (!master && it->known && is_callers_terminal(survey, it, &number)) {
+		*object = (struct snapimg_object){.kind = SNAPIMG_OBJECT_CALLERS, .flags = object->flags};
+		object->value[SNAPIMG_CALLERS_NUMBER] = (uint64_t)number;
+		return objects_name(taking->objects, it->link, &object->name);
+	}
 	if (!master)
 		return refuse_descriptor(survey, it, "a terminal that was not inherited",
 		                         "close it before the point");
@@ -184,6 +190,9 @@ enum status take_terminal(struct taking *taking, struct open_descriptor *it, str
 	if (ioctl(it->copy, TIOCGETD, &discipline) == 0 && discipline != 0)
 		return refuse_descriptor(taking->survey, it, "a terminal with a line discipline",
 		                         "set it after the point");
-	object->value[SNAPIMG_TERMINAL_END] = !is_master(it);
-	return is_master(it) ? take_master(taking, it, object) : take_slave(taking, it, object);
+	if (!is_master(it)) {
+		object->value[SNAPIMG_TERMINAL_END] = 1;
+		return take_slave(taking, it, object);
+	}
+	return take_master(taking, it, object);
 }

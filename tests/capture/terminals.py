@@ -1,0 +1,217 @@
+"""A terminal that the program inherited is the caller's of each start; its modes are the program's, if it set them."""
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+LIMIT = 30  # seconds that nothing takes unless it hangs
+
+
+class Terminal:
+    """A program in the foreground of a terminal of its own."""
+
+    def __init__(self, argv, rows=24, columns=80, change=None, streams=(0, 1, 2)):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        if change:
+            modes = termios.tcgetattr(slave)
+            change(modes)
+            termios.tcsetattr(slave, termios.TCSANOW, modes)
+        self.slave, self.seen = slave, b""
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.setsid()
+                fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+                for number in streams:
+                    os.dup2(slave, number)
+                os.close(self.master)
+                os.closerange(3, 64)
+                os.execvpe(argv[0], argv, {**t.PLAIN_ENV, "TERM": "xterm", "SNAP_CACHE": "off"})
+            finally:
+                os._exit(127)
+
+    def until(self, word):
+        """Reads the screen until the word is there."""
+        end = time.monotonic() + LIMIT
+        while word not in self.seen:
+            t.check(time.monotonic() < end, "waited for", word, "saw", self.seen)
+            if not select.select([self.master], [], [], 1)[0]:
+                continue
+            try:
+                got = os.read(self.master, 65536)
+            except OSError:
+                got = b""
+            t.check(got, "the end came before", word, "saw", self.seen)
+            self.seen += got
+
+    def type(self, text):
+        os.write(self.master, text)
+
+    def modes(self):
+        return termios.tcgetattr(self.slave)
+
+    def end(self):
+        """Its exit status; all that it wrote is in `seen`."""
+        end = time.monotonic() + LIMIT
+        status = None
+        while status is None:
+            if select.select([self.master], [], [], 0.02)[0]:
+                try:
+                    self.seen += os.read(self.master, 65536)
+                except OSError:
+                    pass
+            ended, found = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                status = os.waitstatus_to_exitcode(found)
+            elif time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                t.check(False, "it hangs; saw", self.seen)
+        while select.select([self.master], [], [], 0)[0]:
+            try:
+                got = os.read(self.master, 65536)
+            except OSError:
+                break
+            self.seen += got
+        os.close(self.master)
+        os.close(self.slave)
+        return status
+
+
+def freeze(argv, at="path:/snap/here", **more):
+    dump = Terminal([t.SNAPTRACE, "-q", "-o", "image.snap", "--at", at, "--timeout", "30s", "--", *argv], **more)
+    status = dump.end()
+    t.check(status == 0, "snaptrace:", status, dump.seen)
+
+
+def start(**more):
+    return Terminal([t.SNAPRUN, "image.snap"], **more)
+
+
+def python(code):
+    return ["/usr/bin/python3", "-c", "import os, signal, sys, termios, tty\n" + code]
+
+
+RAW = python("before = termios.tcgetattr(0); resized = []\n"
+             "signal.signal(signal.SIGWINCH, lambda *_: resized.append(1))\ntty.setraw(0)\nos.path.exists('/snap/here')\n"
+             "os.write(1, b'READY'); key = os.read(0, 1)\nsize = os.get_terminal_size(0)\n"
+             "termios.tcsetattr(0, termios.TCSANOW, before); print(key, size.columns, size.lines, bool(resized))")
+
+
+def raw():
+    """A key is read without Enter, the new size is seen, and told if it is another."""
+    freeze(RAW)
+    for rows, columns, told in ((30, 100, b"True"), (24, 80, b"False")):
+        program = start(rows=rows, columns=columns)
+        program.until(b"READY")
+        program.type(b"k")
+        t.check(program.end() == 0 and b"b'k' %d %d %s" % (columns, rows, told) in program.seen, program.seen)
+
+
+def told_at_once():
+    """A program that waits for a key hears of the other size before there is one, whatever it waits in."""
+    for wait in ("os.read(0, 1)", "import select; select.select([0], [], [])", "import select; select.poll().poll(30000)",
+                 "__import__('time').sleep(30)"):
+        freeze(python("def tell(*_):\n    os.write(1, b'SIZE %d ' % os.get_terminal_size(0).columns); os._exit(0)\n"
+                      "signal.signal(signal.SIGWINCH, tell)\n" + wait), at="idle")
+        program = start(rows=30, columns=100)
+        t.check(program.end() == 0 and b"SIZE 100 " in program.seen, wait, program.seen)
+
+
+def pager():
+    """less, which opens the terminal anew, in a larger one: it fills it, and ends by a key."""
+    if not os.path.exists("/usr/bin/less"):
+        t.skip("no less here")
+    with open("lines", "w", encoding="utf-8") as file:
+        file.writelines(f"line {i}\n" for i in range(300))
+    freeze(["/usr/bin/less", "lines"], at="idle")
+    program = start(rows=40, columns=132)
+    program.until(b"line 38")
+    program.type(b"q")
+    t.check(program.end() == 0, program.seen)
+
+
+def without_terminal():
+    """Through a pipe it works as far as a direct start does."""
+    freeze(python("tty.setraw(0)\nos.path.exists('/snap/here')\nprint(sys.stdin.readline().strip())"))
+    result = t.run(["sh", "-c", 'echo "from a pipe" | "$1" image.snap', "sh", t.SNAPRUN])
+    t.check(result == t.Result(0, b"from a pipe\n", b""), result)
+
+
+SILENT = python("modes = termios.tcgetattr(0); modes[3] &= ~termios.ECHO\ntermios.tcsetattr(0, termios.TCSANOW, modes)\n"
+                "os.path.exists('/snap/here')\nos.write(1, b'READY'); print(len(sys.stdin.readline()))")
+
+
+def silent(**dump):
+    """A password is not shown on the new terminal."""
+    freeze(SILENT, **dump)
+    program = start()
+    program.until(b"READY")
+    program.type(b"secret\n")
+    t.check(program.end() == 0 and b"secret" not in program.seen and b"7" in program.seen, program.seen)
+
+
+def no_echo(modes):
+    modes[3] &= ~termios.ECHO
+
+
+def silent_already():
+    """The same where the terminal was without an echo when the image was made: the program set it all the same."""
+    silent(change=no_echo)
+
+
+def erase_is_x(modes):
+    modes[6][termios.VERASE] = b"x"
+
+
+def put_back():
+    """A program that has put the modes back leaves the new terminal as it is."""
+    freeze(python("before = termios.tcgetattr(0); tty.setraw(0); termios.tcsetattr(0, termios.TCSANOW, before)\n"
+                  "os.path.exists('/snap/here')\nprint(termios.tcgetattr(0)[6][termios.VERASE])"))
+    program = start(change=erase_is_x)
+    t.check(program.end() == 0 and b"b'x'" in program.seen, program.seen)
+
+
+def untouched():
+    freeze(python("os.path.exists('/snap/here')\nprint(termios.tcgetattr(0)[6][termios.VERASE])"))
+    program = start(change=erase_is_x)
+    t.check(program.end() == 0 and b"b'x'" in program.seen, program.seen)
+
+
+REOPENED = python("again = os.open(os.ttyname(0), os.O_RDWR | os.O_NONBLOCK); own = os.open('/dev/tty', os.O_RDWR)\n"
+                  "os.path.exists('/snap/here')\nos.write(again, b'READY\\n'); os.write(own, b'own\\n')\n"
+                  "line = os.read(own, 100); import fcntl\n"
+                  "print(line, fcntl.fcntl(0, fcntl.F_GETFL) & os.O_NONBLOCK, fcntl.fcntl(again, fcntl.F_GETFL) & os.O_NONBLOCK)")
+
+
+def reopened():
+    """The terminal that the program opened once more, by its name or as /dev/tty, is the caller's, with flags of its own."""
+    freeze(REOPENED)
+    program = start()
+    program.until(b"own")
+    program.type(b"line\n")
+    t.check(program.end() == 0 and b"b'line\\n' 0 %d" % os.O_NONBLOCK in program.seen, program.seen)
+
+
+def reopened_elsewhere():
+    """With a pipe for what was the terminal, that is opened once more."""
+    freeze(python("again = os.open(os.ttyname(1), os.O_WRONLY)\nos.path.exists('/snap/here')\nos.write(again, b'to the pipe\\n')"))
+    result = t.run(["sh", "-c", '"$1" image.snap | cat', "sh", t.SNAPRUN])
+    t.check(result == t.Result(0, b"to the pipe\n", b""), result)
+
+
+ROWS = {"terminal_raw": raw, "terminal_told_at_once": told_at_once, "terminal_pager": pager, "terminal_piped": without_terminal, "terminal_silent": silent,
+        "terminal_silent_already": silent_already, "terminal_put_back": put_back, "terminal_untouched": untouched,
+        "terminal_reopened": reopened, "terminal_reopened_elsewhere": reopened_elsewhere}
+
+if __name__ == "__main__":
+    t.main(ROWS)
