@@ -169,6 +169,7 @@ REFUSED = {
         ("asynchronous I/O (io_setup)", "aio"),
         ("memory policies (set_mempolicy, mbind)", "memory_policy placed_memory"),
         ("what lies at the loader's addresses", "loaders_place"),
+        ("what lies below vm.mmap_min_addr (page zero)", "low_memory"),
         ("memory of devices, named", "device_memory"),
         ("rings of io_uring, perf and packet sockets", "uring_memory perf_buffer packet_ring"),
         ("shadow stacks", "shadow_stack"),

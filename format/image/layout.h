@@ -299,6 +299,9 @@ enum snapimg_mapping_kind {
 #define SNAPIMG_MEMORY_END   UINT64_C(0x40f000000000)
 #define SNAPIMG_LOADER_END   UINT64_C(0x410000000000)
 
+/* The kernel lets ordinary programs map nothing below it (vm.mmap_min_addr as distributions set it). */
+#define SNAPIMG_USER_START UINT64_C(0x10000)
+
 /* Protection and sharing use Linux's numbers, which are the same on every architecture. */
 enum { SNAPIMG_PROT_READ = 1, SNAPIMG_PROT_WRITE = 2, SNAPIMG_PROT_EXEC = 4 };
 enum snapimg_mapping_flag {

@@ -16,7 +16,8 @@
 #include "restore/zone.h"
 
 static_assert(ZONE_MEMORY == SNAPIMG_MEMORY_START && ZONE_THREADS == SNAPIMG_MEMORY_END &&
-                      ZONE_START == SNAPIMG_LOADER_START && ZONE_END == SNAPIMG_LOADER_END,
+                      ZONE_START == SNAPIMG_LOADER_START && ZONE_END == SNAPIMG_LOADER_END &&
+                      USER_START == SNAPIMG_USER_START,
               "the zone has the ranges that the format names");
 
 static void make_one(const struct snapimg_mapping *memory)

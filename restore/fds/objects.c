@@ -63,7 +63,8 @@ _Noreturn void object_die(uint32_t index, const char *what, long result)
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
 	const char *name = snapimg_string(&loader.image, object->name);
 	die(EXIT_REFUSED, *name != '\0' ? name : "an open descriptor", ": cannot ", what, " the ",
-	    names[object->kind], " of the image: ", error_text(result));
+	    names[object->kind], " of the image: ", error_text(result),
+	    result == -EMFILE ? ": raise ulimit -Hn" : "");
 }
 
 int objects_descriptor(uint32_t index)

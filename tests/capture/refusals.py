@@ -28,6 +28,7 @@ STATES = {
     "refused_watched": ("userfaultfd",),
     "refused_key": ("protection key", "mapping"),
     "refused_loaders_place": ("address the loader needs", "400000100000"),
+    "refused_low_memory": ("vm.mmap_min_addr", "8000", "setarch"),
     "refused_aio": ("io_setup", "mapping"),
     "refused_uring": ("io_uring",),
     "refused_uring_worker": ("worker thread of the kernel", "io_uring", "process"),

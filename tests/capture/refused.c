@@ -213,6 +213,13 @@ static bool loaders_place(void)
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
 }
 
+/* Where only those with CAP_SYS_RAWIO may map. */
+static bool low_memory(void)
+{
+	return mapped(mmap((void *)0x8000, PAGE, PROT_READ | PROT_WRITE,
+	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+}
+
 static bool aio(void)
 {
 	aio_context_t context = 0;
@@ -507,6 +514,7 @@ int main(int argc, char **argv)
 	        MODE(watched),
 	        MODE(key),
 	        MODE(loaders_place),
+	        MODE(low_memory),
 	        MODE(aio),
 	        MODE(uring),
 	        MODE(uring_worker),

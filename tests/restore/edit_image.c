@@ -107,6 +107,61 @@ static void edit_tid_huge(void)
 	thread->tid = UINT32_MAX;
 }
 
+/* Lets all signals through to the second thread. */
+static void edit_unmask(void)
+{
+	struct snapimg_thread *thread = section(SNAPIMG_SECTION_THREADS);
+	thread[1].signal_mask = 0;
+}
+
+/* The vdso where the loader lies, in its place among the records, which are sorted; what lay before it is
+ * ordinary memory. */
+static void edit_vdso_zone(void)
+{
+	struct snapimg_mapping *first = section(SNAPIMG_SECTION_MAPPINGS), *place = first, *vdso = first;
+	while (place->start < SNAPIMG_LOADER_START)
+		place++;
+	for (; vdso->kind != SNAPIMG_MAPPING_VDSO; vdso++)
+		if (vdso->kind == SNAPIMG_MAPPING_VVAR)
+			vdso->kind = SNAPIMG_MAPPING_ANONYMOUS;
+	(void)machine(); /* as if from another boot */
+	struct snapimg_mapping moved = *vdso;
+	moved.end = moved.end - moved.start + SNAPIMG_LOADER_START;
+	moved.start = SNAPIMG_LOADER_START;
+	moved.run_first = place->run_first;
+	memmove(place + 1, place, (size_t)((char *)vdso - (char *)place));
+	*place = moved;
+}
+
+/* A size that the pipe's content, which is larger, does not fit into. */
+static void edit_pipe(void)
+{
+	struct snapimg_object *object = section(SNAPIMG_SECTION_OBJECTS);
+	while (object->kind != SNAPIMG_OBJECT_PIPE)
+		object++;
+	object->value[SNAPIMG_PIPE_SIZE] = 4096;
+}
+
+/* The last frame without its content's checksum: the flag that says so (RFC 8878, 3.1.1.1.1), and 4 bytes
+ * less. */
+static void edit_frame(void)
+{
+	enum { DESCRIPTOR = 4, HAS_CHECKSUM = 1 << 2, CHECKSUM_SIZE = 4 };
+	struct snapimg_extent *extent = section(SNAPIMG_SECTION_EXTENTS);
+	for (uint32_t i = 0; i < header->section_count; i++) {
+		if (table[i].type == SNAPIMG_SECTION_EXTENTS)
+			extent += table[i].size / sizeof *extent - 1;
+		if (table[i].type == SNAPIMG_SECTION_DATA)
+			table[i].size -= CHECKSUM_SIZE;
+	}
+	if (extent->kind != SNAPIMG_EXTENT_ZSTD)
+		exit(2);
+	image[extent->offset + DESCRIPTOR] &= (uint8_t)~HAS_CHECKSUM;
+	extent->stored_size -= CHECKSUM_SIZE;
+	memset(image + extent->offset + extent->stored_size, 0, CHECKSUM_SIZE);
+	extent->checksum = snapimg_checksum(image + extent->offset, extent->stored_size);
+}
+
 static void edit_cwd(void)
 {
 	struct snapimg_process *process = section(SNAPIMG_SECTION_PROCESS);
@@ -146,6 +201,10 @@ static const struct {
         {"fixup", edit_fixup},
         {"tid", edit_tid},
         {"tid_huge", edit_tid_huge},
+        {"unmask", edit_unmask},
+        {"vdso_zone", edit_vdso_zone},
+        {"pipe", edit_pipe},
+        {"frame", edit_frame},
         {"cwd", edit_cwd},
         {"architecture", edit_architecture},
         {"page_size", edit_page_size},

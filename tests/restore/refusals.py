@@ -14,6 +14,7 @@ REFUSED = {
     "refused_xfeatures": ("register state", "0x4000000000000000"),
     "refused_xstate_size": ("register state", "laid out otherwise"),
     "refused_zone": ("loader", "0x400000000000"),
+    "refused_vdso_zone": ("loader", "0x400000000000"),
     "refused_fixup": ("fix-up", "writable"),
     "refused_cwd": ("directory",),
     "refused_architecture": ("another processor architecture",),

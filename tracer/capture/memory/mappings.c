@@ -64,6 +64,10 @@ static enum status refuse_by_flags(const struct vma *vma)
 		                      "choose a point before it is set");
 	if (vma->start < SNAPIMG_LOADER_END && vma->end > SNAPIMG_LOADER_START && !is_reservation(vma))
 		return refuse_mapping(vma, "memory at an address the loader needs", "map it elsewhere");
+	if (vma->start < SNAPIMG_USER_START)
+		return refuse_mapping(vma,
+		                      "memory below the addresses that a start may use (vm.mmap_min_addr)",
+		                      "run it without a mapping of page zero (setarch -Z)");
 	if (vma->end > USER_END)
 		return refuse_mapping(vma, "memory above the 47-bit addresses", "map it lower");
 	return STATUS_OK;
