@@ -29,10 +29,19 @@ static void __attribute__((format(printf, 1, 0))) print_line(const char *format,
 	fprintf(stderr, "snaptrace: %s", line);
 }
 
+bool (*message_reason)(void);
+
 void message_error(const char *format, ...)
 {
+	bool (*reason)(void) = message_reason;
 	va_list arguments;
 
+	message_reason = NULL; /* it prints its line by this */
+	if (reason && reason()) {
+		message_reason = reason;
+		return;
+	}
+	message_reason = reason;
 	va_start(arguments, format);
 	print_line(format, arguments);
 	va_end(arguments);

@@ -29,6 +29,10 @@ void message_set_verbosity(enum verbosity verbosity);
  * even under -q. */
 void message_error(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
 
+/* While it is set: called before an error is printed; true where it has printed the reason behind it, which
+ * stands for the error then. */
+extern bool (*message_reason)(void);
+
 /* message_error(), and has the value error. A macro, so that the compiler and the analyser see in every
  * caller that what comes back isn't STATUS_OK. */
 #define fail(error, ...) (message_error(__VA_ARGS__), (enum status)(error))

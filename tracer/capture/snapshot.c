@@ -26,6 +26,7 @@
 #include "tracer/capture/threads/own.h"
 #include "tracer/capture/threads/threads.h"
 #include "tracer/ptrace/memory.h"
+#include "tracer/ptrace/wait.h"
 
 /* All that is gathered about the target before a byte is written. */
 struct capture {
@@ -372,6 +373,8 @@ static enum status publish(struct capture *capture, struct snapshot_result *resu
 static enum status leave(struct capture *capture, enum status status)
 {
 	/* A target that can't be reached any more has had its line already. */
+	if (status != STATUS_OK && !tracee_stands(capture->request->pid))
+		return status;
 	if (!capture->remote.scratch && !capture->remote.dumpable_forced)
 		return status;
 	enum status left = shared_leave(&capture->remote, &capture->shared);

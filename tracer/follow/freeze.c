@@ -17,6 +17,7 @@
 #include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/remote.h"
 #include "tracer/ptrace/stop_threads.h"
+#include "tracer/ptrace/wait.h"
 #include "tracer/refusals.h"
 
 enum { CODE_64 = 0x33 }; /* __USER_CS: code that runs in 64-bit mode */
@@ -141,6 +142,22 @@ static enum status let_live(struct run *run, struct tracee *tracee, const struct
 	return status;
 }
 
+/* A target that was killed meanwhile is the reason for whatever fails. */
+static struct {
+	pid_t tid, pid;
+	bool told;
+} frozen;
+
+static bool tell_if_ended(void)
+{
+	if (gettid() != getpid() || tracee_stands(frozen.tid)) /* only the tracer's thread can ask */
+		return false;
+	if (!frozen.told)
+		message_error("the program ended: process %d: while it was being frozen", frozen.pid);
+	frozen.told = true;
+	return true;
+}
+
 static bool asked_to_end(void)
 {
 	return interrupt_asked() != 0;
@@ -157,11 +174,15 @@ enum status freeze(struct run *run, struct tracee *tracee, const struct arrival 
 	if (!options->attach)
 		interrupt_set_mode(INTERRUPT_END_ALWAYS, run->root);
 	explain("process %d is at the point: %s", tracee->process->pid, run->trigger);
+	frozen.tid = tracee->tid;
+	frozen.pid = tracee->process->pid;
+	message_reason = tell_if_ended;
 	if ((status = stop_threads(tracee, options->attach ? asked_to_end : NULL, &threads)) == STATUS_OK &&
 	    (status = take(run, tracee, arrival, &threads, &result)) == STATUS_OK)
 		print_summary(run, arrival->point, &result);
 	if (status == STATUS_REFUSED)
 		status = refusals_end();
+	message_reason = NULL;
 	if (options->continues || (status != STATUS_OK && options->attach))
 		return let_live(run, tracee, arrival, &threads, status);
 	if (status != STATUS_OK)

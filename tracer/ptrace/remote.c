@@ -174,17 +174,16 @@ static enum status give_back(struct borrowed *it)
 {
 	enum status status;
 
-	if ((status = set_mask(it, it->mask)) != STATUS_OK ||
-	    (status = set_registers(it, &it->own)) != STATUS_OK)
+	if ((status = set_mask(it, it->mask)) != STATUS_OK)
+		return status;
+	if (restart_is_due(&it->own) && ptrace(PTRACE_INTERRUPT, it->tid, 0, 0) < 0)
+		return ptrace_failed(it, "interruption");
+	if ((status = set_registers(it, &it->own)) != STATUS_OK)
 		return status;
 	if (it->stack)
 		frame_clear(it->tid, it->gate);
-	if (restart_is_due(&it->own)) {
-		if (ptrace(PTRACE_INTERRUPT, it->tid, 0, 0) < 0)
-			return ptrace_failed(it, "interruption");
-		if ((status = run_until(it, PTRACE_CONT, ANY_EVENT_STOP)) != STATUS_OK)
-			return status;
-	}
+	if (restart_is_due(&it->own) && (status = run_until(it, PTRACE_CONT, ANY_EVENT_STOP)) != STATUS_OK)
+		return status;
 	/* Its next stop tells whether the process is stopped still (do_jobctl_trap(), kernel/signal.c). */
 	if (it->stopped && ptrace(PTRACE_INTERRUPT, it->tid, 0, 0) < 0)
 		return ptrace_failed(it, "interruption");

@@ -114,6 +114,7 @@ bool frame_write(pid_t tid, const struct remote_gate *gate, const struct user_re
 	                      .flags = HAS_XSTATE | HAS_SS,
 	                      .altstack.flags = NO_ALTSTACK,
 	                      .mask = mask};
+	const uint64_t mark = REMOTE_MARK;
 	size_t size;
 
 	if (!gate->back || !read_xstate(tid, xstate, sizeof(xstate), &size))
@@ -123,7 +124,8 @@ bool frame_write(pid_t tid, const struct remote_gate *gate, const struct user_re
 	start = (state - sizeof(frame)) & ~15ull;
 	fill_context(&frame.context, &ready);
 	frame.context.fpstate = state;
-	if (tracee_write(tid, state, xstate, size) < 0 || tracee_write(tid, start, &frame, sizeof(frame)) < 0)
+	if (tracee_write(tid, gate->room, &mark, sizeof(mark)) < 0 ||
+	    tracee_write(tid, state, xstate, size) < 0 || tracee_write(tid, start, &frame, sizeof(frame)) < 0)
 		return false;
 	*ret_stack = start;
 	return true;

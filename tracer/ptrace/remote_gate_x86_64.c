@@ -55,24 +55,19 @@ static uint64_t find_bytes(pid_t pid, const struct region *region, const uint8_t
 	return 0;
 }
 
-/* The lowest part of the stack was never touched, so nobody misses what was there; the kernel made it larger
- * than most programs need (setup_arg_pages() in fs/exec.c, stack_expand). */
+/* The lowest part of the stack was never touched, or only by us, so nobody misses what was there; the kernel
+ * made it larger than most programs need (setup_arg_pages() in fs/exec.c, stack_expand). */
 static uint64_t find_room(pid_t pid, const struct region *stack)
 {
-	uint64_t pages[REMOTE_ROOM / PAGE];
-	FILE *file;
-	size_t count = 0;
+	static const uint8_t nothing[REMOTE_ROOM];
+	static uint8_t room[REMOTE_ROOM];
+	uint64_t mark;
 
 	if (stack->end - stack->start < 4 * (uint64_t)REMOTE_ROOM ||
-	    !(file = fopen(proc_path(pid, "pagemap").text, "re")))
+	    tracee_read(pid, stack->start, room, sizeof(room)) < 0)
 		return 0;
-	if (fseeko(file, (off_t)(stack->start / PAGE * sizeof(*pages)), SEEK_SET) == 0)
-		count = fread(pages, sizeof(*pages), REMOTE_ROOM / PAGE, file);
-	fclose(file);
-	for (size_t i = 0; i < REMOTE_ROOM / PAGE; i++)
-		if (i >= count || pages[i] >> 62) /* present, or swapped out */
-			return 0;
-	return stack->start;
+	memcpy(&mark, room, sizeof(mark)); /* of one that was killed */
+	return mark == REMOTE_MARK || memcmp(room, nothing, sizeof(room)) == 0 ? stack->start : 0;
 }
 
 static void look_at(pid_t pid, const struct region *region, struct remote_gate *vdso,

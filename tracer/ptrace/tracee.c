@@ -199,8 +199,11 @@ void tracees_end_all(void)
 
 	tracees_kill_all();
 	while ((tid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR)
-		if (tid > 0 && WIFSTOPPED(status)) /* a child that no event has announced yet */
+		if (tid > 0 &&
+		    WIFSTOPPED(status)) { /* a child that no event has announced yet, or one at its end */
 			syscall(SYS_tkill, tid, SIGKILL);
+			ptrace(PTRACE_CONT, tid, 0, 0);
+		}
 }
 
 long process_status_number(pid_t pid, const char *field)

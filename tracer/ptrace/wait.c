@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -59,4 +60,11 @@ enum waited tracee_wait(pid_t tid, double seconds, int *ret_status)
 	}
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return waited;
+}
+
+bool tracee_stands(pid_t tid)
+{
+	unsigned long message;
+
+	return ptrace(PTRACE_GETEVENTMSG, tid, 0, &message) == 0;
 }

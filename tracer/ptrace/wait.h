@@ -2,6 +2,7 @@
 #ifndef TRACER_PTRACE_WAIT_H
 #define TRACER_PTRACE_WAIT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* What a thread that was let go, or asked to stop, came to. */
@@ -18,5 +19,8 @@ enum waited {
  * delay_group_leader); that counts as its end.
  */
 enum waited tracee_wait(pid_t tid, double seconds, int *ret_status) __attribute__((warn_unused_result));
+
+/* Whether a stopped thread is in its stop still: a SIGKILL takes it out. */
+bool tracee_stands(pid_t tid);
 
 #endif
