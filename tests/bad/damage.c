@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "../programs/check.h"
+#include "../check.h"
 #include "format/image/layout.h"
 
 extern char **environ;

@@ -14,20 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../check.h"
 #include "modes.h"
 
 enum { PAGE = 4096 };
 
-static int failures;
 static pid_t pid_before;
-
-#define EXPECT(condition)                                                                                    \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			fprintf(stderr, "carried.c:%d: not so: %s\n", __LINE__, #condition);                 \
-			failures++;                                                                          \
-		}                                                                                            \
-	} while (0)
 
 static void marker(void)
 {

@@ -19,19 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../check.h"
 #include "modes.h"
 
 enum { PAGE = 4096, GUARD_INSTALL = 102 /* MADV_GUARD_INSTALL, Linux 6.13 */ };
-
-static int failures;
-
-#define EXPECT(condition)                                                                                    \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			fprintf(stderr, "carried_state.c:%d: not so: %s\n", __LINE__, #condition);           \
-			failures++;                                                                          \
-		}                                                                                            \
-	} while (0)
 
 static void marker(void)
 {

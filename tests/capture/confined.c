@@ -25,19 +25,10 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "../check.h"
 #include "modes.h"
 
 enum { PAGE = 4096, MUCH = 1 << 20 };
-
-static int found;
-
-#define EXPECT(condition)                                                                                    \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			fprintf(stderr, "confined.c:%d: not so: %s\n", __LINE__, #condition);                \
-			found++;                                                                             \
-		}                                                                                            \
-	} while (0)
 
 static void marker(void)
 {
@@ -417,5 +408,5 @@ int main(int argc, char **argv)
 	int status = run_refused(argc, argv, refused, sizeof(refused) / sizeof(*refused));
 
 	return status != 2 ? status
-	                   : run_carried(argc, argv, carried, sizeof(carried) / sizeof(*carried), &found);
+	                   : run_carried(argc, argv, carried, sizeof(carried) / sizeof(*carried), &failures);
 }

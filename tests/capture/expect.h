@@ -9,16 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static int failures __attribute__((unused));
-
-#define EXPECT(condition)                                                                                    \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			fprintf(stderr, "%s:%d: not so: %s (%s)\n", __FILE__, __LINE__, #condition,          \
-			        strerror(errno));                                                            \
-			failures++;                                                                          \
-		}                                                                                            \
-	} while (0)
+#include "../check.h"
 
 static inline void marker(void)
 {

@@ -20,19 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../check.h"
 #include "modes.h"
 
 enum { PAGE = 4096, RW = PROT_READ | PROT_WRITE, FUTURE_WRITE = 0x10 /* F_SEAL_FUTURE_WRITE, Linux 5.1 */ };
-
-static int failures;
-
-#define EXPECT(condition)                                                                                    \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);              \
-			failures++;                                                                          \
-		}                                                                                            \
-	} while (0)
 
 static inline void marker(void)
 {

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "format/base/maps.h"
 #include "tracer/capture/memory/vm_flags.h"
 
@@ -33,21 +33,21 @@ static void test_sample(void)
 {
 	struct maps maps;
 
-	CHECK(parse(sample, &maps) == 0);
-	CHECK(maps.count == 3); /* not [vsyscall] */
+	EXPECT(parse(sample, &maps) == 0);
+	EXPECT(maps.count == 3); /* not [vsyscall] */
 	const struct vma *vma = maps.vma;
-	CHECK(vma[0].start == 0x400000 && vma[0].end == 0x401000 && vma[0].offset == 0x2000);
-	CHECK(vma[0].protection == 5 && !vma[0].shared);
-	CHECK(vma[0].major == 0xfe && vma[0].minor == 1 && vma[0].inode == 1234);
-	CHECK(strcmp(vma[0].name, "/bin/a b\nc (deleted)") == 0);
-	CHECK(vma[0].rss == 8192 && vma[0].anonymous == 4096 && vma[0].swap == 12288 &&
-	      vma[0].protection_key == 3);
-	CHECK(vma_has(&vma[0], "ex") && vma_has(&vma[0], "sd") && !vma_has(&vma[0], "wr") &&
-	      !vma_has(&vma[0], "dm"));
-	CHECK(vma[1].shared && vma[1].rss == 0 && vma_has(&vma[1], "lo"));
-	CHECK(vma[2].protection == 0 && vma[2].name[0] == '\0' && vma_has(&vma[2], "gd"));
-	CHECK(maps_find(&maps, 0x400fff) == &vma[0] && !maps_find(&maps, 0x401000) && !maps_find(&maps, 0));
-	CHECK(maps_find(&maps, 0x7f0fffffffff) == &vma[1] && !maps_find(&maps, 0x7ffe00021000));
+	EXPECT(vma[0].start == 0x400000 && vma[0].end == 0x401000 && vma[0].offset == 0x2000);
+	EXPECT(vma[0].protection == 5 && !vma[0].shared);
+	EXPECT(vma[0].major == 0xfe && vma[0].minor == 1 && vma[0].inode == 1234);
+	EXPECT(strcmp(vma[0].name, "/bin/a b\nc (deleted)") == 0);
+	EXPECT(vma[0].rss == 8192 && vma[0].anonymous == 4096 && vma[0].swap == 12288 &&
+	       vma[0].protection_key == 3);
+	EXPECT(vma_has(&vma[0], "ex") && vma_has(&vma[0], "sd") && !vma_has(&vma[0], "wr") &&
+	       !vma_has(&vma[0], "dm"));
+	EXPECT(vma[1].shared && vma[1].rss == 0 && vma_has(&vma[1], "lo"));
+	EXPECT(vma[2].protection == 0 && vma[2].name[0] == '\0' && vma_has(&vma[2], "gd"));
+	EXPECT(maps_find(&maps, 0x400fff) == &vma[0] && !maps_find(&maps, 0x401000) && !maps_find(&maps, 0));
+	EXPECT(maps_find(&maps, 0x7f0fffffffff) == &vma[1] && !maps_find(&maps, 0x7ffe00021000));
 	maps_free(&maps);
 }
 
@@ -57,11 +57,11 @@ static void test_flags(void)
 	        .flags = " rd wr sh mr mw me ms gd pf dw lo io sr rr dc de lf ac nr ht sf ar wf dd sd mm "
 	                 "hg nh mg um uw ui ss sl dp ?? "};
 
-	CHECK(!vm_flags_unknown(&vma));
+	EXPECT(!vm_flags_unknown(&vma));
 	vma.flags = "";
-	CHECK(!vm_flags_unknown(&vma));
+	EXPECT(!vm_flags_unknown(&vma));
 	vma.flags = " rd zz wr \n";
-	CHECK(vm_flags_unknown(&vma) && memcmp(vm_flags_unknown(&vma), "zz", 2) == 0);
+	EXPECT(vm_flags_unknown(&vma) && memcmp(vm_flags_unknown(&vma), "zz", 2) == 0);
 }
 
 static void test_unknown_forms(void)
@@ -70,8 +70,8 @@ static void test_unknown_forms(void)
 	struct maps maps;
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
-		CHECK(parse(wrong[i], &maps) < 0);
-	CHECK(parse("", &maps) == 0 && maps.count == 0);
+		EXPECT(parse(wrong[i], &maps) < 0);
+	EXPECT(parse("", &maps) == 0 && maps.count == 0);
 	maps_free(&maps);
 }
 

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "../check.h"
 #include "tracer/capture/memory/page_reader.h"
 
 enum { PAGE = SNAPIMG_PAGE_SIZE, PAGES = 4 };
@@ -27,10 +27,10 @@ static void compare_with(int file, struct job_pages *pages)
 	static uint8_t bytes[PAGES * PAGE], file_bytes[PAGES * PAGE];
 
 	*pages = (struct job_pages){.bytes = bytes, .file_bytes = file_bytes};
-	CHECK(page_reader_open(getpid(), &plan, &reader) == STATUS_OK);
+	EXPECT(page_reader_open(getpid(), &plan, &reader) == STATUS_OK);
 	page_reader_read(&reader, &job, pages);
 	page_reader_close(&reader);
-	CHECK(pages->error == 0);
+	EXPECT(pages->error == 0);
 }
 
 static int file_of(size_t size, int flags)
@@ -39,15 +39,15 @@ static int file_of(size_t size, int flags)
 	int made = mkstemp(name);
 	int file = open(name, flags | O_CLOEXEC);
 
-	CHECK(made >= 0 && file >= 0 && write(made, memory, size) == (ssize_t)size);
-	CHECK(unlink(name) == 0);
+	EXPECT(made >= 0 && file >= 0 && write(made, memory, size) == (ssize_t)size);
+	EXPECT(unlink(name) == 0);
 	close(made);
 	return file;
 }
 
 static void expect(const struct job_pages *pages, uint32_t file, uint32_t zero, uint32_t stored)
 {
-	CHECK(pages->file_pages == file && pages->zero_pages == zero && pages->stored_pages == stored);
+	EXPECT(pages->file_pages == file && pages->zero_pages == zero && pages->stored_pages == stored);
 }
 
 /* The memory: a page of ones, a page that is half ones, a page of zeros, a page of twos. */
@@ -70,8 +70,8 @@ static void test_shorter(void)
 
 	compare_with(file, &pages);
 	expect(&pages, 2, 1, 1);
-	CHECK(pages.run_count == 2 && pages.run[0].kind == SNAPIMG_RUN_ZERO &&
-	      pages.run[0].address == (uintptr_t)memory + 2 * PAGE && pages.run[1].kind == SNAPIMG_RUN_DATA);
+	EXPECT(pages.run_count == 2 && pages.run[0].kind == SNAPIMG_RUN_ZERO &&
+	       pages.run[0].address == (uintptr_t)memory + 2 * PAGE && pages.run[1].kind == SNAPIMG_RUN_DATA);
 	close(file);
 }
 

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "../check.h"
 #include "tracer/capture/memory/pages.h"
 #include "tracer/capture/memory/sparse.h"
 
@@ -23,7 +23,7 @@ static enum status see(void *context, uint64_t start, uint64_t end)
 {
 	struct found *found = context;
 
-	CHECK(start < end && start >= found->last_end); /* in order, none twice */
+	EXPECT(start < end && start >= found->last_end); /* in order, none twice */
 	found->last_end = end;
 	found->pages += (end - start) / PAGE;
 	for (uint64_t at = start;
@@ -40,11 +40,11 @@ static void walk(const void *memory, bool of_file, bool by_scan, struct found *f
 	memset(found, 0, sizeof(*found));
 	found->start = (uint64_t)memory;
 	if (maps_read(getpid(), &maps) != STATUS_OK || pages_open(getpid(), by_scan, &pages) != STATUS_OK) {
-		CHECK(false);
+		EXPECT(false);
 		return;
 	}
 	const struct vma *vma = maps_find(&maps, (uint64_t)memory);
-	CHECK(vma && pages_walk(&pages, vma, of_file, see, found) == STATUS_OK);
+	EXPECT(vma && pages_walk(&pages, vma, of_file, see, found) == STATUS_OK);
 	pages_close(&pages);
 	maps_free(&maps);
 }
@@ -74,13 +74,13 @@ static void test_anonymous(bool by_scan)
 		else if (i % 3 == 1)
 			read_only = memory[i * PAGE]; /* the zero page */
 	}
-	CHECK(read_only == 0);
+	EXPECT(read_only == 0);
 	walk(memory, false, by_scan, &found);
 	for (size_t i = 0; i < PAGES; i++) {
 		if (is_written(i))
-			CHECK(found.seen[i]);
+			EXPECT(found.seen[i]);
 		else if (i % 3 == 2)
-			CHECK(!found.seen[i]);
+			EXPECT(!found.seen[i]);
 	}
 	munmap(memory, (size_t)PAGES * PAGE);
 }
@@ -124,19 +124,19 @@ static void test_sparse(int advice)
 		perror("a reservation of 2 TiB");
 		return;
 	}
-	CHECK(madvise(memory, size, advice) == 0);
+	EXPECT(madvise(memory, size, advice) == 0);
 	for (size_t i = 0; i < 4; i++)
 		memory[where[i]] = 1;
-	CHECK(maps_read(getpid(), &before) == STATUS_OK && pages_open(getpid(), false, &pages) == STATUS_OK);
+	EXPECT(maps_read(getpid(), &before) == STATUS_OK && pages_open(getpid(), false, &pages) == STATUS_OK);
 	const struct vma *vma = maps_find(&before, (uint64_t)memory);
-	CHECK(vma && sparse_walk(&pages, getpid(), vma, &adviser, note_run, &runs) == STATUS_OK);
-	CHECK(calls > 100 && runs.pages == 4 && runs.count >= 3 && runs.start[0] == (uint64_t)memory);
-	CHECK(runs.start[1] == (uint64_t)memory + size / 2 - PAGE);
-	CHECK(runs.start[runs.count - 1] == (uint64_t)memory + size - PAGE);
-	CHECK(maps_read(getpid(), &after) == STATUS_OK);
+	EXPECT(vma && sparse_walk(&pages, getpid(), vma, &adviser, note_run, &runs) == STATUS_OK);
+	EXPECT(calls > 100 && runs.pages == 4 && runs.count >= 3 && runs.start[0] == (uint64_t)memory);
+	EXPECT(runs.start[1] == (uint64_t)memory + size / 2 - PAGE);
+	EXPECT(runs.start[runs.count - 1] == (uint64_t)memory + size - PAGE);
+	EXPECT(maps_read(getpid(), &after) == STATUS_OK);
 	const struct vma *now = maps_find(&after, (uint64_t)memory);
-	CHECK(vma && now && now->start == vma->start && now->end == vma->end &&
-	      strcmp(now->flags, vma->flags) == 0);
+	EXPECT(vma && now && now->start == vma->start && now->end == vma->end &&
+	       strcmp(now->flags, vma->flags) == 0);
 	maps_free(&before);
 	maps_free(&after);
 	pages_close(&pages);
@@ -151,18 +151,18 @@ static void test_file(bool by_scan)
 	volatile unsigned char read_only = 0;
 
 	unlink(name);
-	CHECK(ftruncate(fd, (off_t)PAGES * PAGE) == 0);
+	EXPECT(ftruncate(fd, (off_t)PAGES * PAGE) == 0);
 	unsigned char *memory = map((size_t)PAGES * PAGE, 0, fd);
 	for (size_t i = 0; i < 1000; i++) {
 		read_only = memory[i * PAGE];
 		if (i % 10 == 0)
 			memory[i * PAGE] = 1;
 	}
-	CHECK(read_only == 0);
+	EXPECT(read_only == 0);
 	walk(memory, true, by_scan, &found);
-	CHECK(found.pages == 100);
+	EXPECT(found.pages == 100);
 	for (size_t i = 0; i < 1000; i += 10)
-		CHECK(found.seen[i]);
+		EXPECT(found.seen[i]);
 	munmap(memory, (size_t)PAGES * PAGE);
 	close(fd);
 }
@@ -177,12 +177,12 @@ static void test_reservation(bool by_scan)
 	if (memory == MAP_FAILED)
 		return;
 	walk(memory, false, by_scan, &found);
-	CHECK(found.pages == 0);
+	EXPECT(found.pages == 0);
 	memory[5 * PAGE] = 1;
 	if (by_scan)
 		memory[size - 1] = 1;
 	walk(memory, false, by_scan, &found);
-	CHECK(found.seen[5] && found.pages == (by_scan ? 2 : 1));
+	EXPECT(found.seen[5] && found.pages == (by_scan ? 2 : 1));
 	munmap(memory, size);
 }
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "format/base/array.h"
 
 struct item {
@@ -22,12 +22,12 @@ static void test_one_by_one(void)
 		for (uint32_t i = 0; i < 5000; i++) {
 			struct item *added = array_add(list.item, list.count);
 
-			CHECK(added != NULL && list.count == i + 1 && added == &list.item[i]);
-			CHECK_AT(added->number == 0 && added->zero == 0, "round %d, item %u", round, i);
+			EXPECT(added != NULL && list.count == i + 1 && added == &list.item[i]);
+			EXPECT_AT(added->number == 0 && added->zero == 0, "round %d, item %u", round, i);
 			*added = (struct item){i + 1, i};
 		}
 		for (uint32_t i = 0; i < list.count; i++)
-			CHECK_AT(list.item[i].number == i + 1, "item %u", i);
+			EXPECT_AT(list.item[i].number == i + 1, "item %u", i);
 	}
 	free(list.item);
 }
@@ -40,17 +40,17 @@ static void test_many_at_once(void)
 	for (size_t more = 0; more < 300; more++) {
 		char *grown = array_reserve(bytes, size, more, &room, 1);
 
-		CHECK(grown != NULL && room - size >= more);
+		EXPECT(grown != NULL && room - size >= more);
 		bytes = grown;
 		memset(bytes + size, (int)(more & 0x7f), more);
 		size += more;
 	}
 	for (size_t more = 1, at = 0; more < 300; at += more++)
-		CHECK_AT(bytes[at] == (int)(more & 0x7f), "piece %zu", more);
+		EXPECT_AT(bytes[at] == (int)(more & 0x7f), "piece %zu", more);
 	/* What no memory has room for leaves all as it was. */
-	CHECK(array_reserve(bytes, size, SIZE_MAX - size, &room, 1) == NULL);
-	CHECK(array_reserve(bytes, size, SIZE_MAX, &room, 1) == NULL);
-	CHECK(array_reserve(bytes, size, SIZE_MAX / 4, &room, 16) == NULL && room >= size && bytes[1] == 2);
+	EXPECT(array_reserve(bytes, size, SIZE_MAX - size, &room, 1) == NULL);
+	EXPECT(array_reserve(bytes, size, SIZE_MAX, &room, 1) == NULL);
+	EXPECT(array_reserve(bytes, size, SIZE_MAX / 4, &room, 16) == NULL && room >= size && bytes[1] == 2);
 	free(bytes);
 }
 

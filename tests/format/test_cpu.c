@@ -2,26 +2,26 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "format/facts/cpu.h"
 
 static void test_table(void)
 {
 	uint32_t i, k;
 
-	CHECK(snapimg_cpu_feature_count > 50);
+	EXPECT(snapimg_cpu_feature_count > 50);
 	for (i = 0; i < snapimg_cpu_feature_count; i++) {
 		const struct snapimg_cpu_feature *feature = &snapimg_cpu_features[i];
 
-		CHECK_AT(feature->word < SNAPIMG_CPU_WORDS_USED && feature->bit < 32, "%s", feature->name);
-		CHECK_AT(feature->name[0] != '\0' && feature->name[sizeof(feature->name) - 1] == '\0',
-		         "row %u", i);
+		EXPECT_AT(feature->word < SNAPIMG_CPU_WORDS_USED && feature->bit < 32, "%s", feature->name);
+		EXPECT_AT(feature->name[0] != '\0' && feature->name[sizeof(feature->name) - 1] == '\0',
+		          "row %u", i);
 		for (k = 0; k < i; k++) {
 			const struct snapimg_cpu_feature *other = &snapimg_cpu_features[k];
 
-			CHECK_AT(strcmp(feature->name, other->name) != 0, "%s twice", feature->name);
-			CHECK_AT(feature->word != other->word || feature->bit != other->bit, "%s and %s",
-			         feature->name, other->name);
+			EXPECT_AT(strcmp(feature->name, other->name) != 0, "%s twice", feature->name);
+			EXPECT_AT(feature->word != other->word || feature->bit != other->bit, "%s and %s",
+			          feature->name, other->name);
 		}
 	}
 }
@@ -47,11 +47,11 @@ static void test_this_machine(void)
 	memset(words, 0xff, sizeof(words));
 	snapimg_cpu_read(words);
 	snapimg_cpu_read(again);
-	CHECK(memcmp(words, again, sizeof(words)) == 0);
+	EXPECT(memcmp(words, again, sizeof(words)) == 0);
 	for (i = SNAPIMG_CPU_WORDS_USED; i < SNAPIMG_CPU_WORDS; i++)
-		CHECK(words[i] == 0);
-	CHECK(has(words, "sse2"));
-#define SAME(name) CHECK(!__builtin_cpu_supports(name) || has(words, name))
+		EXPECT(words[i] == 0);
+	EXPECT(has(words, "sse2"));
+#define SAME(name) EXPECT(!__builtin_cpu_supports(name) || has(words, name))
 	SAME("ssse3");
 	SAME("popcnt");
 	SAME("avx");
@@ -63,17 +63,17 @@ static void test_this_machine(void)
 	SAME("gfni");
 	SAME("vpclmulqdq");
 #undef SAME
-	CHECK(!__builtin_cpu_supports("avx") || has(words, "xcr0_avx"));
+	EXPECT(!__builtin_cpu_supports("avx") || has(words, "xcr0_avx"));
 }
 
 static void test_next(void)
 {
 	uint32_t words[SNAPIMG_CPU_WORDS] = {0};
 
-	CHECK(snapimg_cpu_next(words, 0) == NULL);
+	EXPECT(snapimg_cpu_next(words, 0) == NULL);
 	words[SNAPIMG_CPU_7_EBX] = 1u << 5;
-	CHECK(has(words, "avx2") && !has(words, "avx"));
-	CHECK(snapimg_cpu_next(words, snapimg_cpu_feature_count) == NULL);
+	EXPECT(has(words, "avx2") && !has(words, "avx"));
+	EXPECT(snapimg_cpu_next(words, snapimg_cpu_feature_count) == NULL);
 }
 
 int main(void)

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "../check.h"
 #include "synthetic.h"
 
 /* The whole verdict: what snapimg_open or else the first bad extent says. */
@@ -50,8 +50,8 @@ static void test_cuts(const struct memory_image *image)
 
 		memcpy(start, image->bytes, cut);
 		error = judge(start, cut);
-		CHECK_AT(error == (cut == 0 ? SNAPIMG_ERR_EMPTY : SNAPIMG_ERR_TRUNCATED), "cut at %llu: %s",
-		         (unsigned long long)cut, snapimg_strerror(error));
+		EXPECT_AT(error == (cut == 0 ? SNAPIMG_ERR_EMPTY : SNAPIMG_ERR_TRUNCATED), "cut at %llu: %s",
+		          (unsigned long long)cut, snapimg_strerror(error));
 	}
 	(void)munmap(memory, mapped + SNAPIMG_PAGE_SIZE);
 }
@@ -70,7 +70,7 @@ static void test_repaired_cuts(const struct memory_image *image)
 		header->image_size = cut;
 		header->section_table_offset = cut - header->section_count * sizeof(struct snapimg_section);
 		repair(start, cut);
-		CHECK_AT(judge(start, cut) != SNAPIMG_OK, "cut at %llu", (unsigned long long)cut);
+		EXPECT_AT(judge(start, cut) != SNAPIMG_OK, "cut at %llu", (unsigned long long)cut);
 	}
 	(void)munmap(memory, mapped + SNAPIMG_PAGE_SIZE);
 }
@@ -82,10 +82,10 @@ static void test_header_bits(const struct memory_image *image)
 
 	for (bit = 0; bit < 8 * sizeof(struct snapimg_header); bit++) {
 		copy.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		CHECK_AT(judge(copy.bytes, copy.size) != SNAPIMG_OK, "bit %u", bit);
+		EXPECT_AT(judge(copy.bytes, copy.size) != SNAPIMG_OK, "bit %u", bit);
 		copy.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
-	CHECK(judge(copy.bytes, copy.size) == SNAPIMG_OK);
+	EXPECT(judge(copy.bytes, copy.size) == SNAPIMG_OK);
 	memory_free(&copy);
 }
 
@@ -97,7 +97,7 @@ static void test_flips(const struct memory_image *image)
 
 	for (i = 0; i < copy.size; i++) {
 		copy.bytes[i] ^= (uint8_t)(1 << i % 8);
-		CHECK_AT(judge(copy.bytes, copy.size) != SNAPIMG_OK, "byte %llu", (unsigned long long)i);
+		EXPECT_AT(judge(copy.bytes, copy.size) != SNAPIMG_OK, "byte %llu", (unsigned long long)i);
 		copy.bytes[i] ^= (uint8_t)(1 << i % 8);
 	}
 	for (i = 0; i < 10000; i++) {
@@ -108,7 +108,7 @@ static void test_flips(const struct memory_image *image)
 		state ^= state << 17;
 		bit = state % (copy.size * 8);
 		copy.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		CHECK_AT(judge(copy.bytes, copy.size) != SNAPIMG_OK, "bit %llu", (unsigned long long)bit);
+		EXPECT_AT(judge(copy.bytes, copy.size) != SNAPIMG_OK, "bit %llu", (unsigned long long)bit);
 		copy.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 	memory_free(&copy);
@@ -163,15 +163,15 @@ static void test_text_damage(const struct memory_image *image)
 	struct memory_image copy = memory_copy(image);
 	uint64_t i;
 
-	CHECK(judge_replaced(image, "\r\n", 2, "\n", 1) == SNAPIMG_ERR_TEXT_DAMAGE);
-	CHECK(judge_replaced(image, "\n", 1, "\r\n", 2) == SNAPIMG_ERR_TEXT_DAMAGE);
-	CHECK(judge_replaced(image, "\r", 1, "\n", 1) == SNAPIMG_ERR_TEXT_DAMAGE);
-	CHECK(judge_replaced(image, "\x1a", 1, "", 0) == SNAPIMG_ERR_TEXT_DAMAGE);
-	CHECK(judge_replaced(image, "\x89", 1, "\xc2\x89", 2) == SNAPIMG_ERR_TEXT_DAMAGE);
-	CHECK(judge_replaced(image, "\x89", 1, "\xef\xbf\xbd", 3) == SNAPIMG_ERR_TEXT_DAMAGE);
+	EXPECT(judge_replaced(image, "\r\n", 2, "\n", 1) == SNAPIMG_ERR_TEXT_DAMAGE);
+	EXPECT(judge_replaced(image, "\n", 1, "\r\n", 2) == SNAPIMG_ERR_TEXT_DAMAGE);
+	EXPECT(judge_replaced(image, "\r", 1, "\n", 1) == SNAPIMG_ERR_TEXT_DAMAGE);
+	EXPECT(judge_replaced(image, "\x1a", 1, "", 0) == SNAPIMG_ERR_TEXT_DAMAGE);
+	EXPECT(judge_replaced(image, "\x89", 1, "\xc2\x89", 2) == SNAPIMG_ERR_TEXT_DAMAGE);
+	EXPECT(judge_replaced(image, "\x89", 1, "\xef\xbf\xbd", 3) == SNAPIMG_ERR_TEXT_DAMAGE);
 	for (i = 0; i < copy.size; i++)
 		copy.bytes[i] &= 0x7f;
-	CHECK(judge(copy.bytes, copy.size) == SNAPIMG_ERR_TEXT_DAMAGE);
+	EXPECT(judge(copy.bytes, copy.size) == SNAPIMG_ERR_TEXT_DAMAGE);
 	memory_free(&copy);
 }
 
@@ -180,12 +180,12 @@ static void test_other_files(const struct memory_image *image)
 	struct memory_image longer = memory_copy(image);
 	static _Alignas(64) uint8_t text[8192] = "#!/bin/sh\n", zeros[8192];
 
-	CHECK(judge(text, sizeof(text)) == SNAPIMG_ERR_NOT_AN_IMAGE);
-	CHECK(judge(zeros, sizeof(zeros)) == SNAPIMG_ERR_NOT_AN_IMAGE);
-	CHECK(judge(text, 1) == SNAPIMG_ERR_NOT_AN_IMAGE);
-	CHECK(judge(NULL, 0) == SNAPIMG_ERR_EMPTY);
-	CHECK(memory_sink(&longer, longer.size, "x", 1) == 0);
-	CHECK(judge(longer.bytes, longer.size) == SNAPIMG_ERR_TRAILING);
+	EXPECT(judge(text, sizeof(text)) == SNAPIMG_ERR_NOT_AN_IMAGE);
+	EXPECT(judge(zeros, sizeof(zeros)) == SNAPIMG_ERR_NOT_AN_IMAGE);
+	EXPECT(judge(text, 1) == SNAPIMG_ERR_NOT_AN_IMAGE);
+	EXPECT(judge(NULL, 0) == SNAPIMG_ERR_EMPTY);
+	EXPECT(memory_sink(&longer, longer.size, "x", 1) == 0);
+	EXPECT(judge(longer.bytes, longer.size) == SNAPIMG_ERR_TRAILING);
 	memory_free(&longer);
 }
 
@@ -198,17 +198,17 @@ static void test_foreign(const struct memory_image *image)
 	struct snapimg opened;
 
 	header->major = 2;
-	CHECK(judge(copy.bytes, copy.size) == SNAPIMG_ERR_NEWER_MAJOR);
+	EXPECT(judge(copy.bytes, copy.size) == SNAPIMG_ERR_NEWER_MAJOR);
 	header->major = SNAPIMG_MAJOR;
 	header->architecture = 183;
-	CHECK(judge(copy.bytes, copy.size) == SNAPIMG_ERR_ARCHITECTURE);
+	EXPECT(judge(copy.bytes, copy.size) == SNAPIMG_ERR_ARCHITECTURE);
 	header->architecture = SNAPIMG_ARCH_X86_64;
 	header->page_size = 65536;
-	CHECK(judge(copy.bytes, copy.size) == SNAPIMG_ERR_PAGE_SIZE);
+	EXPECT(judge(copy.bytes, copy.size) == SNAPIMG_ERR_PAGE_SIZE);
 	header->page_size = SNAPIMG_PAGE_SIZE;
 	header->required_features |= UINT64_C(1) << 40 | UINT64_C(1) << 50;
-	CHECK(snapimg_open(copy.bytes, copy.size, &opened) == SNAPIMG_ERR_FEATURE &&
-	      opened.failed_index == 40);
+	EXPECT(snapimg_open(copy.bytes, copy.size, &opened) == SNAPIMG_ERR_FEATURE &&
+	       opened.failed_index == 40);
 	memory_free(&copy);
 }
 
@@ -218,27 +218,27 @@ static void test_page_data(const struct memory_image *image)
 	struct memory_image copy = memory_copy(image);
 
 	copy.bytes[SNAPIMG_HEADER_AREA] ^= 1;
-	CHECK(judge(copy.bytes, copy.size) == SNAPIMG_ERR_EXTENT_CHECKSUM);
+	EXPECT(judge(copy.bytes, copy.size) == SNAPIMG_ERR_EXTENT_CHECKSUM);
 	copy.bytes[SNAPIMG_HEADER_AREA] ^= 1;
 	copy.bytes[SNAPIMG_HEADER_AREA + SYNTHETIC_FRAME] ^= 1;
-	CHECK(judge(copy.bytes, copy.size) == SNAPIMG_ERR_PADDING);
+	EXPECT(judge(copy.bytes, copy.size) == SNAPIMG_ERR_PADDING);
 	memory_free(&copy);
 }
 
 static void test_names(void)
 {
-	CHECK(strcmp(snapimg_strerror(SNAPIMG_OK), "no error") == 0);
-	CHECK(strcmp(snapimg_strerror((enum snapimg_error)9999), "unknown error") == 0);
-	CHECK(strcmp(snapimg_section_name(SNAPIMG_SECTION_MAPPINGS), "mappings") == 0);
-	CHECK(strcmp(snapimg_section_name(0), "?") == 0 &&
-	      strcmp(snapimg_section_name(UINT32_MAX), "?") == 0);
+	EXPECT(strcmp(snapimg_strerror(SNAPIMG_OK), "no error") == 0);
+	EXPECT(strcmp(snapimg_strerror((enum snapimg_error)9999), "unknown error") == 0);
+	EXPECT(strcmp(snapimg_section_name(SNAPIMG_SECTION_MAPPINGS), "mappings") == 0);
+	EXPECT(strcmp(snapimg_section_name(0), "?") == 0 &&
+	       strcmp(snapimg_section_name(UINT32_MAX), "?") == 0);
 }
 
 int main(void)
 {
 	struct memory_image image = {0};
 
-	CHECK(synthetic_image(&image, NULL) == SNAPIMG_OK);
+	EXPECT(synthetic_image(&image, NULL) == SNAPIMG_OK);
 	test_cuts(&image);
 	test_repaired_cuts(&image);
 	test_header_bits(&image);

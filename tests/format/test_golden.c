@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "synthetic.h"
 
 /* What names the image of each earlier version for good. */
@@ -31,18 +31,18 @@ static struct memory_image read_file(const char *path)
 		exit(1);
 	}
 	while ((got = fread(bytes, 1, sizeof(bytes), file)) > 0)
-		CHECK(memory_sink(&image, image.size, bytes, got) == 0);
-	CHECK(fclose(file) == 0);
+		EXPECT(memory_sink(&image, image.size, bytes, got) == 0);
+	EXPECT(fclose(file) == 0);
 	return image;
 }
 
 static void check_content(const struct snapimg *image, uint32_t minor)
 {
-	CHECK(image->header->major == 1 && image->header->minor == minor);
-	CHECK(snapimg_get_thread(image)->registers.rip == 0x401000);
-	CHECK(strcmp(snapimg_string(image, snapimg_get_process(image)->executable), "/usr/bin/prog") == 0);
+	EXPECT(image->header->major == 1 && image->header->minor == minor);
+	EXPECT(snapimg_get_thread(image)->registers.rip == 0x401000);
+	EXPECT(strcmp(snapimg_string(image, snapimg_get_process(image)->executable), "/usr/bin/prog") == 0);
 	for (uint32_t i = 0; i < snapimg_extent_count(image); i++)
-		CHECK(snapimg_check_extent(image, snapimg_get_extent(image) + i) == SNAPIMG_OK);
+		EXPECT(snapimg_check_extent(image, snapimg_get_extent(image) + i) == SNAPIMG_OK);
 }
 
 static void test_old(const char *path, uint32_t minor)
@@ -51,10 +51,10 @@ static void test_old(const char *path, uint32_t minor)
 	struct snapimg image;
 	enum snapimg_error error = snapimg_open(golden.bytes, golden.size, &image);
 
-	CHECK(golden.size == goldens[minor].size);
-	CHECK(error == SNAPIMG_OK);
+	EXPECT(golden.size == goldens[minor].size);
+	EXPECT(error == SNAPIMG_OK);
 	if (error == SNAPIMG_OK) {
-		CHECK(memcmp(image.header->digest, goldens[minor].digest, SNAPIMG_DIGEST_SIZE) == 0);
+		EXPECT(memcmp(image.header->digest, goldens[minor].digest, SNAPIMG_DIGEST_SIZE) == 0);
 		check_content(&image, minor);
 	}
 	memory_free(&golden);
@@ -66,11 +66,11 @@ static void test_present(const char *path)
 	struct snapimg image;
 	enum snapimg_error error = snapimg_open(golden.bytes, golden.size, &image);
 
-	CHECK(error == SNAPIMG_OK);
+	EXPECT(error == SNAPIMG_OK);
 	if (error == SNAPIMG_OK)
 		check_content(&image, SNAPIMG_MINOR);
-	CHECK(synthetic_image(&written, NULL) == SNAPIMG_OK);
-	CHECK(written.size == golden.size && memcmp(written.bytes, golden.bytes, golden.size) == 0);
+	EXPECT(synthetic_image(&written, NULL) == SNAPIMG_OK);
+	EXPECT(written.size == golden.size && memcmp(written.bytes, golden.bytes, golden.size) == 0);
 	memory_free(&golden);
 	memory_free(&written);
 }

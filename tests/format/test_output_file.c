@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "../check.h"
 #include "format/base/output_file.h"
 
 static char directory[] = "/tmp/test_output_file.XXXXXX";
@@ -67,34 +67,34 @@ static void test_new_and_replaced(bool nameless)
 	struct stat found;
 
 	umask(0777); /* must not matter */
-	CHECK(publish("image", nameless, "first") && holds("image", "first"));
-	CHECK(stat("image", &found) == 0 && (found.st_mode & 07777) == 0600);
-	CHECK(publish("./image", nameless, "second") && holds("image", "second"));
+	EXPECT(publish("image", nameless, "first") && holds("image", "first"));
+	EXPECT(stat("image", &found) == 0 && (found.st_mode & 07777) == 0600);
+	EXPECT(publish("./image", nameless, "second") && holds("image", "second"));
 	umask(022);
-	CHECK(symlink("image", "link") == 0 && publish("link", nameless, "third"));
-	CHECK(holds("image", "third") && lstat("link", &found) == 0 && S_ISLNK(found.st_mode));
-	CHECK(symlink("later", "dangling") == 0 && publish("dangling", nameless, "new") &&
-	      holds("later", "new"));
-	CHECK(count_files() == 4);
-	CHECK(!unlink("image") && !unlink("link") && !unlink("dangling") && !unlink("later"));
+	EXPECT(symlink("image", "link") == 0 && publish("link", nameless, "third"));
+	EXPECT(holds("image", "third") && lstat("link", &found) == 0 && S_ISLNK(found.st_mode));
+	EXPECT(symlink("later", "dangling") == 0 && publish("dangling", nameless, "new") &&
+	       holds("later", "new"));
+	EXPECT(count_files() == 4);
+	EXPECT(!unlink("image") && !unlink("link") && !unlink("dangling") && !unlink("later"));
 }
 
 static void test_given_up(bool nameless)
 {
 	struct output_file file;
 
-	CHECK(publish("image", nameless, "old"));
-	CHECK(output_file_begin(&file, "image", way(nameless)));
-	CHECK(count_files() == (nameless ? 1 : 2));
-	CHECK(output_file_sink(&file, 0, "new", 3) == 0);
+	EXPECT(publish("image", nameless, "old"));
+	EXPECT(output_file_begin(&file, "image", way(nameless)));
+	EXPECT(count_files() == (nameless ? 1 : 2));
+	EXPECT(output_file_sink(&file, 0, "new", 3) == 0);
 	output_file_end(&file);
-	CHECK(count_files() == 1 && holds("image", "old"));
+	EXPECT(count_files() == 1 && holds("image", "old"));
 
-	CHECK(output_file_begin(&file, "image", way(nameless)));
+	EXPECT(output_file_begin(&file, "image", way(nameless)));
 	output_file_abandon();
-	CHECK(count_files() == 1 && holds("image", "old"));
+	EXPECT(count_files() == 1 && holds("image", "old"));
 	output_file_end(&file);
-	CHECK(unlink("image") == 0);
+	EXPECT(unlink("image") == 0);
 }
 
 /* A full disk looks the same to the writer, but for the errno. */
@@ -104,19 +104,19 @@ static void test_too_large(bool nameless)
 	struct rlimit before, limit;
 	int result = 0;
 
-	CHECK(publish("image", nameless, "old"));
+	EXPECT(publish("image", nameless, "old"));
 	getrlimit(RLIMIT_FSIZE, &before);
 	limit = before;
 	limit.rlim_cur = 5 << 20;
 	setrlimit(RLIMIT_FSIZE, &limit);
-	CHECK(output_file_begin(&file, "image", way(nameless)));
+	EXPECT(output_file_begin(&file, "image", way(nameless)));
 	for (uint64_t i = 0; i < 10 && result == 0; i++)
 		result = output_file_sink(&file, i * sizeof(large), large, sizeof(large));
-	CHECK(result != 0 && file.error == EFBIG);
-	CHECK(!output_file_finish(&file));
+	EXPECT(result != 0 && file.error == EFBIG);
+	EXPECT(!output_file_finish(&file));
 	output_file_end(&file);
 	setrlimit(RLIMIT_FSIZE, &before);
-	CHECK(count_files() == 1 && holds("image", "old") && unlink("image") == 0);
+	EXPECT(count_files() == 1 && holds("image", "old") && unlink("image") == 0);
 }
 
 /* What a killed writer leaves on a filesystem without nameless files is taken away by the next one, but not
@@ -132,15 +132,15 @@ static void test_killed(void)
 			(void)raise(SIGKILL);
 		_exit(1);
 	}
-	CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid && count_files() == 1);
+	EXPECT(pid > 0 && waitpid(pid, NULL, 0) == pid && count_files() == 1);
 	int here = open(".", O_RDONLY | O_DIRECTORY);
-	CHECK(output_file_is_left_over(here, ".image.0.part"));
-	CHECK(output_file_begin(&file, "image", OUTPUT_NAMED) && count_files() == 1);
-	CHECK(!output_file_is_left_over(here, ".image.0.part"));
-	CHECK(publish("image", false, "second") && count_files() == 2 && holds("image", "second"));
-	CHECK(output_file_sink(&file, 0, "first", 5) == 0 && output_file_finish(&file));
+	EXPECT(output_file_is_left_over(here, ".image.0.part"));
+	EXPECT(output_file_begin(&file, "image", OUTPUT_NAMED) && count_files() == 1);
+	EXPECT(!output_file_is_left_over(here, ".image.0.part"));
+	EXPECT(publish("image", false, "second") && count_files() == 2 && holds("image", "second"));
+	EXPECT(output_file_sink(&file, 0, "first", 5) == 0 && output_file_finish(&file));
 	output_file_end(&file);
-	CHECK(count_files() == 1 && holds("image", "first") && unlink("image") == 0);
+	EXPECT(count_files() == 1 && holds("image", "first") && unlink("image") == 0);
 	close(here);
 }
 
@@ -150,13 +150,13 @@ static void test_link_replaced(void)
 	struct output_file file;
 	struct stat found;
 
-	CHECK(publish("target", true, "old") && symlink("target", "link") == 0);
-	CHECK(output_file_begin(&file, "link", OUTPUT_REPLACE_LINK));
-	CHECK(output_file_sink(&file, 0, "new", 3) == 0 && output_file_finish(&file));
+	EXPECT(publish("target", true, "old") && symlink("target", "link") == 0);
+	EXPECT(output_file_begin(&file, "link", OUTPUT_REPLACE_LINK));
+	EXPECT(output_file_sink(&file, 0, "new", 3) == 0 && output_file_finish(&file));
 	output_file_end(&file);
-	CHECK(holds("target", "old") && holds("link", "new") && lstat("link", &found) == 0 &&
-	      S_ISREG(found.st_mode));
-	CHECK(unlink("link") == 0 && unlink("target") == 0);
+	EXPECT(holds("target", "old") && holds("link", "new") && lstat("link", &found) == 0 &&
+	       S_ISREG(found.st_mode));
+	EXPECT(unlink("link") == 0 && unlink("target") == 0);
 }
 
 /* What /dev/stdout and its like lead to has no name that a file could be given. */
@@ -165,17 +165,17 @@ static void test_descriptors(void)
 	char path[64];
 	int both[2], fd;
 
-	CHECK(pipe(both) == 0);
+	EXPECT(pipe(both) == 0);
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", both[1]);
-	CHECK(output_file_check(path) == EEXIST);
+	EXPECT(output_file_check(path) == EEXIST);
 	close(both[0]);
 	close(both[1]);
 	fd = open("gone", O_RDWR | O_CREAT, 0600);
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	CHECK(output_file_check(path) == 0);
-	CHECK(unlink("gone") == 0 && output_file_check(path) == EEXIST);
+	EXPECT(output_file_check(path) == 0);
+	EXPECT(unlink("gone") == 0 && output_file_check(path) == EEXIST);
 	close(fd);
-	CHECK(output_file_check("") == EINVAL && output_file_check("/proc/none") == EPERM);
+	EXPECT(output_file_check("") == EINVAL && output_file_check("/proc/none") == EPERM);
 }
 
 static void test_pieces(void)
@@ -184,42 +184,42 @@ static void test_pieces(void)
 	uint64_t offset = 0;
 	unsigned char byte;
 
-	CHECK(output_file_begin(&file, "image", OUTPUT_PAST_CACHE));
+	EXPECT(output_file_begin(&file, "image", OUTPUT_PAST_CACHE));
 	for (size_t size = 1; size < sizeof(large); size = size * 3 + 1) {
 		memset(large, (int)size & 0xff, size);
-		CHECK(output_file_sink(&file, offset, large, size) == 0);
+		EXPECT(output_file_sink(&file, offset, large, size) == 0);
 		offset += size;
 	}
-	CHECK(output_file_finish(&file));
+	EXPECT(output_file_finish(&file));
 	output_file_end(&file);
 	int fd = open("image", O_RDONLY);
 	offset = 0;
 	for (size_t size = 1; size < sizeof(large); size = size * 3 + 1) {
-		CHECK(pread(fd, &byte, 1, (off_t)offset) == 1 && byte == (size & 0xff));
+		EXPECT(pread(fd, &byte, 1, (off_t)offset) == 1 && byte == (size & 0xff));
 		offset += size;
-		CHECK(pread(fd, &byte, 1, (off_t)offset - 1) == 1 && byte == (size & 0xff));
+		EXPECT(pread(fd, &byte, 1, (off_t)offset - 1) == 1 && byte == (size & 0xff));
 	}
-	CHECK(lseek(fd, 0, SEEK_END) == (off_t)offset);
+	EXPECT(lseek(fd, 0, SEEK_END) == (off_t)offset);
 	close(fd);
 	unlink("image");
 }
 
 static void test_refused(void)
 {
-	CHECK(mkdir("folder", 0700) == 0 && mkfifo("fifo", 0600) == 0 && symlink("loop", "loop") == 0);
+	EXPECT(mkdir("folder", 0700) == 0 && mkfifo("fifo", 0600) == 0 && symlink("loop", "loop") == 0);
 	static const char *const wrong[] = {"folder", "folder/", "fifo", "loop", "/dev/null", "missing/image",
 	                                    "",       "/",       ".",    "..",   "fifo/image"};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
-		CHECK(output_file_check(wrong[i]) != 0);
+		EXPECT(output_file_check(wrong[i]) != 0);
 	char name[300];
 	memset(name, 'x', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
-	CHECK(output_file_check(name) != 0);
+	EXPECT(output_file_check(name) != 0);
 	name[255] = '\0'; /* the longest */
-	CHECK(output_file_check(name) == 0 && publish(name, false, "text") && holds(name, "text"));
-	CHECK(publish(name, true, "more") && holds(name, "more"));
-	CHECK(count_files() == 4);
-	CHECK(!unlink(name) && !rmdir("folder") && !unlink("fifo") && !unlink("loop"));
+	EXPECT(output_file_check(name) == 0 && publish(name, false, "text") && holds(name, "text"));
+	EXPECT(publish(name, true, "more") && holds(name, "more"));
+	EXPECT(count_files() == 4);
+	EXPECT(!unlink(name) && !rmdir("folder") && !unlink("fifo") && !unlink("loop"));
 }
 
 int main(void)
@@ -236,6 +236,6 @@ int main(void)
 	test_descriptors();
 	test_pieces();
 	test_refused();
-	CHECK(count_files() == 0 && chdir("/") == 0 && rmdir(directory) == 0);
+	EXPECT(count_files() == 0 && chdir("/") == 0 && rmdir(directory) == 0);
 	return check_result();
 }

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 
 enum { MEBIBYTE = 1 << 20 };
 

@@ -5,7 +5,7 @@
 #include <snap.h>
 #include <stdatomic.h>
 
-#include "check.h"
+#include "../check.h"
 
 static atomic_int order, go_on_seen;
 static _Thread_local int is_meeting;

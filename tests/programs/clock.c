@@ -7,7 +7,7 @@
 #include <sys/time.h>
 #include <time.h>
 
-#include "check.h"
+#include "../check.h"
 
 static long long nanoseconds(clockid_t clock)
 {

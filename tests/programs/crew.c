@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
-#include "check.h"
+#include "../check.h"
 
 enum { DEFAULT = 24, MOST = 4096 };
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "check.h"
+#include "../check.h"
 
 enum { THREADS = 3, SHOTS = 2000 };
 

@@ -7,7 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "check.h"
+#include "../check.h"
 
 #define NAMESPACES  (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS)
 #define FAIL(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))

@@ -1,7 +1,7 @@
 /* Ends as its first argument says: exit status N, or signal -N. */
 #include <signal.h>
 
-#include "check.h"
+#include "../check.h"
 
 int main(int argc, char **argv)
 {

@@ -7,13 +7,16 @@
 #include <thread>
 #include <vector>
 
-#include "check.h"
+#include "../check.h"
 
 static std::atomic<int> destroyed;
 
 struct counted {
 	std::string text;
-	~counted() { destroyed++; }
+	~counted()
+	{
+		destroyed++;
+	}
 };
 static thread_local counted own;
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "check.h"
+#include "../check.h"
 
 static int make(const char *name, const char *text, int flags)
 {

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 
 enum { TOTAL = 200 << 20, BLOCKS_MAX = 100000 };
 static struct block {

@@ -2,7 +2,7 @@
 #include <snap.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 
 static int calls[2], order;
 

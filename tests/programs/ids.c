@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "check.h"
+#include "../check.h"
 
 enum { THREADS = 3, CAPABILITY_VERSION = 0x20080522 };
 

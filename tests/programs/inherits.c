@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "check.h"
+#include "../check.h"
 
 static void print_status(void)
 {

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "check.h"
+#include "../check.h"
 
 static pid_t in_data = 1; /* as written, not zero: .data */
 static pid_t in_bss;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "check.h"
+#include "../check.h"
 
 enum { PAGE = 4096 };
 static const char read_only_data[] = "constant";

@@ -3,7 +3,7 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 #include "snap.h"
 
 static void draw(void)

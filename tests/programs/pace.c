@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "check.h"
+#include "../check.h"
 
 enum { THREADS = 3, IO_WHO_PROCESS = 1, IO_IDLE = 3 << 13, SIGEV_THREAD_ID_ = 4 };
 

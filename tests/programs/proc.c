@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#include "check.h"
+#include "../check.h"
 
 static void print_strings(const char *path)
 {

@@ -1,7 +1,7 @@
 /* Prints AT_RANDOM's 16 bytes, which must be fresh at each start. */
 #include <sys/auxv.h>
 
-#include "check.h"
+#include "../check.h"
 
 int main(void)
 {

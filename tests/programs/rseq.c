@@ -3,7 +3,7 @@
 #include <sched.h>
 #include <stdint.h>
 
-#include "check.h"
+#include "../check.h"
 
 #if __has_include(<sys/rseq.h>)
 #include <sys/rseq.h>

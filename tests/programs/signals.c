@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 
 enum { STACK_SIZE = 128 << 10 };
 static char alternate[STACK_SIZE];

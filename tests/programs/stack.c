@@ -1,7 +1,7 @@
 /* The stack grows on after the restore, to 4 MiB. */
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 
 static unsigned recurse(unsigned depth)
 {

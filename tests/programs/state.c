@@ -4,7 +4,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
-#include "check.h"
+#include "../check.h"
 
 int main(void)
 {

@@ -1,6 +1,6 @@
 /* Standard streams are the caller's: reads a line before the point never, all of stdin after it, and echoes
  * it. */
-#include "check.h"
+#include "../check.h"
 
 int main(void)
 {

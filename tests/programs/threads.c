@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "check.h"
+#include "../check.h"
 
 static atomic_int ready, go, handled;
 static int word;

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
-#include "check.h"
+#include "../check.h"
 
 /* asm/prctl.h, which musl-gcc does not find */
 enum { ARCH_SET_GS = 0x1001, ARCH_GET_FS = 0x1003, ARCH_GET_GS = 0x1004 };

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "check.h"
+#include "../check.h"
 
 /* include/uapi/linux/random.h */
 struct parameters {

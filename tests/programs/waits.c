@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "check.h"
+#include "../check.h"
 
 enum { LIMIT_MS = 300 };
 

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "../programs/check.h"
+#include "../check.h"
 
 enum { PAGE = 4096, PAGES = 64, SIZE = PAGES * PAGE, HUGE_BLOCK = 8 << 20 };
 

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "../programs/check.h"
+#include "../check.h"
 
 enum { BLOCKS = 300, LEAST = 1000, MOST = 1 << 20 };
 

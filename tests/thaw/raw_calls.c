@@ -2,7 +2,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "../programs/check.h"
+#include "../check.h"
 
 enum { SIZE = 1 << 20 };
 

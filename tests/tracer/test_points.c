@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "../check.h"
 #include "tracer/points/filter.h"
 #include "tracer/points/point.h"
 #include "tracer/ptrace/system_calls.h"

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../check.h"
 #include "format/base/duration.h"
 #include "format/base/line.h"
-#include "tests/tracer/check.h"
 #include "tracer/points/filter.h"
 
 static const struct {
