@@ -99,7 +99,7 @@ static bool read_records(struct image_file *file, struct image_failure *failure)
 		return false;
 	error = snapimg_check_header(file->memory, file->size, &file->image);
 	if (error == SNAPIMG_OK) {
-		if (!read_range(file, file->image.header->metadata_offset, file->size, failure))
+		if (!read_range(file, snapimg_records_start(&file->image), file->size, failure))
 			return false;
 		error = snapimg_open(file->memory, file->size, &file->image);
 	}

@@ -31,11 +31,18 @@ struct snapimg {
 };
 
 /* Checks what the header says by itself, and that it fits a file of `size` bytes: magic, version, sizes and
- * places. Of the file only the header area must be at `base` (or all of a smaller one). On success
- * image->header says where the records are, [metadata_offset, size), which is all that snapimg_open looks at
- * besides. */
+ * places. Of the file only the header area must be at `base` (or all of a smaller one). What snapimg_open
+ * looks at besides begins at snapimg_records_start. */
 enum snapimg_error snapimg_check_header(const void *base, uint64_t size, struct snapimg *image)
         __attribute__((warn_unused_result));
+
+/* From here to the file's end: the zeros behind DATA, and the records. After snapimg_check_header. */
+static inline uint64_t snapimg_records_start(const struct snapimg *image)
+{
+	uint64_t start = image->header->metadata_offset - SNAPIMG_ALIGNMENT;
+
+	return start < SNAPIMG_HEADER_AREA ? SNAPIMG_HEADER_AREA : start;
+}
 
 /* Checks [base, base + size), which must be 64-byte aligned, and fills *image, which borrows the
  * memory. On an error *image holds failed_section and failed_index only. Reads all bytes but those of

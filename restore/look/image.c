@@ -109,7 +109,7 @@ static enum snapimg_error read_records(uint64_t size)
 	if (error != SNAPIMG_OK)
 		return error;
 	bool is_whole = size <= SMALL_IMAGE && !image_is_thawed();
-	read_part(is_whole ? SNAPIMG_HEADER_AREA : loader.image.header->metadata_offset, size);
+	read_part(is_whole ? SNAPIMG_HEADER_AREA : snapimg_records_start(&loader.image), size);
 	return SNAPIMG_OK;
 }
 

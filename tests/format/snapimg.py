@@ -152,11 +152,20 @@ def full_disk():
     t.check(ended.returncode == 125 and b"cannot write" in ended.stderr, ended)
 
 
+def bad_padding():
+    """The zeros behind the page data are looked at too, though they belong to no section."""
+    with open(golden("x.snap"), "r+b") as file:
+        file.seek(48)  # metadata_offset
+        file.seek(int.from_bytes(file.read(8), "little") - 1)
+        file.write(b"\1")
+    refused(125, "must be zero")
+
+
 ROWS = {f"snapimg.{command}": lambda command=command: text(command) for command in ("info", "maps", "verify")}
 ROWS.update({f"snapimg.json.{command}": lambda command=command: as_json(command) for command in ("info", "maps", "verify")})
 ROWS.update({f"snapimg.{function.__name__}": function for function in (
     strange_bytes, columns, missing, directory, fifo, unreadable, empty, not_an_image, cut, bad_page_data, bad_section,
-    bad_frame, usage, full_disk)})
+    bad_frame, bad_padding, usage, full_disk)})
 
 if __name__ == "__main__":
     t.main(ROWS)
