@@ -48,6 +48,14 @@ def skip_if_ended_so(traced):
         skip(traced.err.decode(errors="replace").splitlines()[0])
 
 
+def need_pid_namespace():
+    """For what snaprun needs one for: root makes it as it is, anybody else in a user namespace, which a chroot forbids."""
+    for options in (["-p", "-f"], ["-U", "-p", "-f"]):
+        if subprocess.run(["unshare", *options, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            return
+    skip("needs a PID namespace, and this user may make none here, nor a user namespace to make it in")
+
+
 class Result:
     """How a process ended: status (negative: minus the signal's number), out, err."""
 

@@ -14,15 +14,8 @@ PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signa
              signal.SIGWINCH, signal.SIGALRM)
 
 
-def need_namespaces():
-    for options in (("-U", "-p", "-f"), ("-p", "-f")):
-        if t.run(["unshare", *options, "true"]).status == 0:
-            return
-    t.skip("this machine allows no new user and PID namespace")
-
-
 def freeze(kind="pie", *words):
-    need_namespaces()
+    t.need_pid_namespace()
     path = t.program(f"ids-{kind}")
     t.freeze("image.snap", [path, *words], at=HERE)
     return path
@@ -128,7 +121,7 @@ def left_behind():
 
 def streams_close():
     """Neither the keeper nor init holds the program's streams: its reader sees their end while it runs on."""
-    need_namespaces()
+    t.need_pid_namespace()
     code = "import os\nos.path.exists('/snap/here')\nos.close(1)\nos.read(0, 1)"
     t.freeze("image.snap", ["/usr/bin/python3", "-c", code], at=HERE)
     one = subprocess.Popen([t.SNAPRUN, "--same-ids", "image.snap"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -205,7 +198,7 @@ def asyncio_server():
     t.freeze("image.snap", ["/usr/bin/python3", "-c", SERVER], at=HERE)
     for options in ((), ("--ids=new",)) * 3:
         t.same(t.restore("image.snap", options=options), t.Result(0, b"the loop\nTrue b'answer'\n", b""))
-    need_namespaces()
+    t.need_pid_namespace()
     t.same(t.restore("image.snap", options=("--same-ids",)), t.Result(0, b"the loop\nTrue b'answer'\n", b""))
 
 

@@ -231,8 +231,7 @@ asyncio.run(main())
 def python_asyncio():
     """A server on asyncio with a thread, a database whose lock it holds, child processes and the random bytes of OpenSSL.
     A running loop of asyncio knows its process by the ID."""
-    if t.run(["unshare", "-U", "-p", "-f", "true"]).status != 0:
-        t.skip("this machine allows no new user and PID namespace")
+    t.need_pid_namespace()
     port = free_port()
     freeze(["/usr/bin/python3", "-c", PYTHON_ASYNCIO, str(port)])
     seen = set()

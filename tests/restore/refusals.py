@@ -61,8 +61,7 @@ def same_ids(edit, *words):
     """A recorded ID that no process can have: --same-ids tells so; without it the image is as good as any."""
     edited(edit)
     t.check(t.restore("edited.snap").status == 0, "without --same-ids")
-    if t.run(["unshare", "-U", "-p", "-f", "true"]).status != 0:
-        t.skip("this machine allows no new user and PID namespace")
+    t.need_pid_namespace()
     t.one_line(t.restore("edited.snap", options=("--same-ids",)), 125, *words, tool="snaprun: --ids=same: ")
 
 
