@@ -1,5 +1,6 @@
 """Trees of processes under snaptrace: nothing is felt, nothing hangs, the log misses nothing; and the points of a tree."""
 import collections
+import ctypes
 import json
 import os
 import pty
@@ -404,7 +405,7 @@ def effect_stdin():
 
 def effect_inherited_eventfd():
     """All eventfds look the same; the caller's is an effect to write to."""
-    os.dup2(os.eventfd(0), 100)
+    os.dup2(ctypes.CDLL(None).eventfd(0, 0), 100)
     stops("eventfd", "write(100", pass_fds=(100,))
 
 
