@@ -182,6 +182,19 @@ def paths():
         t.check(done.status == 0 and f'{name.split(".")[0]}("/snap/here")'.encode() in done.err, name, done)
 
 
+
+def odd_name():
+    """The name of an executable is any bytes."""
+    for name in (b"new\nline", b"a) R 1 (b", b"x (deleted)", b"\xff\xfe", b"[heap]"):
+        with open(STATES, "rb") as source, open(name, "wb") as copy:
+            copy.write(source.read())
+        os.chmod(name, 0o755)
+        image = os.fsencode(os.getcwd()) + b"/image.snap"
+        done = t.run([t.SNAPTRACE, "-q", "--no-cache", "--at", "path:/snap/here", "-o", image, b"./" + name, "call", "21", "0", "/snap/here"])
+        t.check(done.status == 0, name, done)
+        t.check(t.run([t.SNAPRUN, image]).status == DONE, name)
+
+
 t.main({
     "attached-killed.ptrace": lambda: attached_killed("ptrace"),
     "attached-killed.wait": lambda: attached_killed("waitid"),
@@ -198,4 +211,5 @@ t.main({
     "attached-idle": attached_idle,
     "after-execs": after_execs,
     "paths": paths,
+    "odd-name": odd_name,
 })

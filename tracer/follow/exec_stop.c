@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "format/base/proc.h"
 #include "format/base/progress.h"
 #include "preload/contract.h"
 #include "tracer/follow/choice.h"
@@ -44,22 +45,11 @@ enum status exec_stop_read_auxiliary(pid_t pid, struct auxiliary *ret_auxiliary)
 	return STATUS_OK;
 }
 
-/* start_brk, field 47 of proc(5)'s stat; the command's name, field 2, can hold blanks and parentheses. */
 static uint64_t initial_break(pid_t pid)
 {
-	char path[64], line[2048];
-	const char *field;
-	FILE *file;
+	struct proc_stat stat;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (!(file = fopen(path, "re")))
-		return 0;
-	field = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
-	fclose(file);
-	for (unsigned number = 2; field && number < 47; number++)
-		if ((field = strchr(field, ' ')))
-			field++;
-	return field ? strtoull(field, NULL, 10) : 0;
+	return proc_try_read_stat(pid, &stat) < 0 ? 0 : stat.field[STAT_START_BRK];
 }
 
 /*
