@@ -41,6 +41,8 @@ static enum status hold(struct threads *threads, size_t index)
 	restart_abort_rseq(tid, thread->rseq_address, registers);
 	if (ptrace(PTRACE_SETREGS, tid, 0, registers) < 0)
 		return read_failed("registers", tid);
+	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(thread->signal_mask), &thread->signal_mask) < 0)
+		return read_failed("signal mask", tid);
 	thread->tid = (uint32_t)tid;
 	return STATUS_OK;
 }
@@ -140,8 +142,6 @@ static enum status read_thread(struct threads *threads, size_t index, const stru
 	if ((status = thread_read_xstate(tid, threads->xstate + index * XSTATE_ROOM, &machine->xfeatures,
 	                                 &machine->xstate_size)) != STATUS_OK)
 		return status;
-	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(thread->signal_mask), &thread->signal_mask) < 0)
-		return read_failed("signal mask", tid);
 	if ((status = read_altstack(&own, thread)) != STATUS_OK ||
 	    (status = read_robust_list(tid, thread)) != STATUS_OK ||
 	    (status = read_name(tid, thread)) != STATUS_OK)
@@ -183,7 +183,7 @@ enum status threads_read(struct threads *threads, const struct subject *subject,
 	for (size_t i = 0; i < threads->count && status == STATUS_OK; i++)
 		if ((status = leave_vdso(threads, i, vdso)) == STATUS_OK)
 			status = read_thread(threads, i, remote, &state->machine);
-	if (status != STATUS_OK || (status = threads_read_pending(threads, subject)) != STATUS_OK)
+	if (status != STATUS_OK)
 		return status;
 	for (size_t i = 0; i < threads->count; i++) {
 		make_ready(threads, i, state);

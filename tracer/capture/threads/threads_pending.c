@@ -37,8 +37,10 @@ static uint64_t without_effect(const struct subject *subject)
 	uint64_t caught = proc_number(&subject->status, "SigCgt", 16);
 	uint64_t ignored = proc_number(&subject->status, "SigIgn", 16);
 	uint64_t harmless = BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT);
+	/* A stop that came just now is for that process, not for what is started from its image. */
+	uint64_t stops = BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU);
 
-	return ignored | (harmless & ~caught);
+	return ignored | ((harmless | stops) & ~caught);
 }
 
 /* As the kernel would (complete_signal() in kernel/signal.c): the main thread first. */
