@@ -5,6 +5,7 @@
 #include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -36,17 +37,29 @@ static int64_t read_flags(pid_t pid, int number)
 	return proc_try_read(path.text, &info) == 0 ? (int64_t)proc_number(&info, "flags", 8) : -1;
 }
 
+/* Another snaptrace may do the same to another description meanwhile: so the flag follows a pattern of
+ * chance, which has both values. */
 bool description_is_copy_of(int copy, pid_t pid, int number)
 {
-	int flags = fcntl(copy, F_GETFL), spare = description_spare_flag(copy);
-	int64_t before = read_flags(pid, number);
+	enum { ROUNDS = 16, ONE = 1, OTHER = 2 };
+	const int flags = fcntl(copy, F_GETFL), spare = description_spare_flag(copy);
+	int64_t seen = read_flags(pid, number);
+	uint32_t pattern = (uint32_t)pid;
 
-	if (flags < 0 || before < 0 || ((before ^ flags) & ~O_CLOEXEC) != 0 ||
-	    fcntl(copy, F_SETFL, flags ^ spare) < 0)
+	if (flags < 0 || seen < 0 || ((seen ^ flags) & ~(int64_t)(O_CLOEXEC | spare)) != 0)
 		return false;
-	int64_t after = read_flags(pid, number);
+	if (getrandom(&pattern, sizeof(pattern), GRND_NONBLOCK) < 0)
+		pattern *= 0x9e3779b9u;
+	pattern = (pattern | ONE) & ~(uint32_t)OTHER;
+	bool same = true;
+	for (int round = 0; round < ROUNDS && same; round++) {
+		int wanted = (pattern >> round & 1) != 0 ? spare : 0;
+		same = fcntl(copy, F_SETFL, (flags & ~spare) | wanted) == 0;
+		seen = same ? read_flags(pid, number) : -1;
+		same = seen >= 0 && (seen & spare) == wanted;
+	}
 	(void)fcntl(copy, F_SETFL, flags);
-	return after >= 0 && ((before ^ after) & spare) != 0;
+	return same;
 }
 
 bool description_visit(pid_t pid, description_visitor *visit, void *context)
