@@ -26,7 +26,7 @@
 
 #include <netinet/in.h>
 
-#include "../programs/check.h"
+#include "../check.h"
 
 static void report_file(const char *path, const char *const *lines)
 {
