@@ -132,6 +132,27 @@ static _Noreturn void keep(uint32_t program, int init_ready)
 	}
 }
 
+/* Interval timers that the caller set are the program's, as after an exec; a child begins without (fork(2)).
+ */
+enum { INTERVAL_TIMERS = 3 };
+struct interval_timer { /* struct itimerval */
+	uint64_t interval[2], value[2];
+};
+
+static void read_timers(struct interval_timer timer[INTERVAL_TIMERS])
+{
+	for (uint32_t i = 0; i < INTERVAL_TIMERS; i++)
+		sys(__NR_getitimer, i, &timer[i]);
+}
+
+static void set_timers(const struct interval_timer timer[INTERVAL_TIMERS], bool on)
+{
+	static const struct interval_timer none;
+	for (uint32_t i = 0; i < INTERVAL_TIMERS; i++)
+		if ((timer[i].value[0] | timer[i].value[1]) != 0)
+			sys(__NR_setitimer, i, on ? &timer[i] : &none, 0);
+}
+
 static long start_program(uint32_t tid)
 {
 	int32_t wanted = (int32_t)tid;
@@ -149,10 +170,13 @@ void keeper_split(uint32_t tid)
 	/* A caller that ignores its children's ends has that inherited, but the keeper must see one. */
 	sys(__NR_rt_sigaction, SIGCHLD, &plain, &child_action, SIGNAL_SET_SIZE);
 	int init_ready = init_start();
+	struct interval_timer timer[INTERVAL_TIMERS] = {0};
+	read_timers(timer);
 	long program = start_program(tid);
 	if (program < 0)
 		die(EXIT_REFUSED, "--ids=same: no process can have the recorded ID ", dec(tid), ": ",
 		    error_text(program), ": start it with --ids=new");
+	set_timers(timer, program == 0);
 	if (program > 0)
 		keep((uint32_t)program, init_ready);
 	sys(__NR_close, init_ready);

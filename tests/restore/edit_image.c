@@ -3,6 +3,7 @@
  * all checksums right again, so that the loader's own checks of the machine
  * are what refuses it. See edits[] for the names.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,17 +149,24 @@ static void edit_frame(void)
 {
 	enum { DESCRIPTOR = 4, HAS_CHECKSUM = 1 << 2, CHECKSUM_SIZE = 4 };
 	struct snapimg_extent *extent = section(SNAPIMG_SECTION_EXTENTS);
+	uint64_t *data_size = NULL;
 	for (uint32_t i = 0; i < header->section_count; i++) {
 		if (table[i].type == SNAPIMG_SECTION_EXTENTS)
 			extent += table[i].size / sizeof *extent - 1;
 		if (table[i].type == SNAPIMG_SECTION_DATA)
-			table[i].size -= CHECKSUM_SIZE;
+			data_size = &table[i].size;
 	}
+	/* The zeros up to the records must stay fewer than an alignment: else the frame has bytes behind it.
+	 */
+	bool fits = (extent->offset + extent->stored_size - 1) % SNAPIMG_ALIGNMENT >= CHECKSUM_SIZE;
 	if (extent->kind != SNAPIMG_EXTENT_ZSTD)
 		exit(2);
 	image[extent->offset + DESCRIPTOR] &= (uint8_t)~HAS_CHECKSUM;
-	extent->stored_size -= CHECKSUM_SIZE;
-	memset(image + extent->offset + extent->stored_size, 0, CHECKSUM_SIZE);
+	if (fits && data_size != NULL) {
+		*data_size -= CHECKSUM_SIZE;
+		extent->stored_size -= CHECKSUM_SIZE;
+		memset(image + extent->offset + extent->stored_size, 0, CHECKSUM_SIZE);
+	}
 	extent->checksum = snapimg_checksum(image + extent->offset, extent->stored_size);
 }
 

@@ -42,7 +42,7 @@ def start(argv, limits):
     return t.run(argv, env=REPORT, cwd="elsewhere", preexec_fn=lambda: caller(limits), close_fds=False)
 
 
-def refused(mode, *words, spoil=lambda frozen: None, limits=None, prefix=(), options=()):
+def refused(mode, *words, spoil=lambda frozen: None, limits=None, prefix=(), options=("--ids=new",)):
     """The mode's image, once `spoil` has made it impossible to start, or these limits have."""
     limits = limits or {}
     os.mkdir("elsewhere")
@@ -64,6 +64,28 @@ def refused(mode, *words, spoil=lambda frozen: None, limits=None, prefix=(), opt
             os.path.exists("place") and os.listdir("place"))
     t.check(sorted(os.listdir("elsewhere")) == [], "left behind:", os.listdir("elsewhere"))
     del kept
+
+
+def in_a_namespace():
+    """Where the recorded IDs are wanted it is a child that begins: with its caller's timers and streams, too."""
+    if t.run(["unshare", "-U", "-p", "-f", "true"]).status != 0:
+        t.skip("this machine allows no new user and PID namespace")
+    os.mkdir("elsewhere")
+    with open("file", "wb"):
+        pass
+    t.freeze("image.snap", [PROGRAM, "file"], at="path:/snap/here")
+    os.unlink("file")
+
+    def told(argv):
+        result = start(argv, {})
+        t.check(result.status == 0, result)
+        return [line for line in result.out.splitlines()
+                if line.startswith((b"timer", b"descriptor", b"directory", b"Umask", b"nice", b"Max", b"SigBlk", b"SigIgn"))]
+
+    wanted = told([PROGRAM, "file"])
+    t.check(b"timer 1: 1 every 7" in wanted, wanted)
+    got = told([t.SNAPRUN, "--fallback", "-q", "--ids=same", os.path.abspath("image.snap")])
+    t.check(got == wanted, "direct:", wanted, "restored:", got)
 
 
 def take_address(frozen):
@@ -125,7 +147,7 @@ def relative():
     for name in ("own", "taken"):
         os.unlink("place/" + name)
     for _ in range(2):
-        restored = t.restore("../image.snap", cwd="elsewhere")
+        restored = t.restore("../image.snap", cwd="elsewhere", options=("--ids=new",))
         t.check(restored.status == 0 and restored.out == b"went on\n" and restored.err == b"", restored)
         t.check(sorted(os.listdir("place")) == ["log", "own", "taken"], os.listdir("place"))
         t.check(os.listdir("elsewhere") == [], os.listdir("elsewhere"))
@@ -213,6 +235,7 @@ ROWS = {
     "commit.threads-started": lambda: refused("threads", "POSIX timer", limits={resource.RLIMIT_SIGPENDING: 8}),
     "commit.damaged": lambda: refused("pages", "checksum", spoil=damage),
     "commit.no-namespace": namespace,
+    "commit.in-a-namespace": in_a_namespace,
     "commit.relative-name": relative,
 }
 

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "../programs/check.h"
+#include "../check.h"
 
 static const char *mode;
 static atomic_int waits, handles, jumped;
