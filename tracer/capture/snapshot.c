@@ -188,8 +188,8 @@ static enum status gather(struct capture *capture)
 	            STATUS_OK ||
 	    (status = pass_refusal(process_state_read(&capture->subject, &capture->remote,
 	                                              &capture->state))) != STATUS_OK ||
-	    (status = pass_refusal(threads_read(&capture->threads, &capture->subject, &capture->remote,
-	                                        capture->mappings.vdso, &capture->state))) != STATUS_OK ||
+	    (status = pass_refusal(threads_read(&capture->threads, &capture->remote, capture->mappings.vdso,
+	                                        &capture->state))) != STATUS_OK ||
 	    (status = pass_refusal(timers_read(&capture->subject, &capture->threads, &capture->remote,
 	                                       &capture->timers))) != STATUS_OK ||
 	    (status = read_thread_attributes(capture)) != STATUS_OK ||

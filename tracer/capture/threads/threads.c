@@ -175,8 +175,8 @@ static void make_ready(struct threads *threads, size_t index, const struct proce
 #undef X
 }
 
-enum status threads_read(struct threads *threads, const struct subject *subject, const struct remote *remote,
-                         const struct vma *vdso, struct process_state *state)
+enum status threads_read(struct threads *threads, const struct remote *remote, const struct vma *vdso,
+                         struct process_state *state)
 {
 	enum status status = STATUS_OK;
 

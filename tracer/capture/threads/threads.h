@@ -31,9 +31,8 @@ enum status threads_refuse(const struct threads *threads, const struct subject *
 enum status threads_refuse_partial(const struct threads *threads, const struct subject *subject)
         __attribute__((warn_unused_result));
 /* All the rest; makes the registers ready to be resumed, for which the signal actions in state are needed. */
-enum status threads_read(struct threads *threads, const struct subject *subject, const struct remote *remote,
-                         const struct vma *vdso, struct process_state *state)
-        __attribute__((warn_unused_result));
+enum status threads_read(struct threads *threads, const struct remote *remote, const struct vma *vdso,
+                         struct process_state *state) __attribute__((warn_unused_result));
 /* Cached thread ids, and the owners of robust mutexes that are held. */
 enum status threads_add_fixups(const struct threads *threads, pid_t pid, const struct mappings *mappings,
                                struct fixups *fixups) __attribute__((warn_unused_result));
