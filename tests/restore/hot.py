@@ -79,7 +79,7 @@ os.kill(os.getpid(), signal.SIGUSR1)
 def hot_for_a_time():
     """--record-for: a server is looked at while it runs, and goes on; its end is snaprun's."""
     t.freeze("image.snap", ["/usr/bin/python3", "-c", WAITS], at="path:/snap/here")
-    with t.subprocess.Popen([t.SNAPRUN, "-q", "--record-for", "1s", "image.snap"], stdin=t.subprocess.PIPE,
+    with t.subprocess.Popen([t.SNAPRUN, "-q", "--record-for", "5s", "image.snap"], stdin=t.subprocess.PIPE,
                             stdout=t.subprocess.PIPE, env=t.PLAIN_ENV) as server:
         t.check(server.stdout.readline() == b"up\n", "it did not start")
         while server.poll() is None and not looked(server.pid):
