@@ -23,6 +23,12 @@
  *    (mapped.c), by a table in its ELF section "snap_mapped": the tracer names
  *    it in the image, where the C library is one that does so by functions that
  *    can be replaced; the loader fills it.
+ *
+ * 5. Random numbers. A library with a generator of its own seeds it again in a
+ *    child, which it knows by its process ID or by a handler of fork(3). The
+ *    shim lets it believe that a start is one (random.c): the first `reserved`
+ *    word of its resume block names a struct snap_generators, which the loader
+ *    fills with where such libraries lie.
  */
 #ifndef SNAP_CONTRACT_H
 #define SNAP_CONTRACT_H
@@ -59,14 +65,17 @@ struct snap_resume {
 	int64_t argc;      /* of the restored program; 0 before */
 	char **argv;
 	char **envp;
-	struct snap_callback *callbacks; /* called newest first by the loader, on the program's stack,
-	                                    with all signals blocked, as its last act */
-	uint64_t reserved[2];
+	struct snap_callback *callbacks;    /* called newest first by the loader, on the program's stack,
+	                                       with all signals blocked, as its last act */
+	struct snap_generators *generators; /* the shim's; NULL in other blocks */
+	uint64_t reserved;
 };
 static_assert(sizeof(struct snap_resume) == 56, "resume block layout");
 
 #define SNAP_MAPPED_SECTION "snap_mapped"
-enum { SNAP_MAPPED_VERSION = 1 };
+/* 2: the shim sees realloc, syscall, process_madvise and ioctl too. The loader fills tables of version 1,
+ * too. */
+enum { SNAP_MAPPED_VERSION = 2, SNAP_MAPPED_SIZE_1 = 32 };
 
 /* Private memory of the image file. */
 struct snap_mapped_range {
@@ -82,13 +91,33 @@ struct snap_mapped {
 	uint64_t *
 	        settled; /* a bit for each page of the ranges, set once it is mapped from the image no more */
 	const void *glibc; /* NULL: another C library */
+	uint64_t advised;  /* not 0: some of the ranges have advice that anonymous memory must have, too */
 };
-static_assert(sizeof(struct snap_mapped) == 32, "table of mapped memory");
+static_assert(sizeof(struct snap_mapped) == SNAP_MAPPED_SIZE_1 + 8, "table of mapped memory");
+
+/* Code of libraries that have a generator of random numbers: of which kind, and where. */
+enum snap_generator_kind {
+	SNAP_GENERATOR_ID = 1,   /* compares process IDs */
+	SNAP_GENERATOR_FORK = 2, /* has a handler of fork(3), which does nothing but count */
+	SNAP_GENERATOR_NSS = 3,  /* must be called; `start` is where its file's first byte is mapped */
+};
+struct snap_generator {
+	uint64_t start, end;
+	uint64_t kind;
+};
+enum { SNAP_GENERATORS_MAX = 7 };
+struct snap_generators {
+	uint64_t count;
+	struct snap_generator generator[SNAP_GENERATORS_MAX];
+};
+static_assert(sizeof(struct snap_generators) == 8 + 24 * SNAP_GENERATORS_MAX, "table of generators");
 
 /* "SNAP_SHIM=<version>:<flags>:<hex address of the string that LD_PRELOAD was, or 0>" is the last variable,
  * behind an added "LD_PRELOAD=<shim>[:<what it was>]". Where LD_PRELOAD was given already, its first place
  * points to that too: of several, glibc takes the last one, musl the first. */
-#define SNAP_SHIM_VARIABLE "SNAP_SHIM"
+#define SNAP_SHIM_VARIABLE   "SNAP_SHIM"
+/* What node.cjs asks getenv(3) of the shim for: how many starts there were. It stands in no environment. */
+#define SNAP_STARTS_VARIABLE "SNAP_SHIM_STARTS"
 enum {
 	SNAP_SHIM_MARK_MAIN = 1,
 	SNAP_SHIM_REFUSE_BRK = 2, /* until the first restore; not where the program itself is to go on */

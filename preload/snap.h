@@ -28,9 +28,15 @@
 
 enum { SNAP_CALLBACKS_MAX = 32 }; /* of one translation unit */
 
+/* Only the shim has some. */
+#ifndef SNAP_GENERATORS
+#define SNAP_GENERATORS 0 /* also where NULL is not known */
+#endif
+
 /* The loader fills every such block of a process. */
-static struct snap_resume snap_resume_block __attribute__((
-        section(SNAP_RESUME_SECTION), used, aligned(8))) = {SNAP_CONTRACT_VERSION, 0, 0, 0, 0, 0, {0, 0}};
+static struct snap_resume snap_resume_block
+        __attribute__((section(SNAP_RESUME_SECTION), used, aligned(8))) = {
+                SNAP_CONTRACT_VERSION, 0, 0, 0, 0, 0, SNAP_GENERATORS, 0};
 
 /* The block changes where the compiler sees no code that does it. */
 static inline volatile struct snap_resume *snap_resume_now(void)

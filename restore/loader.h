@@ -110,6 +110,9 @@ void process_apply_fixups(void);        /* process.c: when all threads have thei
 void process_commit(void);              /* process.c: directory, umask, signal actions */
 void process_commit_flags(void);        /* process.c: what prctl(2) sets of the process */
 void process_commit_thread_flags(void); /* process.c: and of this thread */
+struct snap_generators;
+/* become/generators.c: fills the shim's table; NULL: there is none. */
+void generators_tell_shim(struct snap_generators *table);
 /* process.c: [address, address + size) lies in one writable mapping of the program's. */
 bool process_can_write(uint64_t address, uint64_t size);
 void attributes_check(void);  /* attributes.c: ends where limits, flags, … of the process can't be set */

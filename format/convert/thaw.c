@@ -24,10 +24,10 @@ enum snapimg_error image_thaw(struct snapimg *image, snapimg_sink *sink, void *c
 	struct thaw_plan plan = {0};
 	const struct repack_options how = {.plan = &plan};
 	struct page_data data;
-	enum snapimg_error error = page_data_open(&data, image, true);
+	enum snapimg_error error = page_data_open(&data, image, false);
 
 	if (error == SNAPIMG_OK)
-		error = thaw_plan_make(&data, &plan);
+		error = thaw_plan_make(image, &plan);
 	if (error == SNAPIMG_OK)
 		error = repack(&data, &how, sink, context);
 	thaw_plan_free(&plan);

@@ -11,10 +11,8 @@
 #include "format/convert/thaw_plan.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "format/base/array.h"
-#include "format/convert/page_data.h"
 #include "format/convert/raw_calls.h"
 
 enum {
@@ -28,7 +26,7 @@ struct planning {
 	struct snapimg *image;
 	struct thaw_plan *plan;
 	bool is_watched;  /* the shim sees what the program does to anonymous memory */
-	uint32_t mapping; /* that is looked at */
+	uint32_t mapping; /* that is planned */
 	uint64_t worth;   /* WORTH_A_PIECE, or more */
 	/* While pieces are made: */
 	struct planned_piece open; /* its end grows; end 0: none is open */
@@ -36,7 +34,7 @@ struct planning {
 	size_t kept; /* ranges below lie before what is looked at */
 };
 
-enum snapimg_error address_ranges_add(struct address_ranges *ranges, uint64_t start, uint64_t end)
+static enum snapimg_error add_range(struct address_ranges *ranges, uint64_t start, uint64_t end)
 {
 	struct address_range *range = array_add(ranges->range, ranges->count);
 
@@ -82,20 +80,6 @@ static bool may_be_mapped(const struct planning *planning, const struct snapimg_
 	return mapping->kind == SNAPIMG_MAPPING_FILE && is_of_program(image, mapping);
 }
 
-/* Runs come in order, so the mapping moves on with them. */
-static enum snapimg_error look_into(void *context, const struct snapimg_run *run, const uint8_t *pages)
-{
-	struct planning *planning = context;
-	const struct snapimg_mapping *mapping = snapimg_get_mapping(planning->image);
-
-	while (mapping[planning->mapping].end <= run->address)
-		planning->mapping++;
-	mapping += planning->mapping;
-	if (pages == NULL || mapping->kind != SNAPIMG_MAPPING_ANONYMOUS || !may_be_mapped(planning, mapping))
-		return SNAPIMG_OK;
-	return chunks_find(mapping, run, pages, &planning->plan->kept);
-}
-
 /* Before Linux 6.15 only anonymous memory can have guard pages (mm/madvise.c). */
 static enum snapimg_error keep_guards(const struct snapimg *image, struct thaw_plan *plan)
 {
@@ -104,8 +88,8 @@ static enum snapimg_error keep_guards(const struct snapimg *image, struct thaw_p
 	uint32_t i;
 
 	for (i = 0; i < snapimg_guard_count(image) && error == SNAPIMG_OK; i++)
-		error = address_ranges_add(&plan->kept, guard[i].address,
-		                           guard[i].address + guard[i].pages * SNAPIMG_PAGE_SIZE);
+		error = add_range(&plan->kept, guard[i].address,
+		                  guard[i].address + guard[i].pages * SNAPIMG_PAGE_SIZE);
 	return error;
 }
 
@@ -238,15 +222,12 @@ static enum snapimg_error plan_all(struct planning *planning)
 	return error;
 }
 
-enum snapimg_error thaw_plan_make(struct page_data *data, struct thaw_plan *ret_plan)
+enum snapimg_error thaw_plan_make(struct snapimg *image, struct thaw_plan *ret_plan)
 {
-	struct snapimg *image = data->image;
 	struct thaw_plan plan = {0};
 	struct planning planning = {.image = image, .plan = &plan, .is_watched = is_watched(image)};
-	enum snapimg_error error = page_data_visit(data, look_into, &planning);
+	enum snapimg_error error = keep_guards(image, &plan);
 
-	if (error == SNAPIMG_OK)
-		error = keep_guards(image, &plan);
 	put_in_order(&plan.kept);
 	planning.worth = WORTH_A_PIECE;
 	if (error == SNAPIMG_OK)

@@ -725,7 +725,7 @@ static_assert(sizeof(struct snapimg_source) == 16, "source layout");
 
 /* The shim's table of mapped memory (struct snap_mapped of preload/contract.h): with it the program's calls
  * that show the difference between anonymous memory and a PIECE are made right. */
-enum { SNAPIMG_SHIM_VERSION = 1 };
+enum { SNAPIMG_SHIM_VERSION = 2 };
 struct snapimg_shim {
 	uint64_t address;
 	uint32_t size;

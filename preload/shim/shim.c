@@ -18,7 +18,11 @@ SNAP_API int snap_argc(void);
 SNAP_API char **snap_argv(void);
 SNAP_API char **snap_envp(void);
 SNAP_API int snap_on_restore(void (*function)(void *argument), void *argument);
+#include "preload/shim/random.h"
 #include "preload/shim/shim.h"
+
+/* Of the block that snap.h makes; filled by the loader. */
+#define SNAP_GENERATORS (&snap_generators_table)
 #include "preload/snap.h"
 
 #pragma weak dlsym
@@ -38,9 +42,28 @@ const uint64_t snap_contract_version = SNAP_CONTRACT_VERSION;
 void *snap_real_main;
 
 bool snap_armed;
+struct real_functions snap_real;
+struct shim_path snap_shim_path;
 
 static bool cleaned;
 static uint64_t flags;
+
+void *snap_next(void **place, const char *name)
+{
+	if (!*place && dlsym)
+		*place = dlsym(RTLD_NEXT, name);
+	return *place;
+}
+
+/* All at once, before anything asks for them where dlsym(3) must not be called: in malloc, in a handler. */
+static void find_next(void)
+{
+	(void)snap_next(&snap_real.syscall, "syscall");
+	(void)snap_next(&snap_real.ioctl, "ioctl");
+	(void)snap_next(&snap_real.mprotect, "mprotect");
+	(void)snap_next(&snap_real.realloc, "realloc");
+	(void)snap_next(&snap_real.getenv, "getenv");
+}
 
 static bool begins(const char *text, const char *prefix)
 {
@@ -100,6 +123,10 @@ static void clean(char **envp)
 		count++;
 	if (count < 2 || !begins(envp[count - 1], shim_name) || !begins(envp[count - 2], preload_name))
 		return;
+	snap_shim_path.text = envp[count - 2] + sizeof(preload_name) - 1;
+	while (snap_shim_path.text[snap_shim_path.length] &&
+	       snap_shim_path.text[snap_shim_path.length] != ':')
+		snap_shim_path.length++;
 	read_order(envp[count - 1] + sizeof(shim_name) - 1, envp, count - 2);
 	envp[count - 2] = NULL;
 	((uint64_t *)(void *)envp)[count - 1] = AT_IGNORE;
@@ -112,6 +139,8 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 {
 	(void)argc;
 	(void)argv;
+	find_next();
+	snap_seed_at_starts();
 	if (!cleaned)
 		clean(envp);
 }

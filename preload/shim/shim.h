@@ -17,9 +17,25 @@ __attribute__((visibility("hidden"))) extern void *snap_real_main;
 __attribute__((visibility("hidden"))) extern const uint64_t snap_main_magic;
 __attribute__((visibility("hidden"))) extern const uint64_t snap_contract_version;
 
+/* Where the shim lies, as the tracer named it; length 0: not known. */
+struct shim_path {
+	const char *text;
+	unsigned length;
+};
+__attribute__((visibility("hidden"))) extern struct shim_path snap_shim_path;
+
+/* What the shim's function `name` stands before; *place keeps it. NULL: there is none. */
+__attribute__((visibility("hidden"))) void *snap_next(void **place, const char *name);
+struct real_functions {
+	void *syscall; /* the first: shim_x86_64.S */
+	void *ioctl, *mprotect, *realloc, *getenv;
+};
+__attribute__((visibility("hidden"))) extern struct real_functions snap_real;
+
 /* The tracer ordered that brk be refused. */
 __attribute__((visibility("hidden"))) extern bool snap_armed;
 __attribute__((visibility("default"))) int snap_restored(void);
+__attribute__((visibility("default"))) int snap_on_restore(void (*function)(void *argument), void *argument);
 /* brk.c: hooks malloc where there is a hook. */
 __attribute__((visibility("hidden"))) void snap_refuse_brk(void);
 

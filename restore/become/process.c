@@ -127,6 +127,7 @@ static void fill_resume_blocks(uint64_t address, uint64_t size)
 		block->argc = (int64_t)loader.area.argc;
 		block->argv = (char **)(loader.area.start + loader.area.argv);
 		block->envp = (char **)(loader.area.start + loader.area.envp);
+		generators_tell_shim(block->generators);
 	}
 }
 

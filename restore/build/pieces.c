@@ -31,6 +31,15 @@ uint64_t pieces_table_size(void)
 	       (count_pages() + BITS - 1) / BITS * sizeof(uint64_t);
 }
 
+static bool is_advised(void)
+{
+	const struct snapimg_piece *piece = snapimg_get_piece(&loader.image);
+	for (uint32_t i = 0; i < snapimg_piece_count(&loader.image); i++)
+		if (snapimg_get_mapping(&loader.image)[piece[i].mapping].advice != 0)
+			return true;
+	return false;
+}
+
 /* The bits behind the ranges are zero already. */
 void pieces_tell_shim(void)
 {
@@ -39,8 +48,9 @@ void pieces_tell_shim(void)
 	if (!is_told())
 		return;
 	struct snap_mapped *mapped = (struct snap_mapped *)shim->address;
-	if (shim->version != SNAP_MAPPED_VERSION || shim->size != sizeof *mapped ||
-	    !process_can_write(shim->address, sizeof *mapped))
+	bool is_first = shim->version == 1 && shim->size == SNAP_MAPPED_SIZE_1;
+	if ((!is_first && (shim->version != SNAP_MAPPED_VERSION || shim->size != sizeof *mapped)) ||
+	    !process_can_write(shim->address, shim->size))
 		die(EXIT_REFUSED, loader.options.image,
 		    ": made by another version of snaptrace: freeze the program again");
 	struct snap_mapped_range *range = (void *)(loader.area.start + loader.area.mapped);
@@ -52,4 +62,6 @@ void pieces_tell_shim(void)
 		pages += (piece[i].end - piece[i].start) / SNAPIMG_PAGE_SIZE;
 	}
 	mapped->settled = (uint64_t *)&range[mapped->count];
+	if (!is_first)
+		mapped->advised = is_advised();
 }

@@ -23,20 +23,20 @@ def document(command, image):
     return json.loads(snapimg(command, "--json", image).out)
 
 
-def frozen(name, env=None, at=HERE):
+def frozen(name, *words, env=None, at=HERE):
     """The program's image, and its thawed one."""
-    t.freeze("frozen.snap", [os.path.join(PROGRAMS, name)], at=at, env=env)
+    t.freeze("frozen.snap", [os.path.join(PROGRAMS, name), *words], at=at, env=env)
     snapimg("thaw", "frozen.snap", "-o", "thawed.snap")
     return "frozen.snap", "thawed.snap"
 
 
-def starts(name, env=None):
+def starts(name, *words, env=None):
     """A self-checking program is well after the start from the image, from the thawed one, and frozen again."""
-    direct = t.run([os.path.join(PROGRAMS, name)], env=env)
+    direct = t.run([os.path.join(PROGRAMS, name), *words], env=env)
     if direct.status == 77:
         t.skip(direct.out.decode().strip())
     t.check(direct.status == 0, "direct run:", direct)
-    frozen(name, env)
+    frozen(name, *words, env=env)
     snapimg("freeze", "thawed.snap", "-o", "again.snap")
     for image in ("frozen.snap", "thawed.snap", "thawed.snap", "again.snap"):
         t.same(t.restore(image, env=env), direct)
@@ -44,7 +44,7 @@ def starts(name, env=None):
 
 def jemalloc():
     library = "libjemalloc.so.2"
-    starts("jemalloc-pie", {**t.PLAIN_ENV, "LD_PRELOAD": library, "MALLOC_CONF": "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0"})
+    starts("jemalloc-pie", env={**t.PLAIN_ENV, "LD_PRELOAD": library, "MALLOC_CONF": "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0"})
 
 
 def round_trip():
@@ -165,6 +165,11 @@ def limited(words):
     return t.Result(ended.returncode, out, err)
 
 
+def anonymous(row):
+    """Memory that is mapped from the image is for the program what anonymous memory is."""
+    return lambda: starts("anonymous-pie", row)
+
+
 ROWS = {
     "outputs": outputs,
     "synced": synced,
@@ -172,7 +177,10 @@ ROWS = {
     "given-back.pie": lambda: starts("given_back-pie"),
     "given-back.static": lambda: starts("given_back-static"),
     "jemalloc": jemalloc,
+    **{"anonymous." + row: anonymous(row) for row in ("syscall", "process-madvise", "marks", "no-file", "in-place", "wipe-on-fork",
+                                                      "collapse", "userfaultfd", "realloc")},
     "raw-calls": lambda: starts("raw_calls-pie"),
+    "raw-calls.any": lambda: starts("raw_calls_any-pie"),
     "round-trip": round_trip,
     "mapped.pie": lambda: mapped("given_back-pie", True),
     "mapped.static": lambda: mapped("given_back-static", False),

@@ -1,11 +1,32 @@
-/* Gives memory back by a system call of its own, which no library sees, and relies on zeros. */
+/*
+ * Gives memory back by a system call of its own, which no library sees, and relies on zeros. Built with ANY,
+ * the instruction is in a function that makes any call.
+ */
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "../check.h"
 
 enum { SIZE = 1 << 20 };
 
+#ifdef ANY
+__attribute__((noipa)) static long call(long number, void *memory, size_t size, long advice)
+{
+	long result;
+
+	__asm__ volatile("syscall"
+	                 : "=a"(result)
+	                 : "a"(number), "D"(memory), "S"(size), "d"(advice)
+	                 : "rcx", "r11", "memory");
+	return result;
+}
+
+static long give_back(void *memory, size_t size)
+{
+	return call(SYS_madvise, memory, size, MADV_DONTNEED);
+}
+#else
 static long give_back(void *memory, size_t size)
 {
 	long result = 28; /* madvise */
@@ -16,6 +37,7 @@ static long give_back(void *memory, size_t size)
 	                 : "rcx", "r11", "memory");
 	return result;
 }
+#endif
 
 int main(void)
 {

@@ -1,0 +1,46 @@
+// Loaded by node before the program, where the shim is (node.c): crypto.randomUUID() and randomInt() draw bytes
+// ahead, which every start of an image would use again. After a start, what is left of them is used up first.
+'use strict';
+const { env } = process;
+const drawn = { randomUUID: 128, randomInt: 1024 }; // how many one filling is for (lib/internal/crypto/random.js)
+delete require.cache[__filename];
+if (Array.isArray(process._preload_modules))
+	process._preload_modules = process._preload_modules.filter((name) => name !== __filename);
+
+function replace(object, name, refresh) {
+	const descriptor = object && Object.getOwnPropertyDescriptor(object, name);
+	if (!descriptor || typeof descriptor.value !== 'function')
+		return;
+	const original = descriptor.value;
+	const { [name]: value } = {
+		[name](...words) {
+			refresh();
+			return Reflect.apply(original, this, words);
+		},
+	};
+	Object.defineProperty(value, 'length', { value: original.length, configurable: true });
+	Object.defineProperty(object, name, { ...descriptor, value });
+}
+
+try {
+	const crypto = require('crypto');
+	const { randomUUID, randomInt } = crypto;
+	let seen = env.SNAP_SHIM_STARTS; // only getenv(3) of the shim knows it
+
+	const refresh = () => {
+		const now = env.SNAP_SHIM_STARTS;
+		if (now === seen)
+			return;
+		seen = now;
+		for (let i = 0; randomUUID && i < drawn.randomUUID; i++)
+			randomUUID();
+		for (let i = 0; randomInt && i < drawn.randomInt; i++)
+			randomInt(2);
+	};
+	replace(crypto, 'randomUUID', refresh);
+	replace(crypto, 'randomInt', refresh);
+	replace(crypto.webcrypto && Object.getPrototypeOf(crypto.webcrypto), 'randomUUID', refresh);
+	require('module').syncBuiltinESMExports?.();
+} catch {
+	// A node without crypto draws nothing ahead.
+}
