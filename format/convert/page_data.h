@@ -13,14 +13,10 @@ struct page_data {
 	struct snapimg *image;
 	struct ZSTD_DCtx_s *decoder;
 	uint8_t *room; /* of SNAPIMG_EXTENT_MAX: what was decoded last */
-	uint8_t *kept; /* what was decoded, all of it, one extent after the other; NULL: it is not kept */
-	size_t kept_size;
-	bool is_checked; /* all extents were visited once */
 };
 
-/* For an image with its page data in memory (IMAGE_WHOLE), which is borrowed. keep: it will be visited more
- * than once; pages are decoded once then, as far as there is memory for them. */
-enum snapimg_error page_data_open(struct page_data *data, struct snapimg *image, bool keep)
+/* For an image with its page data in memory (IMAGE_WHOLE), which is borrowed. */
+enum snapimg_error page_data_open(struct page_data *data, struct snapimg *image)
         __attribute__((warn_unused_result));
 void page_data_close(struct page_data *data);
 
@@ -32,7 +28,7 @@ bool page_data_is_frame(struct page_data *data, const uint8_t *frame, size_t siz
 /* Is given each run of an image in order, with its pages; NULL for ZERO. */
 typedef enum snapimg_error page_visitor(void *context, const struct snapimg_run *run, const uint8_t *pages);
 
-/* Visits all runs. Each extent is checked and decoded by the first visit. On an error of the image's data,
+/* Visits all runs. Each extent is checked and decoded. On an error of the image's data,
  * failed_section and failed_index of the image tell where. */
 enum snapimg_error page_data_visit(struct page_data *data, page_visitor *visit, void *context)
         __attribute__((warn_unused_result));

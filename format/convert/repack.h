@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "format/convert/page_data.h"
 #include "format/convert/thaw_plan.h"
 #include "format/image/writer.h"
 

@@ -24,7 +24,7 @@ enum snapimg_error image_thaw(struct snapimg *image, snapimg_sink *sink, void *c
 	struct thaw_plan plan = {0};
 	const struct repack_options how = {.plan = &plan};
 	struct page_data data;
-	enum snapimg_error error = page_data_open(&data, image, false);
+	enum snapimg_error error = page_data_open(&data, image);
 
 	if (error == SNAPIMG_OK)
 		error = thaw_plan_make(image, &plan);
@@ -39,7 +39,7 @@ enum snapimg_error image_freeze(struct snapimg *image, snapimg_sink *sink, void 
 {
 	const struct repack_options how = {.compress = true, .level = level_of(image)};
 	struct page_data data;
-	enum snapimg_error error = page_data_open(&data, image, false);
+	enum snapimg_error error = page_data_open(&data, image);
 
 	if (error == SNAPIMG_OK)
 		error = repack(&data, &how, sink, context);

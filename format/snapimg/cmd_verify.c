@@ -58,7 +58,7 @@ static enum snapimg_error check_contents(struct snapimg *image, struct page_data
 static enum snapimg_error check_data(struct snapimg *image, char content[2 * SNAPIMG_DIGEST_SIZE + 1])
 {
 	struct page_data data;
-	enum snapimg_error error = page_data_open(&data, image, false);
+	enum snapimg_error error = page_data_open(&data, image);
 
 	if (error == SNAPIMG_OK)
 		error = check_extents(&data, content);
