@@ -1,4 +1,4 @@
-/* The pages of an image are visited as often as one likes, but checked and decoded once. */
+/* The pages of an image are visited as often as one likes, and checked and decoded each time. */
 #include <string.h>
 
 #include "../check.h"
@@ -58,7 +58,7 @@ static void test_visited(void)
 	memory_free(&bytes);
 }
 
-/* What is damaged is told by the first visit, with its place, and by a later one as well. */
+/* What is damaged is told by each visit, with its place. */
 static void test_damaged(void)
 {
 	struct memory_image bytes = {0};
