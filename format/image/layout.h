@@ -617,7 +617,8 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(EXECUTABLE, 6, "executable") /* the program asks which file it runs: "/proc/self/exe" */           \
 	X(SEED, 7, "seed") /* 4 bytes at `address`, by which a random generator knows a new process */       \
 	X(NAME, 8, "part of a text") /* its decimal digits in a message or a name: nothing is found by it */ \
-	X(PATH, 9, "path")           /* its decimal digits after "/proc/" */
+	X(PATH, 9, "path")           /* its decimal digits after "/proc/" */                                 \
+	X(TAGGED, 10, "number of a language") /* 8 bytes at `address`, in a form of id_forms.h */
 enum snapimg_kept_kind {
 #define X(name, number, text) SNAPIMG_KEPT_##name = (number),
 	SNAPIMG_KEPT_KINDS(X)

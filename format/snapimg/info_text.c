@@ -82,7 +82,7 @@ static void print_ids(const struct snapimg *image)
 	for (i = 1; i < count; i++) {
 		uint32_t alike = count_alike(kept, count, i);
 
-		if (alike == 0)
+		if (alike == 0 || kept[i].kind == SNAPIMG_KEPT_EXECUTABLE)
 			continue;
 		printf("%s%s ", told++ == 0 ? "" : ", ", kept[i].corrected ? "known in" : "kept in");
 		if (alike > 1)
@@ -94,6 +94,9 @@ static void print_ids(const struct snapimg *image)
 		printf(")");
 	}
 	puts(told == 0 ? "kept nowhere" : "");
+	for (i = 1; i < count; i++)
+		if (kept[i].kind == SNAPIMG_KEPT_EXECUTABLE)
+			print_string("own file", "it asks for /proc/self/exe");
 }
 
 static void print_program(const struct snapimg *image)

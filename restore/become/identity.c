@@ -15,6 +15,7 @@
 #include <linux/mount.h>
 #include <linux/sched.h>
 
+#include "format/facts/id_forms.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
@@ -141,6 +142,8 @@ static bool can_be_corrected(const struct snapimg_kept *kept)
 	uint32_t room = digits_of(snapimg_get_thread(&loader.image)[kept->thread].tid);
 	if (kept->kind == SNAPIMG_KEPT_NAME) /* nothing depends on it */
 		return true;
+	if (kept->kind == SNAPIMG_KEPT_TAGGED)
+		return kept->thread == 0 && process_can_write(kept->address, sizeof(uint64_t));
 	if (kept->kind == SNAPIMG_KEPT_PATH || kept->kind == SNAPIMG_KEPT_TEXT)
 		return kept->thread == 0 && process_can_write(kept->address, room) &&
 		       (kept->kind == SNAPIMG_KEPT_PATH ? room >= sizeof self - 1
@@ -269,6 +272,16 @@ void identity_enter(void)
 		enter_for_executable();
 }
 
+static void correct_tagged(uint64_t *word)
+{
+	uint32_t old = snapimg_get_thread(&loader.image)->tid;
+	for (int form = 0; form < SNAPIMG_FORMS; form++)
+		if (*word == snapimg_id_form((enum snapimg_id_form)form, old)) {
+			*word = snapimg_id_form((enum snapimg_id_form)form, loader.tid);
+			return;
+		}
+}
+
 /* "/proc/1234" becomes "/proc//self", which leads to the same for the program; "1234" alone the new number
  * and an earlier end. */
 static void correct_text(const struct snapimg_kept *kept)
@@ -299,6 +312,8 @@ void identity_correct(void)
 			continue;
 		else if (kept[i].kind == SNAPIMG_KEPT_WORD)
 			*(uint32_t *)kept[i].address = thread_id(kept[i].thread);
+		else if (kept[i].kind == SNAPIMG_KEPT_TAGGED)
+			correct_tagged((uint64_t *)kept[i].address);
 		else if (kept[i].kind != SNAPIMG_KEPT_REGISTER && kept[i].kind != SNAPIMG_KEPT_NAME)
 			correct_text(&kept[i]);
 }

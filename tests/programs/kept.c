@@ -81,6 +81,20 @@ static void keep_path(void)
 	CHECK(found == getpid());
 }
 
+/* As languages other than C write numbers: twice and one more, and as a floating-point number. */
+static void keep_tagged(void)
+{
+	struct {
+		volatile int64_t odd;
+		volatile double floating;
+	} *kept = malloc(sizeof *kept);
+
+	kept->odd = 2 * (int64_t)getpid() + 1;
+	kept->floating = getpid();
+	point();
+	CHECK(kept->odd == 2 * (int64_t)getpid() + 1 && kept->floating == getpid());
+}
+
 /* The name of a file that it has made is what it was. */
 static void keep_name(void)
 {
@@ -256,6 +270,7 @@ static const struct {
         {"heap", keep_heap},
         {"text", keep_text},
         {"path", keep_path},
+        {"tagged", keep_tagged},
         {"name", keep_name},
         {"register", keep_register},
         {"plain", keep_plain},

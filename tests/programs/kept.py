@@ -10,7 +10,7 @@ import snaptest as t  # noqa: E402
 HERE = "path:/snap/here"
 KNOWN = ("plain", "errorcheck", "recursive", "inheriting", "inheriting-recursive", "robust", "robust-recursive",
          "robust-inheriting", "rwlock")
-KEPT = {"path": "path", "name": "part of a text", "data": "number", "heap": "number", "register": "register", "thread": "number"}
+KEPT = {"tagged": "number of a language", "path": "path", "name": "part of a text", "data": "number", "heap": "number", "register": "register", "thread": "number"}
 RIGHT = t.Result(0, b"right\n", b"")
 
 

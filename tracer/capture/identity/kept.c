@@ -164,8 +164,8 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 		id.record.kind = SNAPIMG_KEPT_SEED;
 	else if (!known.name)
 		look->kept->uncorrected++;
-	explain("%s %s of thread %u at 0x%" PRIx64 " in %s%s%s",
-	        known.name ? "known:" : "kept:", found->kind == SNAPIMG_KEPT_WORD ? "ID" : "ID as text",
+	explain("%s %s of thread %u at 0x%" PRIx64 " in %s%s%s", known.name ? "known:" : "kept:",
+	        found->kind == SNAPIMG_KEPT_WORD || found->kind == SNAPIMG_KEPT_TAGGED ? "ID" : "ID as text",
 	        found->thread + 1, id.record.address, id.where, id.what ? ", " : "", id.what ? id.what : "");
 	return status == STATUS_OK ? add(look->kept, id) : status;
 }
@@ -182,29 +182,44 @@ static bool is_in_use(const struct threads *threads, size_t thread, size_t index
 	return !threads->call[thread] || (index < sizeof(is_saved) && is_saved[index]);
 }
 
+/* pthread_join(3) waits at the other thread's cleared ID, and when that is another number it reads it again.
+ */
+static bool awaits_end_of(const struct threads *threads, size_t thread, int owner)
+{
+	const char *call = threads->call[thread];
+
+	return call && strcmp(call, "futex") == 0 &&
+	       threads->thread[thread].registers.rdi == threads->thread[owner].tid_address;
+}
+
 /* Those that hold an ID and nothing more. */
+static enum status look_at_registers_of(const struct look *look, size_t thread)
+{
+	uint64_t value[sizeof(struct snapimg_registers) / sizeof(uint64_t)];
+	enum status status = STATUS_OK;
+
+	memcpy(value, &look->threads->thread[thread].registers, sizeof(value));
+	for (size_t i = 0; i < sizeof(value) / sizeof(*value) && status == STATUS_OK; i++) {
+		int owner = value[i] >> 32 ? -1 : id_search_owner(look->search, (uint32_t)value[i]);
+		if (owner < 0 || !is_in_use(look->threads, thread, i) ||
+		    awaits_end_of(look->threads, thread, owner))
+			continue;
+		uint64_t address = thread * sizeof(struct snapimg_thread) + i * sizeof(*value);
+		look->kept->uncorrected++;
+		status = add(look->kept, (struct kept_id){.record = {.kind = SNAPIMG_KEPT_REGISTER,
+		                                                     .address = address,
+		                                                     .thread = (uint32_t)owner},
+		                                          .where = "a register"});
+	}
+	return status;
+}
+
 static enum status look_at_registers(const struct look *look)
 {
 	enum status status = STATUS_OK;
 
-	for (size_t i = 0; i < look->threads->count; i++) {
-		uint64_t value[sizeof(struct snapimg_registers) / sizeof(uint64_t)];
-		memcpy(value, &look->threads->thread[i].registers, sizeof(value));
-		for (size_t k = 0; k < sizeof(value) / sizeof(*value) && status == STATUS_OK; k++) {
-			int owner = value[k] >> 32 || !is_in_use(look->threads, i, k)
-			                    ? -1
-			                    : id_search_owner(look->search, (uint32_t)value[k]);
-			look->kept->uncorrected += owner >= 0 ? 1 : 0;
-			if (owner >= 0)
-				status = add(look->kept,
-				             (struct kept_id){
-				                     .record = {.kind = SNAPIMG_KEPT_REGISTER,
-				                                .address = i * sizeof(struct snapimg_thread) +
-				                                           k * sizeof(*value),
-				                                .thread = (uint32_t)owner},
-				                     .where = "a register"});
-		}
-	}
+	for (size_t i = 0; i < look->threads->count && status == STATUS_OK; i++)
+		status = look_at_registers_of(look, i);
 	return status;
 }
 

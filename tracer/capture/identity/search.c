@@ -7,7 +7,8 @@
 
 enum {
 	WORDS_AT_ONCE = 64, /* compared without a branch, for the compiler to do several in one instruction */
-	DIGITS_LEAST = 4,   /* a shorter number is found everywhere */
+	FORMS_AT_ONCE = 32,
+	DIGITS_LEAST = 4, /* a shorter number is found everywhere */
 };
 static_assert(SNAPIMG_PAGE_SIZE % (WORDS_AT_ONCE * sizeof(uint32_t)) == 0, "a page is whole blocks");
 
@@ -27,6 +28,8 @@ enum status id_search_begin(const struct snapimg_thread *thread, size_t count, s
 		highest = thread[i].tid > highest ? thread[i].tid : highest;
 	}
 	search->span = highest - search->lowest;
+	for (int form = 0; form < SNAPIMG_FORMS; form++)
+		search->form[form] = snapimg_id_form((enum snapimg_id_form)form, thread[0].tid);
 	search->length = (size_t)snprintf(search->text, sizeof(search->text), "%u", thread[0].tid);
 	return STATUS_OK;
 }
@@ -81,6 +84,31 @@ static void look_for_words(struct id_search *search, const uint8_t *bytes, size_
 	}
 }
 
+static bool has_form(const uint64_t word[FORMS_AT_ONCE], const uint64_t form[SNAPIMG_FORMS])
+{
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < FORMS_AT_ONCE; i++)
+		any |= (word[i] == form[SNAPIMG_FORM_ODD]) | (word[i] == form[SNAPIMG_FORM_QUAD]) |
+		       (word[i] == form[SNAPIMG_FORM_NIBBLE]) | (word[i] == form[SNAPIMG_FORM_DOUBLE]);
+	return any != 0;
+}
+
+static void look_for_forms(struct id_search *search, const uint8_t *bytes, size_t size, uint64_t address)
+{
+	uint64_t word[FORMS_AT_ONCE];
+
+	for (size_t at = 0; at < size; at += sizeof(word)) {
+		memcpy(word, bytes + at, sizeof(word));
+		if (!has_form(word, search->form))
+			continue;
+		for (size_t i = 0; i < FORMS_AT_ONCE; i++)
+			for (int form = 0; form < SNAPIMG_FORMS; form++)
+				if (word[i] == search->form[form])
+					add(search, address + at + i * sizeof(*word), 0, SNAPIMG_KEPT_TAGGED);
+	}
+}
+
 static bool is_text(uint8_t byte)
 {
 	return byte >= ' ' && byte <= '~';
@@ -130,6 +158,7 @@ void id_search_look(struct id_search *search, const struct job_pages *pages)
 		if (run->kind != SNAPIMG_RUN_DATA)
 			continue;
 		look_for_words(search, bytes, size, run->address);
+		look_for_forms(search, bytes, size, run->address);
 		look_for_text(search, bytes, size, run->address);
 		bytes += size;
 	}

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "format/facts/id_forms.h"
 #include "tracer/capture/memory/page_reader.h"
 
 /* A number that may be one of the program's IDs. */
@@ -18,8 +19,9 @@ enum { IDS_FOUND_MAX = 4096 }; /* where there are more, the ID is too common a n
 struct id_search {
 	const struct snapimg_thread *thread;
 	size_t count;
-	uint32_t lowest, span; /* all IDs are in [lowest, lowest + span] */
-	char text[12];         /* the process's, in decimal */
+	uint32_t lowest, span;        /* all IDs are in [lowest, lowest + span] */
+	uint64_t form[SNAPIMG_FORMS]; /* the process's, as languages write numbers */
+	char text[12];                /* the process's, in decimal */
 	size_t length;
 	pthread_mutex_t lock; /* over what follows */
 	struct id_found *found;
