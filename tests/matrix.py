@@ -47,7 +47,7 @@ CARRIED = {
          "file_append-under-a-lock_changed file_mapped_changed file_mapped_replaced file_log bad.mismatch.touched"),
         ("data that is mapped shared and only read, as it is now", "file_mapped_live"),
         ("files that the program made and has open, up to 64 MiB each: made again where they are gone",
-         "file_made_again file_never_over_another file_not_left_behind file_carry file_carry_none file_scratch file_told_when_shared"),
+         "file_made_again file_output_again file_never_over_another file_not_left_behind file_carry file_carry_none file_scratch file_told_when_shared"),
         ("deleted files, with their mode, owner, time and flags", "object_deleted_files object_deleted_files_set"),
         ("memfds with their seals", "object_memory_files"),
         ("pipes with both ends in the process and what is in them", "object_pipes"),

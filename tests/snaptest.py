@@ -99,11 +99,6 @@ def restore(image, arguments=None, env=None, options=(), **more):
     return run([SNAPRUN, *options, image, *words], env=env, **more)
 
 
-def without_sharing(err):
-    """stderr without the lines that another start has one of the program's files open, too."""
-    return b"".join(line for line in err.splitlines(True) if b": another process has it open, too: " not in line)
-
-
 def every_start(start, together=True):
     """Calls start(): five times one after the other, for an image is not used up, and twice at once."""
     for _ in range(5):

@@ -148,6 +148,19 @@ def made_again():
         t.check(os.stat("made").st_mode & 0o777 == 0o640 and os.path.getsize("made") == 16, os.stat("made"))
 
 
+def output_again():
+    """An output file that an earlier run had made, and this one writes anew."""
+    write("of an earlier run\n", "out")
+    os.utime("out", (1, 1))
+    t.freeze("image.snap", program("f = open('out', 'w'); f.write('start\\n'); f.flush()\nMARK\nf.write('end\\n')"),
+             at="path:/snap/here")
+    for _ in range(2):
+        os.unlink("out")
+        t.same(start(), t.Result(0, b"", b""))
+        with open("out", encoding="utf-8") as file:
+            t.check(file.read() == "start\nend\n", "its content")
+
+
 def never_over_another():
     freeze_maker()
     os.unlink("made")
@@ -223,7 +236,7 @@ ROWS = {
     "file_flock_replaced": lambda: accepted("flock", replaced, "held"),
     "file_mapped_replaced": lambda: accepted("mapped", replaced, "wrote"),
     "file_mapped_live": shown_as_it_is, "file_log": log_of_others, "file_patched_library": patched_library,
-    "file_copied": locale_data, "file_made_again": made_again, "file_never_over_another": never_over_another,
+    "file_copied": locale_data, "file_made_again": made_again, "file_output_again": output_again, "file_never_over_another": never_over_another,
     "file_not_left_behind": not_left_behind, "file_carry_none": carry_none, "file_carry": carry_file,
     "file_scratch": scratch, "file_told_when_shared": told_when_shared,
 }

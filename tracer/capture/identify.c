@@ -27,6 +27,7 @@ enum use {
 	USE_READ = 4,    /* open */
 	USE_WRITE = 8,   /* open or mapped, to be written in place */
 	USE_LOCK = 16,
+	USE_OUTPUT = 32, /* open, only to be written in place */
 };
 
 /* The kernel's clock for files has ticks of up to 10 ms (CONFIG_HZ; current_time(), fs/inode.c). */
@@ -82,7 +83,8 @@ static void note_descriptors(const struct descriptors *descriptors, uint8_t *use
 		if ((record->flags & O_ACCMODE) == O_RDONLY)
 			uses[record->file - 1] |= USE_READ;
 		else if (!(record->flags & O_APPEND))
-			uses[record->file - 1] |= USE_WRITE;
+			uses[record->file - 1] |=
+			        USE_WRITE | ((record->flags & O_ACCMODE) == O_WRONLY ? USE_OUTPUT : 0);
 		if (holds_lock(descriptors, record->number))
 			uses[record->file - 1] |= USE_LOCK;
 	}
@@ -164,17 +166,19 @@ static int64_t beginning(const struct proc_stat *process)
 	return now(CLOCK_REALTIME) - now(CLOCK_BOOTTIME) + (int64_t)process->field[STAT_START_TIME] * tick;
 }
 
-/* Younger than the program, and its to write. Where a filesystem keeps no time of birth, the last change
- * tells. */
+/* Younger than the program, and its to write; or an output file, which it writes anew though another run made
+ * it. Where a filesystem keeps no time of birth, the last change tells. */
 static bool is_made(const struct file *file, uint8_t uses, const struct proc_stat *process)
 {
 	struct statx times;
 
-	if (!(uses & USE_WRITE) || statx(file->fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_CTIME, &times) < 0)
+	if (!(uses & USE_WRITE) ||
+	    statx(file->fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_CTIME | STATX_MTIME, &times) < 0)
 		return false;
-	const struct statx_timestamp *born =
-	        times.stx_mask & STATX_BTIME ? &times.stx_btime : &times.stx_ctime;
-	return nanoseconds(born->tv_sec, born->tv_nsec) >= beginning(process);
+	const struct statx_timestamp *since = uses & USE_OUTPUT              ? &times.stx_mtime
+	                                      : times.stx_mask & STATX_BTIME ? &times.stx_btime
+	                                                                     : &times.stx_ctime;
+	return nanoseconds(since->tv_sec, since->tv_nsec) >= beginning(process);
 }
 
 /* Files of which only the program's own view counts: X(a part of the path). The JVM's counters for jstat(1),
@@ -235,6 +239,16 @@ static enum status carry_if_made(struct file *file, uint32_t index, uint8_t uses
 	return carry_content(file, index, &descriptors->objects);
 }
 
+/* Writing through a mapping leaves the times of a file in memory as they are (mm/shmem.c has no
+ * page_mkwrite). */
+static bool keeps_times(const struct file *file)
+{
+	struct statfs system;
+
+	return fstatfs(file->fd, &system) == 0 && system.f_type != TMPFS_MAGIC &&
+	       system.f_type != RAMFS_MAGIC && system.f_type != HUGETLBFS_MAGIC;
+}
+
 static void note_times(struct file *file, uint8_t uses)
 {
 	struct snapimg_identity *identity = &file->identity;
@@ -245,7 +259,8 @@ static void note_times(struct file *file, uint8_t uses)
 	identity->ctime_seconds = status.st_ctim.tv_sec;
 	identity->ctime_nanoseconds = (uint32_t)status.st_ctim.tv_nsec;
 	if (now(CLOCK_REALTIME) - nanoseconds(status.st_ctim.tv_sec, (uint32_t)status.st_ctim.tv_nsec) <
-	    FRESH_NS)
+	            FRESH_NS ||
+	    (uses & (USE_WRITE | USE_LOCK) && !keeps_times(file)))
 		identity->flags |= SNAPIMG_IDENTITY_FRESH;
 	if (uses & (USE_WRITE | USE_LOCK))
 		identity->flags |= SNAPIMG_IDENTITY_EXCLUSIVE;
