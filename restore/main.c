@@ -26,6 +26,7 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/base/undo.h"
+#include "restore/become/clock.h"
 #include "restore/become/identity.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/fds/streams.h"
@@ -87,7 +88,7 @@ static void tell_phase(const char *phase)
 	} now = {0};
 	if (!loader.options.verbose)
 		return;
-	sys(__NR_clock_gettime, 1 /* CLOCK_MONOTONIC */, &now);
+	sys(__NR_clock_gettime, 0 /* CLOCK_REALTIME: clock_enter() may change the others */, &now);
 	uint64_t microseconds = (uint64_t)now.seconds * 1000000 + (uint64_t)now.nanoseconds / 1000;
 	if (phase != NULL)
 		warn(phase, ": ", dec(microseconds - before), " us");
@@ -129,6 +130,7 @@ _Noreturn void loader_main(uint64_t *stack)
 	mappings_check();
 	if (!loader.is_copy)
 		cache_make();
+	clock_enter();
 	identity_enter();
 	tell_phase("image and machine checked");
 

@@ -60,6 +60,7 @@ static const struct {
         {SNAPIMG_SECTION_HOT, snapimg_rule_hot},
         {SNAPIMG_SECTION_SHIM, snapimg_rule_shim},
         {SNAPIMG_SECTION_KEPT, snapimg_rule_kept},
+        {SNAPIMG_SECTION_CLOCKS, snapimg_rule_clocks},
 };
 
 enum snapimg_error snapimg_check_records(struct snapimg *image)

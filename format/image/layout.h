@@ -126,14 +126,16 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(CARRIED, 38, sizeof(struct snapimg_content), '*', "contents of files")                             \
 	X(VDSO, 39, 1, '*', "vdso")                                                                          \
 	X(KEPT, 40, sizeof(struct snapimg_kept), '*', "kept IDs")                                            \
-	X(STREAMS, 41, sizeof(struct snapimg_setting), '*', "inherited terminals")
+	X(STREAMS, 41, sizeof(struct snapimg_setting), '*', "inherited terminals")                           \
+	X(CLOCKS, 42, sizeof(struct snapimg_clocks), '?', "clocks")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \
 	X(CARRIED)                                                                                           \
 	X(VDSO)                                                                                              \
 	X(KEPT)                                                                                              \
-	X(STREAMS)
+	X(STREAMS)                                                                                           \
+	X(CLOCKS)
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
@@ -690,6 +692,15 @@ struct snapimg_timer {
 	uint64_t interval;
 };
 static_assert(sizeof(struct snapimg_timer) == 48, "timer layout");
+
+/* What the clocks showed when the program was frozen, in nanoseconds. */
+struct snapimg_clocks {
+	uint64_t realtime;
+	uint64_t monotonic; /* CLOCK_MONOTONIC: it goes on from here where the machine's is behind */
+	uint64_t boottime;  /* CLOCK_BOOTTIME: likewise */
+	uint64_t processor; /* CLOCK_PROCESS_CPUTIME_ID, for people: it begins at 0 again */
+};
+static_assert(sizeof(struct snapimg_clocks) == 32, "clocks layout");
 
 struct snapimg_guard {
 	uint64_t address;

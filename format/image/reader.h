@@ -87,7 +87,7 @@ const char *snapimg_section_name(uint32_t type);
 	X(object, OBJECTS) X(setting, SETTINGS) X(content, CONTENTS) X(watch, WATCHES) X(lock, LOCKS)        \
 	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(inotify, INOTIFY) X(owner, OWNERS)       \
 	X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)        \
-	X(identity, IDENTITIES) X(kept, KEPT)
+	X(identity, IDENTITIES) X(kept, KEPT) X(clocks, CLOCKS)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \

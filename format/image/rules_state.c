@@ -133,6 +133,16 @@ enum snapimg_error snapimg_rule_timer(const struct snapimg *image, uint32_t inde
 	return SNAPIMG_OK;
 }
 
+enum snapimg_error snapimg_rule_clocks(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_clocks *clocks = snapimg_get_clocks(image) + index;
+
+	if (clocks->realtime > INT64_MAX || clocks->monotonic > INT64_MAX || clocks->boottime > INT64_MAX ||
+	    clocks->processor > INT64_MAX)
+		return SNAPIMG_ERR_CLOCKS;
+	return SNAPIMG_OK;
+}
+
 /* [address, end) lies in mappings without a gap between them. */
 static bool is_mapped(const struct snapimg *image, uint64_t address, uint64_t end)
 {

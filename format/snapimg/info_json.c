@@ -58,6 +58,20 @@ static void put_ids(struct json *json, const struct snapimg *image)
 	json_close(json, ']');
 }
 
+static void put_clocks(struct json *json, const struct snapimg *image)
+{
+	const struct snapimg_clocks *clocks = snapimg_get_clocks(image);
+
+	if (snapimg_clocks_count(image) == 0)
+		return;
+	json_open(json, "clocks", '{');
+	json_number(json, "realtime", clocks->realtime);
+	json_number(json, "monotonic", clocks->monotonic);
+	json_number(json, "boottime", clocks->boottime);
+	json_number(json, "processor", clocks->processor);
+	json_close(json, '}');
+}
+
 static void put_process(struct json *json, const struct snapimg *image)
 {
 	const struct snapimg_process *process = snapimg_get_process(image);
@@ -261,6 +275,7 @@ static void put_state(struct json *json, const struct snapimg *image)
 {
 	put_attributes(json, image);
 	put_timers(json, image);
+	put_clocks(json, image);
 	put_guards(json, image);
 }
 

@@ -31,6 +31,7 @@ static const char how[] = ": an administrator can allow user namespaces (kernel.
 
 static const char self[] = "self";
 static bool has_same_ids;
+static bool has_user_namespace, is_narrow; /* with all capabilities in it, until they are narrowed */
 
 static void write_line(const char *option, const char *path, const char *const *parts)
 {
@@ -60,9 +61,25 @@ static long make_namespaces(const char *option, uint64_t flags)
 		return -EPERM; /* both can't be mapped */
 	capabilities_keep();
 	long result = sys(__NR_unshare, CLONE_NEWUSER | flags);
-	if (result >= 0)
+	if (result >= 0) {
 		map_ids(option, user, group);
+		has_user_namespace = true;
+	}
 	return result;
+}
+
+/* Those that who started it had, and one that is needed to the end: when no other namespace is to be made. */
+static void narrow(void)
+{
+	if (has_user_namespace && !is_narrow)
+		capabilities_narrow();
+	is_narrow = has_user_namespace;
+}
+
+long namespaces_make(uint64_t flags)
+{
+	long result = sys(__NR_unshare, flags);
+	return result == 0 ? result : make_namespaces("a namespace", flags);
 }
 
 static bool has_init_id(void)
@@ -108,16 +125,13 @@ static long enter_same_ids(void)
 	/* Without it no ID can be chosen, and once there is a namespace there's no way back. */
 	if (sys(__NR_clone3, 0, 0) == -ENOSYS)
 		return -ENOSYS;
-	bool is_privileged = sys(__NR_unshare, flags) == 0;
-	if (!is_privileged) {
+	if (sys(__NR_unshare, flags) < 0) {
 		long result = make_namespaces("--ids=same", flags);
 		if (result < 0)
 			return result;
 	}
 	has_same_ids = true;
 	keeper_split(identity_wanted(0));
-	if (!is_privileged)
-		capabilities_narrow();
 	tell_own_id(before, loader.tid);
 	return 0;
 }
@@ -253,9 +267,7 @@ static void enter_for_executable(void)
 	long result = make_namespaces("--exe", 0);
 	if (loader.options.exe)
 		must("--exe", result);
-	if (result >= 0)
-		capabilities_narrow();
-	else
+	if (result < 0)
 		warn(loader.options.image,
 		     ": /proc/self/exe is not the program's own, which it asks for: no user "
 		     "namespace can be made: ",
@@ -270,6 +282,7 @@ void identity_enter(void)
 		enter_as_needed();
 	if (loader.options.exe || asks_for_executable())
 		enter_for_executable();
+	narrow();
 }
 
 static void correct_tagged(uint64_t *word)

@@ -9,6 +9,9 @@
 /* Returns in the process that is to become the program; ends with a message where what it needs can't be had.
  */
 void identity_enter(void);
+/* Unshares these, in a user namespace of its own where that is needed; before identity_enter(). Negative
+ * where none may be made: then nothing has changed. */
+long namespaces_make(uint64_t flags);
 /* The id that the thread with this index must get; 0: any. */
 uint32_t identity_wanted(uint32_t index);
 /* Where the program has kept IDs and has new ones: writes them over the old, when all threads have theirs. */

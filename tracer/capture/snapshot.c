@@ -18,6 +18,7 @@
 #include "tracer/capture/memory/mappings.h"
 #include "tracer/capture/memory/shared.h"
 #include "tracer/capture/process/attributes.h"
+#include "tracer/capture/process/clocks.h"
 #include "tracer/capture/process/kept_arguments.h"
 #include "tracer/capture/process/state.h"
 #include "tracer/capture/process/timers.h"
@@ -47,6 +48,7 @@ struct capture {
 	struct threads threads;
 	struct attributes attributes;
 	struct timers timers;
+	struct snapimg_clocks clocks;
 	struct plan plan;
 	struct pipeline_totals totals;
 	struct id_search search;
@@ -276,6 +278,7 @@ static enum snapimg_error write_records(struct capture *capture, struct snapimg_
 	    (error = mappings_write(&capture->mappings, writer)) ||
 	    (error = attributes_write(&capture->attributes, writer)) ||
 	    (error = timers_write(&capture->timers, writer)) ||
+	    (error = clocks_write(&capture->subject, &capture->clocks, writer)) ||
 	    (error = plan_write_guards(&capture->plan, writer)))
 		return error;
 	if (capture->vdso_size &&
@@ -397,6 +400,7 @@ enum status snapshot_take(const struct snapshot_request *request, struct snapsho
 	capture->request = request;
 	capture->subject = (struct subject){.request = request, .pid = request->pid};
 	(void)refusals_end(); /* of a dump that failed in its midst */
+	clocks_read(&capture->subject, &capture->clocks);
 	status = examine(capture);
 	allow_many_files(); /* not before limits were compared */
 	if (status == STATUS_OK)
