@@ -166,6 +166,36 @@ void fixups_find_shim_table(pid_t pid, const struct loaded_file *shim, struct sn
  * src/internal/pthread_impl.h). */
 enum { MUSL_TID = 48 };
 
+/*
+ * glibc's struct pthread, at fs, with a pointer to itself third (tcbhead_t of sysdeps/x86_64/nptl/tls.h).
+ * Since 2.42 the kernel is told another word of it, so the ID is looked for: it was at the same place in all
+ * of 2.31 to 2.43, which decides where a small one is found twice. Where it is at none, what keeps the ID is
+ * found with all else that does (tracer/capture/identity/).
+ */
+enum { GLIBC_SELF = 16, GLIBC_TID = 0x2d0, GLIBC_STRUCTURE = 0x900 };
+
+static uint64_t find_in_structure(pid_t pid, uint64_t base, uint32_t tid)
+{
+	uint32_t words[GLIBC_STRUCTURE / sizeof(tid)];
+	uint64_t self, found = 0;
+	size_t count = 0;
+
+	if (!base || tracee_read(pid, base, words, sizeof(words)) < 0)
+		return 0;
+	memcpy(&self, (const char *)words + GLIBC_SELF, sizeof(self));
+	if (self != base)
+		return 0;
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (words[i] != tid)
+			continue;
+		found = base + i * sizeof(tid);
+		count++;
+		if (i * sizeof(tid) == GLIBC_TID)
+			return found;
+	}
+	return count == 1 ? found : 0;
+}
+
 enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct snapimg_thread *thread,
                                  uint32_t index)
 {
@@ -173,7 +203,8 @@ enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct 
 	uint64_t self = 0;
 	uint32_t tid = 0;
 
-	/* glibc: set_tid_address(&pd->tid), nptl/pthread_create.c and sysdeps/nptl/dl-tls_init_tp.c. */
+	/* glibc before 2.42: set_tid_address(&pd->tid), nptl/pthread_create.c and
+	 * sysdeps/nptl/dl-tls_init_tp.c. */
 	if (thread->tid_address && tracee_read(pid, thread->tid_address, &tid, sizeof(tid)) == 0 &&
 	    tid == thread->tid) {
 		record.address = thread->tid_address;
@@ -185,5 +216,6 @@ enum status fixups_add_thread_id(struct fixups *fixups, pid_t pid, const struct 
 		record.address = base + MUSL_TID;
 		return fixups_add(fixups, record);
 	}
-	return STATUS_OK;
+	record.address = find_in_structure(pid, base, thread->tid);
+	return record.address ? fixups_add(fixups, record) : STATUS_OK;
 }
