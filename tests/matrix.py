@@ -127,8 +127,10 @@ CARRIED = {
         ("AT_RANDOM is new in each start", "programs.random"),
         ("memory of MADV_WIPEONFORK comes back zeroed", "carried_wiped"),
         ("the vdso's getrandom seeds itself anew", "programs.unique.vdso"),
-        ("OpenSSL under a new process ID, and Python's os.urandom, secrets, uuid and ssl, draw new random bytes",
-         "programs.unique.openssl programs.unique.python"),
+        ("OpenSSL, libgcrypt, GnuTLS, NSS, node's crypto, and Python's os.urandom, secrets, uuid and ssl, draw new random bytes, whatever the IDs",
+         "programs.unique.openssl programs.unique.python programs.unique.gcrypt programs.unique.gnutls programs.unique.nss programs.unique.node"),
+        ("memory of a thawed image is anonymous for its program: madvise, process_madvise, mremap, userfaultfd, by name and by number",
+         "thaw.anonymous.syscall thaw.anonymous.process-madvise thaw.anonymous.marks thaw.anonymous.in-place thaw.anonymous.userfaultfd"),
         ("functions of snap_on_restore() run before the point returns, the newest first", "preload.header.frozen programs.here programs.callbacks"),
     ),
 }

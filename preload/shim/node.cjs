@@ -4,8 +4,6 @@
 const { env } = process;
 const drawn = { randomUUID: 128, randomInt: 1024 }; // how many one filling is for (lib/internal/crypto/random.js)
 delete require.cache[__filename];
-if (Array.isArray(process._preload_modules))
-	process._preload_modules = process._preload_modules.filter((name) => name !== __filename);
 
 function replace(object, name, refresh) {
 	const descriptor = object && Object.getOwnPropertyDescriptor(object, name);

@@ -1,6 +1,7 @@
 """What must not be the same in two starts of an image: random numbers of the kernel, of OpenSSL, of Python's library."""
 import ast
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -80,6 +81,63 @@ def python(before, behind, alike, options=()):
             all_differ(values, name)
 
 
+# A library that Python loads, drawn from before the point and after it; 77: it is not installed.
+LIBRARY = """
+import ctypes, os, sys
+try:
+    library = ctypes.CDLL(%r)
+except OSError:
+    sys.exit(77)
+def draw():
+    bytes = ctypes.create_string_buffer(16)
+    library.%s
+    return bytes.raw.hex()
+library.%s
+draw()
+os.path.exists('/snap/here')
+print(draw())
+"""
+LIBRARIES = {
+    "gnutls": ("libgnutls.so.30", "gnutls_rnd(2, bytes, 16)", "gnutls_global_init()"),
+    "gcrypt": ("libgcrypt.so.20", "gcry_randomize(bytes, 16, 2)", "gcry_check_version(None)"),
+    "nss": ("libnss3.so", "PK11_GenerateRandom(bytes, 16)", "NSS_NoDB_Init(b'.')"),
+}
+NODE = """
+const crypto = require("crypto");
+function draw() { return [crypto.randomUUID(), crypto.randomInt(2 ** 47), crypto.webcrypto.randomUUID(), crypto.randomBytes(8).toString("hex")]; }
+draw();
+require("fs").existsSync("/snap/here");
+if (process.env.NODE_OPTIONS || Object.keys(process.env).some((name) => name.startsWith("SNAP")) || Object.keys(require.cache).length)
+    process.exit(3);
+for (const word of draw()) console.log(word);
+"""
+
+
+def program_draws(words, options=()):
+    """No word that one start prints is printed by another."""
+    if t.run(words, env=NO_RING).status == 77:
+        t.skip("not installed: " + words[-1].split("CDLL('")[-1].split("'")[0])
+    t.freeze("image.snap", words, at=HERE, env=NO_RING)
+    if options:
+        need_same_ids("image.snap")
+    starts = draws(lambda: t.restore("image.snap", options=options))
+    all_differ([word for out in starts for word in out.split()], words[-1])
+
+
+NO_RING = {**t.PLAIN_ENV, "UV_USE_IO_URING": "0"}
+
+
+def library(name, options=()):
+    program_draws([PYTHON, "-c", LIBRARY % LIBRARIES[name]], options)
+
+
+def node(options=()):
+    path = shutil.which("node")
+    if path is None:
+        t.skip("no node")
+    program_draws([path, "-e", NODE], options)
+
+
 def vdso():
     path = t.program("vdso_random-pie")
     direct = t.run([path])
@@ -93,7 +151,13 @@ def row(function, *arguments, **more):
     return lambda: function(*arguments, **more)
 
 
+ROWS = {name + more: row(function, *words, options=options)
+        for name, function, words in (("unique.node", node, ()), ("unique.gnutls", library, ("gnutls",)),
+                                      ("unique.gcrypt", library, ("gcrypt",)), ("unique.nss", library, ("nss",)))
+        for more, options in (("", ()), (".same-ids", SAME_IDS))}
+
 t.main({
+    **ROWS,
     "unique.openssl": row(openssl),
     "unique.openssl.same-ids": row(openssl, options=SAME_IDS),
     "unique.openssl.reseed": row(openssl, "reseed", options=SAME_IDS),
