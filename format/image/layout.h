@@ -620,7 +620,9 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(SEED, 7, "seed") /* 4 bytes at `address`, by which a random generator knows a new process */       \
 	X(NAME, 8, "part of a text") /* its decimal digits in a message or a name: nothing is found by it */ \
 	X(PATH, 9, "path")           /* its decimal digits after "/proc/" */                                 \
-	X(TAGGED, 10, "number of a language") /* 8 bytes at `address`, in a form of id_forms.h */
+	X(TAGGED, 10, "number of a language") /* 8 bytes at `address`, in a form of id_forms.h */            \
+	X(UNSURE, 11,                                                                                        \
+	  "number among others") /* at `address`, and mostly something else: not to be written over */
 enum snapimg_kept_kind {
 #define X(name, number, text) SNAPIMG_KEPT_##name = (number),
 	SNAPIMG_KEPT_KINDS(X)

@@ -29,7 +29,7 @@ int main(void)
 	FIRST(KEPT, .kind = SNAPIMG_KEPT_SEARCHED, .address = 1);
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_SEARCHED);
 	KEPT(KEPT, .kind = 0);
-	KEPT(KEPT, .kind = SNAPIMG_KEPT_TAGGED + 1, .address = 0x1000);
+	KEPT(KEPT, .kind = SNAPIMG_KEPT_UNSURE + 1, .address = 0x1000);
 	KEPT(OK, .kind = SNAPIMG_KEPT_WORD, .address = 0x2ffc, .thread = 1, .where = 1, .what = 1,
 	     .corrected = 1);
 	KEPT(OK, .kind = SNAPIMG_KEPT_TEXT, .address = 0x1001);

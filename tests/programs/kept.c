@@ -95,6 +95,19 @@ static void keep_tagged(void)
 	CHECK(kept->odd == 2 * (int64_t)getpid() + 1 && kept->floating == getpid());
 }
 
+/* No ID at all, but numbers among which its ID is. */
+static void keep_numbers(void)
+{
+	enum { COUNT = 100000 };
+	unsigned *table = malloc(COUNT * sizeof *table);
+
+	for (unsigned i = 0; i < COUNT; i++)
+		table[i] = i;
+	point();
+	for (unsigned i = 0; i < COUNT; i++)
+		CHECK(table[i] == i);
+}
+
 /* The name of a file that it has made is what it was. */
 static void keep_name(void)
 {
@@ -269,6 +282,7 @@ static const struct {
         {"data", keep_data},
         {"heap", keep_heap},
         {"text", keep_text},
+        {"numbers", keep_numbers},
         {"path", keep_path},
         {"tagged", keep_tagged},
         {"name", keep_name},

@@ -66,6 +66,17 @@ def text(kind):
         t.same(result, RIGHT)
 
 
+def numbers(kind):
+    """What may be no ID is never written over."""
+    freeze(kind, "numbers")
+    if kept() == set():
+        t.skip("its ID is higher than the numbers")
+    t.check(kept() == {"number among others"}, "kept:", kept())
+    every(lambda: t.restore("image.snap"))
+    t.one_line(denied(), 125, "image.snap", "kept its ID", "number among others", "--ids=new")
+    t.same(denied("--ids=new"), RIGHT)
+
+
 def nothing(kind):
     """It needs no namespace: its parent is who started it."""
     freeze(kind, "nothing")
@@ -100,6 +111,7 @@ ROWS = {f"kept.{way}.{kind}": (lambda k=kind, w=way: known(k, w)) for way in KNO
 ROWS.update({f"kept.{way}.{kind}": (lambda k=kind, w=way: unknown(k, w)) for way in KEPT for kind in ("pie", "static", "musl")})
 ROWS.update({f"kept.text.{kind}": (lambda k=kind: text(k)) for kind in ("pie", "musl")})
 ROWS.update({f"kept.nothing.{kind}": (lambda k=kind: nothing(k)) for kind in ("pie", "static", "musl")})
+ROWS.update({f"kept.numbers.{kind}": (lambda k=kind: numbers(k)) for kind in ("pie", "static", "musl")})
 ROWS.update({"kept.listen": listen, "kept.unsearched": forgotten})
 
 if __name__ == "__main__":

@@ -123,9 +123,10 @@ static bool is_of_file(const struct look *look, const struct mapping *mapping, c
 }
 
 /* What lies in the program's own memory, which it alone can write: there a fix-up can be. */
-static bool can_be_known(const struct mapping *mapping, uint32_t kind)
+static bool is_number_of_its_own(const struct mapping *mapping, uint32_t kind)
 {
-	return kind == SNAPIMG_KEPT_WORD && (mapping->record.flags & SNAPIMG_MAP_SHARED) == 0 &&
+	return (kind == SNAPIMG_KEPT_WORD || kind == SNAPIMG_KEPT_TAGGED) &&
+	       (mapping->record.flags & SNAPIMG_MAP_SHARED) == 0 &&
 	       (mapping->record.protection & SNAPIMG_PROT_WRITE) != 0 &&
 	       mapping->record.kind != SNAPIMG_MAPPING_VIEW;
 }
@@ -144,7 +145,7 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 	if (!mapping || is_dead(look, mapping, found->address) || is_fixed(look->fixups, found->address) ||
 	    is_of_file(look, mapping, found))
 		return STATUS_OK;
-	if (can_be_known(mapping, found->kind)) {
+	if (is_number_of_its_own(mapping, found->kind)) {
 		struct place place = {
 		        .pid = look->threads->stopped->thread[0].tid,
 		        .address = found->address,
@@ -155,7 +156,10 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 		        .mappings = look->mappings,
 		};
 		place_look(&place, mapping->record.start, mapping->record.end);
-		status = place_recognise(&place, look->fixups, &known);
+		if (found->kind == SNAPIMG_KEPT_WORD)
+			status = place_recognise(&place, look->fixups, &known);
+		if (!known.name && place_is_among_numbers(&place))
+			id.record.kind = SNAPIMG_KEPT_UNSURE;
 	}
 	id.where = name_of(look, mapping, id.record.address);
 	id.what = known.name;

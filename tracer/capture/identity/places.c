@@ -246,3 +246,29 @@ enum status place_recognise(const struct place *place, struct fixups *fixups, st
 		}
 	return STATUS_OK;
 }
+
+/* Not a pointer, a flag, a zero; -1 is an empty slot. */
+static bool is_number(uint64_t word)
+{
+	enum { LEAST = 256, MOST = 1 << 26 };
+
+	return (word >= LEAST && word < MOST) || word == UINT32_MAX || word == UINT64_MAX;
+}
+
+/* All that is near is a number of 32 or 64 bits, or floating-point of about that size. */
+bool place_is_among_numbers(const struct place *place)
+{
+	enum { NEAR = 16, WORDS = 8, LONGS = 4, EXPONENT = 52, EXPONENTS_NEAR = 8 };
+	uint64_t exponent = long_at(place, 0) >> EXPONENT;
+	int words = 0, longs = 0, doubles = 0;
+
+	for (int at = -NEAR; at <= NEAR; at += 4)
+		words += at != 0 && is_number(word_at(place, at)) ? 1 : 0;
+	for (int at = -NEAR; at <= NEAR; at += 8) {
+		uint64_t other = long_at(place, at);
+		uint64_t distance = (other >> EXPONENT) - exponent + EXPONENTS_NEAR;
+		longs += at != 0 && is_number(other) ? 1 : 0;
+		doubles += at != 0 && exponent != 0 && distance <= 2 * EXPONENTS_NEAR ? 1 : 0;
+	}
+	return words == WORDS || longs == LONGS || doubles == LONGS;
+}

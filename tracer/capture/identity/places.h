@@ -26,6 +26,8 @@ struct known {
 	const char *name; /* NULL: it is not known */
 	bool is_seed;     /* a generator's: SNAPIMG_KEPT_SEED, no fix-up */
 };
+/* An array of numbers, such as a hash table's indices, has that of the ID too. */
+bool place_is_among_numbers(const struct place *place);
 /* What it is; adds the fix-ups that make it right. */
 enum status place_recognise(const struct place *place, struct fixups *fixups, struct known *ret_known)
         __attribute__((warn_unused_result));
