@@ -120,6 +120,7 @@ static_assert(sizeof(struct snap_generators) == 8 + 24 * SNAP_GENERATORS_MAX, "t
 #define SNAP_STARTS_VARIABLE "SNAP_SHIM_STARTS"
 enum {
 	SNAP_SHIM_MARK_MAIN = 1,
+	SNAP_SHIM_MARK_CONSTRUCTORS = 4, /* with it: before those of the executable, where glibc runs them */
 	SNAP_SHIM_REFUSE_BRK = 2, /* until the first restore; not where the program itself is to go on */
 };
 

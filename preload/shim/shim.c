@@ -147,23 +147,23 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 
 /*
  * The executable's constructors run within the C library's function, glibc's with main's arguments, which
- * some keep (Rust's std before 1.68): so there the program stops before them, and they see the new ones. musl
- * gives them none, and runs those of all libraries there, too: it stops at main. There nothing was cleaned
- * yet. The other arguments pass as they came: what is behind main differs between C libraries and their
- * versions.
+ * some keep (Rust's std before 1.68): so there a program that has any stops before them, and they see the new
+ * ones. musl gives them none, and runs those of all libraries there, too: it stops at main. There nothing was
+ * cleaned yet. The other arguments pass as they came: what is behind main differs between C libraries and
+ * their versions.
  */
 int __libc_start_main(main_function *main, int argc, char **argv, void (*init)(void), void (*fini)(void),
                       void (*rtld_fini)(void), void *stack_end)
 {
 	void *next = dlsym(RTLD_NEXT, "__libc_start_main");
 	struct snap_begun begun = {argc, argv};
-	bool before_constructors = cleaned;
+	bool is_glibc = cleaned;
 	start_function *start;
 
 	*(void **)(void *)&start = next;
 	if (!cleaned)
 		clean(argv + argc + 1);
-	if (flags & SNAP_SHIM_MARK_MAIN && before_constructors) {
+	if (is_glibc && flags & SNAP_SHIM_MARK_CONSTRUCTORS) {
 		snap_begin(argc, argv, argv + argc + 1, &begun);
 	} else if (flags & SNAP_SHIM_MARK_MAIN) {
 		*(main_function **)(void *)&snap_real_main = main;

@@ -17,6 +17,7 @@
 #include "preload/contract.h"
 #include "tracer/follow/choice.h"
 #include "tracer/follow/environment.h"
+#include "tracer/points/entry_code_x86_64.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/remote.h"
 
@@ -99,7 +100,10 @@ static enum status prepare_chosen(struct run *run, struct tracee *tracee, const 
                                   const struct elf_file *executable)
 {
 	struct process *process = tracee->process;
-	unsigned flags = (points_find(&run->points, &point_main) ? (unsigned)SNAP_SHIM_MARK_MAIN : 0u) |
+	bool to_main = points_find(&run->points, &point_main);
+	bool to_constructors = to_main && entry_has_constructors(executable);
+	unsigned flags = (to_main ? (unsigned)SNAP_SHIM_MARK_MAIN : 0u) |
+	                 (to_constructors ? (unsigned)SNAP_SHIM_MARK_CONSTRUCTORS : 0u) |
 	                 (run->options->continues ? 0u : (unsigned)SNAP_SHIM_REFUSE_BRK);
 	bool attached = run->options->attach != 0; /* such a process gets neither the guard nor the shim */
 	enum status status;
