@@ -4,27 +4,6 @@
 
 #include "format/base/text.h"
 
-static void put_text(FILE *out, const char *text)
-{
-	const uint8_t *byte = (const uint8_t *)text;
-
-	(void)fputc('"', out);
-	while (*byte != 0) {
-		size_t length = text_utf8_length(byte);
-
-		if (length == 0)
-			(void)fprintf(out, "\\udc%02x", *byte);
-		else if (*byte == '"' || *byte == '\\')
-			(void)fprintf(out, "\\%c", *byte);
-		else if (*byte < 0x20 || *byte == 0x7f)
-			(void)fprintf(out, "\\u%04x", *byte);
-		else
-			(void)fwrite(byte, 1, length, out);
-		byte += length == 0 ? 1 : length;
-	}
-	(void)fputc('"', out);
-}
-
 static void put_line(struct json *json)
 {
 	(void)fprintf(json->out, "\n%*s", (int)(2 * json->depth), "");
@@ -38,7 +17,7 @@ static void begin(struct json *json, const char *name)
 		put_line(json);
 	json->is_filled = true;
 	if (name != NULL) {
-		put_text(json->out, name);
+		text_print_json(json->out, name);
 		(void)fputs(": ", json->out);
 	}
 }
@@ -65,7 +44,7 @@ void json_close(struct json *json, char bracket)
 void json_string(struct json *json, const char *name, const char *text)
 {
 	begin(json, name);
-	put_text(json->out, text);
+	text_print_json(json->out, text);
 }
 
 void json_number(struct json *json, const char *name, uint64_t number)

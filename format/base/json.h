@@ -1,4 +1,4 @@
-/* Inside snapimg: writes one JSON document, two blanks a level. Names are NULL in arrays. */
+/* Writes one JSON document, two blanks a level. Names are NULL in arrays. */
 #ifndef FORMAT_BASE_JSON_H
 #define FORMAT_BASE_JSON_H
 
@@ -15,8 +15,6 @@ struct json {
 void json_open(struct json *json, const char *name, char bracket); /* '{' or '[' */
 void json_close(struct json *json, char bracket); /* '}' or ']'; after the last, a line end */
 
-/* Bytes that are not UTF-8 become lone surrogates \udcXX, as Python's surrogateescape reads and writes them.
- */
 void json_string(struct json *json, const char *name, const char *text);
 void json_number(struct json *json, const char *name, uint64_t number);
 void json_signed(struct json *json, const char *name, int64_t number);

@@ -16,10 +16,8 @@ void line_add(struct line *line, const void *bytes, size_t size);
 void line_text(struct line *line, const char *text);
 void line_format(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* As a word that a shell takes back: itself, '...', or $'...' (bash(1), "QUOTING"; POSIX.1-2024, 2.2.4) where
- * there are control characters or bytes that are no UTF-8. */
+/* As a word that a shell takes back, and as a JSON string: by the rules of text.h. */
 void line_quoted(struct line *line, const char *bytes, size_t size);
-/* As a JSON string; a byte 0x80 to 0xff that belongs to no UTF-8 becomes \udc80 to \udcff. */
 void line_json(struct line *line, const char *bytes, size_t size);
 
 /* In one write(2) where the file takes it so. False with errno. */

@@ -26,6 +26,7 @@ static const struct {
         {"tab\t'", "$'tab\\t\\''", "\"tab\\u0009'\""},
         {"\x7f", "$'\\177'", "\"\\u007f\""},
         {"\xc3\xbc", "'\xc3\xbc'", "\"\xc3\xbc\""},
+        {"\xc2\x9b", "$'\\302\\233'", "\"\\u009b\""}, /* a terminal's CSI */
         {"\xff", "$'\\377'", "\"\\udcff\""},
         {"\xed\xa0\x80", "$'\\355\\240\\200'", "\"\\udced\\udca0\\udc80\""}, /* a surrogate is no UTF-8 */
         {"\xe2\x9c", "$'\\342\\234'", "\"\\udce2\\udc9c\""},                 /* cut */
