@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <snap.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,17 +20,9 @@
 
 enum { PAGE = 4096 };
 
-static pid_t pid_before;
-
 static void marker(void)
 {
-	pid_before = getpid();
 	access("/snap/here", F_OK);
-}
-
-static bool restored(void)
-{
-	return getpid() != pid_before;
 }
 
 static void skip(const char *what)
@@ -197,7 +190,7 @@ static void reservation(void)
 	EXPECT(mprotect(none, PAGE, PROT_READ) == 0 && none[0] == 0);
 }
 
-/* Secrets that shall not be the same in two processes come back as zero. */
+/* Secrets that must not be the same in two processes come back as zero. */
 static void wiped(void)
 {
 	unsigned char *memory = map(2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, -1);
@@ -206,7 +199,7 @@ static void wiped(void)
 	memory[0] = 1;
 	memory[PAGE] = 2;
 	marker();
-	EXPECT(memory[0] == (restored() ? 0 : 1) && memory[PAGE] == 2);
+	EXPECT(memory[0] == (snap_restored() ? 0 : 1) && memory[PAGE] == 2);
 }
 
 static off_t place(int fd)

@@ -1,5 +1,7 @@
 /* As carried.c, for what smaps shows of mappings beside their content, and what prctl(2) says of all of them.
  */
+#include <snap.h>
+
 #include "memory.h"
 
 /* The text that smaps has of the mapping at the address behind "VmFlags:". */
@@ -57,12 +59,10 @@ static void every_advice(void)
 		advised[advice].content = advised[advice].reading ? 0 : memory[7];
 		read_flags(memory, advised[advice].flags);
 	}
-	pid_t before = getpid();
 	marker();
-	bool restored = getpid() != before;
 	for (int advice = 0; advice < ALL; advice++) {
 		char *memory = advised[advice].memory, flags[256];
-		bool is_wiped = restored && advice == MADV_WIPEONFORK;
+		bool is_wiped = snap_restored() && advice == MADV_WIPEONFORK;
 		char content = reading(memory) ? 0 : memory[7];
 		read_flags(memory, flags);
 		if (strcmp(flags, advised[advice].flags) != 0 || reading(memory) != advised[advice].reading ||

@@ -79,15 +79,24 @@ os.kill(os.getpid(), signal.SIGUSR1)
 def hot_for_a_time():
     """--record-for: a server is looked at while it runs, and goes on; its end is snaprun's."""
     t.freeze("image.snap", ["/usr/bin/python3", "-c", WAITS], at="path:/snap/here")
-    with t.subprocess.Popen([t.SNAPRUN, "-q", "--record-for", "5s", "image.snap"], stdin=t.subprocess.PIPE,
+    seconds = 1
+    while not was_up_at_the_look(seconds):
+        seconds *= 2
+    t.check(hot("image.snap")[0] > 0, "nothing was recorded")
+
+
+def was_up_at_the_look(seconds):
+    """Whether the program was up before the time was over, so that the look can have seen what it uses."""
+    with t.subprocess.Popen([t.SNAPRUN, "-q", "--record-for", f"{seconds}s", "image.snap"], stdin=t.subprocess.PIPE,
                             stdout=t.subprocess.PIPE, env=t.PLAIN_ENV) as server:
         t.check(server.stdout.readline() == b"up\n", "it did not start")
+        up_before = not looked(server.pid)
         while server.poll() is None and not looked(server.pid):
             time.sleep(0.01)
         server.stdin.write(b"\n")
         server.stdin.close()
         t.check(server.wait(60) == -signal.SIGUSR1, server.returncode)
-    t.check(hot("image.snap")[0] > 0, "nothing was recorded")
+    return up_before
 
 
 def looked(pid):
