@@ -385,13 +385,18 @@ struct snapimg_extent {
 };
 static_assert(sizeof(struct snapimg_extent) == 40, "extent layout");
 
+/* X(NAME, number, text) */
+#define SNAPIMG_DESCRIPTOR_KINDS(X)                                                                          \
+	X(INHERIT, 1, "inherit") /* the caller's descriptor number `source` */                               \
+	X(FILE, 2, "file")       /* open `file` with `flags`, seek to `position` */                          \
+	/* the same open file description as descriptor `source`, an earlier record that is not CLOSED */    \
+	X(DUPLICATE, 3, "duplicate")                                                                         \
+	X(CLOSED, 4, "closed") /* one of 0, 1, 2 that the program closed */                                  \
+	X(OBJECT, 5, "object") /* record `source` of OBJECTS; `position` where that is a file */
 enum snapimg_descriptor_kind {
-	SNAPIMG_DESCRIPTOR_INHERIT = 1, /* the caller's descriptor number `source` */
-	SNAPIMG_DESCRIPTOR_FILE = 2,    /* open `file` with `flags`, seek to `position` */
-	/* the same open file description as descriptor `source`, an earlier record that is not CLOSED */
-	SNAPIMG_DESCRIPTOR_DUPLICATE = 3,
-	SNAPIMG_DESCRIPTOR_CLOSED = 4, /* one of 0, 1, 2 that the program closed */
-	SNAPIMG_DESCRIPTOR_OBJECT = 5, /* record `source` of OBJECTS; `position` where that is a file */
+#define X(name, number, text) SNAPIMG_DESCRIPTOR_##name = (number),
+	SNAPIMG_DESCRIPTOR_KINDS(X)
+#undef X
 };
 /* Access mode, NOCTTY, APPEND, NONBLOCK, DSYNC, ASYNC, DIRECT, LARGEFILE, DIRECTORY, NOFOLLOW, NOATIME, SYNC
  * and PATH (include/uapi/asm-generic/fcntl.h): nothing that creates, truncates, or closes on exec. */

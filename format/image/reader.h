@@ -76,6 +76,12 @@ static inline uint64_t snapimg_align(uint64_t value, uint64_t alignment)
 
 /* A section's text for messages ("mappings"); "?" for an unknown type. */
 const char *snapimg_section_name(uint32_t type);
+/* The words of a number in layout.h's lists; "?" where it is in none. */
+const char *snapimg_feature_name(uint32_t bit);
+const char *snapimg_descriptor_name(uint32_t kind);
+const char *snapimg_object_name(uint32_t kind);
+const char *snapimg_attribute_name(uint32_t kind);
+const char *snapimg_kept_name(uint32_t kind);
 
 /* snapimg_get_mapping(image) and so on: the first of snapimg_mapping_count(image) records; NULL when there
  * are none. */

@@ -44,7 +44,7 @@ static void put_ids(struct json *json, const struct snapimg *image)
 	json_open(json, "ids", '[');
 	for (i = 1; i < snapimg_kept_count(image); i++) {
 		json_open(json, NULL, '{');
-		json_string(json, "kind", summary_kept_kind(kept[i].kind));
+		json_string(json, "kind", snapimg_kept_name(kept[i].kind));
 		json_address(json, "address", kept[i].address);
 		json_number(json, "thread", kept[i].thread);
 		json_string(json, "where", snapimg_string(image, kept[i].where));
@@ -147,7 +147,7 @@ static void put_features(struct json *json, const struct snapimg *image)
 	json_open(json, "required_features", '[');
 	for (bit = 0; bit < 64; bit++)
 		if (image->header->required_features >> bit & 1)
-			json_string(json, NULL, summary_feature(bit));
+			json_string(json, NULL, snapimg_feature_name(bit));
 	json_close(json, ']');
 	json_address(json, "optional_features", image->header->optional_features);
 	json_open(json, "cpu_features", '[');
@@ -182,7 +182,7 @@ static void put_descriptor(struct json *json, const struct snapimg *image,
 {
 	json_open(json, NULL, '{');
 	json_signed(json, "number", descriptor->number);
-	json_string(json, "kind", summary_descriptor_kind(descriptor->kind));
+	json_string(json, "kind", snapimg_descriptor_name(descriptor->kind));
 	if (descriptor->kind == SNAPIMG_DESCRIPTOR_INHERIT ||
 	    descriptor->kind == SNAPIMG_DESCRIPTOR_DUPLICATE)
 		json_signed(json, "source", descriptor->source);
@@ -197,7 +197,7 @@ static void put_descriptor(struct json *json, const struct snapimg *image,
 		const struct snapimg_object *object = snapimg_get_object(image) + descriptor->source;
 
 		json_signed(json, "object", descriptor->source);
-		json_string(json, "what", summary_object_kind(object->kind));
+		json_string(json, "what", snapimg_object_name(object->kind));
 		json_string(json, "name", snapimg_string(image, object->name));
 		json_number(json, "flags", object->flags);
 		json_bool(json, "reset",
@@ -210,11 +210,6 @@ static void put_descriptor(struct json *json, const struct snapimg *image,
 
 static void put_attributes(struct json *json, const struct snapimg *image)
 {
-	static const char *const names[] = {
-#define X(name, number, text) [number] = (text),
-	        SNAPIMG_ATTRIBUTES(X)
-#undef X
-	};
 	const struct snapimg_attribute *attribute = snapimg_get_attribute(image);
 	uint32_t i, count = snapimg_attribute_count(image);
 
@@ -223,7 +218,7 @@ static void put_attributes(struct json *json, const struct snapimg *image)
 	json_open(json, "attributes", '[');
 	for (i = 0; i < count; i++) {
 		json_open(json, NULL, '{');
-		json_string(json, "kind", names[attribute[i].kind]);
+		json_string(json, "kind", snapimg_attribute_name(attribute[i].kind));
 		json_number(json, "argument", attribute[i].argument);
 		json_number(json, "value", attribute[i].value);
 		json_number(json, "more", attribute[i].more);

@@ -90,7 +90,7 @@ static void print_ids(const struct snapimg *image)
 		text_print(stdout, snapimg_string(image, kept[i].where));
 		printf(" (");
 		text_print(stdout, kept[i].what != 0 ? snapimg_string(image, kept[i].what)
-		                                     : summary_kept_kind(kept[i].kind));
+		                                     : snapimg_kept_name(kept[i].kind));
 		printf(")");
 	}
 	puts(told == 0 ? "kept nowhere" : "");
@@ -168,7 +168,7 @@ static void print_features(const struct snapimg *image)
 	(void)fputs("required:", stdout);
 	for (bit = 0; bit < 64; bit++)
 		if (header->required_features >> bit & 1)
-			printf(" %s", summary_feature(bit));
+			printf(" %s", snapimg_feature_name(bit));
 	(void)fputs(header->required_features == 0 ? " none; optional:" : "; optional:", stdout);
 	if (header->optional_features == 0)
 		puts(" none");
@@ -241,7 +241,7 @@ static void print_object(const struct snapimg *image, uint32_t index)
 	uint64_t bytes = 0;
 	uint32_t i;
 
-	(void)fputs(summary_object_kind(object->kind), stdout);
+	(void)fputs(snapimg_object_name(object->kind), stdout);
 	if (is_socket && object->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_RESET)
 		(void)fputs(" that the other side has reset", stdout);
 	if (object->name != 0) {

@@ -42,46 +42,6 @@ const char *summary_access(uint32_t flags)
 	return modes[flags & 3];
 }
 
-const char *summary_descriptor_kind(uint32_t kind)
-{
-	static const char *const kinds[] = {
-	        [0] = "?",
-	        [SNAPIMG_DESCRIPTOR_INHERIT] = "inherit",
-	        [SNAPIMG_DESCRIPTOR_FILE] = "file",
-	        [SNAPIMG_DESCRIPTOR_DUPLICATE] = "duplicate",
-	        [SNAPIMG_DESCRIPTOR_CLOSED] = "closed",
-	        [SNAPIMG_DESCRIPTOR_OBJECT] = "object",
-	};
-
-	return kinds[kind < sizeof(kinds) / sizeof(*kinds) ? kind : 0];
-}
-
-const char *summary_object_kind(uint32_t kind)
-{
-	switch (kind) {
-#define X(name, number, text)                                                                                \
-	case number:                                                                                         \
-		return text;
-		SNAPIMG_OBJECT_KINDS(X)
-#undef X
-	default:
-		return "?";
-	}
-}
-
-const char *summary_feature(uint32_t bit)
-{
-	switch (bit) {
-#define X(name, number, text)                                                                                \
-	case number:                                                                                         \
-		return text;
-		SNAPIMG_FEATURES(X)
-#undef X
-	default:
-		return "?";
-	}
-}
-
 const char *summary_time(char buffer[SUMMARY_TIME_MAX], int64_t seconds)
 {
 	const int64_t year_9999 = INT64_C(253402300799);
@@ -100,15 +60,4 @@ const char *summary_next_string(const struct snapimg_view *view, const char *str
 	uint64_t position = next == NULL ? 0 : (uint64_t)(next - (const char *)view->bytes);
 
 	return position < view->size ? next : NULL;
-}
-
-const char *summary_kept_kind(uint32_t kind)
-{
-	static const char *const names[] = {
-#define X(name, number, text) [number] = (text),
-	        SNAPIMG_KEPT_KINDS(X)
-#undef X
-	};
-
-	return names[kind];
 }

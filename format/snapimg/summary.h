@@ -18,12 +18,6 @@ void summary_of(const struct snapimg *image, struct summary *ret_summary);
 
 /* "read-only", "write-only", "read-write", for open(2) flags. */
 const char *summary_access(uint32_t flags);
-/* The kind of a descriptor in words. */
-const char *summary_descriptor_kind(uint32_t kind);
-/* What an object is: "pipe"; "?" for an unknown kind. */
-const char *summary_object_kind(uint32_t kind);
-/* The name of required feature `bit`, or "?". */
-const char *summary_feature(uint32_t bit);
 
 enum { SUMMARY_TIME_MAX = 32 };
 /* "2026-11-22 22:51:02 UTC"; the number itself where it is no date of our calendar. */
@@ -32,8 +26,5 @@ const char *summary_time(char buffer[SUMMARY_TIME_MAX], int64_t seconds);
 /* The next string of NUL-terminated strings in a section, after `string` (NULL: the first); NULL at the end.
  */
 const char *summary_next_string(const struct snapimg_view *view, const char *string);
-
-/* What an ID was found as. */
-const char *summary_kept_kind(uint32_t kind);
 
 #endif

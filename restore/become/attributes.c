@@ -261,19 +261,9 @@ static const struct {
 #undef X
 };
 
-static const char *name_of(uint32_t kind)
-{
-	static const char *const names[] = {
-#define X(kind, number, text) [number] = (text),
-	        SNAPIMG_ATTRIBUTES(X)
-#undef X
-	};
-	return names[kind];
-}
-
 static _Noreturn void die_attribute(uint32_t kind, long result)
 {
-	die(EXIT_REFUSED, name_of(kind), ": cannot be restored: ", error_text(result));
+	die(EXIT_REFUSED, snapimg_attribute_name(kind), ": cannot be restored: ", error_text(result));
 }
 
 static void set(const struct snapimg_attribute *record, uint32_t tid)
@@ -284,7 +274,7 @@ static void set(const struct snapimg_attribute *record, uint32_t tid)
 		return;
 	if ((setters[record->kind].flags & REFUSABLE) == 0)
 		die_attribute(record->kind, result);
-	warn(name_of(record->kind), ": cannot be restored: ", error_text(result),
+	warn(snapimg_attribute_name(record->kind), ": cannot be restored: ", error_text(result),
 	     ": it runs with its caller's");
 }
 

@@ -191,13 +191,9 @@ static const struct snapimg_kept *find_in_the_way(bool uncorrectable)
 
 static _Noreturn void die_without_ids(const struct snapimg_kept *kept, long result)
 {
-	static const char *const names[] = {
-#define X(name, number, text) [number] = (text),
-	        SNAPIMG_KEPT_KINDS(X)
-#undef X
-	};
-	die(EXIT_REFUSED, loader.options.image, ": the program has kept its ID (as ", names[kept->kind],
-	    kept->kind == SNAPIMG_KEPT_COMMON ? "" : " in ", snapimg_string(&loader.image, kept->where),
+	die(EXIT_REFUSED, loader.options.image, ": the program has kept its ID (as ",
+	    snapimg_kept_name(kept->kind), kept->kind == SNAPIMG_KEPT_COMMON ? "" : " in ",
+	    snapimg_string(&loader.image, kept->where),
 	    "), and no PID namespace can be made, in which it would have it: ",
 	    result == -EEXIST ? "the ID is 1" : error_text(result),
 	    ": allow namespaces, or start it with --ids=new if it does without");

@@ -47,12 +47,6 @@ static const struct object_kind kinds[] = {
 static_assert(sizeof kinds / sizeof kinds[0] == 1 SNAPIMG_OBJECT_KINDS(X), "a row for each kind");
 #undef X
 
-static const char *const names[] = {
-#define X(name, number, text) [number] = (text),
-        SNAPIMG_OBJECT_KINDS(X)
-#undef X
-};
-
 static struct {
 	int32_t *made;  /* by object */
 	int32_t *other; /* by object: the other end of it, until that is an object's own or closed */
@@ -63,7 +57,7 @@ _Noreturn void object_die(uint32_t index, const char *what, long result)
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
 	const char *name = snapimg_string(&loader.image, object->name);
 	die(EXIT_REFUSED, *name != '\0' ? name : "an open descriptor", ": cannot ", what, " the ",
-	    names[object->kind], " of the image: ", error_text(result),
+	    snapimg_object_name(object->kind), " of the image: ", error_text(result),
 	    result == -EMFILE ? ": raise ulimit -Hn" : "");
 }
 
