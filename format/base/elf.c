@@ -29,22 +29,18 @@ static int check_header(struct elf_file *file)
 	return file->segments ? 0 : -1;
 }
 
-int elf_open(const char *path, struct elf_file *ret_file)
+int elf_map(int descriptor, struct elf_file *ret_file)
 {
-	int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct elf_file file = {0};
 	struct stat status;
 	void *bytes = MAP_FAILED;
 
-	if (descriptor < 0)
-		return -1;
 	if (fstat(descriptor, &status) == 0) {
 		file.size = (size_t)status.st_size;
 		errno = ENOEXEC; /* for what is no regular file with contents */
 		if (S_ISREG(status.st_mode) && file.size > 0)
 			bytes = mmap(NULL, file.size, PROT_READ, MAP_PRIVATE, descriptor, 0);
 	}
-	close(descriptor);
 	if (bytes == MAP_FAILED)
 		return -1;
 	file.bytes = bytes;
@@ -55,6 +51,20 @@ int elf_open(const char *path, struct elf_file *ret_file)
 	}
 	*ret_file = file;
 	return 0;
+}
+
+int elf_open(const char *path, struct elf_file *ret_file)
+{
+	int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int result, error;
+
+	if (descriptor < 0)
+		return -1;
+	result = elf_map(descriptor, ret_file);
+	error = errno;
+	close(descriptor);
+	errno = error;
+	return result;
 }
 
 void elf_close(struct elf_file *file)
@@ -130,15 +140,40 @@ static const Elf64_Sym *search_table(const struct elf_file *file, const Elf64_Sh
 	return found;
 }
 
+/* header->e_shnum of them, or NULL. */
+static const Elf64_Shdr *sections_of(const struct elf_file *file)
+{
+	const Elf64_Ehdr *header = file->header;
+
+	if (header->e_shentsize != sizeof(Elf64_Shdr))
+		return NULL;
+	return range(file, header->e_shoff, (uint64_t)header->e_shnum * sizeof(Elf64_Shdr));
+}
+
+const Elf64_Shdr *elf_section(const struct elf_file *file, const char *name)
+{
+	const Elf64_Shdr *sections = sections_of(file), *names;
+	size_t length = strlen(name) + 1;
+
+	if (!sections || file->header->e_shstrndx >= file->header->e_shnum)
+		return NULL;
+	names = &sections[file->header->e_shstrndx];
+	if (names->sh_offset > file->size || names->sh_size > file->size - names->sh_offset)
+		return NULL;
+	for (size_t i = 0; i < file->header->e_shnum; i++)
+		if (sections[i].sh_name + length <= names->sh_size &&
+		    memcmp(file->bytes + names->sh_offset + sections[i].sh_name, name, length) == 0)
+			return &sections[i];
+	return NULL;
+}
+
 static const Elf64_Sym *search_sections(const struct elf_file *file, uint32_t type, const char *name,
                                         enum elf_wanted wanted)
 {
 	const Elf64_Ehdr *header = file->header;
-	const Elf64_Shdr *sections;
+	const Elf64_Shdr *sections = sections_of(file);
 
-	if (header->e_shentsize != sizeof(Elf64_Shdr))
-		return NULL;
-	if (!(sections = range(file, header->e_shoff, (uint64_t)header->e_shnum * sizeof(Elf64_Shdr))))
+	if (!sections)
 		return NULL;
 	for (size_t i = 0; i < header->e_shnum; i++) {
 		const Elf64_Sym *symbol;

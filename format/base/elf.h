@@ -1,5 +1,5 @@
-/* What the tracer wants to know of an ELF64 file: where it is loaded, how it is linked, its symbols.
- * Every number of the file is checked before it is used. */
+/* What the tracer wants to know of an ELF64 file: where it is loaded, how it is linked, its sections, its
+ * symbols. Every number of the file is checked before it is used. */
 #ifndef FORMAT_BASE_ELF_H
 #define FORMAT_BASE_ELF_H
 
@@ -18,10 +18,14 @@ struct elf_file {
 /* Maps the file. Returns 0 with *ret_file to be closed by elf_close, or -1 with errno
  * (ENOEXEC: not a 64-bit x86-64 ELF file). */
 int elf_open(const char *path, struct elf_file *ret_file) __attribute__((warn_unused_result));
+/* The same of an open file, which stays the caller's. */
+int elf_map(int descriptor, struct elf_file *ret_file) __attribute__((warn_unused_result));
 void elf_close(struct elf_file *file);
 
 /* The first segment of a type (PT_INTERP, PT_DYNAMIC, ...), or NULL. */
 const Elf64_Phdr *elf_segment(const struct elf_file *file, uint32_t type);
+/* The first section of a name, or NULL. */
+const Elf64_Shdr *elf_section(const struct elf_file *file, const char *name);
 /* Whether the address (as the file has it, without a bias) lies in a PT_LOAD segment. */
 bool elf_covers(const struct elf_file *file, uint64_t address);
 

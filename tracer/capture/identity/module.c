@@ -1,8 +1,6 @@
 #include "tracer/capture/identity/module.h"
 
-#include <elf.h>
-#include <string.h>
-#include <unistd.h>
+#include "format/base/elf.h"
 
 const struct mapping *mapping_at(const struct mappings *mappings, uint64_t address)
 {
@@ -16,26 +14,22 @@ const struct mapping *mapping_at(const struct mappings *mappings, uint64_t addre
  * file. */
 static uint64_t end_of_segment(int fd, const struct snapimg_mapping *record)
 {
-	enum { SEGMENTS_MAX = 64 };
-	Elf64_Phdr segment[SEGMENTS_MAX];
-	Elf64_Ehdr header;
+	struct elf_file file;
+	uint64_t found = 0;
 
-	if (fd < 0 || pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
-	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phnum > SEGMENTS_MAX ||
-	    header.e_phentsize != sizeof(*segment))
+	if (fd < 0 || elf_map(fd, &file) < 0)
 		return 0;
-	size_t size = header.e_phnum * sizeof(*segment);
-	if (pread(fd, segment, size, (off_t)header.e_phoff) != (ssize_t)size)
-		return 0;
-	for (size_t i = 0; i < header.e_phnum; i++) {
-		uint64_t start = segment[i].p_offset & ~(uint64_t)(SNAPIMG_PAGE_SIZE - 1);
-		uint64_t end = segment[i].p_offset + segment[i].p_filesz;
-		if (segment[i].p_type == PT_LOAD && (segment[i].p_flags & PF_W) != 0 &&
-		    record->offset >= start && record->offset < end)
-			return record->start - (record->offset - start) + (segment[i].p_offset - start) +
-			       segment[i].p_memsz;
+	for (size_t i = 0; i < file.header->e_phnum && !found; i++) {
+		const Elf64_Phdr *segment = &file.segments[i];
+		uint64_t start = segment->p_offset & ~(uint64_t)(SNAPIMG_PAGE_SIZE - 1);
+		uint64_t end = segment->p_offset + segment->p_filesz;
+		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W) != 0 && record->offset >= start &&
+		    record->offset < end)
+			found = record->start - (record->offset - start) + (segment->p_offset - start) +
+			        segment->p_memsz;
 	}
-	return 0;
+	elf_close(&file);
+	return found;
 }
 
 const char *module_of_data(const struct mappings *mappings, const struct files *files, uint64_t address)

@@ -1,13 +1,12 @@
 #include "tracer/capture/process/resume_blocks.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "format/base/array.h"
+#include "format/base/elf.h"
 #include "preload/contract.h"
 #include "tracer/capture/refuse.h"
 #include "tracer/ptrace/memory.h"
@@ -15,8 +14,6 @@
 static_assert(sizeof(struct snap_resume) == (int)SNAPIMG_RESUME_SIZE, "the format's idea of a resume block");
 
 static_assert(SNAP_MAPPED_VERSION == (int)SNAPIMG_SHIM_VERSION, "the format's idea of the shim's table");
-
-enum { SECTIONS_MAX = 65536, NAMES_MAX = 16 << 20, PROGRAM_HEADERS_MAX = 256 };
 
 enum status fixups_add(struct fixups *fixups, struct snapimg_fixup record)
 {
@@ -34,73 +31,43 @@ void fixups_free(struct fixups *fixups)
 	*fixups = (struct fixups){0};
 }
 
-static void free_pointer(void *pointer)
-{
-	free(*(void **)pointer);
-}
-
-/* A part of the file in new memory, or NULL. */
-static void *load(int fd, uint64_t offset, size_t size)
-{
-	void *bytes = size ? malloc(size) : NULL;
-
-	if (bytes && pread(fd, bytes, size, (off_t)offset) != (ssize_t)size) {
-		free(bytes);
-		bytes = NULL;
-	}
-	return bytes;
-}
-
-static bool is_elf(const Elf64_Ehdr *header)
-{
-	return memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 && header->e_ident[EI_CLASS] == ELFCLASS64 &&
-	       header->e_ident[EI_DATA] == ELFDATA2LSB &&
-	       (header->e_type == ET_EXEC || header->e_type == ET_DYN);
-}
-
 /* What the file's addresses are shifted by: its first byte lies in the first PT_LOAD. */
-static bool find_bias(int fd, const Elf64_Ehdr *header, struct loaded_file *loaded, uint64_t *ret_bias)
+static bool find_bias(const struct elf_file *file, struct loaded_file *loaded, uint64_t *ret_bias)
 {
-	size_t count = header->e_phnum < PROGRAM_HEADERS_MAX ? header->e_phnum : PROGRAM_HEADERS_MAX;
-	Elf64_Phdr *segment CLEANUP(free_pointer) = load(fd, header->e_phoff, count * sizeof(*segment));
 	bool found = false;
 
-	for (size_t i = 0; segment && i < count; i++) {
-		if (segment[i].p_type != PT_LOAD)
+	for (size_t i = 0; i < file->header->e_phnum; i++) {
+		const Elf64_Phdr *segment = &file->segments[i];
+
+		if (segment->p_type != PT_LOAD)
 			continue;
-		if (!found && segment[i].p_offset >= SNAPIMG_PAGE_SIZE)
+		if (!found && segment->p_offset >= SNAPIMG_PAGE_SIZE)
 			return false;
 		if (!found)
-			*ret_bias = loaded->start + segment[i].p_offset - segment[i].p_vaddr;
+			*ret_bias = loaded->start + segment->p_offset - segment->p_vaddr;
 		found = true;
-		loaded->end =
-		        *ret_bias + segment[i].p_vaddr + segment[i].p_memsz; /* they are sorted (gABI) */
+		loaded->end = *ret_bias + segment->p_vaddr + segment->p_memsz; /* they are sorted (gABI) */
 	}
 	return found;
 }
 
-static bool find_section(int fd, const Elf64_Ehdr *header, const char *wanted, Elf64_Shdr *ret_section)
+/* Where a section of a loaded file lies in the process; false where it has none. */
+static bool find_section(struct loaded_file *loaded, const char *name, uint64_t *ret_address,
+                         uint64_t *ret_size)
 {
-	size_t count = header->e_shnum;
+	const Elf64_Shdr *section = NULL;
+	struct elf_file file;
+	uint64_t bias = 0;
 
-	if (count == 0 || header->e_shentsize != sizeof(Elf64_Shdr) || header->e_shstrndx >= count)
+	if (loaded->file->fd < 0 || elf_map(loaded->file->fd, &file) < 0)
 		return false;
-	Elf64_Shdr *section CLEANUP(free_pointer) = load(fd, header->e_shoff, count * sizeof(*section));
-	if (!section)
-		return false;
-	const Elf64_Shdr *strings = &section[header->e_shstrndx];
-	if (strings->sh_size > NAMES_MAX)
-		return false;
-	char *names CLEANUP(free_pointer) = load(fd, strings->sh_offset, strings->sh_size);
-	size_t length = strlen(wanted) + 1;
-	for (size_t i = 0; names && i < count; i++) {
-		if (section[i].sh_name + length <= strings->sh_size &&
-		    memcmp(names + section[i].sh_name, wanted, length) == 0) {
-			*ret_section = section[i];
-			return true;
-		}
+	bool is_loadable = file.header->e_type == ET_EXEC || file.header->e_type == ET_DYN;
+	if (is_loadable && find_bias(&file, loaded, &bias) && (section = elf_section(&file, name))) {
+		*ret_address = bias + section->sh_addr;
+		*ret_size = section->sh_size;
 	}
-	return false;
+	elf_close(&file);
+	return section != NULL;
 }
 
 static enum status check_blocks(pid_t pid, const struct loaded_file *loaded, uint64_t address, uint64_t size)
@@ -125,41 +92,28 @@ static enum status check_blocks(pid_t pid, const struct loaded_file *loaded, uin
 
 enum status fixups_add_resume_blocks(struct fixups *fixups, pid_t pid, struct loaded_file *loaded)
 {
-	int fd = loaded->file->fd;
-	Elf64_Ehdr header;
-	Elf64_Shdr section;
-	uint64_t bias = 0;
+	uint64_t address, size;
 	enum status status;
 
-	if (fd < 0 || pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) || !is_elf(&header) ||
-	    !find_bias(fd, &header, loaded, &bias) ||
-	    !find_section(fd, &header, SNAP_RESUME_SECTION, &section))
+	if (!find_section(loaded, SNAP_RESUME_SECTION, &address, &size))
 		return STATUS_OK;
-	uint64_t address = bias + section.sh_addr;
-	if ((status = check_blocks(pid, loaded, address, section.sh_size)) != STATUS_OK)
+	if ((status = check_blocks(pid, loaded, address, size)) != STATUS_OK)
 		return status;
 	return fixups_add(fixups, (struct snapimg_fixup){.address = address,
 	                                                 .kind = SNAPIMG_FIXUP_RESUME,
-	                                                 .argument = (uint32_t)section.sh_size});
+	                                                 .argument = (uint32_t)size});
 }
 
 void fixups_find_shim_table(pid_t pid, const struct loaded_file *shim, struct snapimg_shim *ret_record)
 {
 	struct loaded_file loaded = *shim;
 	struct snap_mapped table;
-	Elf64_Ehdr header;
-	Elf64_Shdr section;
-	uint64_t bias = 0;
+	uint64_t address, size;
 
-	if (loaded.file->fd < 0 ||
-	    pread(loaded.file->fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
-	    !is_elf(&header) || !find_bias(loaded.file->fd, &header, &loaded, &bias) ||
-	    !find_section(loaded.file->fd, &header, SNAP_MAPPED_SECTION, &section) ||
-	    section.sh_size != sizeof(table) ||
-	    tracee_read(pid, bias + section.sh_addr, &table, sizeof(table)) < 0 || !table.glibc)
-		return;
-	*ret_record = (struct snapimg_shim){
-	        .address = bias + section.sh_addr, .size = sizeof(table), .version = table.version};
+	if (find_section(&loaded, SNAP_MAPPED_SECTION, &address, &size) && size == sizeof(table) &&
+	    tracee_read(pid, address, &table, sizeof(table)) == 0 && table.glibc)
+		*ret_record = (struct snapimg_shim){
+		        .address = address, .size = sizeof(table), .version = table.version};
 }
 
 /* musl (since 1.1.20): fs points at struct pthread, which begins with a pointer to itself (its
