@@ -32,12 +32,11 @@ bool terminal_modes(int descriptor, uint8_t ret_modes[SNAPIMG_TERMIOS_SIZE])
 static enum status remember_descriptor(int number)
 {
 	char link[4096];
-	struct proc_path name;
 	enum status status;
 	struct caller_descriptor *added;
 
-	snprintf(name.text, sizeof(name.text), "fd/%d", number);
-	if ((status = proc_read_link(getpid(), name.text, link, sizeof(link))) != STATUS_OK)
+	status = proc_read_link(proc_path(PROC_SELF, "fd/%d", number), link, sizeof(link));
+	if (status != STATUS_OK)
 		return status;
 	if (!(added = array_add(the_caller.descriptor, the_caller.descriptor_count)))
 		return fail(STATUS_FAILED, "out of memory");
@@ -45,8 +44,7 @@ static enum status remember_descriptor(int number)
 	added->is_terminal = terminal_modes(number, added->modes);
 	if (!added->link)
 		return fail(STATUS_FAILED, "out of memory");
-	snprintf(name.text, sizeof(name.text), "fdinfo/%d", number);
-	return proc_read(getpid(), name.text, &added->info);
+	return proc_read(proc_path(PROC_SELF, "fdinfo/%d", number), &added->info);
 }
 
 static enum status remember_descriptors(void)
@@ -103,7 +101,7 @@ enum status snapshot_remember_caller(void)
 	enum status status;
 
 	if ((status = remember_descriptors()) != STATUS_OK ||
-	    (status = proc_read(getpid(), "status", &the_caller.status)) != STATUS_OK)
+	    (status = proc_read(proc_path(PROC_SELF, "status"), &the_caller.status)) != STATUS_OK)
 		return status;
 	the_caller.ignored_signals = proc_number(&the_caller.status, "SigIgn", 16);
 	the_caller.timer_slack_ns = (uint64_t)prctl(PR_GET_TIMERSLACK);

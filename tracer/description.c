@@ -30,11 +30,10 @@ int description_spare_flag(int copy)
 static int64_t read_flags(pid_t pid, int number)
 {
 	struct text info CLEANUP(text_free) = {0};
-	char name[32];
 
-	snprintf(name, sizeof(name), "fdinfo/%d", number);
-	struct proc_path path = proc_path(pid, name);
-	return proc_try_read(path.text, &info) == 0 ? (int64_t)proc_number(&info, "flags", 8) : -1;
+	return proc_try_read(proc_path(pid, "fdinfo/%d", number).text, &info) == 0
+	               ? (int64_t)proc_number(&info, "flags", 8)
+	               : -1;
 }
 
 /* Another snaptrace may do the same to another description meanwhile: so the flag follows a pattern of

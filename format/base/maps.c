@@ -1,5 +1,6 @@
 #include "format/base/maps.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,12 +107,22 @@ enum status maps_read(pid_t pid, struct maps *ret_maps)
 	struct text text CLEANUP(text_free) = {0};
 	enum status status;
 
-	if ((status = proc_read(pid, "smaps", &text)) != STATUS_OK)
+	if ((status = proc_read(proc_path(pid, "smaps"), &text)) != STATUS_OK)
 		return status;
 	if (maps_parse(&text, ret_maps) < 0)
 		return fail(STATUS_FAILED, "can't read the program's state: /proc/%d/smaps: unknown form",
 		            pid);
 	return STATUS_OK;
+}
+
+int maps_try_read(pid_t pid, struct maps *ret_maps)
+{
+	struct text text CLEANUP(text_free) = {0};
+	int result = proc_try_read(proc_path(pid, "maps").text, &text);
+
+	if (result < 0)
+		return result;
+	return maps_parse(&text, ret_maps) < 0 ? -EINVAL : 0;
 }
 
 void maps_free(struct maps *maps)

@@ -1,4 +1,4 @@
-/* The target's mappings as /proc/PID/smaps tells them. */
+/* A process's mappings as /proc/PID/maps and smaps tell them. */
 #ifndef FORMAT_BASE_MAPS_H
 #define FORMAT_BASE_MAPS_H
 
@@ -28,7 +28,10 @@ struct maps {
 	size_t count;
 };
 
+/* What smaps tells; a line is printed on failure. */
 enum status maps_read(pid_t pid, struct maps *ret_maps) __attribute__((warn_unused_result));
+/* What maps tells, which costs far less: no sizes and no flags. Returns 0 or -errno. */
+int maps_try_read(pid_t pid, struct maps *ret_maps) __attribute__((warn_unused_result));
 /* The same from text of that form, which is taken over; the pure part. -1 where the form is not known. */
 int maps_parse(struct text *text, struct maps *ret_maps) __attribute__((warn_unused_result));
 void maps_free(struct maps *maps);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "format/base/output_place.h"
+#include "format/base/proc.h"
 
 enum {
 	BUFFER = 256 << 10,          /* of what is often small, and costs a fault a page */
@@ -136,10 +137,9 @@ static bool take_by_open(struct output_file *file, const char *hidden)
 
 static bool take_by_link(struct output_file *file, const char *hidden)
 {
-	char own[64];
+	struct proc_path own = proc_path(PROC_SELF, "fd/%d", file->descriptor);
 
-	(void)snprintf(own, sizeof(own), "/proc/self/fd/%d", file->descriptor);
-	return linkat(AT_FDCWD, own, file->directory, hidden, AT_SYMLINK_FOLLOW) == 0;
+	return linkat(AT_FDCWD, own.text, file->directory, hidden, AT_SYMLINK_FOLLOW) == 0;
 }
 
 /* Returns 0 or an errno. EOPNOTSUPP, EISDIR, ENOENT, EINVAL: open(2) of kernels and filesystems without

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +18,18 @@ void text_free(struct text *text)
 	*text = (struct text){0};
 }
 
-struct proc_path proc_path(pid_t pid, const char *name)
+struct proc_path proc_path(pid_t pid, const char *format, ...)
 {
-	struct proc_path path;
+	struct proc_path path = {"/proc/self/"};
+	va_list arguments;
+	size_t size;
 
-	snprintf(path.text, sizeof(path.text), "/proc/%d/%s", pid, name);
+	if (pid != PROC_SELF)
+		snprintf(path.text, sizeof(path.text), "/proc/%d/", pid);
+	size = strlen(path.text);
+	va_start(arguments, format);
+	vsnprintf(path.text + size, sizeof(path.text) - size, format, arguments);
+	va_end(arguments);
 	return path;
 }
 
@@ -62,9 +70,8 @@ int proc_try_read(const char *path, struct text *ret_text)
 	return result;
 }
 
-enum status proc_read(pid_t pid, const char *name, struct text *ret_text)
+enum status proc_read(struct proc_path path, struct text *ret_text)
 {
-	struct proc_path path = proc_path(pid, name);
 	int result = proc_try_read(path.text, ret_text);
 
 	if (result < 0)
@@ -73,9 +80,8 @@ enum status proc_read(pid_t pid, const char *name, struct text *ret_text)
 	return STATUS_OK;
 }
 
-enum status proc_read_link(pid_t pid, const char *name, char *link, size_t size)
+enum status proc_read_link(struct proc_path path, char *link, size_t size)
 {
-	struct proc_path path = proc_path(pid, name);
 	ssize_t length = readlink(path.text, link, size - 1);
 
 	if (length < 0)
@@ -180,12 +186,11 @@ pid_t proc_find_child(pid_t pid, bool living)
 
 	while (directory && !found && (entry = readdir(directory))) {
 		struct text children CLEANUP(text_free) = {0};
-		struct proc_path path;
+		struct proc_path path = proc_path(pid, "task/%d/children", atoi(entry->d_name));
 		char *rest;
 
 		if (entry->d_name[0] == '.')
 			continue;
-		snprintf(path.text, sizeof(path.text), "/proc/%d/task/%d/children", pid, atoi(entry->d_name));
 		if (proc_try_read(path.text, &children) < 0) { /* no such file, or the thread has ended */
 			if (atoi(entry->d_name) == pid)
 				found = search_child(pid, living);

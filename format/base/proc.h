@@ -22,15 +22,17 @@ void text_free(struct text *text);
 struct proc_path {
 	char text[64];
 };
-struct proc_path proc_path(pid_t pid, const char *name);
+/* proc_path(7, "fd/%d", 3): "/proc/7/fd/3"; of PROC_SELF "/proc/self/fd/3". */
+enum { PROC_SELF = 0 };
+struct proc_path proc_path(pid_t pid, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Returns 0 or -errno; *ret_text is written only on success. */
 int proc_try_read(const char *path, struct text *ret_text) __attribute__((warn_unused_result));
-/* The same for /proc/PID/NAME, with a line printed on failure. */
-enum status proc_read(pid_t pid, const char *name, struct text *ret_text) __attribute__((warn_unused_result));
+/* The same, with a line printed on failure. */
+enum status proc_read(struct proc_path path, struct text *ret_text) __attribute__((warn_unused_result));
 
-/* readlink(2) of /proc/PID/NAME into link, NUL-terminated. */
-enum status proc_read_link(pid_t pid, const char *name, char *link, size_t size)
+/* readlink(2) into link, NUL-terminated. */
+enum status proc_read_link(struct proc_path path, char *link, size_t size)
         __attribute__((warn_unused_result));
 
 /* The value behind "KEY:" and its white space in a file like /proc/PID/status, up to the newline;

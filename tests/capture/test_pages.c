@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "../check.h"
-#include "tracer/capture/memory/pages.h"
 #include "tracer/capture/memory/sparse.h"
+#include "tracer/ptrace/pages.h"
 
 enum { PAGE = 4096, PAGES = 6000 };
 

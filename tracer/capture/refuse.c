@@ -98,10 +98,8 @@ static enum status check_namespaces(const struct subject *subject)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		char own[64], its[64];
-		struct proc_path path;
-		snprintf(path.text, sizeof(path.text), "/proc/self/ns/%s", names[i]);
-		ssize_t length = readlink(path.text, own, sizeof(own));
-		snprintf(path.text, sizeof(path.text), "/proc/%d/ns/%s", subject->pid, names[i]);
+		struct proc_path path = proc_path(subject->pid, "ns/%s", names[i]);
+		ssize_t length = readlink(proc_path(PROC_SELF, "ns/%s", names[i]).text, own, sizeof(own));
 		if (length < 0 || (readlink(path.text, its, sizeof(its)) == length &&
 		                   memcmp(own, its, (size_t)length) == 0))
 			continue;
@@ -181,7 +179,7 @@ enum status refuse_thread(const struct subject *subject, pid_t tid)
 	enum status status;
 
 	if ((status = check_sharing(subject, tid)) != STATUS_OK ||
-	    (status = proc_read(tid, "status", &thread.status)) != STATUS_OK)
+	    (status = proc_read(proc_path(tid, "status"), &thread.status)) != STATUS_OK)
 		return status;
 	if ((status = check_namespaces(&thread)) == STATUS_OK &&
 	    (status = check_credentials(&thread)) == STATUS_OK)

@@ -74,7 +74,7 @@ enum status refuse_placed_memory(const struct subject *subject)
 	if (request->noted_all && !(request->noted->bits & NOTED_MEMORY_PLACED))
 		return STATUS_OK;
 	if (proc_try_read(proc_path(subject->pid, "numa_maps").text, &its) < 0 ||
-	    proc_try_read(proc_path(getpid(), "numa_maps").text, &own) < 0)
+	    proc_try_read(proc_path(PROC_SELF, "numa_maps").text, &own) < 0)
 		return STATUS_OK; /* a kernel without */
 	length = policy_of(own.bytes, &callers);
 	for (line = its.bytes; *line; line += strcspn(line, "\n"), line += *line == '\n')
@@ -101,8 +101,8 @@ enum status tell_of_place(const struct subject *subject)
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
 		struct text its CLEANUP(text_free) = {0}, own CLEANUP(text_free) = {0};
 
-		if (proc_try_read(proc_path(subject->pid, places[i].file).text, &its) < 0 ||
-		    proc_try_read(proc_path(getpid(), places[i].file).text, &own) < 0)
+		if (proc_try_read(proc_path(subject->pid, "%s", places[i].file).text, &its) < 0 ||
+		    proc_try_read(proc_path(PROC_SELF, "%s", places[i].file).text, &own) < 0)
 			continue;
 		if (its.size != own.size || memcmp(its.bytes, own.bytes, its.size) != 0)
 			tell("process %d %s", subject->pid, places[i].what);

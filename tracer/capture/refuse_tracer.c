@@ -1,5 +1,6 @@
 /* Is the program a tracer (ptrace(2)) itself? Only what it traces knows: TracerPid of each of its threads. */
 #include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -9,10 +10,7 @@
 
 static bool is_thread_of(uint64_t tid, pid_t pid)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%llu", pid, (unsigned long long)tid);
-	return tid > 0 && access(path, F_OK) == 0;
+	return tid > 0 && access(proc_path(pid, "task/%" PRIu64, tid).text, F_OK) == 0;
 }
 
 /* Sets *ret_threads to how many threads the process has, for the file of any of them. */
@@ -40,7 +38,7 @@ static bool has_thread_traced_by(pid_t pid, pid_t tracer)
 	path = proc_path(pid, "task");
 	directory = opendir(path.text);
 	while (directory && !found && (entry = readdir(directory))) {
-		snprintf(path.text, sizeof(path.text), "/proc/%d/task/%d/status", pid, atoi(entry->d_name));
+		path = proc_path(pid, "task/%d/status", atoi(entry->d_name));
 		found = atoi(entry->d_name) > 0 && is_traced_by(path.text, tracer, &threads);
 	}
 	if (directory)
@@ -51,7 +49,7 @@ static bool has_thread_traced_by(pid_t pid, pid_t tracer)
 /* An ordinary user's program can trace only processes of that user, which own their directories here. */
 static bool may_be_traced(pid_t pid)
 {
-	struct proc_path path = proc_path(pid, "");
+	struct proc_path path = proc_path(pid, ".");
 	struct stat identity;
 
 	return geteuid() == 0 || (stat(path.text, &identity) == 0 &&

@@ -147,7 +147,7 @@ static enum status examine(struct capture *capture)
 
 	if ((status = threads_read_registers(capture->request->threads, &capture->threads)) != STATUS_OK ||
 	    (status = threads_refuse_dispatch(&capture->threads, &capture->subject)) != STATUS_OK ||
-	    (status = proc_read(pid, "status", &capture->subject.status)) != STATUS_OK ||
+	    (status = proc_read(proc_path(pid, "status"), &capture->subject.status)) != STATUS_OK ||
 	    /* At once: what is sent from now on is not the image's. */
 	    (status = threads_read_pending(&capture->threads, &capture->subject)) != STATUS_OK ||
 	    (status = remote_enter(pid, &capture->request->gate, &capture->remote)) != STATUS_OK ||

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 
+#include "format/base/array.h"
 #include "preload/contract.h"
 #include "tracer/ptrace/memory.h"
 
@@ -52,7 +53,7 @@ static enum status read_stack(const struct tracee *tracee, uint64_t stack_top, s
 {
 	struct user_regs_struct registers;
 	struct first_stack stack = {0};
-	size_t room;
+	size_t room, allocated = 0;
 
 	if (ptrace(PTRACE_GETREGS, tracee->tid, 0, &registers) < 0)
 		return failed(tracee, "read");
@@ -64,7 +65,8 @@ static enum status read_stack(const struct tracee *tracee, uint64_t stack_top, s
 		if (count > room)
 			count = room;
 		errno = ENOMEM;
-		if (count < 4 || !(larger = realloc(stack.words, count * sizeof(*larger))))
+		if (count < 4 ||
+		    !(larger = array_reserve(stack.words, 0, count, &allocated, sizeof(*larger))))
 			break;
 		stack.words = larger;
 		if (tracee_read(tracee->tid, stack.address, stack.words, count * sizeof(uint64_t)) < 0)

@@ -107,12 +107,7 @@ enum status on_exec(struct run *run, struct tracee *tracee, int status)
  * a rule (kernel_clone() in kernel/fork.c goes by these). */
 static bool is_thread_of(pid_t pid, pid_t tid, int event)
 {
-	char path[64];
-
-	if (event != PTRACE_EVENT_CLONE)
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, tid);
-	return access(path, F_OK) == 0;
+	return event == PTRACE_EVENT_CLONE && access(proc_path(pid, "task/%d", tid).text, F_OK) == 0;
 }
 
 /* Its events may come before the one that tells of its birth, its end too; then wait has taken it away. */

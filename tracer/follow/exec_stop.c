@@ -26,14 +26,15 @@ enum { PAGE = 4096 };
 enum status exec_stop_read_auxiliary(pid_t pid, struct auxiliary *ret_auxiliary)
 {
 	struct auxiliary auxiliary = {0};
+	struct text text CLEANUP(text_free) = {0};
 	Elf64_auxv_t entry;
-	char path[64];
-	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/auxv", pid);
-	if (!(file = fopen(path, "re")))
-		return fail(STATUS_FAILED, "%s: %s", path, strerror(errno));
-	while (fread(&entry, sizeof(entry), 1, file) == 1 && entry.a_type != AT_NULL) {
+	if (proc_read(proc_path(pid, "auxv"), &text) != STATUS_OK)
+		return STATUS_FAILED;
+	for (size_t at = 0; at + sizeof(entry) <= text.size; at += sizeof(entry)) {
+		memcpy(&entry, text.bytes + at, sizeof(entry));
+		if (entry.a_type == AT_NULL)
+			break;
 		if (entry.a_type == AT_ENTRY)
 			auxiliary.entry = entry.a_un.a_val;
 		else if (entry.a_type == AT_SECURE)
@@ -41,7 +42,6 @@ enum status exec_stop_read_auxiliary(pid_t pid, struct auxiliary *ret_auxiliary)
 		else if (entry.a_type == AT_EXECFN)
 			auxiliary.name = entry.a_un.a_val;
 	}
-	fclose(file);
 	*ret_auxiliary = auxiliary;
 	return STATUS_OK;
 }
@@ -139,14 +139,12 @@ enum status exec_stop_prepare(struct run *run, struct tracee *tracee)
 	struct auxiliary auxiliary;
 	struct elf_file executable;
 	enum status status;
-	char path[64];
 
 	if ((status = exec_stop_read_auxiliary(process->pid, &auxiliary)) != STATUS_OK)
 		return status;
 	if (auxiliary.secure)
 		return not_for_us(run, process, "a program that gains privilege (AT_SECURE)");
-	snprintf(path, sizeof(path), "/proc/%d/exe", process->pid);
-	if (elf_open(path, &executable) < 0)
+	if (elf_open(proc_path(process->pid, "exe").text, &executable) < 0)
 		return not_for_us(run, process,
 		                  errno == ENOEXEC ? "no 64-bit x86-64 program"
 		                                   : "a program that can't be read");

@@ -94,15 +94,15 @@ static char **make_arguments(char *const *program, char *image)
 static enum status run_copy(const struct options *options, const struct image_file *thawed,
                             struct hot_run *run)
 {
-	char snaprun[2 * PATH_MAX], image[64];
+	char snaprun[2 * PATH_MAX];
+	/* By way of our own descriptor, which the program has not. */
+	struct proc_path image = proc_path(getpid(), "fd/%d", thawed->descriptor);
 	enum status status;
 
 	sibling_path("snaprun", snaprun, sizeof(snaprun));
-	/* By way of our own descriptor, which the program has not. */
-	snprintf(image, sizeof(image), "/proc/%d/fd/%d", getpid(), thawed->descriptor);
 	run->snaprun = snaprun;
 	run->timeout = options->timeout;
-	run->arguments = make_arguments(options->program, image);
+	run->arguments = make_arguments(options->program, image.text);
 	status = run->arguments ? hot_run(run) : fail(STATUS_FAILED, "out of memory");
 	free(run->arguments);
 	run->arguments = NULL;

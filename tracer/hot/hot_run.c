@@ -11,7 +11,7 @@
 
 #include "format/base/duration.h"
 #include "format/base/progress.h"
-#include "tracer/capture/memory/pages.h"
+#include "tracer/ptrace/pages.h"
 #include "tracer/ptrace/tracee.h"
 
 static enum status add_written(void *context, uint64_t start, uint64_t end)

@@ -50,11 +50,8 @@ static const struct kind kinds[] = {
 
 static void read_link(pid_t pid, int number, char link[LINK_SIZE])
 {
-	char path[64];
-	ssize_t size;
+	ssize_t size = readlink(proc_path(pid, "fd/%d", number).text, link, LINK_SIZE - 1);
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, number);
-	size = readlink(path, link, LINK_SIZE - 1);
 	link[size < 0 ? 0 : size] = '\0';
 }
 
@@ -88,10 +85,9 @@ static bool caller_has(const struct descriptor *it, const char *link)
 static mode_t opened_for(pid_t pid, int number)
 {
 	struct stat stat;
-	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, number);
-	return lstat(path, &stat) < 0 ? 0 : stat.st_mode & (S_IRUSR | S_IWUSR);
+	return lstat(proc_path(pid, "fd/%d", number).text, &stat) < 0 ? 0
+	                                                              : stat.st_mode & (S_IRUSR | S_IWUSR);
 }
 
 struct question {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/base/proc.h"
 #include "tracer/ptrace/memory.h"
 
 enum { LIBRARIES_MAX = 100000, DYNAMIC_MAX = 4096 };
@@ -31,10 +32,8 @@ static bool read_debug(const struct process *process, struct r_debug *ret_debug)
 	const Elf64_Phdr *dynamic;
 	struct elf_file executable;
 	uint64_t address = 0;
-	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", process->pid);
-	if (elf_open(path, &executable) < 0)
+	if (elf_open(proc_path(process->pid, "exe").text, &executable) < 0)
 		return false;
 	if ((dynamic = elf_segment(&executable, PT_DYNAMIC)))
 		address = dynamic_value(process->pid, process->bias + dynamic->p_vaddr, DT_DEBUG);
@@ -46,7 +45,7 @@ static bool read_debug(const struct process *process, struct r_debug *ret_debug)
  * do: it can be relative to where the process was. Returns its path without that prefix, or NULL. */
 static const char *file_at(pid_t pid, uint64_t address, char *path, size_t size)
 {
-	size_t prefix = (size_t)snprintf(path, size, "/proc/%d/root", pid);
+	size_t prefix = (size_t)snprintf(path, size, "%s", proc_path(pid, "root").text);
 	bool executable;
 
 	if (tracee_mapping(pid, address, &executable, path + prefix, size - prefix) < 0 || !path[prefix])

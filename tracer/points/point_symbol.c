@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format/base/proc.h"
 #include "tracer/points/libraries.h"
 #include "tracer/points/point_symbol.h"
 #include "tracer/ptrace/breakpoint.h"
@@ -126,15 +127,12 @@ static enum status arm(struct run *run, struct tracee *tracee, const struct poin
 {
 	struct process *process = tracee->process;
 	struct search search = {.point = point};
-	char path[64], name[PATH_MAX];
-	ssize_t length;
+	char name[PATH_MAX];
 
 	if (!point->symbol)
 		return arm_address(point, process, executable);
-	snprintf(path, sizeof(path), "/proc/%d/exe", process->pid);
-	if ((length = readlink(path, name, sizeof(name) - 1)) < 0)
-		return fail(STATUS_FAILED, "%s: %s", path, strerror(errno));
-	name[length] = '\0';
+	if (proc_read_link(proc_path(process->pid, "exe"), name, sizeof(name)) != STATUS_OK)
+		return STATUS_FAILED;
 	if (search_file(&search, name, process->bias, executable))
 		return plant_found(&search, process);
 	if (search.file_seen && point->file)

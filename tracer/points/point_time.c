@@ -32,14 +32,12 @@ static bool is_time(struct run *run, const struct point *point, struct process *
 static bool thread_sleeps(pid_t pid, const char *tid, uint64_t *run_time)
 {
 	struct text text CLEANUP(text_free) = {0};
-	struct proc_path path;
 	struct proc_stat stat;
 
 	if (proc_try_read_stat((pid_t)atoi(tid), &stat) < 0 || stat.state != 'S')
 		return false;
 	/* Nanoseconds on a processor come first (Documentation/scheduler/sched-stats.rst). */
-	snprintf(path.text, sizeof(path.text), "/proc/%d/task/%.16s/schedstat", pid, tid);
-	if (proc_try_read(path.text, &text) == 0)
+	if (proc_try_read(proc_path(pid, "task/%s/schedstat", tid).text, &text) == 0)
 		*run_time += strtoull(text.bytes, NULL, 10);
 	return true;
 }

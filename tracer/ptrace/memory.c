@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "format/base/maps.h"
 
 enum { PAGE = 4096 };
 
@@ -71,13 +72,11 @@ ssize_t tracee_read_string(pid_t pid, uint64_t address, char *buffer, size_t siz
  * (mm/memory.c, __access_remote_vm). */
 int tracee_write(pid_t pid, uint64_t address, const void *bytes, size_t size)
 {
-	char path[64];
+	int memory = open(proc_path(pid, "mem").text, O_WRONLY | O_CLOEXEC);
 	ssize_t count;
-	int memory;
 	int error;
 
-	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-	if ((memory = open(path, O_WRONLY | O_CLOEXEC)) < 0)
+	if (memory < 0)
 		return -1;
 	count = pwrite(memory, bytes, size, (off_t)address);
 	error = count < 0 ? errno : EFAULT;
@@ -90,28 +89,15 @@ int tracee_write(pid_t pid, uint64_t address, const void *bytes, size_t size)
 
 int tracee_mapping(pid_t pid, uint64_t address, bool *ret_executable, char *path, size_t size)
 {
-	char maps_path[64], permissions[5];
-	uint64_t start, end = 0;
-	size_t capacity = 0;
-	char *line = NULL;
-	bool found = false;
-	FILE *maps;
+	struct maps maps CLEANUP(maps_free) = {0};
+	int result = maps_try_read(pid, &maps);
+	const struct vma *vma = result < 0 ? NULL : maps_find(&maps, address);
 
-	snprintf(maps_path, sizeof(maps_path), "/proc/%d/maps", pid);
-	if (!(maps = fopen(maps_path, "re")))
+	if (!vma) {
+		errno = result < 0 ? -result : EFAULT;
 		return -1;
-	while (end <= address && !found && getline(&line, &capacity, maps) > 0)
-		found = sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &start, &end, permissions) == 3 &&
-		        address >= start && address < end;
-	if (found) {
-		const char *name = strchr(line, '/');
-
-		line[strcspn(line, "\n")] = '\0';
-		snprintf(path, size, "%s", name ? name : "");
-		*ret_executable = permissions[2] == 'x';
 	}
-	free(line);
-	fclose(maps);
-	errno = EFAULT;
-	return found ? 0 : -1;
+	snprintf(path, size, "%s", *vma->name == '/' ? vma->name : "");
+	*ret_executable = vma->protection & PROT_EXEC;
+	return 0;
 }

@@ -238,13 +238,12 @@ enum status stop_threads(struct tracee *tracee, stop_asked *asked, struct stoppe
 	pid_t pid = tracee->process->pid;
 	enum status status = STATUS_OK;
 	bool new_ones = true;
-	char path[64];
+	struct proc_path path = proc_path(pid, "task");
 
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	while (status == STATUS_OK && new_ones) {
-		DIR *tasks = opendir(path);
+		DIR *tasks = opendir(path.text);
 		if (!tasks)
-			status = fail(STATUS_FAILED, "%s: %s", path, strerror(errno));
+			status = fail(STATUS_FAILED, "%s: %s", path.text, strerror(errno));
 		else
 			status = stop_new(&stopping, tasks, &threads, &new_ones);
 		if (tasks)

@@ -208,19 +208,13 @@ void tracees_end_all(void)
 
 long process_status_number(pid_t pid, const char *field)
 {
-	size_t length = strlen(field);
-	char line[256];
-	long number = -1;
-	FILE *file;
+	struct text text CLEANUP(text_free) = {0};
+	const char *value;
 
-	snprintf(line, sizeof(line), "/proc/%d/status", pid);
-	if (!(file = fopen(line, "re")))
+	if (proc_try_read(proc_path(pid, "status").text, &text) < 0)
 		return -1;
-	while (number < 0 && fgets(line, sizeof(line), file))
-		if (strncmp(line, field, length) == 0 && line[length] == ':')
-			number = strtol(line + length + 1, NULL, 10);
-	fclose(file);
-	return number;
+	value = proc_value(&text, field);
+	return *value ? strtol(value, NULL, 10) : -1;
 }
 
 bool processes_share_memory(pid_t one, pid_t other)

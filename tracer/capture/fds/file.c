@@ -50,12 +50,9 @@ static enum status refuse_by_type(const struct survey *survey, const struct open
 
 static __fsword_t filesystem_of(const struct survey *survey, const struct open_descriptor *it)
 {
-	char name[32];
 	struct statfs system;
 
-	snprintf(name, sizeof(name), "fd/%d", it->number);
-	struct proc_path path = proc_path(survey->pid, name);
-	return statfs(path.text, &system) == 0 ? system.f_type : 0;
+	return statfs(proc_path(survey->pid, "fd/%d", it->number).text, &system) == 0 ? system.f_type : 0;
 }
 
 /* Files the kernel makes up have no size and another time at each look. */
@@ -89,10 +86,15 @@ static bool is_numbered(const char *rest)
 	return false;
 }
 
-/* What follows the path of a directory in it, or NULL. */
-static const char *behind(const char *path, const char *directory)
+static struct proc_path own_directory(const struct survey *survey)
 {
-	size_t length = strlen(directory);
+	return proc_path(survey->pid, "%s", "");
+}
+
+/* What follows the path of a directory, given with its '/' at the end: "" or from that '/' on; or NULL. */
+static const char *below(const char *path, const char *directory)
+{
+	size_t length = strlen(directory) - 1;
 
 	return strncmp(path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0')
 	               ? path + length
@@ -104,14 +106,13 @@ static const char *behind(const char *path, const char *directory)
 static const char *own_name(const struct survey *survey, const struct open_descriptor *it,
                             char name[PATH_MAX])
 {
-	char own[32], task[64];
+	struct proc_path own = own_directory(survey);
+	struct proc_path task = proc_path(survey->pid, "task/%d/", survey->pid);
 	const char *rest;
 
-	snprintf(own, sizeof(own), "/proc/%d", survey->pid);
-	snprintf(task, sizeof(task), "%s/task/%d", own, survey->pid);
-	if ((rest = behind(it->link, task)) && !is_numbered(rest))
+	if ((rest = below(it->link, task.text)) && !is_numbered(rest))
 		snprintf(name, PATH_MAX, "/proc/thread-self%s", rest);
-	else if ((rest = behind(it->link, own)) && !is_numbered(rest))
+	else if ((rest = below(it->link, own.text)) && !is_numbered(rest))
 		snprintf(name, PATH_MAX, "/proc/self%s", rest);
 	else
 		return NULL;
@@ -120,10 +121,9 @@ static const char *own_name(const struct survey *survey, const struct open_descr
 
 static bool is_own(const struct survey *survey, const struct open_descriptor *it)
 {
-	char own[32];
-	int length = snprintf(own, sizeof(own), "/proc/%d/", survey->pid);
+	struct proc_path own = own_directory(survey);
 
-	return strncmp(it->link, own, (size_t)length) == 0;
+	return strncmp(it->link, own.text, strlen(own.text)) == 0;
 }
 
 /* The place of a file or directory is the description's. What only appends has none that counts. */

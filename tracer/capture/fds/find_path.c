@@ -111,10 +111,10 @@ static void add_places(struct search *search, const struct survey *survey)
 	for (size_t i = 0; i < survey->count; i++)
 		if (survey->open[i].link[0] == '/' && survey->open[i].inherited < 0)
 			add_place(search, survey->open[i].link);
-	if (proc_read(survey->pid, "cmdline", &arguments) == STATUS_OK) {
+	if (proc_read(proc_path(survey->pid, "cmdline"), &arguments) == STATUS_OK) {
 		const char *end = arguments.bytes + arguments.size;
 		for (const char *word = arguments.bytes; word < end; word += strlen(word) + 1) {
-			snprintf(link, sizeof(link), "/proc/%d/cwd/%s", survey->pid, word);
+			snprintf(link, sizeof(link), "%s/%s", proc_path(survey->pid, "cwd").text, word);
 			add_place(search, *word == '/' ? word : link);
 		}
 	}

@@ -76,7 +76,7 @@ static enum status take_v4(struct taking *taking, const struct open_descriptor *
 	unsigned int interface = 0;
 	enum status status;
 
-	if ((status = proc_read(taking->survey->pid, "net/igmp", &text)) != STATUS_OK)
+	if ((status = proc_read(proc_path(taking->survey->pid, "net/igmp"), &text)) != STATUS_OK)
 		return status;
 	for (char *rest = text.bytes, *line; status == STATUS_OK && (line = strsep(&rest, "\n"));) {
 		struct sockaddr_in group = {.sin_family = AF_INET};

@@ -70,10 +70,7 @@ static uint64_t owner_of(const struct taking *taking, const struct stat *file)
  * so its owner may read it whatever its mode. */
 static int open_again(const struct taking *taking, const struct open_descriptor *it)
 {
-	char name[32];
-
-	snprintf(name, sizeof(name), "fd/%d", it->number);
-	struct proc_path path = proc_path(taking->survey->pid, name);
+	struct proc_path path = proc_path(taking->survey->pid, "fd/%d", it->number);
 	int fd = open(path.text, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == EACCES && fchmod(it->copy, S_IRUSR) == 0) {
 		fd = open(path.text, O_RDONLY | O_CLOEXEC);

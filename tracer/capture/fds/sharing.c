@@ -174,11 +174,7 @@ struct open_descriptor **survey_of_link(const struct survey *survey, const char 
 
 static bool look_at(pid_t pid, int number, struct stat *ret_file)
 {
-	char name[32];
-
-	snprintf(name, sizeof(name), "fd/%d", number);
-	struct proc_path path = proc_path(pid, name);
-	return stat(path.text, ret_file) == 0;
+	return stat(proc_path(pid, "fd/%d", number).text, ret_file) == 0;
 }
 
 static bool is_one_file(const struct stat *left, const struct stat *right)

@@ -41,7 +41,7 @@ static int by_number(const void *left, const void *right)
 static enum status look_at(struct survey *survey, int number)
 {
 	struct open_descriptor *it = array_add(survey->open, survey->count); /* freed with the others */
-	struct proc_path name;
+	struct proc_path path = proc_path(survey->pid, "fd/%d", number);
 	char link[4096];
 	enum status status;
 
@@ -53,14 +53,10 @@ static enum status look_at(struct survey *survey, int number)
 	                               .object = -1,
 	                               .copy = -1,
 	                               .first = number};
-	snprintf(name.text, sizeof(name.text), "fdinfo/%d", number);
-	if ((status = proc_read(survey->pid, name.text, &it->info)) != STATUS_OK)
+	if ((status = proc_read(proc_path(survey->pid, "fdinfo/%d", number), &it->info)) != STATUS_OK ||
+	    (status = proc_read_link(path, link, sizeof(link))) != STATUS_OK)
 		return status;
-	snprintf(name.text, sizeof(name.text), "fd/%d", number);
-	if ((status = proc_read_link(survey->pid, name.text, link, sizeof(link))) != STATUS_OK)
-		return status;
-	name = proc_path(survey->pid, name.text);
-	it->known = stat(name.text, &it->identity) == 0;
+	it->known = stat(path.text, &it->identity) == 0;
 	it->flags = (uint32_t)proc_number(&it->info, "flags", 8);
 	it->position = proc_number(&it->info, "pos", 10);
 	it->link = strdup(link);

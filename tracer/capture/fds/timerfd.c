@@ -18,16 +18,14 @@ static bool is_due(const struct taking *taking, const struct open_descriptor *it
 	enum { LOOKS = 20, PAUSE_NS = 500000 };
 	const struct timespec pause = {.tv_nsec = PAUSE_NS};
 	struct text info CLEANUP(text_free) = {0};
-	struct proc_path name;
+	struct proc_path path = proc_path(taking->survey->pid, "fdinfo/%d", it->number);
 	uint64_t before = *ret_ticks;
 
-	snprintf(name.text, sizeof(name.text), "fdinfo/%d", it->number);
-	name = proc_path(taking->survey->pid, name.text);
 	for (int i = 0; i < LOOKS; i++) {
 		if (i > 0)
 			nanosleep(&pause, NULL);
 		text_free(&info);
-		if (timerfd_gettime(it->copy, timer) < 0 || proc_try_read(name.text, &info) != 0)
+		if (timerfd_gettime(it->copy, timer) < 0 || proc_try_read(path.text, &info) != 0)
 			return false;
 		*ret_ticks = proc_number(&info, "ticks", 10);
 		if (*ret_ticks != before || timer->it_value.tv_sec != 0 || timer->it_value.tv_nsec != 0)
@@ -42,13 +40,11 @@ enum status take_timerfd(struct taking *taking, struct open_descriptor *it, stru
 {
 	struct text info CLEANUP(text_free) = {0};
 	struct itimerspec timer;
-	struct proc_path name;
 	enum status status;
 
-	snprintf(name.text, sizeof(name.text), "fdinfo/%d", it->number);
 	if (timerfd_gettime(it->copy, &timer) < 0)
 		return refuse_descriptor(taking->survey, it, "a timerfd", "make it after the point");
-	if ((status = proc_read(taking->survey->pid, name.text, &info)) != STATUS_OK)
+	if ((status = proc_read(proc_path(taking->survey->pid, "fdinfo/%d", it->number), &info)) != STATUS_OK)
 		return status;
 	uint64_t clock = proc_number(&info, "clockid", 10), flags = proc_number(&info, "settime flags", 8);
 	uint64_t ticks = proc_number(&info, "ticks", 10);

@@ -167,7 +167,7 @@ static bool find_file(const struct survey *survey, const struct found *found, st
 	const char *path = found->name.sun_path;
 	char whole[sizeof(found->name.sun_path) + 64];
 
-	snprintf(whole, sizeof(whole), "/proc/%d/%s/%.*s", survey->pid, *path == '/' ? "root" : "cwd",
+	snprintf(whole, sizeof(whole), "%s/%.*s", proc_path(survey->pid, *path == '/' ? "root" : "cwd").text,
 	         (int)sizeof(found->name.sun_path), path);
 	return lstat(whole, ret_file) == 0 && S_ISSOCK(ret_file->st_mode) &&
 	       (uint32_t)ret_file->st_ino == found->state.inode;

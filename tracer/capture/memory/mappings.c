@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "format/base/array.h"
 #include "tracer/capture/memory/vm_flags.h"
 #include "tracer/capture/refuse.h"
 
@@ -271,12 +272,14 @@ enum status mappings_read(const struct snapshot_request *request, const struct m
 	enum {
 		MORE = 3 /* what is cut in pieces */
 	};
-	struct mappings result = {.mapping = calloc(maps->count + MORE, sizeof(*result.mapping))};
+	struct mappings result = {0};
 
+	result.mapping = array_reserve(NULL, 0, maps->count + MORE, &result.room, sizeof(*result.mapping));
 	if (!result.mapping)
 		return fail(STATUS_FAILED, "out of memory");
 	for (size_t i = 0; i < maps->count; i++) {
 		struct mapping *mapping = &result.mapping[result.count++];
+		*mapping = (struct mapping){0};
 		enum status status = pass_refusal(classify(&maps->vma[i], files, mapping));
 		if (status != STATUS_OK) {
 			mappings_free(&result);

@@ -19,7 +19,7 @@ struct mapping {
 
 struct mappings {
 	struct mapping *mapping;
-	size_t count;
+	size_t count, room;
 	uint64_t file_bytes;    /* present, and left to their files */
 	const struct vma *vdso; /* NULL: none */
 };

@@ -4,9 +4,9 @@
 #include <sys/syscall.h>
 
 #include "format/base/array.h"
-#include "tracer/capture/memory/pages.h"
 #include "tracer/capture/memory/shared.h"
 #include "tracer/capture/memory/sparse.h"
+#include "tracer/ptrace/pages.h"
 
 enum { OWN_JOB_PAGES = 16 };
 

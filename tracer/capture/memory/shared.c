@@ -8,6 +8,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "format/base/array.h"
+
 enum status refuse_shared(const struct shared_memory *memory, const char *what, const char *advice)
 {
 	const struct vma *vma = memory->first;
@@ -38,40 +40,42 @@ static int by_memory(const void *left, const void *right)
 	return (a->start > b->start) - (a->start < b->start);
 }
 
-static void group(struct shared *shared, size_t total)
+static enum status group(struct shared *shared, size_t total)
 {
 	for (size_t i = 0; i < total; i++) {
 		struct mapping **showing = &shared->showing[i];
 		struct shared_memory *last = shared->count ? &shared->memory[shared->count - 1] : NULL;
 		if (!last || !is_same_shared(last->first, (*showing)->vma)) {
-			last = &shared->memory[shared->count++];
+			if (!(last = array_add(shared->memory, shared->count)))
+				return fail(STATUS_FAILED, "out of memory");
 			*last = (struct shared_memory){
 			        .first = (*showing)->vma, .showing = showing, .content = -1};
 		}
 		last->count++;
 		last->shared = last->shared || (*showing)->vma->shared;
 	}
+	return STATUS_OK;
 }
 
 enum status shared_find(struct mappings *mappings, struct shared *ret_shared)
 {
-	struct shared result = {.memory = calloc(mappings->count + 1, sizeof(*result.memory)),
-	                        .showing = calloc(mappings->count + 1, sizeof(struct mapping *))};
+	struct shared result = {.showing = calloc(mappings->count + 1, sizeof(struct mapping *))};
+	enum status status;
 	size_t total = 0;
 
-	if (!result.memory || !result.showing) {
-		shared_free(&result);
+	if (!result.showing)
 		return fail(STATUS_FAILED, "out of memory");
-	}
 	for (size_t i = 0; i < mappings->count; i++) {
 		struct mapping *mapping = &mappings->mapping[i];
 		if (mapping->of_object || (mapping->by_content && !mapping->of_shim))
 			result.showing[total++] = mapping;
 	}
 	qsort(result.showing, total, sizeof(struct mapping *), by_memory);
-	group(&result, total);
-	*ret_shared = result;
-	return STATUS_OK;
+	if ((status = group(&result, total)) == STATUS_OK)
+		*ret_shared = result;
+	else
+		shared_free(&result);
+	return status;
 }
 
 /* stat(2) shows other device numbers than maps for some filesystems; then the name tells. */
@@ -96,13 +100,9 @@ static enum status add_unmapped(struct shared *shared, uint64_t size, struct sha
 	*ret_memory = NULL;
 	if (size < LEAST || size > most)
 		return STATUS_OK;
-	struct shared_memory *grown =
-	        reallocarray(shared->memory, shared->count + 1, sizeof(*shared->memory));
-	if (!grown)
+	if (!(*ret_memory = array_add(shared->memory, shared->count)))
 		return fail(STATUS_FAILED, "out of memory");
-	shared->memory = grown;
-	*ret_memory = &grown[shared->count++];
-	**ret_memory = (struct shared_memory){.content = -1};
+	(*ret_memory)->content = -1;
 	return STATUS_OK;
 }
 
@@ -211,7 +211,7 @@ static enum status place(struct shared_memory *memory, uint64_t *at)
 static enum status insert(struct mappings *mappings, size_t where, const struct shared_memory *memory)
 {
 	struct mapping *grown =
-	        reallocarray(mappings->mapping, mappings->count + 1, sizeof(*mappings->mapping));
+	        array_reserve(mappings->mapping, mappings->count, 1, &mappings->room, sizeof(*grown));
 
 	if (!grown)
 		return fail(STATUS_FAILED, "out of memory");

@@ -7,8 +7,8 @@
 #include "tracer/capture/fds/objects.h"
 #include "tracer/capture/fds/survey.h"
 #include "tracer/capture/memory/mappings.h"
-#include "tracer/capture/memory/pages.h"
 #include "tracer/capture/process/state.h"
+#include "tracer/ptrace/pages.h"
 
 /* One memory, and the mappings that show it. */
 struct shared_memory {

@@ -19,10 +19,9 @@ static const struct shared_memory *find_shared(const struct shared *shared, cons
 /* Of processes that may not be looked at nothing is known. */
 static const struct shared_memory *find_in_process(const struct shared *shared, pid_t pid)
 {
-	struct text text CLEANUP(text_free) = {0};
 	struct maps maps;
 
-	if (proc_try_read(proc_path(pid, "maps").text, &text) < 0 || maps_parse(&text, &maps) < 0)
+	if (maps_try_read(pid, &maps) < 0)
 		return NULL;
 	const struct shared_memory *found = find_shared(shared, &maps);
 	maps_free(&maps);

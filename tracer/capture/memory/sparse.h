@@ -2,7 +2,7 @@
 #ifndef TRACER_CAPTURE_MEMORY_SPARSE_H
 #define TRACER_CAPTURE_MEMORY_SPARSE_H
 
-#include "tracer/capture/memory/pages.h"
+#include "tracer/ptrace/pages.h"
 
 /* How madvise(2) is called in the process; a call that fails is no failure of this function. */
 struct adviser {

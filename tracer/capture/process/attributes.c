@@ -76,8 +76,8 @@ static enum status read_file(pid_t pid, const char *name, int base, enum snapimg
 {
 	struct text its CLEANUP(text_free) = {0}, callers CLEANUP(text_free) = {0};
 
-	if (proc_try_read(proc_path(pid, name).text, &its) < 0 ||
-	    proc_try_read(proc_path(getpid(), name).text, &callers) < 0)
+	if (proc_try_read(proc_path(pid, "%s", name).text, &its) < 0 ||
+	    proc_try_read(proc_path(PROC_SELF, "%s", name).text, &callers) < 0)
 		return STATUS_OK; /* a kernel without it */
 	return add_changed(attributes, kind, 0, strtoll(its.bytes, NULL, base),
 	                   strtoll(callers.bytes, NULL, base), false);
@@ -132,7 +132,7 @@ static enum status read_lock_future(const struct subject *subject, const struct 
 	uint64_t entry = 0;
 	enum status status;
 
-	if ((status = proc_read(subject->pid, "status", &status_file)) != STATUS_OK)
+	if ((status = proc_read(proc_path(subject->pid, "status"), &status_file)) != STATUS_OK)
 		return status;
 	if (proc_number(&status_file, "VmLck", 10) <= proc_number(&subject->status, "VmLck", 10))
 		return STATUS_OK;
@@ -178,7 +178,8 @@ enum status attributes_read(const struct subject *subject, const struct remote *
 	    (status = read_file(pid, "coredump_filter", 16, SNAPIMG_ATTRIBUTE_COREDUMP_FILTER, attributes)) ||
 	    (status = read_prctls(remote, noted, attributes)) ||
 	    (status = read_membarriers(subject, remote, attributes)) ||
-	    (status = read_huge_pages(remote, attributes)) || (status = proc_read(pid, "personality", &text)))
+	    (status = read_huge_pages(remote, attributes)) ||
+	    (status = proc_read(proc_path(pid, "personality"), &text)))
 		return status;
 	return add_changed(attributes, SNAPIMG_ATTRIBUTE_PERSONALITY, 0, strtoll(text.bytes, NULL, 16),
 	                   (uint32_t)personality(0xffffffff), noted->bits & NOTED_PERSONALITY);

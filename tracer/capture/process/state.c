@@ -146,8 +146,9 @@ static enum status read_paths(const struct subject *subject, struct process_stat
 	struct stat own, its;
 	enum status status;
 
-	if ((status = proc_read_link(subject->pid, "exe", state->executable, sizeof(state->executable))) ||
-	    (status = proc_read_link(subject->pid, "cwd", state->cwd, sizeof(state->cwd))))
+	if ((status = proc_read_link(proc_path(subject->pid, "exe"), state->executable,
+	                             sizeof(state->executable))) ||
+	    (status = proc_read_link(proc_path(subject->pid, "cwd"), state->cwd, sizeof(state->cwd))))
 		return status;
 	cut_deleted(state->executable);
 	bool is_set = the_caller.attached || subject->request->noted->bits & NOTED_DIRECTORY;
@@ -161,18 +162,12 @@ static enum status read_paths(const struct subject *subject, struct process_stat
 }
 
 /* Each argument ends with NUL, also where the program has overwritten the last one; there's at least one. */
-static enum status end_strings(struct text *text, bool at_least_one)
+static void end_strings(struct text *text, bool at_least_one)
 {
 	bool ended = text->size ? text->bytes[text->size - 1] == '\0' : !at_least_one;
 
-	if (ended)
-		return STATUS_OK;
-	char *bytes = realloc(text->bytes, text->size + 1);
-	if (!bytes)
-		return fail(STATUS_FAILED, "out of memory");
-	text->bytes = bytes;
-	text->bytes[text->size++] = '\0';
-	return STATUS_OK;
+	if (!ended)
+		text->size++; /* one NUL follows the bytes (proc.h) */
 }
 
 static uint64_t find_auxv(const struct text *auxv, uint64_t type)
@@ -216,15 +211,14 @@ static enum status read_texts(const struct subject *subject, struct process_stat
 	struct text text CLEANUP(text_free) = {0};
 	enum status status;
 
-	if ((status = proc_read(subject->pid, "cmdline", &state->arguments)) ||
-	    (status = proc_read(subject->pid, "environ", &state->environment)) ||
-	    (status = proc_read(subject->pid, "auxv", &state->auxv)) ||
-	    (status = proc_read(subject->pid, "personality", &text)))
+	if ((status = proc_read(proc_path(subject->pid, "cmdline"), &state->arguments)) ||
+	    (status = proc_read(proc_path(subject->pid, "environ"), &state->environment)) ||
+	    (status = proc_read(proc_path(subject->pid, "auxv"), &state->auxv)) ||
+	    (status = proc_read(proc_path(subject->pid, "personality"), &text)))
 		return status;
 	state->process.personality = (uint32_t)strtoul(text.bytes, NULL, 16);
-	if ((status = end_strings(&state->arguments, true)) ||
-	    (status = end_strings(&state->environment, false)))
-		return status;
+	end_strings(&state->arguments, true);
+	end_strings(&state->environment, false);
 	state->process.fixed_arguments = count_fixed_arguments(subject, state);
 	return STATUS_OK;
 }

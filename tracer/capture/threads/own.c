@@ -151,7 +151,7 @@ static enum status read_own(const struct subject *subject, const struct remote *
 	                           0)) ||
 	    (status = remote_fetch(remote, "time-stamp mode", &time_stamp, sizeof(time_stamp), SYS_prctl,
 	                           PR_GET_TSC, remote->scratch, 0, 0)) ||
-	    (status = proc_read(remote->tid, "personality", &text)))
+	    (status = proc_read(proc_path(remote->tid, "personality"), &text)))
 		return status;
 	own->time_stamp = time_stamp;
 	own->secure_bits &= ~(int64_t)KEEP_CAPS;

@@ -86,14 +86,13 @@ static uint64_t wanted_by(pid_t tid, const struct partial_call *call,
 static bool waits(pid_t tid, uint64_t descriptor)
 {
 	struct text info CLEANUP(text_free) = {0};
-	struct proc_path path;
 	struct stat status;
 
-	snprintf(path.text, sizeof(path.text), "/proc/%d/fd/%d", tid, (int)descriptor);
-	if (stat(path.text, &status) < 0 || S_ISREG(status.st_mode) || S_ISBLK(status.st_mode))
+	if (stat(proc_path(tid, "fd/%d", (int)descriptor).text, &status) < 0 || S_ISREG(status.st_mode) ||
+	    S_ISBLK(status.st_mode))
 		return false;
-	snprintf(path.text, sizeof(path.text), "/proc/%d/fdinfo/%d", tid, (int)descriptor);
-	return proc_try_read(path.text, &info) == 0 && !(proc_number(&info, "flags", 8) & OPEN_NONBLOCK);
+	return proc_try_read(proc_path(tid, "fdinfo/%d", (int)descriptor).text, &info) == 0 &&
+	       !(proc_number(&info, "flags", 8) & OPEN_NONBLOCK);
 }
 
 static enum status check(const struct subject *subject, pid_t tid, const struct user_regs_struct *registers)

@@ -118,7 +118,7 @@ static enum status read_robust_list(pid_t tid, struct snapimg_thread *thread)
 static enum status read_name(pid_t tid, struct snapimg_thread *thread)
 {
 	struct text text CLEANUP(text_free) = {0};
-	enum status status = proc_read(tid, "comm", &text);
+	enum status status = proc_read(proc_path(tid, "comm"), &text);
 
 	if (status != STATUS_OK)
 		return status;

@@ -1,6 +1,6 @@
 /* Which pages of a mapping hold something of the process's own. */
-#ifndef TRACER_CAPTURE_MEMORY_PAGES_H
-#define TRACER_CAPTURE_MEMORY_PAGES_H
+#ifndef TRACER_PTRACE_PAGES_H
+#define TRACER_PTRACE_PAGES_H
 
 #include "format/base/maps.h"
 

@@ -1,4 +1,4 @@
-#include "tracer/capture/memory/pages.h"
+#include "tracer/ptrace/pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include "format/image/layout.h"
 
 /* include/uapi/linux/fs.h of Linux 6.7; older headers lack it. */
 struct scan_region {
@@ -35,7 +33,7 @@ enum {
 #define ENTRY_EXCLUSIVE (1ull << 56)
 #define ENTRY_GUARD     (1ull << 58) /* Linux 6.15 */
 
-enum { REGIONS = 512, ENTRIES = 1 << 16 };
+enum { PAGE = 4096, REGIONS = 512, ENTRIES = 1 << 16 };
 
 static bool scan_works(int pagemap, uint64_t category)
 {
@@ -139,14 +137,14 @@ static bool wanted(uint64_t entry, bool of_file)
  * none is counted off. */
 static uint64_t pages_of(const struct vma *vma, bool of_file)
 {
-	return ((of_file ? vma->anonymous : vma->rss) + vma->swap) / SNAPIMG_PAGE_SIZE;
+	return ((of_file ? vma->anonymous : vma->rss) + vma->swap) / PAGE;
 }
 
 static enum status read_entries(const struct pages *pages, uint64_t address, uint64_t count)
 {
 	uint8_t *at = (uint8_t *)pages->buffer;
 	uint64_t size = count * sizeof(uint64_t);
-	off_t offset = (off_t)(address / SNAPIMG_PAGE_SIZE * sizeof(uint64_t));
+	off_t offset = (off_t)(address / PAGE * sizeof(uint64_t));
 
 	while (size > 0) {
 		ssize_t got = pread(pages->pagemap, at, size, offset);
@@ -171,12 +169,12 @@ static enum status walk_by_entries(const struct pages *pages, const struct vma *
 	enum status status;
 
 	while (address < vma->end && left > 0) {
-		uint64_t count = (vma->end - address) / SNAPIMG_PAGE_SIZE;
+		uint64_t count = (vma->end - address) / PAGE;
 		if (count > ENTRIES)
 			count = ENTRIES;
 		if ((status = read_entries(pages, address, count)) != STATUS_OK)
 			return status;
-		for (uint64_t i = 0; i < count && left > 0; i++, address += SNAPIMG_PAGE_SIZE) {
+		for (uint64_t i = 0; i < count && left > 0; i++, address += PAGE) {
 			if (wanted(pages->buffer[i], of_file)) {
 				if (pages->buffer[i] & (ENTRY_EXCLUSIVE | ENTRY_SWAPPED))
 					left--;
