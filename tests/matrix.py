@@ -103,6 +103,7 @@ CARRIED = {
         ("guard pages", "state_guards"),
         ("locks: mlock, mlockall, on fault", "state_locked state_locked_future state_locked_future_on_fault memory_locked_on_fault"),
         ("every advice of madvise", "state_advised memory_every_advice"),
+        ("seals (mseal), memory that may be dropped (MAP_DROPPABLE)", "memory_sealed memory_droppable"),
         ("bans of memory that is written and run (PR_SET_MDWE), huge pages only where advised",
          "memory_no_write_execute memory_huge_pages_if_advised"),
     ),

@@ -309,8 +309,10 @@ enum { SNAPIMG_PROT_READ = 1, SNAPIMG_PROT_WRITE = 2, SNAPIMG_PROT_EXEC = 4 };
 enum snapimg_mapping_flag {
 	SNAPIMG_MAP_SHARED = 1,
 	SNAPIMG_MAP_NORESERVE = 2,
-	SNAPIMG_MAP_READ_ONLY = 4, /* a VIEW by a descriptor that was opened for reading: never writable */
-	SNAPIMG_MAP_MAY_WRITE = 8, /* a shared FILE that isn't writable, but may be made so */
+	SNAPIMG_MAP_READ_ONLY = 4,  /* a VIEW by a descriptor that was opened for reading: never writable */
+	SNAPIMG_MAP_MAY_WRITE = 8,  /* a shared FILE that isn't writable, but may be made so */
+	SNAPIMG_MAP_DROPPABLE = 16, /* MAP_DROPPABLE, of a private ANONYMOUS one */
+	SNAPIMG_MAP_SEALED = 32,    /* mseal(2) */
 };
 
 /* Advice and locks a mapping was given: X(NAME, bit, letters in smaps' VmFlags, madvise number; 0 = not

@@ -3,8 +3,8 @@
 
 enum {
 	PROTECTION_ALL = SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE | SNAPIMG_PROT_EXEC,
-	MAP_FLAGS_ALL =
-	        SNAPIMG_MAP_SHARED | SNAPIMG_MAP_NORESERVE | SNAPIMG_MAP_READ_ONLY | SNAPIMG_MAP_MAY_WRITE,
+	MAP_FLAGS_ALL = SNAPIMG_MAP_SHARED | SNAPIMG_MAP_NORESERVE | SNAPIMG_MAP_READ_ONLY |
+	                SNAPIMG_MAP_MAY_WRITE | SNAPIMG_MAP_DROPPABLE | SNAPIMG_MAP_SEALED,
 	ADVICE_ALL = 0
 #define X(name, bit, letters, advice) | SNAPIMG_ADVICE_##name
 	SNAPIMG_ADVICE(X)
@@ -71,6 +71,9 @@ static bool mapping_flags_are_valid(const struct snapimg *image, const struct sn
 {
 	uint32_t flags = mapping->flags;
 
+	if (flags & SNAPIMG_MAP_DROPPABLE &&
+	    (mapping->kind != SNAPIMG_MAPPING_ANONYMOUS || flags & SNAPIMG_MAP_SHARED))
+		return false;
 	if (flags & SNAPIMG_MAP_READ_ONLY && mapping->kind != SNAPIMG_MAPPING_VIEW)
 		return false;
 	return !(flags & SNAPIMG_MAP_MAY_WRITE) ||

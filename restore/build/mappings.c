@@ -90,6 +90,11 @@ static bool is_copied_to(const struct snapimg_mapping *mapping, struct pieces pi
 	return left > 0;
 }
 
+enum {
+	MAP_DROPPABLE_TYPE = 0x08, /* MAP_DROPPABLE, Linux 6.11: in place of MAP_PRIVATE */
+	MSEAL = 462,               /* __NR_mseal, Linux 6.10 */
+};
+
 struct source {
 	int descriptor;
 	uint64_t flags, offset;
@@ -99,10 +104,16 @@ static void map_range(const struct snapimg_mapping *mapping, struct range range,
                       struct source from)
 {
 	uint64_t flags = MAP_FIXED | from.flags;
-	flags |= (mapping->flags & SNAPIMG_MAP_SHARED) != 0 ? MAP_SHARED : MAP_PRIVATE;
+	flags |= (mapping->flags & SNAPIMG_MAP_SHARED) != 0      ? MAP_SHARED
+	         : (mapping->flags & SNAPIMG_MAP_DROPPABLE) != 0 ? MAP_DROPPABLE_TYPE
+	                                                         : MAP_PRIVATE;
 	flags |= (mapping->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
 	long result = sys(__NR_mmap, range.start, range.end - range.start, protection, flags, from.descriptor,
 	                  from.offset);
+	if (result < 0 && (mapping->flags & SNAPIMG_MAP_DROPPABLE) != 0) /* not before Linux 6.11 */
+		result = sys(__NR_mmap, range.start, range.end - range.start, protection,
+		             (flags & ~(uint64_t)MAP_DROPPABLE_TYPE) | MAP_PRIVATE, from.descriptor,
+		             from.offset);
 	if (result != (long)range.start)
 		mapping_die(mapping, "map", result);
 }
@@ -279,6 +290,14 @@ static void install_guards(void)
 	}
 }
 
+/* Nothing of it can be changed any more, so it's the last. */
+static void seal(const struct snapimg_mapping *mapping)
+{
+	long result = sys(MSEAL, mapping->start, mapping->end - mapping->start, 0);
+	if (result < 0)
+		warn(mapping_name(mapping), ": cannot be sealed here (mseal): ", error_text(result));
+}
+
 void mappings_protect(void)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
@@ -297,4 +316,7 @@ void mappings_protect(void)
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
 		if ((mapping[i].advice & SNAPIMG_ADVICE_LOCKED) != 0)
 			lock(&mapping[i]);
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
+		if ((mapping[i].flags & SNAPIMG_MAP_SEALED) != 0)
+			seal(&mapping[i]);
 }

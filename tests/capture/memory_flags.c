@@ -149,11 +149,59 @@ static void reservation(void)
 	}
 }
 
+/* Nobody may change it, neither before nor after. */
+static void sealed(void)
+{
+	enum { MSEAL = 462 /* Linux 6.10 */ };
+	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory[PAGE] = 7;
+	if (syscall(MSEAL, memory, 2 * PAGE, 0) < 0) {
+		perror("mseal");
+		_exit(77);
+	}
+	marker();
+	EXPECT(mprotect(memory, 2 * PAGE, PROT_READ) < 0 && errno == EPERM);
+	EXPECT(munmap(memory, PAGE) < 0 && errno == EPERM);
+	EXPECT(memory[PAGE] == 7 && ++memory[PAGE] == 8);
+}
+
+/* It may be dropped, so it comes back zeroed, and is what it was: see VmFlags. */
+static void droppable(void)
+{
+	enum { DROPPABLE = 0x08 /* MAP_DROPPABLE, Linux 6.11 */ };
+	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, DROPPABLE | MAP_ANONYMOUS, -1, 0);
+	char text[1 << 16] = "", start[32];
+	if (memory == MAP_FAILED) {
+		perror("MAP_DROPPABLE");
+		_exit(77);
+	}
+	memory[0] = 1;
+	marker();
+	snprintf(start, sizeof(start), "%lx-", (unsigned long)memory);
+	FILE *file = fopen("/proc/self/smaps", "re");
+	bool inside = false;
+	while (fgets(text, sizeof(text), file)) {
+		inside |= strncmp(text, start, strlen(start)) == 0;
+		if (inside && strncmp(text, "VmFlags:", 8) == 0)
+			break;
+	}
+	fclose(file);
+	EXPECT(strstr(text, " dp") != NULL);
+	memory[0] = 1;
+	EXPECT(memory[0] == 1);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
-	        MODE(every_advice),     MODE(locked_on_fault),          MODE(huge_pages_if_advised),
-	        MODE(no_write_execute), MODE(file_that_may_be_written), MODE(reservation),
+	        MODE(every_advice),
+	        MODE(locked_on_fault),
+	        MODE(huge_pages_if_advised),
+	        MODE(no_write_execute),
+	        MODE(file_that_may_be_written),
+	        MODE(reservation),
+	        MODE(sealed),
+	        MODE(droppable),
 	};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

@@ -120,6 +120,11 @@ static void set_advice(const struct vma *vma, struct snapimg_mapping *record)
 		record->advice |= SNAPIMG_ADVICE_LOCKED_ON_FAULT;
 	if (vma_has(vma, "nr"))
 		record->flags |= SNAPIMG_MAP_NORESERVE;
+	if (vma_has(vma, "dp") && record->kind == SNAPIMG_MAPPING_ANONYMOUS)
+		record->flags |= SNAPIMG_MAP_DROPPABLE;
+	if (vma_has(vma, "sl") && record->kind != SNAPIMG_MAPPING_VDSO &&
+	    record->kind != SNAPIMG_MAPPING_VVAR) /* the kernel seals its own */
+		record->flags |= SNAPIMG_MAP_SEALED;
 }
 
 /* X(name of the kernel's own mappings, or its beginning, kind) */

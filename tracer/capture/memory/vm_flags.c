@@ -37,9 +37,9 @@
 	X("mm", KERNEL)  /* files of filesystems in memory (DAX) */                                          \
 	X("sd", KERNEL)  /* soft-dirty */                                                                    \
 	X("gu", KERNEL)  /* there may be guard pages */                                                      \
-	X("dp", EMPTY)   /* MAP_DROPPABLE */                                                                 \
+	X("dp", CARRIED) /* and comes back zeroed */                                                         \
 	X("??", CARRIED) /* VM_LOCKONFAULT before Linux 6.2 */                                               \
-	X("sl", TOLD)
+	X("sl", CARRIED)
 
 static bool is_known(const char letters[2])
 {
@@ -74,9 +74,6 @@ void vm_flags_tell(const struct vma *vma)
 {
 	const char *unknown = vm_flags_unknown(vma);
 
-	if (vma_has(vma, "sl"))
-		tell("the seal (mseal) of the mapping %" PRIx64 "-%" PRIx64 " is not kept", vma->start,
-		     vma->end);
 	if (unknown)
 		tell("the flag \"%.2s\" of the mapping %" PRIx64 "-%" PRIx64
 		     " is not known, and not kept: this kernel is newer than snaptrace",
