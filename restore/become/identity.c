@@ -1,7 +1,7 @@
 /*
  * What a program has kept of its own IDs (KEPT in the image) is right in a PID
  * namespace, where it has the recorded ones. Where none can be made, or none is
- * wanted, numbers that are known to be IDs are written over with the new ones.
+ * wanted, what can be is written over with the new ones (kept.c).
  *
  * An ordinary user may choose ids, and what /proc/self/exe shows, only in a user
  * namespace of his own (user_namespaces(7), pid_namespaces(7)); with
@@ -15,13 +15,12 @@
 #include <linux/mount.h>
 #include <linux/sched.h>
 
-#include "format/facts/id_forms.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/become/capabilities.h"
 #include "restore/become/keeper.h"
-#include "restore/become/threads_x86_64.h"
+#include "restore/become/kept.h"
 #include "restore/loader.h"
 
 enum { INIT_ID = 1 };
@@ -29,7 +28,6 @@ enum { INIT_ID = 1 };
 static const char how[] = ": an administrator can allow user namespaces (kernel.unprivileged_userns_clone, "
                           "user.max_user_namespaces, seccomp or AppArmor rules)";
 
-static const char self[] = "self";
 static bool has_same_ids;
 static bool has_user_namespace, is_narrow; /* with all capabilities in it, until they are narrowed */
 
@@ -136,59 +134,6 @@ static long enter_same_ids(void)
 	return 0;
 }
 
-static uint32_t digits_of(uint32_t number)
-{
-	uint32_t digits = 1;
-	for (; number >= 10; number /= 10)
-		digits++;
-	return digits;
-}
-
-/* The kinds of KEPT: what is in the way of new IDs, and whether that can be written over. */
-static bool is_in_the_way(const struct snapimg_kept *kept)
-{
-	return kept->kind != SNAPIMG_KEPT_SEED && kept->kind != SNAPIMG_KEPT_SEARCHED &&
-	       kept->kind != SNAPIMG_KEPT_EXECUTABLE && !kept->corrected;
-}
-
-static bool can_be_corrected(const struct snapimg_kept *kept)
-{
-	uint32_t room = digits_of(snapimg_get_thread(&loader.image)[kept->thread].tid);
-	if (kept->kind == SNAPIMG_KEPT_NAME) /* nothing depends on it */
-		return true;
-	if (kept->kind == SNAPIMG_KEPT_TAGGED)
-		return kept->thread == 0 && process_can_write(kept->address, sizeof(uint64_t));
-	if (kept->kind == SNAPIMG_KEPT_PATH || kept->kind == SNAPIMG_KEPT_TEXT)
-		return kept->thread == 0 && process_can_write(kept->address, room) &&
-		       (kept->kind == SNAPIMG_KEPT_PATH ? room >= sizeof self - 1
-		                                        : digits_of(loader.tid) <= room);
-	uint32_t holder = (uint32_t)(kept->address / sizeof(struct snapimg_thread));
-	if (kept->kind == SNAPIMG_KEPT_REGISTER) /* whose frame is written when not all threads have theirs */
-		return kept->thread == 0 || kept->thread == holder;
-	return (kept->kind == SNAPIMG_KEPT_WORD && process_can_write(kept->address, sizeof(uint32_t)));
-}
-
-/* A number that is all over the memory is mostly something else. */
-static bool is_common(void)
-{
-	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
-	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
-		if (kept[i].kind == SNAPIMG_KEPT_COMMON)
-			return true;
-	return false;
-}
-
-/* The first place that only the recorded IDs are right in; NULL: none. */
-static const struct snapimg_kept *find_in_the_way(bool uncorrectable)
-{
-	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
-	bool common = is_common();
-	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
-		if (is_in_the_way(&kept[i]) && (!uncorrectable || common || !can_be_corrected(&kept[i])))
-			return &kept[i];
-	return NULL;
-}
-
 static _Noreturn void die_without_ids(const struct snapimg_kept *kept, long result)
 {
 	die(EXIT_REFUSED, loader.options.image, ": the program has kept its ID (as ",
@@ -220,13 +165,13 @@ static bool is_traced(void)
 /* An image in which nobody has looked may have kept something; but it always was started with new IDs. */
 static void enter_as_needed(void)
 {
-	bool searched = snapimg_kept_count(&loader.image) > 0;
-	if (searched && find_in_the_way(false) == NULL)
+	bool is_searched = snapimg_kept_count(&loader.image) > 0;
+	if (is_searched && kept_in_the_way(false) == NULL)
 		return;
-	if (find_in_the_way(true) == NULL && is_traced())
+	if (kept_in_the_way(true) == NULL && is_traced())
 		return;
 	long result = enter_same_ids();
-	const struct snapimg_kept *kept = result < 0 ? find_in_the_way(true) : NULL;
+	const struct snapimg_kept *kept = result < 0 ? kept_in_the_way(true) : NULL;
 	if (kept != NULL)
 		die_without_ids(kept, result);
 	if (result < 0 && loader.options.verbose)
@@ -245,15 +190,6 @@ static void must(const char *option, long result)
 		    ": the effective user or group is not the real one: start it as one user");
 	if (result < 0)
 		die(EXIT_REFUSED, option, ": no user namespace can be made: ", error_text(result), how);
-}
-
-static bool asks_for_executable(void)
-{
-	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
-	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
-		if (kept[i].kind == SNAPIMG_KEPT_EXECUTABLE)
-			return true;
-	return false;
 }
 
 static void enter_for_executable(void)
@@ -276,66 +212,7 @@ void identity_enter(void)
 		must("--ids=same", enter_same_ids());
 	else if (loader.options.ids == IDS_AUTO)
 		enter_as_needed();
-	if (loader.options.exe || asks_for_executable())
+	if (loader.options.exe || kept_asks_for_executable())
 		enter_for_executable();
 	narrow();
-}
-
-static void correct_tagged(uint64_t *word)
-{
-	uint32_t old = snapimg_get_thread(&loader.image)->tid;
-	for (int form = 0; form < SNAPIMG_FORMS; form++)
-		if (*word == snapimg_id_form((enum snapimg_id_form)form, old)) {
-			*word = snapimg_id_form((enum snapimg_id_form)form, loader.tid);
-			return;
-		}
-}
-
-/* "/proc/1234" becomes "/proc//self", which leads to the same for the program; "1234" alone the new number
- * and an earlier end. */
-static void correct_text(const struct snapimg_kept *kept)
-{
-	size_t room = digits_of(snapimg_get_thread(&loader.image)->tid);
-	char *text = (char *)kept->address;
-	if (kept->kind == SNAPIMG_KEPT_PATH) {
-		memset(text, '/', room);
-		memcpy(text + room - (sizeof self - 1), self, sizeof self - 1);
-		return;
-	}
-	memset(text, '\0', room);
-	uint32_t number = loader.tid;
-	for (uint32_t at = digits_of(number); at > 0; number /= 10)
-		text[--at] = (char)('0' + number % 10);
-}
-
-void identity_correct(void)
-{
-	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
-	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
-		if (kept[i].kind == SNAPIMG_KEPT_SEED && process_can_write(kept[i].address, sizeof(uint32_t)))
-			*(uint32_t *)kept[i].address = 0;
-	if (has_same_ids || is_common())
-		return;
-	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
-		if (!is_in_the_way(&kept[i]) || !can_be_corrected(&kept[i]))
-			continue;
-		else if (kept[i].kind == SNAPIMG_KEPT_WORD)
-			*(uint32_t *)kept[i].address = thread_id(kept[i].thread);
-		else if (kept[i].kind == SNAPIMG_KEPT_TAGGED)
-			correct_tagged((uint64_t *)kept[i].address);
-		else if (kept[i].kind != SNAPIMG_KEPT_REGISTER && kept[i].kind != SNAPIMG_KEPT_NAME)
-			correct_text(&kept[i]);
-}
-
-void identity_correct_registers(const struct snapimg_thread *thread, struct snapimg_registers *registers)
-{
-	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
-	uint64_t first = (uint64_t)(thread - snapimg_get_thread(&loader.image)) * sizeof *thread;
-	if (has_same_ids || is_common())
-		return;
-	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
-		if (kept[i].kind == SNAPIMG_KEPT_REGISTER && can_be_corrected(&kept[i]) &&
-		    kept[i].address - first < sizeof *registers)
-			*(uint64_t *)((char *)registers + (kept[i].address - first)) =
-			        thread_id(kept[i].thread);
 }

@@ -4,8 +4,6 @@
 
 #include <stdint.h>
 
-#include "format/image/reader.h"
-
 /* Returns in the process that is to become the program; ends with a message where what it needs can't be had.
  */
 void identity_enter(void);
@@ -14,9 +12,5 @@ void identity_enter(void);
 long namespaces_make(uint64_t flags);
 /* The id that the thread with this index must get; 0: any. */
 uint32_t identity_wanted(uint32_t index);
-/* Where the program has kept IDs and has new ones: writes them over the old, when all threads have theirs. */
-void identity_correct(void);
-/* The same for what a thread has in registers. */
-void identity_correct_registers(const struct snapimg_thread *thread, struct snapimg_registers *registers);
 
 #endif

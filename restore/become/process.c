@@ -13,7 +13,7 @@
 #include "restore/base/signals_x86_64.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/become/directory.h"
-#include "restore/become/identity.h"
+#include "restore/become/kept.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/loader.h"
 
@@ -227,7 +227,7 @@ void process_prepare(void)
 void process_apply_fixups(void)
 {
 	apply_fixups(false);
-	identity_correct();
+	kept_correct();
 }
 
 void process_commit(void)

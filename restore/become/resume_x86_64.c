@@ -11,7 +11,7 @@
 #include "restore/base/signals_x86_64.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/base/undo.h"
-#include "restore/become/identity.h"
+#include "restore/become/kept.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/fds/streams.h"
 #include "restore/loader.h"
@@ -99,7 +99,7 @@ uint64_t thread_write_frame(uint64_t to, const struct snapimg_thread *thread)
 	        .mask = thread->signal_mask,
 	};
 	struct snapimg_registers registers = thread->registers;
-	identity_correct_registers(thread, &registers);
+	kept_correct_registers(thread, &registers);
 	write_registers(&context->registers, &registers);
 	write_xstate(xstate, machine, thread->xstate_offset);
 	context->registers.fpstate = (uint64_t)xstate;

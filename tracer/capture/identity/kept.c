@@ -277,6 +277,14 @@ static enum status look_for_question(const struct look *look, const char *execut
 	return STATUS_OK;
 }
 
+static int by_address(const void *a, const void *b)
+{
+	uint64_t first = ((const struct id_found *)a)->address,
+	         second = ((const struct id_found *)b)->address;
+
+	return first < second ? -1 : first > second;
+}
+
 /* A small number, or one that is found all over the memory, is mostly something else. */
 static bool is_common(const struct id_search *search, const struct kept_ids *kept)
 {
@@ -304,6 +312,8 @@ enum status kept_find(const struct id_search *search, const struct threads *thre
 
 	if ((status = add(kept, (struct kept_id){.record.kind = SNAPIMG_KEPT_SEARCHED})) != STATUS_OK)
 		return status;
+	/* The workers found them in any order. */
+	qsort(search->found, search->found_count, sizeof(*search->found), by_address);
 	for (size_t i = 0; i < search->found_count && status == STATUS_OK; i++)
 		status = sort_out(&look, &search->found[i]);
 	if (status != STATUS_OK || (status = look_at_registers(&look)) != STATUS_OK)
