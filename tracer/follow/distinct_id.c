@@ -14,34 +14,35 @@
 
 enum {
 	SMALL = 10000,      /* sizes, counts and offsets are below it, and in a fresh container all IDs */
-	DISTINCT = 1 << 16, /* a process whose own ID is above it has children with IDs above it */
+	DISTINCT = 1 << 16, /* nobody need choose one for a process whose maker's is above it */
 	ATTEMPTS = 8,
 };
 
-static void *end_at_once(void *unused)
+static void *tell_id(void *id)
 {
-	return unused;
+	*(pid_t *)id = gettid();
+	return NULL;
 }
 
-/* Uses up the small ones: the kernel gives out IDs one after the other (kernel/pid.c). 20 us each. */
+/* The kernel gives out IDs one after the other, and begins again (kernel/pid.c); small ones are used up, 20
+ * us each. */
 static void leave_small_ids(void)
 {
-	pid_t first = getpid(), at = first;
 	sigset_t all, before;
+	pid_t last = 0;
+	int count = 0;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	for (pid_t used = first; used < SMALL; used++) {
+	do {
 		pthread_t thread;
-		if (pthread_create(&thread, NULL, end_at_once, NULL) != 0)
+		if (pthread_create(&thread, NULL, tell_id, &last) != 0)
 			break;
 		pthread_join(thread, NULL);
-		at = used;
-	}
+	} while (last < SMALL && ++count < SMALL);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (at != first)
-		explain("used up %d process IDs, so that the program's is not a small number",
-		        at - first + 1);
+	if (count > 0)
+		explain("used up %d process IDs, so that the program's is not a small number", count);
 }
 
 static pid_t highest_id(void)
@@ -78,11 +79,9 @@ pid_t fork_distinct(void)
 {
 	pid_t highest = highest_id(), child;
 
-	if (getpid() >= DISTINCT)
-		return fork();
-	if (getpid() < SMALL && highest > SMALL)
+	if (highest > SMALL)
 		leave_small_ids();
-	if (highest > 2 * DISTINCT && (child = fork_chosen(highest)) >= 0)
+	if (getpid() < DISTINCT && highest > 2 * DISTINCT && (child = fork_chosen(highest)) >= 0)
 		return child;
 	return fork();
 }
