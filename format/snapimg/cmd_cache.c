@@ -18,6 +18,7 @@
 #include "format/base/json.h"
 #include "format/base/output_file.h"
 #include "format/base/text.h"
+#include "format/convert/restamp.h"
 #include "format/snapimg/cache_store.h"
 
 static const uint64_t default_limit = UINT64_C(2) << 30;
@@ -97,6 +98,7 @@ static enum exit_status thaw_into(const struct cache_store *store, const char *n
 		return complain_of_image(path, &failure);
 	if (asprintf(&to, "%s/%s", store->path, name) < 0)
 		return complain(EXIT_REFUSED, "out of memory");
+	image_restamp(file);
 	status = write_image(file, path, to, OUTPUT_REPLACE_LINK, image_thaw);
 	free(to);
 	return status;

@@ -7,7 +7,7 @@
 #include <linux/memfd.h>
 
 #include "format/facts/buildid.h"
-#include "format/facts/checksum.h"
+#include "format/facts/file_hash.h"
 #include "restore/base/limits.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
@@ -60,31 +60,9 @@ static bool same_build(const struct snapimg_file *file, int descriptor)
 	return size == file->build_id_size && memcmp(build_id, file->build_id, size) == 0;
 }
 
-static bool hash_range(XXH3_state_t *state, int descriptor, uint64_t start, uint64_t end)
+static long read_file(void *descriptor, void *to, size_t size, uint64_t offset)
 {
-	static uint8_t block[BLOCK];
-	while (start < end) {
-		uint64_t size = end - start < sizeof block ? end - start : sizeof block;
-		long got = sys(__NR_pread64, descriptor, block, size, start);
-		if (got <= 0)
-			return false;
-		(void)XXH3_64bits_update(state, block, (size_t)got);
-		start += (uint64_t)got;
-	}
-	return true;
-}
-
-static bool hash_mapped(XXH3_state_t *state, int descriptor, uint32_t index, uint64_t file_size)
-{
-	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
-	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
-		uint64_t end = mapping[i].offset + (mapping[i].end - mapping[i].start);
-		if (mapping[i].kind != SNAPIMG_MAPPING_FILE || mapping[i].file != index + 1)
-			continue;
-		if (!hash_range(state, descriptor, mapping[i].offset, end < file_size ? end : file_size))
-			return false;
-	}
-	return true;
+	return sys(__NR_pread64, *(const int *)descriptor, to, size, offset);
 }
 
 /* Of a file that may only be written, the content is asked for through a descriptor of its own. */
@@ -96,14 +74,18 @@ static bool same_content(uint32_t index, const struct snapimg_file *file,
 	long descriptor = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (descriptor < 0)
 		return false;
-	XXH3_state_t state;
-	XXH3_INITSTATE(&state);
-	(void)XXH3_64bits_reset(&state);
+	static uint8_t block[BLOCK];
+	int opened = (int)descriptor;
+	const struct file_hash_source source = {read_file, &opened, size, block, sizeof block};
+	const struct file_hash_mappings mappings = {snapimg_get_mapping(&loader.image),
+	                                            snapimg_mapping_count(&loader.image),
+	                                            sizeof(struct snapimg_mapping)};
+	uint64_t hash = 0;
 	bool read = (identity->flags & SNAPIMG_IDENTITY_WHOLE) != 0
-	                    ? hash_range(&state, (int)descriptor, 0, size)
-	                    : hash_mapped(&state, (int)descriptor, index, size);
+	                    ? snapimg_hash_file(&source, &hash)
+	                    : snapimg_hash_mapped(&source, &mappings, index, &hash);
 	sys(__NR_close, descriptor);
-	return read && XXH3_64bits_digest(&state) == identity->hash;
+	return read && hash == identity->hash;
 }
 
 static bool is_recorded(uint32_t index, const struct snapimg_file *file,

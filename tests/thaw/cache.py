@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import snaptest as t  # noqa: E402
@@ -257,9 +258,36 @@ def killed():
     t.check(uses_copy(env), "the copy is not used")
 
 
+def restamped():
+    """The copy knows a file that was copied since as it is here, so that a start need not read it to know it again."""
+    shutil.copy("/usr/bin/python3", "program")
+    with open("lines.py", "w", encoding="utf-8") as file:
+        file.write("import os\nos.path.exists('/snap/here')\nprint('right')\n")
+    t.freeze("image.snap", ["./program", "lines.py"], at="path:/snap/here")
+    shutil.copy("program", "again")
+    os.rename("again", "program")
+    os.utime("program", (5, 5))
+    while time.time_ns() - os.stat("program").st_ctime_ns < 100_000_000:
+        pass  # until its change time is not that of the file system's clock any more
+    env = {**t.PLAIN_ENV, "SNAP_CACHE": os.path.abspath("cache")}
+    start(env, wanted=t.Result(0, b"right\n", b""))
+    path = os.path.abspath("program")
+
+    def recorded(image):
+        return [entry for entry in json.loads(t.run([t.SNAPIMG, "info", "--json", image]).out)["files"] if entry["path"] == path][0]
+
+    here = os.stat(path)
+    t.check(recorded("image.snap")["inode"] != here.st_ino and recorded("cache/" + copies()[0])["inode"] == here.st_ino,
+            recorded("image.snap"), recorded("cache/" + copies()[0]), here)
+    start(env, wanted=t.Result(0, b"right\n", b""))
+    with open("program", "ab") as file:
+        file.write(b"\0")
+    t.one_line(t.restore("image.snap", env=env), 125, path, "has changed", tool="snaprun: ")
+
+
 ROWS = {f"cache.{function.__name__}": function for function in (
     made_and_used, made_by_snaptrace, same_process, off, in_nobodys_way, file_size_limit, strange_copies, verify, generations, first_starts_at_once, limit,
-    left_over, killed)}
+    left_over, killed, restamped)}
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "format/facts/checksum.h"
+#include "format/facts/file_hash.h"
 
 enum use {
 	USE_PRIVATE = 1, /* mapped */
@@ -105,57 +105,32 @@ static bool has_content(const struct file *file)
 	return true;
 }
 
-/* false: it can't be read; there is no hash then. */
-static bool hash_range(XXH3_state_t *state, int fd, uint64_t start, uint64_t end)
+static long read_file(void *descriptor, void *to, size_t size, uint64_t offset)
 {
-	static uint8_t block[BLOCK];
+	ssize_t got;
 
-	while (start < end) {
-		size_t size = end - start < sizeof(block) ? (size_t)(end - start) : sizeof(block);
-		ssize_t got = pread(fd, block, size, (off_t)start);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		(void)XXH3_64bits_update(state, block, (size_t)got);
-		start += (uint64_t)got;
-	}
-	return true;
-}
-
-/* What the mappings show of the file, each up to the file's end. */
-static bool hash_mapped(XXH3_state_t *state, const struct file *file, uint32_t index,
-                        const struct mappings *mappings)
-{
-	for (size_t i = 0; i < mappings->count; i++) {
-		const struct snapimg_mapping *record = &mappings->mapping[i].record;
-		uint64_t end = record->offset + (record->end - record->start);
-
-		if (record->kind != SNAPIMG_MAPPING_FILE || record->file != index + 1)
-			continue;
-		if (!hash_range(state, file->fd, record->offset,
-		                end < file->record.size ? end : file->record.size))
-			return false;
-	}
-	return true;
+	while ((got = pread(*(int *)descriptor, to, size, (off_t)offset)) < 0 && errno == EINTR)
+		;
+	return got;
 }
 
 static void hash(struct file *file, uint32_t index, const struct mappings *mappings, uint8_t uses)
 {
+	static uint8_t block[BLOCK];
 	struct snapimg_identity *identity = &file->identity;
+	const struct file_hash_source source = {read_file, &file->fd, file->record.size, block,
+	                                        sizeof(block)};
+	const struct file_hash_mappings shown = {&mappings->mapping->record, mappings->count,
+	                                         sizeof(*mappings->mapping)};
 	bool mapped_only = (uses & ~(USE_PRIVATE | USE_SHARED)) == 0;
-	XXH3_state_t state;
+	uint64_t result;
 
-	if (!mapped_only && file->record.size > IDENTIFY_MAX)
+	if ((!mapped_only && file->record.size > IDENTIFY_MAX) ||
+	    !(mapped_only ? snapimg_hash_mapped(&source, &shown, index, &result)
+	                  : snapimg_hash_file(&source, &result)))
 		return;
-	XXH3_INITSTATE(&state);
-	(void)XXH3_64bits_reset(&state);
-	if (!(mapped_only ? hash_mapped(&state, file, index, mappings)
-	                  : hash_range(&state, file->fd, 0, file->record.size)))
-		return;
-	identity->hash = XXH3_64bits_digest(&state);
-	identity->flags |= SNAPIMG_IDENTITY_HASHED | (mapped_only ? 0u : SNAPIMG_IDENTITY_WHOLE);
+	identity->hash = result;
+	identity->flags |= SNAPIMG_IDENTITY_HASHED | (mapped_only ? 0 : SNAPIMG_IDENTITY_WHOLE);
 }
 
 /* The process's own beginning, as a time of files. proc(5): (22) starttime, in ticks since boot. */
