@@ -83,6 +83,10 @@ const char *snapimg_object_name(uint32_t kind);
 const char *snapimg_attribute_name(uint32_t kind);
 const char *snapimg_kept_name(uint32_t kind);
 
+/* The index of the first mapping that ends past the address, or the number of mappings. They are sorted by
+ * then. */
+uint32_t snapimg_mapping_after(const struct snapimg *image, uint64_t address);
+
 /* snapimg_get_mapping(image) and so on: the first of snapimg_mapping_count(image) records; NULL when there
  * are none. */
 /* clang-format off */

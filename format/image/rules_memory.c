@@ -281,9 +281,7 @@ enum snapimg_error snapimg_rule_extent(const struct snapimg *image, uint32_t ind
 	return SNAPIMG_OK;
 }
 
-/* The mapping that holds all of [address, address + size), or NULL. */
-static const struct snapimg_mapping *find_mapping(const struct snapimg *image, uint64_t address,
-                                                  uint64_t size)
+uint32_t snapimg_mapping_after(const struct snapimg *image, uint64_t address)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
 	uint32_t low = 0, high = snapimg_mapping_count(image);
@@ -296,6 +294,16 @@ static const struct snapimg_mapping *find_mapping(const struct snapimg *image, u
 		else
 			high = middle;
 	}
+	return low;
+}
+
+/* The mapping that holds all of [address, address + size), or NULL. */
+static const struct snapimg_mapping *find_mapping(const struct snapimg *image, uint64_t address,
+                                                  uint64_t size)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
+	uint32_t low = snapimg_mapping_after(image, address);
+
 	if (low == snapimg_mapping_count(image) || address < mapping[low].start ||
 	    size > mapping[low].end - address)
 		return NULL;

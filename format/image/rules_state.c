@@ -147,16 +147,8 @@ enum snapimg_error snapimg_rule_clocks(const struct snapimg *image, uint32_t ind
 static bool is_mapped(const struct snapimg *image, uint64_t address, uint64_t end)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
-	uint32_t low = 0, high = snapimg_mapping_count(image);
+	uint32_t low = snapimg_mapping_after(image, address);
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (mapping[middle].end <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	for (; low < snapimg_mapping_count(image) && mapping[low].start <= address; low++) {
 		address = mapping[low].end;
 		if (address >= end)

@@ -98,14 +98,7 @@ static void restore_memory_marks(const struct snapimg_process *process)
 bool process_can_write(uint64_t address, uint64_t size)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
-	uint32_t low = 0, high = snapimg_mapping_count(&loader.image);
-	while (low < high) { /* to the first that ends behind the address */
-		uint32_t middle = low + (high - low) / 2;
-		if (mapping[middle].end <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
+	uint32_t low = snapimg_mapping_after(&loader.image, address);
 	return low < snapimg_mapping_count(&loader.image) && address >= mapping[low].start &&
 	       size <= mapping[low].end - address && (mapping[low].protection & SNAPIMG_PROT_WRITE) != 0;
 }

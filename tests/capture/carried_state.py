@@ -13,14 +13,10 @@ STATES = ("state_shared_anonymous", "state_shared_read_only", "state_memfd_close
 
 
 def freeze(mode, after_direct=lambda: None):
-    direct = t.run([PROGRAM, mode])
-    if direct.status == 77:
-        t.skip(direct.err.decode(errors="replace").strip())
-    t.check(direct.status == 0, "the direct run:", direct)
+    t.run_directly([PROGRAM, mode])
     after_direct()
     t.freeze("image.snap", [PROGRAM, mode], at="path:/snap/here")
-    verified = t.run([t.SNAPIMG, "verify", "image.snap"])
-    t.check(verified.status == 0, "verify:", verified)
+    t.verify("image.snap")
 
 
 def start():

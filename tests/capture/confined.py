@@ -30,10 +30,7 @@ CARRIED = ("state_membarriers", "state_of_a_thread", "state_of_the_main_thread",
 
 
 def direct(mode, **options):
-    result = t.run([PROGRAM, mode], **options)
-    if result.status == 77:
-        t.skip(result.err.decode(errors="replace").strip())
-    return result
+    return t.run_directly([PROGRAM, mode], **options)
 
 
 def take_set_away():

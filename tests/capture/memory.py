@@ -24,13 +24,9 @@ def start():
 
 def carried(program, mode):
     program = os.path.join(PROGRAMS, program)
-    direct = t.run([program, mode])
-    if direct.status == 77:
-        t.skip(direct.err.decode(errors="replace").strip())
-    t.check(direct.status == 0, "the direct run:", direct)
+    t.run_directly([program, mode])
     t.freeze("image.snap", [program, mode], at="path:/snap/here")
-    verified = t.run([t.SNAPIMG, "verify", "image.snap"])
-    t.check(verified.status == 0, "verify:", verified)
+    t.verify("image.snap")
     if mode in MOST:
         t.check(os.stat("image.snap").st_size < MOST[mode], "the image has", os.stat("image.snap").st_size)
     t.every_start(start)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A row of the table of either kind. */
@@ -48,6 +49,20 @@ static inline int run_refused(int argc, char **argv, const struct refused_mode *
 		_exit(0);
 	}
 	return 2;
+}
+
+/* A grandchild that nobody waits for keeps what it inherited, and is there. */
+static inline bool with_heir(void)
+{
+	int status;
+	pid_t child = fork();
+	if (child == 0) {
+		if (fork() == 0)
+			for (;;)
+				pause();
+		_exit(0);
+	}
+	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
 #endif

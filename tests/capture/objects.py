@@ -33,14 +33,10 @@ def carried(row):
     alone = {**t.PLAIN_ENV, "ALONE": "1"}
     program = NAMED_OBJECTS if row in NAMED else SET_OBJECTS if row in SET else OBJECTS
     mode = row[len("object_"):]
-    direct = t.run([program, mode], env=alone)
-    if direct.status == 77:
-        t.skip(direct.err.decode(errors="replace").strip())
-    t.check(direct.status == 0, "the direct run:", direct)
+    t.run_directly([program, mode], env=alone)
     clean()
     t.freeze("image.snap", [program, mode], at="path:/snap/here", env=alone)
-    verified = t.run([t.SNAPIMG, "verify", "image.snap"])
-    t.check(verified.status == 0, "verify:", verified)
+    t.verify("image.snap")
     for form in ((), ("--json",)):
         told = t.run([t.SNAPIMG, "info", *form, "image.snap"])
         t.check(told.status == 0 and b"\"?\"" not in told.out and b" ?" not in told.out, "info:", told)

@@ -270,20 +270,6 @@ static bool inotify(void)
 	return fd >= 0 && inotify_add_watch(fd, ".", IN_CREATE) >= 0 && mkdir("made", 0700) == 0;
 }
 
-/* A grandchild that nobody waits for keeps what it inherited. */
-static bool with_heir(void)
-{
-	int status;
-	pid_t child = fork();
-	if (child == 0) {
-		if (fork() == 0)
-			for (;;)
-				pause();
-		_exit(0);
-	}
-	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
-}
-
 static bool pipe_elsewhere(void)
 {
 	int fds[2];

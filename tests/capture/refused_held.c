@@ -14,20 +14,6 @@
 
 #include "modes.h"
 
-/* A grandchild that nobody waits for keeps what it inherited, and is there. */
-static bool with_heir(void)
-{
-	int status;
-	pid_t child = fork();
-	if (child == 0) {
-		if (fork() == 0)
-			for (;;)
-				pause();
-		_exit(0);
-	}
-	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
-}
-
 static bool eventfd_elsewhere(void)
 {
 	/* Others alike, of its own: they are not what is told of. */

@@ -41,17 +41,7 @@ class Terminal:
 
     def until(self, word):
         """Reads the screen until the word is there."""
-        end = time.monotonic() + LIMIT
-        while word not in self.seen:
-            t.check(time.monotonic() < end, "waited for", word, "saw", self.seen)
-            if not select.select([self.master], [], [], 1)[0]:
-                continue
-            try:
-                got = os.read(self.master, 65536)
-            except OSError:
-                got = b""
-            t.check(got, "the end came before", word, "saw", self.seen)
-            self.seen += got
+        self.seen = t.read_until(self.master, lambda seen: word in seen, self.seen)
 
     def type(self, text):
         os.write(self.master, text)

@@ -289,15 +289,7 @@ class Terminal:
 
     def wait_for(self, pattern):
         """Reads until the pattern is there; what stands before it is taken."""
-        while not re.search(pattern, self.text):
-            ready, _, _ = select.select([self.fd], [], [], 30)
-            t.check(ready, "nothing came for", pattern, "but", self.text)
-            try:
-                got = os.read(self.fd, 65536)
-            except OSError:
-                got = b""
-            t.check(got, "the terminal ended before", pattern, "came:", self.text)
-            self.text += got
+        self.text = t.read_until(self.fd, lambda seen: re.search(pattern, seen), self.text)
         match = re.search(pattern, self.text)
         self.text = self.text[match.end():]
         return match
