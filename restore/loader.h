@@ -30,6 +30,7 @@ struct options {
 	bool record;
 	char *record_for; /* a duration; NULL: to the program's end */
 	char **words;     /* of the command line, from IMAGE on */
+	bool is_own;      /* the image is in the loader's own file: all arguments are the program's */
 	bool quiet;
 	bool verbose;
 	const char *cache; /* off, auto or a directory; NULL: as the environment says */
@@ -45,7 +46,8 @@ struct kernel_stack {
 	uint64_t argc;
 	char **argv;
 	char **envp;
-	uint64_t vdso; /* AT_SYSINFO_EHDR, 0: none */
+	uint64_t vdso;    /* AT_SYSINFO_EHDR, 0: none */
+	const char *file; /* AT_EXECFN: the name by which the loader was executed */
 };
 
 /* What stays when the loader has gone: the code that takes it away, the register frame, and the
@@ -80,9 +82,11 @@ struct loader {
 	struct resume_area area;
 	uint8_t random[16]; /* fresh from the kernel: AT_RANDOM */
 	uint32_t tid;
-	uint32_t reservation; /* flags of mmap(2) that makes the zone the program's; 0: it has none there */
-	bool is_copy;         /* the image is the thawed copy in the cache */
-	int image_descriptor; /* open until the pages are filled */
+	uint32_t reservation;  /* flags of mmap(2) that makes the zone the program's; 0: it has none there */
+	bool is_copy;          /* the image is the thawed copy in the cache */
+	bool image_is_piped;   /* it was read from a pipe, into memory */
+	int image_descriptor;  /* open until the pages are filled */
+	uint64_t image_offset; /* where the image begins in that file: not 0 in a runnable one */
 };
 extern struct loader loader;
 

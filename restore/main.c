@@ -54,6 +54,8 @@ static void read_kernel_stack(uint64_t *stack)
 			loader.stack.vdso = auxv[1];
 		else if (auxv[0] == AT_RANDOM)
 			memcpy(loader.random, (const void *)auxv[1], sizeof loader.random);
+		else if (auxv[0] == AT_EXECFN)
+			loader.stack.file = (const char *)auxv[1];
 	}
 }
 

@@ -4,6 +4,8 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/loader.h"
+#include "restore/look/own_file.h"
+#include "restore/look/words.h"
 
 static const char usage[] = "Usage: snaprun [OPTION...] IMAGE [ARG...]\n"
                             "Becomes the program that snaptrace froze in IMAGE.\n"
@@ -180,27 +182,56 @@ static void take_option(char ***ret_at)
 	die(EXIT_REFUSED, word, ": unknown option: see snaprun --help");
 }
 
+/* Moves *ret_at past the options; whether a "--" ended them. */
+static bool take_options(char ***ret_at)
+{
+	while (**ret_at != NULL && ***ret_at == '-' && (**ret_at)[1] != '\0') {
+		if (text_equal(**ret_at, "--")) {
+			(*ret_at)++;
+			return true;
+		}
+		take_option(ret_at);
+	}
+	return false;
+}
+
+/* SNAP_OPTIONS; true: it ends in "--", so that the arguments are exactly those of the command line. */
+static bool take_environment(void)
+{
+	char **at = words_of_environment();
+	bool exactly = take_options(&at);
+	if (*at != NULL)
+		die(EXIT_REFUSED, "SNAP_OPTIONS: ", *at, ": not an option: see snaprun --help");
+	return exactly;
+}
+
+static void take_arguments(char **from, bool exactly)
+{
+	char **end = from;
+	while (*end != NULL)
+		end++;
+	loader.options.arguments = from;
+	loader.options.argument_count = (uint64_t)(end - from);
+	loader.options.arguments_given = exactly || end > from;
+}
+
 void options_parse(void)
 {
+	loader.options.is_own = own_file_has_image();
 	char **at = loader.stack.argv;
+	bool exactly = take_environment();
 	if (*at != NULL)
 		at++;
-	while (*at != NULL && **at == '-' && (*at)[1] != '\0') {
-		if (text_equal(*at, "--")) {
-			at++;
-			break;
-		}
-		take_option(&at);
+	if (loader.options.is_own) {
+		loader.options.image = loader.stack.file != NULL ? loader.stack.file : "the image";
+		take_arguments(at, exactly);
+		return;
 	}
+	(void)take_options(&at);
 	if (*at == NULL)
 		die(EXIT_REFUSED, "no image: what to start: see snaprun --help");
 	loader.options.words = at;
 	loader.options.image = *at++;
-	loader.options.arguments_given = *at != NULL;
-	if (*at != NULL && text_equal(*at, "--"))
-		at++;
-	loader.options.arguments = at;
-	while (*at != NULL)
-		at++;
-	loader.options.argument_count = (uint64_t)(at - loader.options.arguments);
+	exactly = exactly || (*at != NULL && text_equal(*at, "--"));
+	take_arguments(*at != NULL && text_equal(*at, "--") ? at + 1 : at, exactly);
 }

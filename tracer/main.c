@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "format/base/output_file.h"
 #include "format/base/progress.h"
 #include "tracer/caller.h"
 #include "tracer/capture/snapshot.h"
@@ -89,7 +90,8 @@ static enum status choose_output(struct run *run, char **ret_output)
 	if (options->attach && readlink(proc_path(options->attach, "exe").text, name, sizeof(name) - 1) < 0)
 		return fail(STATUS_FAILED, "-p %d: %s", options->attach,
 		            errno == ENOENT ? "no such process" : strerror(errno));
-	if (!options->output && asprintf(ret_output, "%s.snap", base_name(prog)) < 0)
+	if (!options->output &&
+	    asprintf(ret_output, "%s.%s", base_name(prog), options->runnable ? "run" : "snap") < 0)
 		return fail(STATUS_FAILED, "out of memory");
 	run->output = options->output ? options->output : *ret_output;
 	return snapshot_check_output(run->output);
@@ -206,6 +208,20 @@ static int outcome(struct run *run)
 	return run->outcome != STATUS_OK ? (int)run->outcome : end_as(run->root_end);
 }
 
+static bool is_stdout(const char *output)
+{
+	return output && strcmp(output, "-") == 0;
+}
+
+/* -o -: nothing else must come in between, so what PROG writes goes to standard error. It still inherits
+ * both, each as its own. */
+static enum status claim_output(const struct options *options)
+{
+	if (!is_stdout(options->output) || output_file_claim_stdout())
+		return STATUS_OK;
+	return fail(STATUS_FAILED, "-o -: %s: open standard output and standard error", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -214,8 +230,9 @@ int main(int argc, char **argv)
 	enum status status;
 	int result;
 
-	if ((status = snapshot_remember_caller()) != STATUS_OK ||
-	    (status = options_read(argc, argv, &options)) != STATUS_OK || options.done)
+	if ((status = options_read(argc, argv, &options)) != STATUS_OK || options.done ||
+	    (status = claim_output(&options)) != STATUS_OK ||
+	    (status = snapshot_remember_caller()) != STATUS_OK)
 		return (int)status;
 	the_caller.attached = options.attach != 0;
 	message_set_verbosity(options.verbosity);
@@ -230,7 +247,8 @@ int main(int argc, char **argv)
 		                   0); /* of a process that was attached to nothing is left */
 		status = hot_train(&options, run.output);
 	}
-	if (status == STATUS_OK && run.phase != PHASE_BEFORE && run.outcome == STATUS_OK && !options.no_cache)
+	if (status == STATUS_OK && run.phase != PHASE_BEFORE && run.outcome == STATUS_OK &&
+	    !options.no_cache && !is_stdout(run.output))
 		cache_copy_make(run.output, options.verbosity > NORMAL);
 	result = status == STATUS_OK ? outcome(&run) : (int)status;
 	points_free(&run.points);

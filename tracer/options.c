@@ -209,8 +209,13 @@ static enum status take_version(const struct row *row, struct options *options, 
 
 /* All options, in the order of --help. The manual has the same (install.options checks that). */
 static const struct row rows[] = {
-        {{'o', "output", "FILE", "the image (PROG's base name with .snap, in the working directory)"},
+        {{'o', "output", "FILE",
+          "the image (PROG's base name with .snap, in the working directory); -: standard output"},
          TEXT(output)},
+        {{0, "runnable", NULL,
+          "the output is a program: the loader and the image in one executable file (PROG's base name with "
+          ".run)"},
+         FLAG(runnable)},
         {{0, "at", "POINT",
           "where to freeze (the variable SNAP_AT, or else main), see below; of several the one that comes "
           "first"},
@@ -339,6 +344,12 @@ static enum status check_options(const struct options *options)
 {
 	if (options->output && !*options->output)
 		return fail(STATUS_FAILED, "-o: the name of the image is empty");
+	if (options->train_count > 0 &&
+	    (options->runnable || (options->output && strcmp(options->output, "-") == 0)))
+		return fail(
+		        STATUS_FAILED,
+		        "--train: only an image in a file can be trained: give -o FILE without --runnable, "
+		        "then use snapimg runnable");
 	if (options->in && (!*options->in || strchr(options->in, '/')))
 		return fail(STATUS_FAILED,
 		            "--in %s: not a base name: give a program's name without directories",

@@ -16,6 +16,7 @@ struct options {
 	char *points[POINTS_MAX +
 	             1]; /* --at, several times; or else SNAP_AT, or else "main"; of --log-exec alone none */
 	unsigned point_count;
+	bool runnable;        /* --runnable */
 	unsigned long skip;   /* --skip: how many points met are passed over */
 	double timeout;       /* --timeout: seconds, 0: none */
 	int attach;           /* -p: process id, 0: PROG is started */

@@ -46,11 +46,14 @@ static bool fail_with(struct output_file *file, int error)
 	X(ENOTDIR, "choose another place with -o")                                                           \
 	X(EISDIR, "name a file with -o")                                                                     \
 	X(EINVAL, "name a file with -o")                                                                     \
+	X(ENOTTY, "send it into a pipe or a file")                                                           \
 	X(EEXIST, "name another with -o")                                                                    \
 	X(ENAMETOOLONG, "choose a shorter name with -o")
 
 const char *output_file_reason(int error)
 {
+	if (error == ENOTTY)
+		return "standard output is a terminal";
 	return error == EEXIST ? "not a regular file" : strerror(error);
 }
 
@@ -177,12 +180,56 @@ static bool begin(struct output_file *file, const char *path, unsigned int flags
 	return true;
 }
 
+/* Where the output "-" goes. */
+static int standard_output = STDOUT_FILENO;
+
+bool output_file_claim_stdout(void)
+{
+	int kept = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+	if (kept < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		return false;
+	standard_output = kept;
+	return true;
+}
+
+static bool begin_stdout(struct output_file *file)
+{
+	if (isatty(standard_output))
+		return fail_with(file, ENOTTY);
+	file->is_stdout = true;
+	file->descriptor = memfd_create("output", MFD_CLOEXEC);
+	return file->descriptor >= 0 || fail_with(file, errno);
+}
+
+/* Whoever reads it gets all of it, or the error is told. */
+static bool copy_to_stdout(struct output_file *file)
+{
+	off_t offset = 0, end = lseek(file->descriptor, 0, SEEK_END);
+
+	while (offset < end) {
+		ssize_t got = pread(file->descriptor, file->buffer, file->buffer_size, offset);
+		if (got <= 0)
+			return fail_with(file, got < 0 ? errno : EIO);
+		for (ssize_t done = 0; done < got;) {
+			ssize_t put = write(standard_output, file->buffer + done, (size_t)(got - done));
+			if (put < 0 && errno != EINTR)
+				return fail_with(file, errno);
+			done += put > 0 ? put : 0;
+		}
+		offset += got;
+	}
+	return true;
+}
+
 bool output_file_begin(struct output_file *file, const char *path, unsigned int flags)
 {
 	int error;
 
 	if (!begin(file, path, flags))
 		return false;
+	if (strcmp(path, "-") == 0)
+		return begin_stdout(file);
 	error = output_place_find(path, !(flags & OUTPUT_REPLACE_LINK), &file->directory, file->name);
 	if (error == 0)
 		error = open_file(file);
@@ -294,6 +341,7 @@ int output_file_sink(void *context, uint64_t offset, const void *bytes, size_t s
 {
 	struct output_file *file = context;
 	const uint8_t *from = bytes;
+	offset += file->base;
 	bool follows = file->buffered > 0 && file->buffer_offset + file->buffered == offset;
 
 	if (!follows && !flush(file))
@@ -311,6 +359,14 @@ int output_file_sink(void *context, uint64_t offset, const void *bytes, size_t s
 			return -1;
 	}
 	return 0;
+}
+
+bool output_file_prepend(struct output_file *file, const void *bytes, size_t size)
+{
+	if (output_file_sink(file, 0, bytes, size) != 0)
+		return false;
+	file->base = size;
+	return true;
 }
 
 /* Gives the file its name. linkat(2) doesn't replace, rename(2) does, so an older file needs both. Returns 0
@@ -337,6 +393,8 @@ bool output_file_finish(struct output_file *file)
 
 	if (!flush(file))
 		return false;
+	if (file->is_stdout)
+		return copy_to_stdout(file);
 	if (file->directory < 0)
 		return true;
 	if (fsync(file->descriptor) != 0)

@@ -30,8 +30,10 @@ struct output_file {
 	uint8_t *buffer;           /* writes are gathered */
 	size_t buffer_size, buffered;
 	uint64_t buffer_offset;
+	uint64_t base;               /* where in the file the sink's offset 0 is */
 	uint64_t sync_begun;         /* what is before it is on its way to the disk */
 	bool direct, direct_refused; /* O_DIRECT: is set, can't be */
+	bool is_stdout;              /* it goes there when it is finished */
 	bool limit_ignored;
 	void (*limit_action)(int); /* what SIGXFSZ did before */
 	int error;                 /* errno of the first thing that failed */
@@ -43,6 +45,10 @@ enum output_file_flags {
 	OUTPUT_NAMED = 4,        /* as on a filesystem without O_TMPFILE (for tests) */
 };
 
+/* The path "-" is standard output: the file is gathered in memory, and written there when it is finished.
+ * After this call standard output is what standard error is, for all but that. False: errno. */
+bool output_file_claim_stdout(void) __attribute__((warn_unused_result));
+
 /* Opens a new file for `path`, mode 0600. What a symbolic link leads to is replaced, not the link. Only a
  * regular file is replaced: EEXIST for others, EISDIR for a directory. False: error says why. *file must stay
  * where it is until output_file_end(), which is due in any case. */
@@ -53,6 +59,10 @@ bool output_file_begin_in_memory(struct output_file *file, const char *name)
         __attribute__((warn_unused_result));
 /* The mode that it will have. */
 bool output_file_set_mode(struct output_file *file, mode_t mode) __attribute__((warn_unused_result));
+
+/* Puts bytes before all that the sink will be given: its offset 0 is behind them. */
+bool output_file_prepend(struct output_file *file, const void *bytes, size_t size)
+        __attribute__((warn_unused_result));
 
 /* A snapimg_sink, for a struct output_file. What is not written reads as zeros, and takes no room. */
 int output_file_sink(void *context, uint64_t offset, const void *bytes, size_t size);

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format/facts/runnable.h"
+
 /* With snaprun's meaning. */
 enum { REFUSED = 125, UNREADABLE = 126, NOT_FOUND = 127 };
 
@@ -75,7 +77,8 @@ static bool read_range(struct image_file *file, uint64_t start, uint64_t end, st
 	uint8_t *memory = file->memory;
 
 	while (start < end) {
-		ssize_t got = pread(file->descriptor, memory + start, end - start, (off_t)start);
+		ssize_t got =
+		        pread(file->descriptor, memory + start, end - start, (off_t)(file->offset + start));
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -108,6 +111,24 @@ static bool read_records(struct image_file *file, struct image_failure *failure)
 	return error == SNAPIMG_OK;
 }
 
+/* A runnable file has the loader before its image. What is cut off before the image begins has an empty one.
+ */
+static bool find_image(struct image_file *file, struct image_failure *failure)
+{
+	uint8_t head[SNAPIMG_RUNNABLE_HEAD];
+	ssize_t got = pread(file->descriptor, head, sizeof(head), 0);
+
+	if (got < 0)
+		return cannot(failure, UNREADABLE, "cannot read", errno, NULL);
+	file->offset = snapimg_runnable_offset(head, (size_t)got);
+	if (file->offset != 0 && file->offset >= file->size) {
+		*failure = image_failure_of(&file->image, SNAPIMG_ERR_TRUNCATED);
+		return false;
+	}
+	file->size -= file->offset;
+	return true;
+}
+
 static bool make_memory(struct image_file *file, struct image_failure *failure)
 {
 	struct stat status;
@@ -119,6 +140,8 @@ static bool make_memory(struct image_file *file, struct image_failure *failure)
 		              "give an image that snaptrace wrote");
 	file->size = (uint64_t)status.st_size;
 	file->mode = status.st_mode & 07777;
+	if (!find_image(file, failure))
+		return false;
 	/* NORESERVE: what nobody reads costs nothing. */
 	file->memory = mmap(NULL, file->size == 0 ? 1 : file->size, PROT_READ | PROT_WRITE,
 	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

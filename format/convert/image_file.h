@@ -9,7 +9,8 @@
 
 /* An image in memory of its own, so that a file that changes meanwhile harms nobody. */
 struct image_file {
-	int descriptor; /* of the file; -1: none */
+	int descriptor;  /* of the file; -1: none */
+	uint64_t offset; /* where in it the image begins: not 0 in a runnable file */
 	mode_t mode;
 	void *memory; /* mmap'ed */
 	uint64_t size;

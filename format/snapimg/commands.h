@@ -24,7 +24,8 @@ struct command_options {
 };
 
 typedef enum exit_status command(const struct command_options *options);
-command command_info, command_maps, command_verify, command_thaw, command_freeze, command_diff, command_patch;
+command command_info, command_maps, command_verify, command_thaw, command_freeze, command_diff, command_patch,
+        command_runnable;
 
 /* Opens the image at `path`; on failure prints the line for it and returns its status. *ret_failure may be
  * NULL. */

@@ -22,6 +22,7 @@ static const struct {
         {"verify", command_verify, false, 1, "check every byte of the image"},
         {"thaw", command_thaw, true, 1, "make an image that starts faster, as its memory is mapped from it"},
         {"freeze", command_freeze, true, 1, "make a thawed image small again"},
+        {"runnable", command_runnable, true, 1, "make an executable file of the loader and the image"},
         {"diff", command_diff, true, 2, "make a delta: what makes the image NEW of the image BASE"},
         {"patch", command_patch, true, 2, "make NEW again, of BASE and the delta"},
 };
@@ -139,7 +140,7 @@ static const struct row {
 	struct option_words words;
 	enum exit_status (*take)(struct command_options *options, const char *value);
 } rows[] = {
-        {{'o', "output", "OUTPUT", "the file to make"}, take_output},
+        {{'o', "output", "OUTPUT", "the file to make; -: standard output"}, take_output},
         {{0, "dir", "DIR", "of cache: its directory, instead of that of the environment"}, take_dir},
         {{0, "json", NULL,
           "one JSON document instead of text; a byte that is not UTF-8 is written as the lone surrogate "
@@ -165,7 +166,7 @@ static enum exit_status take_help(struct command_options *options, const char *v
 	(void)value;
 	options->answered = true;
 	(void)put_line(stdout, "Usage: snapimg COMMAND [--json] IMAGE\n"
-	                       "       snapimg thaw|freeze IMAGE -o OUTPUT\n"
+	                       "       snapimg thaw|freeze|runnable IMAGE -o OUTPUT\n"
 	                       "       snapimg diff BASE NEW -o DELTA\n"
 	                       "       snapimg patch BASE DELTA -o NEW\n"
 	                       "       snapimg cache add IMAGE|list|clear\n"

@@ -14,6 +14,7 @@
 #include "restore/become/resume_x86_64.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/loader.h"
+#include "restore/look/words.h"
 #include "restore/zone.h"
 
 /* A list of strings: NUL-terminated vector, or NUL-separated bytes of the image. */
@@ -108,6 +109,7 @@ void arguments_keep(void)
 	struct strings given = {0};
 	if (loader.options.arguments_given)
 		given = from_vector(loader.options.arguments);
+	words_hide();
 	struct strings environment = from_vector(loader.stack.envp);
 
 	struct resume_area *area = &loader.area;

@@ -142,7 +142,8 @@ static void map(const struct snapimg_mapping *mapping, struct open_file *file, s
 	}
 	for (const struct snapimg_piece *piece = pieces.first; piece < pieces.end; piece++)
 		map_range(mapping, (struct range){piece->start, piece->end}, mapping->protection,
-		          (struct source){.descriptor = loader.image_descriptor, .offset = piece->offset});
+		          (struct source){.descriptor = loader.image_descriptor,
+		                          .offset = loader.image_offset + piece->offset});
 }
 
 /* "[anon:NAME]" is what prctl(PR_SET_VMA) made of NAME. Kernels without it show no name; nothing depends on

@@ -58,7 +58,8 @@ void pieces_tell_shim(void)
 	mapped->range = range;
 	mapped->count = snapimg_piece_count(&loader.image);
 	for (uint32_t i = 0; i < mapped->count; i++) {
-		range[i] = (struct snap_mapped_range){piece[i].start, piece[i].end, piece[i].offset, pages};
+		range[i] = (struct snap_mapped_range){piece[i].start, piece[i].end,
+		                                      loader.image_offset + piece[i].offset, pages};
 		pages += (piece[i].end - piece[i].start) / SNAPIMG_PAGE_SIZE;
 	}
 	mapped->settled = (uint64_t *)&range[mapped->count];

@@ -14,6 +14,7 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/loader.h"
+#include "restore/look/words.h"
 
 enum {
 	PATH_SIZE = 4096,
@@ -32,16 +33,6 @@ static struct {
 	bool is_open;
 	int descriptor; /* of the directory */
 } cache;
-
-static const char *environment(const char *name)
-{
-	for (char **variable = loader.stack.envp; *variable != NULL; variable++) {
-		const char *rest = text_after(*variable, name);
-		if (rest != NULL && *rest == '=')
-			return rest + 1;
-	}
-	return NULL;
-}
 
 /* The texts one after the other; false when they do not fit. */
 static bool join(char *to, uint64_t room, const char *const *texts)
@@ -198,7 +189,9 @@ static void set_arguments(struct restart *restart)
 void cache_make(void)
 {
 	uint64_t size = sizeof(struct restart) + (loader.stack.argc + OWN_ARGUMENTS) * sizeof(char *);
-	if (!cache.is_wanted || loader.options.cache_tried || loader.stack.argc == 0)
+	/* What lies beside a runnable file is nobody's tool; and a pipe can't be read twice. */
+	if (!cache.is_wanted || loader.options.cache_tried || loader.options.is_own ||
+	    loader.image_is_piped || loader.stack.argc == 0)
 		return;
 	/* Nobody unmaps it: it goes with the exec, or with all that is not the program's. */
 	long memory = sys(__NR_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

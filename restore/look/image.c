@@ -15,36 +15,76 @@
 #include "restore/base/syscall_x86_64.h"
 #include "restore/loader.h"
 #include "restore/look/cache.h"
+#include "restore/look/in_memory.h"
+#include "restore/look/own_file.h"
 #include "restore/zone.h"
 
 enum { SMALL_IMAGE = 128 << 10 }; /* read as a whole at once; not less than SNAPIMG_HEADER_AREA */
 
-static uint64_t open_file(const char *path)
+/* The kinds of files, as in st_mode. */
+enum { TYPE_MASK = 0170000, REGULAR = 0100000, FIFO = 0010000 };
+
+static _Noreturn void die_open(const char *path, long result)
 {
-	long descriptor = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (descriptor < 0)
-		die(descriptor == -ENOENT || descriptor == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_UNREADABLE, path,
-		    ": cannot open the image: ", error_text(descriptor));
+	die(result == -ENOENT || result == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_UNREADABLE, path,
+	    ": cannot open the image: ", error_text(result));
+}
+
+static struct stat look_at(const char *path, int descriptor)
+{
 	struct stat status = {0};
 	long result = sys(__NR_fstat, descriptor, &status);
 	if (result < 0)
 		die(EXIT_UNREADABLE, path, ": cannot look at the image: ", error_text(result));
-	if ((status.st_mode & 0170000u) != 0100000u)
-		die(EXIT_UNREADABLE, path, ": not a regular file: an image is one");
+	return status;
+}
+
+/* Waits for the writer, unless the pipe has one: open(2) of a FIFO. */
+static int open_pipe(const char *path, int descriptor)
+{
+	sys(__NR_close, descriptor);
+	long again = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (again < 0)
+		die_open(path, again);
+	return in_memory_take(path, (int)again);
+}
+
+/* Returns the image's size. */
+static uint64_t open_file(const char *path)
+{
+	const uint64_t flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	long descriptor =
+	        loader.options.is_own ? own_file_open(flags) : sys(__NR_openat, AT_FDCWD, path, flags);
+	if (descriptor < 0)
+		die_open(path, descriptor);
+	struct stat status = look_at(path, (int)descriptor);
+	loader.image_is_piped = (status.st_mode & TYPE_MASK) == FIFO;
+	if (loader.image_is_piped) {
+		descriptor = open_pipe(path, (int)descriptor);
+		status = look_at(path, (int)descriptor);
+	}
+	if ((status.st_mode & TYPE_MASK) != REGULAR)
+		die(EXIT_UNREADABLE, path, ": neither a regular file nor a pipe: an image is one");
 	if (status.st_size == 0)
 		die(EXIT_REFUSED, path, ": ", snapimg_strerror(SNAPIMG_ERR_EMPTY),
 		    ": freeze the program again");
-	if ((uint64_t)status.st_size > ZONE_THREADS - ZONE_IMAGE)
+	uint64_t size = (uint64_t)status.st_size;
+	loader.image_offset = own_file_image_offset((int)descriptor);
+	if (loader.image_offset >= size)
+		die(EXIT_REFUSED, path, ": ", snapimg_strerror(SNAPIMG_ERR_TRUNCATED),
+		    ": fetch the file again");
+	size -= loader.image_offset;
+	if (size > ZONE_THREADS - ZONE_IMAGE)
 		die(EXIT_REFUSED, path, ": the image is larger than the loader can map");
 	loader.image_descriptor = (int)descriptor;
-	return (uint64_t)status.st_size;
+	return size;
 }
 
 bool image_read(void *to, uint64_t size, uint64_t offset)
 {
 	for (uint64_t done = 0; done < size;) {
 		long got = sys(__NR_pread64, loader.image_descriptor, (uint8_t *)to + done, size - done,
-		               offset + done);
+		               loader.image_offset + offset + done);
 		if (got == -EINTR)
 			continue;
 		if (got < 0)
@@ -84,7 +124,8 @@ static void map_data(void)
 	if (end <= SNAPIMG_HEADER_AREA)
 		return;
 	long result = sys(__NR_mmap, ZONE_IMAGE + SNAPIMG_HEADER_AREA, end - SNAPIMG_HEADER_AREA, PROT_READ,
-	                  MAP_PRIVATE | MAP_FIXED, loader.image_descriptor, SNAPIMG_HEADER_AREA);
+	                  MAP_PRIVATE | MAP_FIXED, loader.image_descriptor,
+	                  loader.image_offset + SNAPIMG_HEADER_AREA);
 	if (result != (long)(ZONE_IMAGE + SNAPIMG_HEADER_AREA))
 		die(EXIT_REFUSED, loader.options.image, ": cannot map the image: ", error_text(result),
 		    ": put it on a filesystem that can, or freeze it (snapimg freeze)");
@@ -185,9 +226,10 @@ static enum snapimg_error open_records(uint64_t size)
 static bool open_copy(uint64_t size, int original)
 {
 	struct snapimg_header header;
-	uint64_t copy_size = take_copy(size, &header);
+	uint64_t copy_size = take_copy(size, &header), offset = loader.image_offset;
 	if (copy_size == 0)
 		return false;
+	loader.image_offset = 0;
 	bool is_sound = open_records(copy_size) == SNAPIMG_OK && is_copy_of(&header);
 	sys(__NR_close, is_sound ? original : loader.image_descriptor);
 	if (is_sound)
@@ -195,6 +237,7 @@ static bool open_copy(uint64_t size, int original)
 	cache_remove();
 	sys(__NR_munmap, ZONE_IMAGE, copy_size);
 	loader.image_descriptor = original;
+	loader.image_offset = offset;
 	return false;
 }
 

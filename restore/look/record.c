@@ -9,6 +9,7 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/loader.h"
+#include "restore/look/words.h"
 
 enum { PATH_SIZE = 4096 };
 
@@ -28,6 +29,9 @@ static void exec_sibling(const char *name, char **arguments)
 static void check_options(void)
 {
 	const struct options *options = &loader.options;
+	if (options->is_own)
+		die(EXIT_REFUSED,
+		    "--record-hot: not of a runnable file: record its image, and make the file again");
 	if (options->ids != IDS_AUTO || options->exe || options->fallback || options->refuse_reset ||
 	    options->verify || options->override_count > 0 || options->on_mismatch != MISMATCH_FAIL)
 		die(EXIT_REFUSED,
@@ -57,6 +61,7 @@ void record_start(void)
 	*at++ = words[5];
 	for (char **from = loader.options.words; *from != NULL; from++)
 		*at++ = *from;
+	words_hide();
 	exec_sibling("snaptrace", arguments);
 	die(EXIT_REFUSED, "snaptrace: is not beside snaprun, and it is what records: install both");
 }

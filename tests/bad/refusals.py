@@ -1,5 +1,6 @@
 """What snaptrace and snaprun are asked wrongly: one clear line, the right exit code, nothing left, nothing harmed."""
 import os
+import subprocess
 import resource
 import shutil
 import signal
@@ -162,7 +163,8 @@ def no_image():
     os.mkdir("directory")
     t.one_line(t.run([t.SNAPRUN, "directory"]), 126, "directory", tool="snaprun: ")
     os.mkfifo("pipe")
-    t.one_line(t.run([t.SNAPRUN, "pipe"]), 126, "pipe", tool="snaprun: ")
+    with subprocess.Popen(["sh", "-c", ": >pipe"]):
+        t.one_line(t.run([t.SNAPRUN, "pipe"]), 125, "pipe", "empty", tool="snaprun: ")
     t.one_line(t.run([t.SNAPRUN, "/dev/null"]), 126, "/dev/null", tool="snaprun: ")
     for name, content, words in (("empty", b"", ("empty",)), ("text", b"Dear reader,\n" * 1000, ("not",)),
                                  ("short", b"\x89SNP", ()), ("elf", open(TRUE, "rb").read(), ("not",))):

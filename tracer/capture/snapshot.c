@@ -12,6 +12,7 @@
 #include "format/base/output_file.h"
 #include "format/base/progress.h"
 #include "format/facts/checksum.h"
+#include "format/image/loader.h"
 #include "tracer/capture/fds/table.h"
 #include "tracer/capture/identify.h"
 #include "tracer/capture/identity/kept.h"
@@ -356,6 +357,20 @@ static enum status write_image(struct capture *capture, struct snapimg_writer *w
 	return status;
 }
 
+/* The loader, so that the image is a program. */
+static enum status put_loader(struct output_file *output)
+{
+	struct loader_bytes loader = {0};
+	struct loader_failure failure;
+
+	if (!snapimg_loader_read(&loader, &failure))
+		return fail(STATUS_FAILED, "%s: %s: %s", failure.path, failure.what, failure.advice);
+	bool done = output_file_set_mode(output, LOADER_MODE) &&
+	            output_file_prepend(output, loader.bytes, loader.size);
+	free(loader.bytes);
+	return done ? STATUS_OK : output_failed(output->path, output->error);
+}
+
 static enum status publish(struct capture *capture, struct snapshot_result *result)
 {
 	struct output_file output;
@@ -365,6 +380,8 @@ static enum status publish(struct capture *capture, struct snapshot_result *resu
 	codec_choose(&capture->output, capture->plan.pages);
 	if (!output_file_begin(&output, capture->request->output.path, OUTPUT_PAST_CACHE))
 		status = output_failed(output.path, output.error);
+	else if (capture->output.runnable)
+		status = put_loader(&output);
 	struct snapimg_writer *writer = snapimg_writer_new(output_file_sink, &output);
 	if (status == STATUS_OK && writer)
 		status = write_image(capture, writer, &output, result);

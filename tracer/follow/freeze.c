@@ -93,6 +93,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	        .overrides = &options->overrides,
 	        .carry = &options->carry,
 	        .output = {.path = run->output,
+	                   .runnable = run->options->runnable,
 	                   .compress = options->compress,
 	                   .may_be_raw = !options->compress_given && options->level == 0,
 	                   .settings = {.level = options->level},

@@ -267,6 +267,11 @@ static enum status record(const struct options *options, bool silent, int *ret_w
 	*ret_wait_status = 0;
 	if (!image_file_open(&image, name, IMAGE_WHOLE, &failure))
 		return image_failed(&failure, name);
+	if (image.offset != 0)
+		return fail(
+		        STATUS_FAILED,
+		        "%s: a runnable file: record its image, then make the file again (snapimg runnable)",
+		        name);
 	if ((status = thaw(&image, name, &copy)) != STATUS_OK)
 		return status;
 	if ((status = run_copy(options, &copy, &run)) == STATUS_OK) {
