@@ -15,11 +15,13 @@
 #define PR_SYS_DISPATCH_ON            1
 #define SYSCALL_DISPATCH_FILTER_ALLOW 0
 #define SYSCALL_DISPATCH_FILTER_BLOCK 1
+#define __NR_epoll_pwait2             441 /* Linux 5.11 */
 #define __NR_landlock_create_ruleset  444 /* Linux 5.13 */
 #define __NR_landlock_restrict_self   446
 #define __NR_memfd_secret             447 /* Linux 5.14 */
 
 /* glibc names the numbers that were there when it was made. */
+#define SYS_epoll_pwait2            __NR_epoll_pwait2
 #define SYS_landlock_create_ruleset __NR_landlock_create_ruleset
 #define SYS_landlock_restrict_self  __NR_landlock_restrict_self
 #define SYS_memfd_secret            __NR_memfd_secret

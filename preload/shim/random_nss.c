@@ -6,8 +6,9 @@
  */
 #include <asm/unistd_64.h>
 #include <elf.h>
-#include <linux/signal.h>
 #include <stddef.h>
+
+#include <linux/signal.h> /* up to Linux 5.13 it needs size_t */
 
 #include "preload/shim/mapped.h"
 #include "preload/shim/process_maps.h"

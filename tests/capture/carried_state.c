@@ -384,7 +384,10 @@ static void posix_timers(void)
 	marker();
 	EXPECT(timer_gettime(first, &seen) == 0 && seen.it_interval.tv_sec == 30 &&
 	       seen.it_interval.tv_nsec == 5 && seen.it_value.tv_sec > 5000 && seen.it_value.tv_sec <= 10000);
-	EXPECT(timer_gettime(gone, &seen) == -1 && timer_gettime(third, &seen) == 0);
+	EXPECT(timer_gettime(third, &seen) == 0);
+#if __GLIBC_PREREQ(2, 36)
+	EXPECT(timer_gettime(gone, &seen) == -1); /* an ID, no memory that was freed */
+#endif
 	EXPECT(timer_settime(second, 0, &soon, NULL) == 0);
 	EXPECT(sigwaitinfo(&set, &info) == SIGRTMIN + 1 && info.si_value.sival_ptr == &first &&
 	       info.si_code == SI_TIMER);

@@ -22,6 +22,7 @@ CHECKED = {
     # program: (points, arguments, kinds)
     "heap": ((HERE,), (), ("pie", "static", "musl")),
     "brk": ((HERE,), ("traced",), ("pie", "static")),
+    "brk_tls": ((HERE,), (), ("bare",)),
     "registers": (("stop_here",), (), ("pie", "static")),
     "tls": ((HERE, "entry"), (), ALL),
     "rseq": ((HERE, "main"), (), ("pie", "static")),

@@ -122,9 +122,11 @@ static void by_syscall(void)
 
 static long advise_by_number(int process, const struct iovec *ranges, size_t n, int advice)
 {
-	return syscall(SYS_process_madvise, process, ranges, n, advice, 0);
+	return syscall(__NR_process_madvise, process, ranges, n, advice, 0);
 }
 
+/* glibc 2.36 and later. */
+extern ssize_t process_madvise(int process, const struct iovec *ranges, size_t n, int advice, unsigned flags);
 #pragma weak process_madvise
 static long advise_by_name(int process, const struct iovec *ranges, size_t n, int advice)
 {

@@ -10,6 +10,8 @@ import snaptest as t  # noqa: E402
 HERE = os.path.join(t.BUILD, "tests/tracer")
 TARGET = os.path.join(HERE, "target")
 LIBRARY = os.path.join(HERE, "library.so")
+# Where dlopen is: a library of its own before glibc 2.34.
+DL = "libc.so.6" if tuple(map(int, os.confstr("CS_GNU_LIBC_VERSION").split()[1].split("."))) >= (2, 34) else "libdl.so.2"
 KINDS = ("target", "target-nopie", "target-musl")
 # Points that are never met, by what they cost: a filter, a filter with many calls, breakpoints.
 NEVER = {"call": "syscall:reboot", "path": "path:/snap/never", "code": "nonesuch.so:f"}
@@ -105,6 +107,13 @@ def refused(at, *words, status=125):
     t.check(not os.path.exists("image.snap"))
 
 
+def symbol_of_link():
+    """A library has the name that it was linked by, too."""
+    os.symlink(LIBRARY, "other.so.1")
+    path = os.path.abspath("other.so.1")
+    met("other.so.1:library_function", "other.so:library_function", f"{path}:library_function", argv=(TARGET, "load", path))
+
+
 def symbols_refused():
     refused("nonesuch", "unknown symbol", "nonesuch")
     refused("target:nonesuch", "unknown symbol")
@@ -142,8 +151,9 @@ ROWS |= {
     "left-to-run": left_to_run,
     "copies": copies,
     "symbol.executable": lambda: met("test_load", "target:test_load", "main+0", "test_load+0x0"),
-    "symbol.library": lambda: met("dlopen", "libc.so.6:dlopen", "libc.so:dlsym", "__libc_start_main"),
+    "symbol.library": lambda: met("dlopen", f"{DL}:dlopen", f"{DL[:-2]}:dlsym", "__libc_start_main", "libc.so.6:__libc_start_main"),
     "symbol.loaded-later": lambda: met("library.so:library_function", f"{LIBRARY}:library_function"),
+    "symbol.link": symbol_of_link,
     "symbol.address": address,
     "symbol.refused": symbols_refused,
     "here": here_and_sh,

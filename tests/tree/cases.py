@@ -499,7 +499,7 @@ def goes_on():
     """With --continue the program ends as without us, with nothing of us in it; and the image is one."""
     direct = t.run([GOING])
     wanted = direct.out.replace(b"break 0", b"break 1")
-    for at in ("path:/snap/here", "main", "syscall:newfstatat#2", "signal:USR2", "after:1h"):
+    for at in ("path:/snap/here", "main", "syscall:openat#2", "signal:USR2", "after:1h"):
         done = trace("-q", "--continue", "-o", "image.snap", "--at", at, GOING)
         if at in ("signal:USR2", "after:1h"):
             t.check(done.status == 1, done)

@@ -83,8 +83,9 @@ static void note_descriptors(const struct descriptors *descriptors, uint8_t *use
 		if ((record->flags & O_ACCMODE) == O_RDONLY)
 			uses[record->file - 1] |= USE_READ;
 		else if (!(record->flags & O_APPEND))
-			uses[record->file - 1] |=
-			        USE_WRITE | ((record->flags & O_ACCMODE) == O_WRONLY ? USE_OUTPUT : 0);
+			uses[record->file - 1] |= USE_WRITE;
+		if ((record->flags & (O_ACCMODE | O_APPEND)) == O_WRONLY)
+			uses[record->file - 1] |= USE_OUTPUT;
 		if (holds_lock(descriptors, record->number))
 			uses[record->file - 1] |= USE_LOCK;
 	}

@@ -54,6 +54,24 @@ static uint64_t initial_break(pid_t pid)
 }
 
 /*
+ * A static executable of glibc before 2.35 takes the memory of its TLS from the break, and dies of it where
+ * it gets none (csu/libc-tls.c, __libc_setup_tls). It gets no guard: its malloc, once refused, would not
+ * round the break up to a page, as the next request after the restore needs it. One without symbols may be of
+ * that kind.
+ */
+static bool needs_break(const struct elf_file *executable)
+{
+	static const char *const others[] = {"_dl_early_allocate" /* glibc 2.35 */, "__init_tls" /* musl */};
+
+	if (elf_segment(executable, PT_INTERP) || !elf_segment(executable, PT_TLS))
+		return false;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (elf_symbol(executable, others[i], ELF_CODE))
+			return false;
+	return true;
+}
+
+/*
  * brk(2) grows only if one page more than it asks for is free behind it (mm/mmap.c,
  * find_vma_intersection(mm, oldbrk, newbrk + PAGE_SIZE)); so one page that can't be used keeps the break
  * where it is, for every caller, at the cost of one call. The page isn't part of the image: after a restore
@@ -111,7 +129,7 @@ static enum status prepare_chosen(struct run *run, struct tracee *tracee, const 
 	process->entry = auxiliary->entry;
 	process->bias = auxiliary->entry - executable->header->e_entry;
 	if ((status = remote_find_gate(process->pid, attached, &process->gate)) != STATUS_OK ||
-	    (!attached && (status = guard_break(tracee)) != STATUS_OK))
+	    (!attached && !needs_break(executable) && (status = guard_break(tracee)) != STATUS_OK))
 		return status;
 	if (!attached && elf_segment(executable, PT_INTERP) &&
 	    (status = environment_add_shim(tracee, run->shim, flags, auxiliary->name)) != STATUS_OK)

@@ -57,13 +57,15 @@ static bool visit_file(const struct process *process, const struct link_map *map
                        void *context)
 {
 	struct elf_file file;
-	char path[PATH_MAX + 64];
+	char path[PATH_MAX + 64], linked[PATH_MAX];
 	const char *name = file_at(process->pid, (uint64_t)(uintptr_t)map->l_ld, path, sizeof(path));
 	bool done;
 
 	if (!name || elf_open(path, &file) < 0)
 		return false; /* the vdso; a file deleted since */
-	done = visit(context, name, map->l_addr, &file);
+	if (tracee_read_string(process->pid, (uint64_t)(uintptr_t)map->l_name, linked, sizeof(linked)) < 0)
+		linked[0] = '\0';
+	done = visit(context, name, linked, map->l_addr, &file);
 	elf_close(&file);
 	return done;
 }

@@ -72,12 +72,13 @@ struct search {
 	uint64_t address;
 };
 
-static bool search_file(void *context, const char *path, uint64_t bias, const struct elf_file *file)
+static bool search_file(void *context, const char *path, const char *linked, uint64_t bias,
+                        const struct elf_file *file)
 {
 	struct search *search = context;
 	const struct point *point = search->point;
 
-	if (point->file && !is_file(point->file, path))
+	if (point->file && !is_file(point->file, path) && !is_file(point->file, linked))
 		return false;
 	search->file_seen = true;
 	if (!(search->symbol = elf_symbol(file, point->symbol, ELF_CODE)))
@@ -133,7 +134,7 @@ static enum status arm(struct run *run, struct tracee *tracee, const struct poin
 		return arm_address(point, process, executable);
 	if (proc_read_link(proc_path(process->pid, "exe"), name, sizeof(name)) != STATUS_OK)
 		return STATUS_FAILED;
-	if (search_file(&search, name, process->bias, executable))
+	if (search_file(&search, name, "", process->bias, executable))
 		return plant_found(&search, process);
 	if (search.file_seen && point->file)
 		return unknown_symbol(point);

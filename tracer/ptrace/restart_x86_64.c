@@ -21,14 +21,12 @@ enum { SYSCALL_INSTRUCTION = 2 /* bytes */, STEPS_MAX = 1000000 };
  * never cut short.
  */
 static const int interrupted_by_stop[] = {
-        SYS_epoll_wait,      SYS_epoll_pwait,  441 /* epoll_pwait2, Linux 5.11 */,
-        SYS_rt_sigtimedwait, SYS_io_getevents, SYS_io_pgetevents,
-        SYS_semop,           SYS_semtimedop,   SYS_select,
-        SYS_pselect6,        SYS_ppoll,        SYS_accept,
-        SYS_accept4,         SYS_read,         SYS_readv,
-        SYS_recvfrom,        SYS_recvmsg,      SYS_recvmmsg,
-        SYS_write,           SYS_writev,       SYS_sendto,
-        SYS_sendmsg,         SYS_sendmmsg,
+        SYS_epoll_wait,   SYS_epoll_pwait,   SYS_epoll_pwait2, SYS_rt_sigtimedwait,
+        SYS_io_getevents, SYS_io_pgetevents, SYS_semop,        SYS_semtimedop,
+        SYS_select,       SYS_pselect6,      SYS_ppoll,        SYS_accept,
+        SYS_accept4,      SYS_read,          SYS_readv,        SYS_recvfrom,
+        SYS_recvmsg,      SYS_recvmmsg,      SYS_write,        SYS_writev,
+        SYS_sendto,       SYS_sendmsg,       SYS_sendmmsg,
 };
 
 static bool ends_by_stop(uint64_t call)

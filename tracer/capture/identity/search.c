@@ -89,8 +89,9 @@ static bool has_form(const uint64_t word[FORMS_AT_ONCE], const uint64_t form[SNA
 	uint64_t any = 0;
 
 	for (size_t i = 0; i < FORMS_AT_ONCE; i++)
-		any |= (word[i] == form[SNAPIMG_FORM_ODD]) | (word[i] == form[SNAPIMG_FORM_QUAD]) |
-		       (word[i] == form[SNAPIMG_FORM_NIBBLE]) | (word[i] == form[SNAPIMG_FORM_DOUBLE]);
+		any |= (uint64_t)((word[i] == form[SNAPIMG_FORM_ODD]) | (word[i] == form[SNAPIMG_FORM_QUAD]) |
+		                  (word[i] == form[SNAPIMG_FORM_NIBBLE]) |
+		                  (word[i] == form[SNAPIMG_FORM_DOUBLE]));
 	return any != 0;
 }
 
