@@ -8,6 +8,7 @@
  *     point_*           is this stop the point?
  *     freeze            it is: snapshot.h takes over
  *     release           and the program goes on without us, if it shall
+ *   processor/          what it hears of the processor, under --cpu
  *   exec_log            what it all ran
  */
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -37,8 +39,18 @@
 #include "tracer/follow/release.h"
 #include "tracer/hot/cache_copy.h"
 #include "tracer/hot/hot.h"
+#include "tracer/processor/sites.h"
 #include "tracer/program.h"
 #include "tracer/ptrace/tracee.h"
+
+/* Memory that becomes executable. */
+static void watch_code(struct call_rules *rules)
+{
+	static const uint32_t calls[] = {SYS_mmap, SYS_mprotect, SYS_pkey_mprotect};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		call_rule_when(call_rules_add(rules, calls[i], calls[i]), 2, PROT_EXEC, PROT_EXEC);
+}
 
 /* What snaptrace itself must see, points or not. */
 static void choose_own_calls(struct run *run)
@@ -54,6 +66,8 @@ static void choose_own_calls(struct run *run)
 	call_rules_add(&run->own_calls, SYS_ptrace, SYS_ptrace);
 	if (run_has_points(run))
 		noted_calls_watch(&run->own_calls);
+	if (run->options->cpu_level)
+		watch_code(&run->own_calls);
 	if (run->options->log)
 		exec_log_watch(&run->own_calls);
 }
@@ -72,7 +86,7 @@ static enum status choose_calls(struct run *run)
 		call_rules_join(&all, &run->points.point[i].calls);
 	of_points = all.count > 0;
 	run->every_call = (options->attach && of_points) || (options->continues && !options->log);
-	run->filter_is_needed = of_points || options->log;
+	run->filter_is_needed = of_points || options->log || options->cpu_level;
 	if (!run->every_call && !options->attach) {
 		call_rules_join(&all, &run->own_calls);
 		status = filter_make(&all, &run->filter);
@@ -235,6 +249,7 @@ int main(int argc, char **argv)
 	    (status = snapshot_remember_caller()) != STATUS_OK)
 		return (int)status;
 	the_caller.attached = options.attach != 0;
+	sites_begin(options.cpu_level);
 	message_set_verbosity(options.verbosity);
 	if (options.record_hot) {
 		status = hot_record(&options, &result);

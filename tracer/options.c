@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "format/base/duration.h"
+#include "format/facts/cpu.h"
 #include "tracer/points/point.h"
 
 enum { LEVEL_MAX = 19 };
@@ -187,6 +188,17 @@ static enum status take_carry(const struct row *row, struct options *options, ch
 	return STATUS_OK;
 }
 
+static enum status take_cpu(const struct row *row, struct options *options, char *value)
+{
+	(void)row;
+	for (uint32_t level = 0; level < SNAPIMG_LEVELS; level++)
+		if (strcmp(value, snapimg_level_names[level]) == 0) {
+			options->cpu_level = level;
+			return STATUS_OK;
+		}
+	return fail(STATUS_FAILED, "--cpu %s: not known: give native, x86-64, x86-64-v2 or x86-64-v3", value);
+}
+
 static enum status take_quiet(const struct row *row, struct options *options, char *value)
 {
 	(void)row, (void)value;
@@ -261,6 +273,10 @@ static const struct row rows[] = {
           "connected TCP sockets: refuse them (the default), or let the program find that the other side "
           "has reset the connection"},
          take_tcp,
+         0},
+        {{0, "cpu", "native|x86-64|x86-64-v2|x86-64-v3",
+          "the processor that PROG is shown, and the image needs (native: this machine's)"},
+         take_cpu,
          0},
         {{0, "carry", "made|none|FILE",
           "files whose content goes into the image, for a start that doesn't find them: those that PROG "
@@ -366,6 +382,10 @@ static enum status check_options(const struct options *options)
 	if (options->attach && options->program[0])
 		return fail(STATUS_FAILED, "-p %d and %s: either attach or start a program", options->attach,
 		            options->program[0]);
+	if (options->cpu_level && (options->attach || options->record_hot))
+		return fail(
+		        STATUS_FAILED,
+		        "--cpu: the program has asked its processor already: start it with snaptrace --cpu");
 	if (!options->program[0] && !options->attach)
 		return fail(STATUS_FAILED, "no PROG to run: see snaptrace --help");
 	return STATUS_OK;

@@ -35,6 +35,7 @@ struct options {
 	bool compress; /* --compress=zstd, or not given */
 	bool compress_given;
 	bool drop_seccomp;
+	uint32_t cpu_level;         /* --cpu: enum snapimg_level */
 	struct overrides overrides; /* --fd, --tcp */
 	struct carry carry;         /* --carry */
 	bool done;                  /* --help or --version was answered: nothing to run */

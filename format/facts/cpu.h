@@ -24,10 +24,14 @@ enum snapimg_cpu_word {
 };
 static_assert(SNAPIMG_CPU_WORDS_USED <= (int)SNAPIMG_CPU_WORDS, "cpu words");
 
+/* No code needs it: it says which is the faster way to copy. */
+enum { SNAPIMG_CPU_HINT = 255 };
+
 struct snapimg_cpu_feature {
 	uint8_t word; /* enum snapimg_cpu_word */
 	uint8_t bit;
-	char name[22]; /* as /proc/cpuinfo has it, where it does; inline, so that the table needs no
+	uint8_t level; /* enum snapimg_level that has it first, 0, or SNAPIMG_CPU_HINT */
+	char name[21]; /* as /proc/cpuinfo has it, where it does; inline, so that the table needs no
 	                  relocation */
 };
 extern const struct snapimg_cpu_feature snapimg_cpu_features[];
@@ -40,5 +44,14 @@ void snapimg_cpu_read(uint32_t words[SNAPIMG_CPU_WORDS]);
 /* The first feature at or after table row `from` whose bit is in `words`, or NULL. Bits without a row are not
  * found: compare them too. */
 const struct snapimg_cpu_feature *snapimg_cpu_next(const uint32_t words[SNAPIMG_CPU_WORDS], uint32_t from);
+
+/* By enum snapimg_level: "native", "x86-64", ... */
+enum { SNAPIMG_LEVELS = SNAPIMG_LEVEL_X86_64_V3 + 1 };
+extern const char snapimg_level_names[SNAPIMG_LEVELS][12];
+
+/* Takes the hints out: they are never needed. */
+void snapimg_cpu_leave_hints(uint32_t words[SNAPIMG_CPU_WORDS]);
+/* All that a level has (enum snapimg_level). */
+void snapimg_cpu_of_level(uint32_t level, uint32_t words[SNAPIMG_CPU_WORDS]);
 
 #endif

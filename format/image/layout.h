@@ -127,7 +127,8 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(VDSO, 39, 1, '*', "vdso")                                                                          \
 	X(KEPT, 40, sizeof(struct snapimg_kept), '*', "kept IDs")                                            \
 	X(STREAMS, 41, sizeof(struct snapimg_setting), '*', "inherited terminals")                           \
-	X(CLOCKS, 42, sizeof(struct snapimg_clocks), '?', "clocks")
+	X(CLOCKS, 42, sizeof(struct snapimg_clocks), '?', "clocks")                                          \
+	X(PROCESSOR, 43, sizeof(struct snapimg_processor), '?', "processor")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \
@@ -135,7 +136,8 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(VDSO)                                                                                              \
 	X(KEPT)                                                                                              \
 	X(STREAMS)                                                                                           \
-	X(CLOCKS)
+	X(CLOCKS)                                                                                            \
+	X(PROCESSOR)
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
@@ -183,6 +185,24 @@ struct snapimg_machine {
 	                                          It proves nothing: a moved virtual machine keeps it */
 };
 static_assert(sizeof(struct snapimg_machine) == 96, "machine layout");
+
+/* Which processor the program was shown. */
+enum snapimg_level {
+	SNAPIMG_LEVEL_NATIVE = 0, /* the one that there was */
+	SNAPIMG_LEVEL_X86_64 = 1, /* levels of the x86-64 psABI, 3.1.1 */
+	SNAPIMG_LEVEL_X86_64_V2 = 2,
+	SNAPIMG_LEVEL_X86_64_V3 = 3,
+};
+enum snapimg_processor_flag {
+	SNAPIMG_PROCESSOR_ANY_STATE = 1, /* nothing in the program relies on the size of the extended state */
+	SNAPIMG_PROCESSOR_FLAGS = 1,
+};
+struct snapimg_processor {
+	uint32_t level; /* enum snapimg_level */
+	uint32_t flags; /* enum snapimg_processor_flag */
+	uint64_t reserved_zero;
+};
+static_assert(sizeof(struct snapimg_processor) == 16, "processor layout");
 
 enum snapimg_process_flag {
 	SNAPIMG_PROCESS_RESUME_MAIN = 1,  /* as main(argc, argv, envp): the loader sets the three registers */

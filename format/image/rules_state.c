@@ -143,6 +143,16 @@ enum snapimg_error snapimg_rule_clocks(const struct snapimg *image, uint32_t ind
 	return SNAPIMG_OK;
 }
 
+enum snapimg_error snapimg_rule_processor(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_processor *processor = snapimg_get_processor(image) + index;
+
+	if (processor->level > SNAPIMG_LEVEL_X86_64_V3 ||
+	    processor->flags & ~(uint32_t)SNAPIMG_PROCESSOR_FLAGS || processor->reserved_zero != 0)
+		return SNAPIMG_ERR_PROCESSOR;
+	return SNAPIMG_OK;
+}
+
 /* [address, end) lies in mappings without a gap between them. */
 static bool is_mapped(const struct snapimg *image, uint64_t address, uint64_t end)
 {

@@ -150,6 +150,8 @@ static void put_features(struct json *json, const struct snapimg *image)
 			json_string(json, NULL, snapimg_feature_name(bit));
 	json_close(json, ']');
 	json_address(json, "optional_features", image->header->optional_features);
+	if (snapimg_processor_count(image) > 0)
+		json_string(json, "cpu_level", summary_level(snapimg_get_processor(image)->level));
 	json_open(json, "cpu_features", '[');
 	while ((feature = snapimg_cpu_next(words, row)) != NULL) {
 		json_string(json, NULL, feature->name);

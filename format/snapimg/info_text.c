@@ -183,6 +183,9 @@ static void print_cpu(const struct snapimg *image)
 	int column = LINE_WIDTH;
 	uint32_t row = 0;
 
+	if (snapimg_processor_count(image) > 0 && snapimg_get_processor(image)->level != SNAPIMG_LEVEL_NATIVE)
+		printf("\nthe program was shown a processor of level %s",
+		       summary_level(snapimg_get_processor(image)->level));
 	(void)fputs("\nneeds these processor features:", stdout);
 	while ((feature = snapimg_cpu_next(words, row)) != NULL) {
 		int width = snprintf(NULL, 0, " %s", feature->name);

@@ -42,6 +42,11 @@ const char *summary_access(uint32_t flags)
 	return modes[flags & 3];
 }
 
+const char *summary_level(uint32_t level)
+{
+	return snapimg_level_names[level];
+}
+
 const char *summary_time(char buffer[SUMMARY_TIME_MAX], int64_t seconds)
 {
 	const int64_t year_9999 = INT64_C(253402300799);

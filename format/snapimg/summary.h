@@ -19,6 +19,9 @@ void summary_of(const struct snapimg *image, struct summary *ret_summary);
 /* "read-only", "write-only", "read-write", for open(2) flags. */
 const char *summary_access(uint32_t flags);
 
+/* A level of processors: "x86-64-v2", "native". */
+const char *summary_level(uint32_t level);
+
 enum { SUMMARY_TIME_MAX = 32 };
 /* "2026-11-22 22:51:02 UTC"; the number itself where it is no date of our calendar. */
 const char *summary_time(char buffer[SUMMARY_TIME_MAX], int64_t seconds);

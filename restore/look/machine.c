@@ -15,29 +15,76 @@
 
 /* State components that the kernel gives only to those who ask (arch_prctl(ARCH_REQ_XCOMP_PERM)): AMX. */
 #define XFEATURES_ON_REQUEST (3ull << 17)
+/* x87 and SSE, which FXSAVE keeps. */
+#define XFEATURES_LEGACY     3u
 
-static void check_features(const struct snapimg_machine *needed)
+enum { OSXSAVE = 1 << 27, PKRU = 1 << 9, NAMES_ROOM = 4096 };
+
+/* The names of features, as a list for people. */
+static const char *names_of(const uint32_t words[SNAPIMG_CPU_WORDS])
 {
-	uint32_t have[SNAPIMG_CPU_WORDS], missing[SNAPIMG_CPU_WORDS];
-	bool complete = true;
-	snapimg_cpu_read(have);
-	for (uint32_t i = 0; i < SNAPIMG_CPU_WORDS; i++) {
-		missing[i] = needed->cpu_features[i] & ~have[i];
-		complete = complete && missing[i] == 0;
+	static char names[NAMES_ROOM];
+	const struct snapimg_cpu_feature *feature = snapimg_cpu_next(words, 0);
+	size_t length = 0;
+	if (feature == NULL)
+		return "a feature that this version has no name for";
+	while (feature != NULL) {
+		uint32_t row = (uint32_t)(feature - snapimg_cpu_features) + 1;
+		const struct snapimg_cpu_feature *next = snapimg_cpu_next(words, row);
+		const char *between = length == 0 ? "" : next == NULL ? " and " : ", ";
+		if (length + strlen(between) + sizeof(feature->name) >= NAMES_ROOM)
+			break;
+		memcpy(names + length, between, strlen(between));
+		length += strlen(between);
+		memcpy(names + length, feature->name, strlen(feature->name));
+		length += strlen(feature->name);
+		feature = next;
 	}
+	names[length] = '\0';
+	return names;
+}
+
+static void check_features(const struct snapimg_machine *needed, const uint32_t have[SNAPIMG_CPU_WORDS])
+{
+	uint32_t missing[SNAPIMG_CPU_WORDS];
+	bool complete = true;
+	for (uint32_t i = 0; i < SNAPIMG_CPU_WORDS; i++)
+		missing[i] = needed->cpu_features[i] & ~have[i];
+	snapimg_cpu_leave_hints(missing); /* older images ask for them */
+	for (uint32_t i = 0; i < SNAPIMG_CPU_WORDS; i++)
+		complete = complete && missing[i] == 0;
 	if (complete)
 		return;
-	const struct snapimg_cpu_feature *feature = snapimg_cpu_next(missing, 0);
-	die(EXIT_REFUSED, loader.options.image, ": this processor lacks ",
-	    feature != NULL ? feature->name : "a feature that this version has no name for",
-	    ", which the image needs: freeze the program on a machine like this one");
+	die(EXIT_REFUSED, loader.options.image, ": this processor lacks ", names_of(missing),
+	    ", which the image needs: freeze the program on a machine like this one, or with "
+	    "--cpu=x86-64-v2");
+}
+
+/* A dynamic linker that binds a function at its first call saves the extended state in a buffer of the size
+ * that it had at the program's start: more would overwrite what follows it on the stack (FORMAT.md,
+ * PROCESSOR). */
+static void check_more_state(const struct snapimg_machine *needed, const uint32_t have[SNAPIMG_CPU_WORDS])
+{
+	uint32_t more[SNAPIMG_CPU_WORDS] = {0};
+	if (snapimg_processor_count(&loader.image) > 0 &&
+	    (snapimg_get_processor(&loader.image)->flags & SNAPIMG_PROCESSOR_ANY_STATE) != 0)
+		return;
+	more[SNAPIMG_CPU_XCR0_LOW] =
+	        have[SNAPIMG_CPU_XCR0_LOW] & ~needed->cpu_features[SNAPIMG_CPU_XCR0_LOW] & ~(uint32_t)PKRU;
+	if (more[SNAPIMG_CPU_XCR0_LOW] != 0)
+		die(EXIT_REFUSED, loader.options.image, ": this processor keeps more register state (",
+		    names_of(more),
+		    ") than the program was prepared for, which may bind functions when they are first "
+		    "called: "
+		    "freeze it with --cpu=x86-64-v3 or lower, or with LD_BIND_NOW=1 in its environment");
 }
 
 /* The register frame has the recorded layout, which sigreturn takes as this machine's. */
-static void check_xstate_layout(const struct snapimg_machine *needed)
+static void check_xstate_layout(const struct snapimg_machine *needed, bool keeps_xstate)
 {
-	uint32_t low, high;
-	__asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	uint32_t low = XFEATURES_LEGACY, high = 0;
+	if (keeps_xstate) /* else the instruction is none */
+		__asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 	uint64_t have = (uint64_t)high << 32 | low;
 	if ((needed->xfeatures & ~have) != 0)
 		die(EXIT_REFUSED, loader.options.image, ": this machine does not keep the register state ",
@@ -65,6 +112,9 @@ void machine_check(void)
 		die(EXIT_REFUSED, loader.options.image, ": uses addresses above ", hex(USER_END),
 		    ": freeze it under a kernel with four-level page tables");
 	vdso_check();
-	check_features(needed);
-	check_xstate_layout(needed);
+	uint32_t have[SNAPIMG_CPU_WORDS];
+	snapimg_cpu_read(have);
+	check_features(needed, have);
+	check_more_state(needed, have);
+	check_xstate_layout(needed, (have[SNAPIMG_CPU_1_ECX] & OSXSAVE) != 0);
 }

@@ -30,19 +30,35 @@ static struct snapimg_machine *machine(void)
 	return section(SNAPIMG_SECTION_MACHINE); /* with the boot id of this boot: it proves nothing */
 }
 
-/* Asks for the first feature of the table that this machine lacks, and prints its name. */
+/* Asks for the first features of the table that this machine lacks, and prints their names. */
 static void edit_cpu(void)
 {
-	uint32_t have[SNAPIMG_CPU_WORDS];
+	uint32_t have[SNAPIMG_CPU_WORDS], asked = 0;
 	snapimg_cpu_read(have);
 	for (uint32_t i = 0; i < snapimg_cpu_feature_count; i++) {
 		const struct snapimg_cpu_feature *feature = &snapimg_cpu_features[i];
-		if ((have[feature->word] & 1u << feature->bit) != 0)
+		if ((have[feature->word] & 1u << feature->bit) != 0 || feature->level == SNAPIMG_CPU_HINT)
 			continue;
 		machine()->cpu_features[feature->word] |= 1u << feature->bit;
 		puts(feature->name);
-		return;
+		if (++asked == 3)
+			return;
 	}
+}
+
+/* As snaptrace 0.2 made them: with what only says how to copy fast, as if all processors had it. */
+static void edit_hints(void)
+{
+	for (uint32_t i = 0; i < snapimg_cpu_feature_count; i++)
+		if (snapimg_cpu_features[i].level == SNAPIMG_CPU_HINT)
+			machine()->cpu_features[snapimg_cpu_features[i].word] |=
+			        1u << snapimg_cpu_features[i].bit;
+}
+
+/* As if it had been made where there was neither AVX nor more. */
+static void edit_less_state(void)
+{
+	machine()->cpu_features[SNAPIMG_CPU_XCR0_LOW] &= 3;
 }
 
 /* As snaptrace 0.2 made them: without the vdso's bytes. */
@@ -201,6 +217,8 @@ static const struct {
 	void (*apply)(void);
 } edits[] = {
         {"cpu", edit_cpu},
+        {"hints", edit_hints},
+        {"less_state", edit_less_state},
         {"vdso", edit_vdso},
         {"other_vdso", edit_other_vdso},
         {"xfeatures", edit_xfeatures},

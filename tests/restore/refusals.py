@@ -43,7 +43,27 @@ def missing_cpu_feature():
     names = edited("cpu")
     if not names:
         t.skip("this processor has every feature of the table")
-    t.one_line(t.restore("edited.snap"), 125, "edited.snap", "lacks", names[0], tool="snaprun")
+    t.one_line(t.restore("edited.snap"), 125, "edited.snap", "lacks", *names, tool="snaprun")
+
+
+def hints():
+    """What only says which copy is fast is never needed, though older images ask for it."""
+    edited("hints")
+    t.check(t.restore("edited.snap").status == 0, "hints")
+
+
+def more_state(program="args-pie", env=None, options=(), refused=True):
+    """A processor that keeps more registers than the program was prepared for: only where nothing kept their size."""
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        if not re.search(r"^flags\s*:.* avx\b", file.read(), re.MULTILINE):
+            t.skip("this processor has no AVX: there is none with less state")
+    t.freeze("image.snap", [t.program(program), "x"], at="main", env=env, options=options)
+    t.check(t.run([EDIT, "image.snap", "edited.snap", "less_state"]).status == 0, "edit_image")
+    result = t.restore("edited.snap")
+    if refused:
+        t.one_line(result, 125, "edited.snap", "more register state", "xcr0_avx", "--cpu=", "LD_BIND_NOW", tool="snaprun")
+    else:
+        t.check(result.status == 0, result)
 
 
 def falls_back(edit):
@@ -68,6 +88,12 @@ def same_ids(edit, *words):
 ROWS["same_ids_init"] = lambda: same_ids("tid", "recorded ID 1", "init")
 ROWS["same_ids_huge"] = lambda: same_ids("tid_huge", "4294967295")
 ROWS["refused_cpu_feature"] = missing_cpu_feature
+ROWS["cpu_hints"] = hints
+ROWS["refused_more_state"] = more_state
+ROWS["more_state_bound_at_once"] = lambda: more_state(env={**t.PLAIN_ENV, "LD_BIND_NOW": "1"}, refused=False)
+ROWS["more_state_static"] = lambda: more_state("args-static", refused=False)
+for _level in ("x86-64", "x86-64-v2", "x86-64-v3"):
+    ROWS["more_state_" + _level] = lambda v=_level: more_state(options=("--cpu=" + v,), refused=False)
 for _row in ("fallback_vdso", "fallback_zone", "fallback_fixup"):  # before, while and after the mappings are built
     ROWS[_row] = lambda e=_row[len("fallback_"):]: falls_back(e)
 

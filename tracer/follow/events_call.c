@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -13,6 +14,7 @@
 #include "tracer/follow/freeze.h"
 #include "tracer/follow/noted_calls.h"
 #include "tracer/follow/resume.h"
+#include "tracer/processor/sites.h"
 #include "tracer/ptrace/system_calls.h"
 
 /* A traced process has one tracer, so what it traces itself it can't (ptrace(2), EPERM). */
@@ -66,6 +68,18 @@ static bool answer(const struct run *run, struct tracee *tracee, const struct ca
 	return true;
 }
 
+/* A chosen process makes memory executable, and is shown another processor than it has. */
+static bool code_call_begins(const struct run *run, struct tracee *tracee, const struct call *call)
+{
+	bool maps =
+	        call->number == SYS_mmap || call->number == SYS_mprotect || call->number == SYS_pkey_mprotect;
+
+	if (!maps || !run->options->cpu_level || run->phase != PHASE_BEFORE ||
+	    !(call->argument[2] & PROT_EXEC) || tracee->process->choice.state != CHOICE_COUNTS)
+		return false;
+	return tracee_get_registers(tracee, &tracee->registers);
+}
+
 /* What snaptrace itself wants to know of a call, whatever the points are. */
 static void note_call(const struct run *run, struct tracee *tracee, const struct call *call)
 {
@@ -75,6 +89,8 @@ static void note_call(const struct run *run, struct tracee *tracee, const struct
 		tracee->set_no_new_privs = true;
 	if (!tracee->process->launching && noted_call_begins(tracee, call))
 		tracee->awaited = AWAIT_NOTED_RESULT;
+	if (code_call_begins(run, tracee, call))
+		tracee->awaited = AWAIT_CODE;
 	if (call->number == SYS_ptrace && !tracee->process->launching)
 		tell_of_ptrace(tracee);
 	if (exec_log_wanted() && (call->number == SYS_execve || call->number == SYS_execveat)) {
@@ -161,6 +177,20 @@ static enum status on_exec_result(struct run *run, struct tracee *tracee)
 	return resume(run, tracee, 0);
 }
 
+/* New code is in place, and has not run yet. */
+static enum status on_code(struct run *run, struct tracee *tracee)
+{
+	const struct call call = call_of(&tracee->registers);
+	struct user_regs_struct registers;
+	enum status status;
+
+	if (!tracee_get_registers(tracee, &registers) || (int64_t)registers.rax < 0)
+		return resume(run, tracee, 0);
+	uint64_t start = call.number == SYS_mmap ? registers.rax : call.argument[0];
+	status = sites_plant(tracee->process->pid, start, start + call.argument[1]);
+	return status == STATUS_OK ? resume(run, tracee, 0) : status;
+}
+
 static enum status on_noted_result(struct run *run, struct tracee *tracee)
 {
 	struct user_regs_struct registers;
@@ -182,6 +212,8 @@ enum status on_syscall_stop(struct run *run, struct tracee *tracee, int status)
 		return reach_call(run, tracee);
 	if (awaited == AWAIT_EXEC_RESULT)
 		return on_exec_result(run, tracee);
+	if (awaited == AWAIT_CODE)
+		return on_code(run, tracee);
 	if (awaited == AWAIT_NOTED_RESULT)
 		return on_noted_result(run, tracee);
 	if (awaited == AWAIT_EXEC_END && run->phase == PHASE_BEFORE &&

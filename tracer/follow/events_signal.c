@@ -87,6 +87,8 @@ static enum status on_int3(struct run *run, struct tracee *tracee)
 		tracee_set_registers(tracee, &registers);
 		return on_breakpoint(run, tracee, breakpoint);
 	}
+	if (tracees_answer_int3 && tracees_answer_int3(tracee, &registers))
+		return resume(run, tracee, 0);
 	if (is_main_marker(&registers))
 		return on_main_marker(run, tracee, &registers);
 	return resume(run, tracee, SIGTRAP);

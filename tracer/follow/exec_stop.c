@@ -18,6 +18,7 @@
 #include "tracer/follow/choice.h"
 #include "tracer/follow/environment.h"
 #include "tracer/points/entry_code_x86_64.h"
+#include "tracer/processor/sites.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/remote.h"
 
@@ -135,6 +136,8 @@ static enum status prepare_chosen(struct run *run, struct tracee *tracee, const 
 	    (status = environment_add_shim(tracee, run->shim, flags, auxiliary->name)) != STATUS_OK)
 		return status;
 	choice_count(run, process);
+	if ((status = sites_plant(process->pid, 0, UINT64_MAX)) != STATUS_OK)
+		return status;
 	return exec_stop_arm(run, tracee, executable);
 }
 

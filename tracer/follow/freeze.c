@@ -14,6 +14,7 @@
 #include "tracer/follow/release.h"
 #include "tracer/follow/resume.h"
 #include "tracer/follow/tick.h"
+#include "tracer/processor/sites.h"
 #include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/remote.h"
 #include "tracer/ptrace/stop_threads.h"
@@ -40,6 +41,18 @@ static enum status check_state(const struct tracee *tracee)
 			            "point, or --in",
 			            process->pid, other->process->pid);
 	return STATUS_OK;
+}
+
+/* Code that the program wrote into memory that was executable already asks the real processor. */
+static enum status check_code(const struct process *process)
+{
+	uint64_t address = sites_find_unmet(process->pid);
+
+	if (!address)
+		return STATUS_OK;
+	return refuse("code that the program made itself and that asks the processor",
+	              "--cpu can't answer it: give --cpu=native and the option that its runtime has",
+	              "process %d, cpuid at 0x%llx", process->pid, (unsigned long long)address);
 }
 
 static void print_size(char *text, size_t size, uint64_t bytes)
@@ -90,6 +103,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	        .no_new_privs_is_ours = run->filter_set_no_new_privs,
 	        .seccomp_filters = run->filter.length ? 1 : 0,
 	        .drop_seccomp = options->drop_seccomp,
+	        .cpu_level = options->cpu_level,
 	        .overrides = &options->overrides,
 	        .carry = &options->carry,
 	        .output = {.path = run->output,
@@ -101,8 +115,9 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	};
 	enum status status;
 
-	if ((status = check_state(tracee)) != STATUS_OK ||
+	if ((status = check_state(tracee)) != STATUS_OK || (status = check_code(process)) != STATUS_OK ||
 	    (status = breakpoint_take_out_all(process)) != STATUS_OK ||
+	    (status = sites_take_out(process->pid)) != STATUS_OK ||
 	    /* The program may have moved its vdso since it began: a restored one has. */
 	    (status = remote_find_gate(process->pid, options->attach != 0, &request.gate)) != STATUS_OK)
 		return status;

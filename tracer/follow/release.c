@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "tracer/follow/interrupt.h"
+#include "tracer/processor/sites.h"
 #include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/remote.h"
 
@@ -37,6 +38,8 @@ enum status release_clean(struct tracee *tracee)
 {
 	enum status status = breakpoint_take_out_all(tracee->process);
 
+	if (status == STATUS_OK)
+		status = sites_take_out(tracee->process->pid);
 	return status == STATUS_OK ? remove_guard(tracee) : status;
 }
 

@@ -96,8 +96,13 @@ static void take_signal(const struct tracee *tracee, struct stopped_thread *thre
 	if (ptrace(PTRACE_GETSIGINFO, tracee->tid, 0, &thread->signal) < 0)
 		thread->signal.si_signo = 0;
 	if (thread->signal.si_signo != SIGTRAP || thread->signal.si_code != SI_KERNEL ||
-	    ptrace(PTRACE_GETREGS, tracee->tid, 0, &registers) < 0 ||
-	    !breakpoint_at(tracee->process, registers.rip - 1))
+	    ptrace(PTRACE_GETREGS, tracee->tid, 0, &registers) < 0)
+		return;
+	if (tracees_answer_int3 && tracees_answer_int3(tracee, &registers)) {
+		thread->signal.si_signo = 0;
+		return;
+	}
+	if (!breakpoint_at(tracee->process, registers.rip - 1))
 		return;
 	registers.rip--;
 	ptrace(PTRACE_SETREGS, tracee->tid, 0, &registers);

@@ -26,6 +26,7 @@ static struct tracee *volatile first;
 static size_t count;
 
 tracee_forgetter *tracees_forget;
+tracee_int3_answerer *tracees_answer_int3;
 
 static struct tracee **bucket_of(pid_t tid)
 {

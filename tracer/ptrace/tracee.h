@@ -63,14 +63,21 @@ struct process {
 };
 
 /* What the next syscall-stop of a thread is the end of. */
-enum awaited { AWAIT_NOTHING, AWAIT_EXEC_END, AWAIT_CALL_END, AWAIT_EXEC_RESULT, AWAIT_NOTED_RESULT };
+enum awaited {
+	AWAIT_NOTHING,
+	AWAIT_EXEC_END,
+	AWAIT_CALL_END,
+	AWAIT_EXEC_RESULT,
+	AWAIT_NOTED_RESULT,
+	AWAIT_CODE /* is mapped: see tracer/processor/ */
+};
 
 struct tracee {
 	pid_t tid;
 	struct process *process; /* shared by its threads */
 	enum awaited awaited;
 	bool in_vfork;                     /* waits for its child, and can't be stopped meanwhile */
-	struct user_regs_struct registers; /* AWAIT_CALL_END: at the call's entry */
+	struct user_regs_struct registers; /* AWAIT_CALL_END, AWAIT_CODE: at the call's entry */
 	const struct point *met;           /* AWAIT_CALL_END: the point */
 	struct exec_record *exec;          /* AWAIT_EXEC_RESULT, for the log: owned */
 	bool set_no_new_privs;             /* by the program itself, as far as we saw */
@@ -93,6 +100,9 @@ void tracee_remove(struct tracee *tracee);
 /* Called first for one that is removed, by whoever keeps something of it (exec); NULL: nobody does. */
 typedef void tracee_forgetter(struct tracee *tracee);
 extern tracee_forgetter *tracees_forget;
+/* Answers an int3 that stands for another instruction; true if it was one. NULL: there are none. */
+typedef bool tracee_int3_answerer(const struct tracee *tracee, const struct user_regs_struct *registers);
+extern tracee_int3_answerer *tracees_answer_int3;
 /* For iterating: the next thread after `tracee` (NULL: the first), or NULL. A thread may be removed while its
  * successor is known. */
 struct tracee *tracee_next(const struct tracee *tracee);

@@ -237,6 +237,41 @@ static void read_boot_id(uint8_t boot_id[SNAPIMG_BOOT_ID_SIZE])
 		memcpy(boot_id, found, sizeof(found));
 }
 
+/* Whether a library may bind a function when it's first called: then its dynamic linker has kept the size of
+ * the extended state. A static program has none, unless it is
+ * one. */
+static bool binds_later(const struct process_state *state)
+{
+	static const char at_once[] = "LD_BIND_NOW=";
+	const char *variable = state->environment.bytes;
+	const char *end = variable + state->environment.size;
+
+	if (find_auxv(&state->auxv, AT_BASE) == 0)
+		return strstr(state->executable, "/ld-") != NULL;
+	for (; variable && variable < end; variable += strlen(variable) + 1)
+		if (strncmp(variable, at_once, sizeof(at_once) - 1) == 0 && variable[sizeof(at_once) - 1])
+			return false;
+	return true;
+}
+
+/* The level's features, as far as the program could see them; or all that this processor has. */
+static void read_processor(const struct subject *subject, struct process_state *state)
+{
+	uint32_t level = subject->request->cpu_level, shown[SNAPIMG_CPU_WORDS];
+	uint32_t *features = state->machine.cpu_features;
+
+	snapimg_cpu_read(features);
+	snapimg_cpu_leave_hints(features);
+	if (level != SNAPIMG_LEVEL_NATIVE) {
+		snapimg_cpu_of_level(level, shown);
+		for (size_t i = 0; i < SNAPIMG_CPU_WORDS; i++)
+			features[i] &= shown[i];
+	}
+	state->processor.level = level;
+	if (level != SNAPIMG_LEVEL_NATIVE || !binds_later(state))
+		state->processor.flags = SNAPIMG_PROCESSOR_ANY_STATE;
+}
+
 enum status process_state_read(const struct subject *subject, const struct remote *remote,
                                struct process_state *state)
 {
@@ -246,7 +281,7 @@ enum status process_state_read(const struct subject *subject, const struct remot
 	if ((status = pass_refusal(read_paths(subject, state))) || (status = read_texts(subject, state)) ||
 	    (status = read_signals(subject, remote, state)) || (status = read_prctl(subject, remote, state)))
 		return status;
-	snapimg_cpu_read(state->machine.cpu_features);
+	read_processor(subject, state);
 	read_boot_id(state->machine.boot_id);
 	state->machine.task_size = TASK_SIZE_4_LEVEL;
 	return STATUS_OK;
@@ -274,6 +309,7 @@ enum snapimg_error process_state_write(const struct process_state *state, struct
 	} sections[] = {
 	        {SNAPIMG_SECTION_PROCESS, &process, sizeof(process)},
 	        {SNAPIMG_SECTION_MACHINE, &state->machine, sizeof(state->machine)},
+	        {SNAPIMG_SECTION_PROCESSOR, &state->processor, sizeof(state->processor)},
 	        {SNAPIMG_SECTION_SIGNALS, state->signals, state->signal_count * sizeof(*state->signals)},
 	        {SNAPIMG_SECTION_ARGUMENTS, state->arguments.bytes, state->arguments.size},
 	        {SNAPIMG_SECTION_ENVIRONMENT, state->environment.bytes, state->environment.size},

@@ -12,6 +12,7 @@
 struct process_state {
 	struct snapimg_process process; /* strings: set when it's written */
 	struct snapimg_machine machine; /* but the vdso */
+	struct snapimg_processor processor;
 	struct snapimg_sigaction signals[64];
 	size_t signal_count;
 	struct text arguments, environment, auxv;

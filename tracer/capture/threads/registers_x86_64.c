@@ -18,7 +18,8 @@ enum {
 	        464, /* struct _fpx_sw_bytes; a regset holds the XCR0 mask there (ptrace, regset.c) */
 	XSTATE_HEADER = 512,
 };
-#define XFEATURES_LEGACY 3ull                      /* x87 and SSE */
+#define XFEATURES_LEGACY 3ull /* x87 and SSE */
+#define XFEATURES_PKRU   (1ull << 9)
 #define XFEATURES_AMX    (1ull << 17 | 1ull << 18) /* tile configuration and data */
 
 static enum status ptrace_failed(const char *what, pid_t pid)
@@ -62,14 +63,33 @@ static uint32_t xstate_end(uint64_t features, uint32_t size)
 	return end < size ? end : size;
 }
 
-enum status thread_read_xstate(pid_t pid, uint8_t *xstate, uint64_t *features, uint32_t *size)
+/* A processor without XSAVE has what FXSAVE keeps; the kernel has no NT_X86_XSTATE then. */
+static enum status read_area(pid_t pid, uint8_t *xstate, struct iovec *area)
+{
+	const uint64_t legacy = XFEATURES_LEGACY;
+
+	if (ptrace(PTRACE_GETREGSET, pid, NT_X86_XSTATE, area) == 0)
+		return STATUS_OK;
+	if (errno != ENODEV || ptrace(PTRACE_GETFPREGS, pid, 0, xstate) < 0)
+		return ptrace_failed("extended registers", pid);
+	memset(xstate + sizeof(struct user_fpregs_struct), 0,
+	       SNAPIMG_XSTATE_MIN - sizeof(struct user_fpregs_struct));
+	memcpy(xstate + XSTATE_SOFTWARE, &legacy, sizeof(legacy));
+	memcpy(xstate + XSTATE_HEADER, &legacy, sizeof(legacy));
+	area->iov_len = SNAPIMG_XSTATE_MIN;
+	return STATUS_OK;
+}
+
+enum status thread_read_xstate(pid_t pid, bool without_keys, uint8_t *xstate, uint64_t *features,
+                               uint32_t *size)
 {
 	struct iovec area = {.iov_base = xstate, .iov_len = XSTATE_ROOM};
+	enum status status = read_area(pid, xstate, &area);
 	uint64_t enabled, used;
 	uint32_t mxcsr;
 
-	if (ptrace(PTRACE_GETREGSET, pid, NT_X86_XSTATE, &area) < 0)
-		return ptrace_failed("extended registers", pid);
+	if (status != STATUS_OK)
+		return status;
 	if (area.iov_len < SNAPIMG_XSTATE_MIN || area.iov_len == XSTATE_ROOM)
 		return fail(STATUS_FAILED,
 		            "can't read the program's state: %zu bytes of extended registers: "
@@ -82,6 +102,8 @@ enum status thread_read_xstate(pid_t pid, uint8_t *xstate, uint64_t *features, u
 		              pid);
 	/* Features in their initial state need not be known where the image is restored. */
 	used = (used & enabled) | XFEATURES_LEGACY;
+	if (without_keys) /* the kernel sets them in each process, which uses none */
+		used &= ~XFEATURES_PKRU;
 	memset(xstate + XSTATE_SOFTWARE, 0, XSTATE_HEADER - XSTATE_SOFTWARE);
 	memset(xstate + XSTATE_HEADER, 0, SNAPIMG_XSTATE_MIN - XSTATE_HEADER);
 	memcpy(xstate + XSTATE_HEADER, &used, sizeof(used));

@@ -131,15 +131,17 @@ static enum status read_name(pid_t tid, struct snapimg_thread *thread)
 }
 
 static enum status read_thread(struct threads *threads, size_t index, const struct remote *remote,
-                               struct snapimg_machine *machine)
+                               struct process_state *state)
 {
+	struct snapimg_machine *machine = &state->machine;
 	struct snapimg_thread *thread = &threads->thread[index];
 	pid_t tid = id_of(threads, index);
 	struct remote own = *remote;
 	enum status status;
 
 	own.tid = tid;
-	if ((status = thread_read_xstate(tid, threads->xstate + index * XSTATE_ROOM, &machine->xfeatures,
+	if ((status = thread_read_xstate(tid, state->processor.level != SNAPIMG_LEVEL_NATIVE,
+	                                 threads->xstate + index * XSTATE_ROOM, &machine->xfeatures,
 	                                 &machine->xstate_size)) != STATUS_OK)
 		return status;
 	if ((status = read_altstack(&own, thread)) != STATUS_OK ||
@@ -182,7 +184,7 @@ enum status threads_read(struct threads *threads, const struct remote *remote, c
 
 	for (size_t i = 0; i < threads->count && status == STATUS_OK; i++)
 		if ((status = leave_vdso(threads, i, vdso)) == STATUS_OK)
-			status = read_thread(threads, i, remote, &state->machine);
+			status = read_thread(threads, i, remote, state);
 	if (status != STATUS_OK)
 		return status;
 	for (size_t i = 0; i < threads->count; i++) {

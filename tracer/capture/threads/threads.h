@@ -50,8 +50,9 @@ int threads_next_signal(const struct threads *threads, size_t index);
 enum status thread_read_registers(pid_t pid, struct user_regs_struct *ret_registers)
         __attribute__((warn_unused_result));
 enum status thread_read_rseq(pid_t pid, struct snapimg_thread *thread) __attribute__((warn_unused_result));
-/* xstate: XSTATE_ROOM bytes. What is in use is added to *features, *size grows to what is needed. */
-enum status thread_read_xstate(pid_t pid, uint8_t *xstate, uint64_t *features, uint32_t *size)
-        __attribute__((warn_unused_result));
+/* xstate: XSTATE_ROOM bytes. What is in use is added to *features, *size grows to what is needed.
+ * without_keys: protection keys (PKRU) are left out. */
+enum status thread_read_xstate(pid_t pid, bool without_keys, uint8_t *xstate, uint64_t *features,
+                               uint32_t *size) __attribute__((warn_unused_result));
 
 #endif

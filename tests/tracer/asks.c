@@ -1,0 +1,99 @@
+/*
+ * asks WHERE: asks its processor in main, in a thread, in a child, in a signal handler with all signals
+ * blocked, in code that it made itself (made: and then made executable; written: into memory that was
+ * executable), and prints which levels it heard of. Then it names /snap/here, and prints that it went on.
+ */
+#include <cpuid.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void ask(void)
+{
+	unsigned a, b, c, d, e, area;
+
+	__cpuid(1, a, b, c, d);
+	printf("%s%s%s", d & bit_SSE2 ? "sse2 " : "", c & bit_SSE4_2 ? "sse4_2 " : "",
+	       c & bit_AVX ? "avx " : "");
+	printf("%s%s", c & bit_AES ? "aes " : "", c & bit_OSXSAVE ? "osxsave " : "");
+	__cpuid_count(7, 0, a, b, c, d);
+	printf("%s%s%s", b & bit_AVX2 ? "avx2 " : "", b & bit_AVX512F ? "avx512f " : "",
+	       d & 1 << 4 ? "fsrm " : "");
+	__cpuid_count(0xd, 0, a, area, e, d);
+	printf("state %x, %s\n", a, area >= 11008 ? "room for any" : area ? "room" : "none");
+	fflush(stdout);
+}
+
+static void *in_thread(void *unused)
+{
+	ask();
+	return unused;
+}
+
+static void in_handler(int number)
+{
+	sigset_t mask;
+
+	(void)number;
+	ask();
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	puts(sigismember(&mask, SIGTRAP) ? "SIGTRAP is blocked" : "SIGTRAP is not blocked");
+}
+
+/* mov $1, %eax; push %rbx; cpuid; pop %rbx; mov %ecx, %eax; ret */
+static const unsigned char code[] = {0xb8, 1, 0, 0, 0, 0x53, 0x0f, 0xa2, 0x5b, 0x89, 0xc8, 0xc3};
+typedef unsigned function(void);
+
+static void in_made(int protection)
+{
+	void *memory = mmap(NULL, 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	function *made;
+
+	if (memory == MAP_FAILED)
+		exit(77);
+	memcpy((char *)memory + 256, code, sizeof(code));
+	if (!(protection & PROT_EXEC) && mprotect(memory, 4096, PROT_READ | PROT_EXEC) < 0)
+		exit(77);
+	memory = (char *)memory + 256;
+	memcpy(&made, &memory, sizeof(made));
+	puts(made() & bit_AVX ? "avx" : "no avx");
+}
+
+int main(int argc, char **argv)
+{
+	const char *where = argc > 1 ? argv[1] : "main";
+	struct sigaction action = {.sa_handler = in_handler};
+	struct stat status;
+	pthread_t thread;
+
+	if (strcmp(where, "thread") == 0) {
+		pthread_create(&thread, NULL, in_thread, NULL);
+		pthread_join(thread, NULL);
+	} else if (strcmp(where, "child") == 0) {
+		if (fork() == 0) {
+			ask();
+			_exit(0);
+		}
+		wait(NULL);
+	} else if (strcmp(where, "handler") == 0) {
+		sigfillset(&action.sa_mask);
+		sigaction(SIGUSR1, &action, NULL);
+		raise(SIGUSR1);
+	} else if (strcmp(where, "made") == 0) {
+		in_made(PROT_READ | PROT_WRITE);
+	} else if (strcmp(where, "written") == 0) {
+		in_made(PROT_READ | PROT_WRITE | PROT_EXEC);
+	} else {
+		ask();
+	}
+	fflush(stdout);
+	stat("/snap/here", &status);
+	puts("went on");
+	return 0;
+}
