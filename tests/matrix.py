@@ -156,7 +156,6 @@ REFUSED = {
         ("a removed working directory", "removed_cwd"),
         ("a child before its exec", "vfork_memory"),
         ("use of AMX", "tiles"),
-        ("under `--cpu`, code that asks the processor and was written into memory that was executable", "tracer.asks_written"),
         ("32-bit code, segments of its own (modify_ldt)", "code_32 own_segment"),
         ("processes that it traces (ptrace)", "tracer"),
         ("set-user-ID programs", "bad.set-user-id"),

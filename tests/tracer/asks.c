@@ -1,7 +1,8 @@
 /*
  * asks WHERE: asks its processor in main, in a thread, in a child, in a signal handler with all signals
  * blocked, in code that it made itself (made: and then made executable; written: into memory that was
- * executable), and prints which levels it heard of. Then it names /snap/here, and prints that it went on.
+ * executable; beside: where other code has run already), and prints which levels it heard of. Then it names
+ * /snap/here, and prints that it went on.
  */
 #include <cpuid.h>
 #include <pthread.h>
@@ -50,19 +51,28 @@ static void in_handler(int number)
 static const unsigned char code[] = {0xb8, 1, 0, 0, 0, 0x53, 0x0f, 0xa2, 0x5b, 0x89, 0xc8, 0xc3};
 typedef unsigned function(void);
 
-static void in_made(int protection)
+static void in_made(int protection, int beside)
 {
 	void *memory = mmap(NULL, 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	function *made;
 
 	if (memory == MAP_FAILED)
 		exit(77);
+	if (beside) { /* just the return */
+		void *end = (char *)memory + 64 + sizeof(code) - 1;
+
+		memcpy((char *)memory + 64, code, sizeof(code));
+		memcpy(&made, &end, sizeof(made));
+		(void)made();
+		memset((char *)memory + 64, 0, sizeof(code));
+	}
 	memcpy((char *)memory + 256, code, sizeof(code));
 	if (!(protection & PROT_EXEC) && mprotect(memory, 4096, PROT_READ | PROT_EXEC) < 0)
 		exit(77);
 	memory = (char *)memory + 256;
 	memcpy(&made, &memory, sizeof(made));
 	puts(made() & bit_AVX ? "avx" : "no avx");
+	fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -86,9 +96,11 @@ int main(int argc, char **argv)
 		sigaction(SIGUSR1, &action, NULL);
 		raise(SIGUSR1);
 	} else if (strcmp(where, "made") == 0) {
-		in_made(PROT_READ | PROT_WRITE);
+		in_made(PROT_READ | PROT_WRITE, 0);
 	} else if (strcmp(where, "written") == 0) {
-		in_made(PROT_READ | PROT_WRITE | PROT_EXEC);
+		in_made(PROT_READ | PROT_WRITE | PROT_EXEC, 0);
+	} else if (strcmp(where, "beside") == 0) {
+		in_made(PROT_READ | PROT_WRITE | PROT_EXEC, 1);
 	} else {
 		ask();
 	}

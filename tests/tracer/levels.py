@@ -61,14 +61,26 @@ def made(where):
         goes_on()
 
 
-def written():
-    """Code that is written into executable memory can't be answered: refused by name."""
-    direct = t.run([ASKS, "written"])
-    if direct.status == 77:
+def told_beside():
+    """What can't be answered is told: code that is written into a page where other code has run already."""
+    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", HERE, "--cpu=x86-64", ASKS, "beside"])
+    if result.status == 1:
         t.skip("memory may not be writable and executable here")
-    frozen = t.run([t.SNAPTRACE, "-q", "-o", "image.snap", "--at", HERE, "--cpu=x86-64", ASKS, "written"])
-    frozen.out = b""  # what it heard
-    t.one_line(frozen, 125, "made itself", "--cpu=native", "cpuid at 0x")
+    t.check(result.status == 0 and re.search(rb"code that it made itself asks the processor \(cpuid at 0x", result.err), result)
+    goes_on()
+
+
+def java():
+    """A runtime that asks by code of its own, in memory that is writable and executable."""
+    if not shutil.which("java"):
+        t.skip("java is not installed")
+    need_v3()
+    argv = ["java", "-XX:-UsePerfData", "-XX:+PrintFlagsFinal", "-version"]
+    frozen = freeze("x86-64-v2", argv, at="syscall:exit_group", timeout=300)
+    flags = dict(re.findall(r"(UseAVX|UseSSE|UseAES) +:?= (\w+)", t.run(argv).out.decode()))
+    t.check(int(flags["UseAVX"]) >= 2, "direct", flags)
+    flags = dict(re.findall(r"(UseAVX|UseSSE|UseAES) +:?= (\w+)", frozen.out.decode()))
+    t.check(flags["UseAVX"] == "0" and flags["UseAES"] == "false", flags)
 
 
 def goes_on_untraced():
@@ -152,7 +164,9 @@ def without_xsave():
 
 ROWS = {f"asks_{where}": (lambda w=where: asks(w)) for where in ("main", "thread", "child", "handler")}
 ROWS["asks_made"] = lambda: made("made")
-ROWS["asks_written"] = written
+ROWS["asks_written"] = lambda: made("written")
+ROWS["asks_beside"] = told_beside
+ROWS["level_java"] = java
 ROWS["level_continues"] = goes_on_untraced
 ROWS["level_told"] = told
 ROWS["level_without_xsave"] = without_xsave

@@ -14,6 +14,7 @@
 #include "tracer/follow/freeze.h"
 #include "tracer/follow/noted_calls.h"
 #include "tracer/follow/resume.h"
+#include "tracer/processor/held.h"
 #include "tracer/processor/sites.h"
 #include "tracer/ptrace/system_calls.h"
 
@@ -89,8 +90,10 @@ static void note_call(const struct run *run, struct tracee *tracee, const struct
 		tracee->set_no_new_privs = true;
 	if (!tracee->process->launching && noted_call_begins(tracee, call))
 		tracee->awaited = AWAIT_NOTED_RESULT;
-	if (code_call_begins(run, tracee, call))
+	if (code_call_begins(run, tracee, call)) {
 		tracee->awaited = AWAIT_CODE;
+		held_ask(tracee);
+	}
 	if (call->number == SYS_ptrace && !tracee->process->launching)
 		tell_of_ptrace(tracee);
 	if (exec_log_wanted() && (call->number == SYS_execve || call->number == SYS_execveat)) {
@@ -184,9 +187,11 @@ static enum status on_code(struct run *run, struct tracee *tracee)
 	struct user_regs_struct registers;
 	enum status status;
 
-	if (!tracee_get_registers(tracee, &registers) || (int64_t)registers.rax < 0)
-		return resume(run, tracee, 0);
+	if (!tracee_get_registers(tracee, &registers))
+		return STATUS_OK;
 	uint64_t start = call.number == SYS_mmap ? registers.rax : call.argument[0];
+	if (held_note(tracee, &registers, start, start + call.argument[1]) || (int64_t)registers.rax < 0)
+		return resume(run, tracee, 0);
 	status = sites_plant(tracee->process->pid, start, start + call.argument[1]);
 	return status == STATUS_OK ? resume(run, tracee, 0) : status;
 }

@@ -13,6 +13,7 @@
 #include "tracer/points/point_signal.h"
 #include "tracer/points/point_start.h"
 #include "tracer/points/point_symbol.h"
+#include "tracer/processor/held.h"
 #include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/restart_x86_64.h"
@@ -113,6 +114,14 @@ enum status on_signal(struct run *run, struct tracee *tracee, int status)
 	const struct point *point;
 	siginfo_t info;
 
+	if (WSTOPSIG(status) == SIGSEGV && run->options->cpu_level &&
+	    ptrace(PTRACE_GETSIGINFO, tracee->tid, 0, &info) == 0) {
+		bool jumped;
+		enum status held = held_jump(tracee, &info, &jumped);
+
+		if (held != STATUS_OK || jumped)
+			return held != STATUS_OK ? held : resume(run, tracee, 0);
+	}
 	if (WSTOPSIG(status) == SIGTRAP && ptrace(PTRACE_GETSIGINFO, tracee->tid, 0, &info) == 0 &&
 	    info.si_code == SI_KERNEL)
 		return on_int3(run, tracee);

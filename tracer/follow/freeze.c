@@ -14,6 +14,7 @@
 #include "tracer/follow/release.h"
 #include "tracer/follow/resume.h"
 #include "tracer/follow/tick.h"
+#include "tracer/processor/held.h"
 #include "tracer/processor/sites.h"
 #include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/remote.h"
@@ -43,16 +44,17 @@ static enum status check_state(const struct tracee *tracee)
 	return STATUS_OK;
 }
 
-/* Code that the program wrote into memory that was executable already asks the real processor. */
-static enum status check_code(const struct process *process)
+/* What was written into a page after a first jump into it can't be answered (processor/held.h). */
+static void tell_of_unmet(const struct process *process)
 {
 	uint64_t address = sites_find_unmet(process->pid);
 
-	if (!address)
-		return STATUS_OK;
-	return refuse("code that the program made itself and that asks the processor",
-	              "--cpu can't answer it: give --cpu=native and the option that its runtime has",
-	              "process %d, cpuid at 0x%llx", process->pid, (unsigned long long)address);
+	if (address)
+		tell("--cpu: process %d: code that it made itself asks the processor (cpuid at 0x%llx), and "
+		     "may have "
+		     "heard what this one has: give the option of its runtime for that, too (see "
+		     "snaptrace(1))",
+		     process->pid, (unsigned long long)address);
 }
 
 static void print_size(char *text, size_t size, uint64_t bytes)
@@ -115,13 +117,16 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	};
 	enum status status;
 
-	if ((status = check_state(tracee)) != STATUS_OK || (status = check_code(process)) != STATUS_OK ||
+	tell_of_unmet(process);
+	if ((status = check_state(tracee)) != STATUS_OK ||
 	    (status = breakpoint_take_out_all(process)) != STATUS_OK ||
 	    (status = sites_take_out(process->pid)) != STATUS_OK ||
 	    /* The program may have moved its vdso since it began: a restored one has. */
 	    (status = remote_find_gate(process->pid, options->attach != 0, &request.gate)) != STATUS_OK)
 		return status;
 	process->gate = request.gate;
+	if ((status = held_give(tracee)) != STATUS_OK)
+		return status;
 	return snapshot_take(&request, ret_result);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "tracer/follow/interrupt.h"
+#include "tracer/processor/held.h"
 #include "tracer/processor/sites.h"
 #include "tracer/ptrace/breakpoint.h"
 #include "tracer/ptrace/remote.h"
@@ -40,6 +41,8 @@ enum status release_clean(struct tracee *tracee)
 
 	if (status == STATUS_OK)
 		status = sites_take_out(tracee->process->pid);
+	if (status == STATUS_OK)
+		status = held_give(tracee);
 	return status == STATUS_OK ? remove_guard(tracee) : status;
 }
 
