@@ -36,6 +36,8 @@ struct options {
 	const char *cache; /* off, auto or a directory; NULL: as the environment says */
 	bool cache_tried;  /* a copy was made, or could not be: none is made again */
 	bool verify;
+	bool check;   /* --check: nothing is started */
+	bool json;    /* its answer */
 	enum ids ids; /* identity.c */
 	bool exe;     /* identity.c */
 	enum on_mismatch on_mismatch;
@@ -90,12 +92,15 @@ struct loader {
 };
 extern struct loader loader;
 
-void options_parse(void);    /* options.c: fills loader.options or ends */
-void image_open(void);       /* image.c: maps and checks the file */
-void image_close(void);      /* image.c: when no page data are to be read any more */
-void machine_check(void);    /* machine.c: the processor; vdso.c: the vdso */
-void arguments_keep(void);   /* arguments.c: the resume area */
-void mappings_check(void);   /* mappings.c: none is where it cannot be */
+void options_parse(void);  /* options.c: fills loader.options or ends */
+void image_open(void);     /* image.c: maps and checks the file */
+void image_close(void);    /* image.c: when no page data are to be read any more */
+void machine_check(void);  /* machine.c: the processor; vdso.c: the vdso */
+void arguments_keep(void); /* arguments.c: the resume area */
+void mappings_check(void); /* mappings.c: none is where it cannot be */
+void mapping_check(const struct snapimg_mapping *mapping); /* mappings.c: this one */
+/* mappings.c: how the file of a mapping is opened. */
+uint32_t mapping_file_flags(const struct snapimg_mapping *mapping);
 void mappings_build(void);   /* mappings.c */
 void mappings_protect(void); /* mappings.c: final protections and advice */
 /* mappings.c: what could not be done with a mapping, and why. */
@@ -147,5 +152,7 @@ struct range {
 /* files.c: opens a file of the image for reading or as `flags` say and, the first time, checks that
  * it is the recorded one. Returns the descriptor, which may have O_NONBLOCK. */
 int file_open(uint32_t index, uint32_t flags);
+/* files.c: ends as file_open() would, and leaves nothing. */
+void file_check(uint32_t index, uint32_t flags);
 
 #endif

@@ -33,6 +33,7 @@
 #include "restore/fds/table.h"
 #include "restore/loader.h"
 #include "restore/look/cache.h"
+#include "restore/look/check.h"
 #include "restore/look/fallback.h"
 #include "restore/look/vdso.h"
 
@@ -125,6 +126,8 @@ _Noreturn void loader_main(uint64_t *stack)
 		record_start();
 	tell_phase(NULL);
 
+	if (loader.options.check)
+		check_answer();
 	image_open();
 	if (loader.options.fallback)
 		die_instead = fallback_start; /* a damaged image names no program */

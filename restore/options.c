@@ -100,6 +100,10 @@ static const struct row {
          NULL},
         {{0, "cache-tried", NULL, NULL}, NULL, &loader.options.cache_tried}, /* by snapimg cache add */
         {{0, "verify", NULL, "check all page data before the start"}, NULL, &loader.options.verify},
+        {{0, "check", NULL, "start nothing: say whether IMAGE will start here, and if not, each reason"},
+         NULL,
+         &loader.options.check},
+        {{0, "json", NULL, "of --check: the answer as one JSON object"}, NULL, &loader.options.json},
         {{0, "record-hot", NULL,
           "note in IMAGE which pages this run uses up to its end, so that later starts make them in "
           "batches"},
@@ -205,9 +209,12 @@ static bool take_environment(void)
 	return exactly;
 }
 
+/* All after the options, which are known now. */
 static void take_arguments(char **from, bool exactly)
 {
 	char **end = from;
+	if (loader.options.json && !loader.options.check)
+		die(EXIT_REFUSED, "--json: is the form of what --check says: give that, too");
 	while (*end != NULL)
 		end++;
 	loader.options.arguments = from;

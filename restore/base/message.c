@@ -6,6 +6,7 @@
 #include "restore/loader.h"
 
 void (*die_instead)(void);
+void (*die_noted)(int status, const char *const *parts);
 
 enum { NUMBER_SIZE = 24, NUMBERS = 8 };
 
@@ -91,6 +92,8 @@ static void be_the_only_one(void)
 
 _Noreturn void die_parts(int status, const char *const *parts)
 {
+	if (die_noted != NULL)
+		die_noted(status, parts);
 	be_the_only_one();
 	void (*instead)(void) = die_instead;
 	die_instead = NULL; /* its own failure is the last */

@@ -21,6 +21,8 @@ const char *error_text(long result);
 
 /* What die() tries before it ends the process, once it is known; NULL: nothing. */
 extern void (*die_instead)(void);
+/* Where a reason goes instead, which then does not return; NULL: nowhere (look/check.h). */
+extern void (*die_noted)(int status, const char *const *parts);
 _Noreturn void die_parts(int status, const char *const *parts);
 void warn_parts(const char *const *parts);
 /* False when not all could be written. */

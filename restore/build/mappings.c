@@ -37,12 +37,17 @@ static void close_file(struct open_file *file)
 	file->descriptor = -1;
 }
 
-static int descriptor_for(struct open_file *file, const struct snapimg_mapping *mapping)
+uint32_t mapping_file_flags(const struct snapimg_mapping *mapping)
 {
 	bool is_writable = (mapping->protection & PROT_WRITE) != 0;
 	bool writes_file = ((mapping->flags & SNAPIMG_MAP_SHARED) != 0 && is_writable) ||
 	                   (mapping->flags & SNAPIMG_MAP_MAY_WRITE) != 0;
-	uint32_t flags = writes_file ? O_RDWR : O_RDONLY;
+	return writes_file ? O_RDWR : O_RDONLY;
+}
+
+static int descriptor_for(struct open_file *file, const struct snapimg_mapping *mapping)
+{
+	uint32_t flags = mapping_file_flags(mapping);
 	uint32_t index = mapping->file - 1;
 	if (file->descriptor < 0 || file->index != index || file->flags != flags) {
 		close_file(file);
@@ -190,19 +195,23 @@ static bool is_reservation(const struct snapimg_mapping *mapping)
 	       (mapping->flags & ~(uint32_t)SNAPIMG_MAP_NORESERVE) == 0;
 }
 
+void mapping_check(const struct snapimg_mapping *mapping)
+{
+	if (mapping->kind == SNAPIMG_MAPPING_MEMORY || is_reservation(mapping))
+		return;
+	if (mapping->start < ZONE_END && mapping->end > ZONE_START)
+		die(EXIT_REFUSED, loader.options.image, ": has memory at ", hex(mapping->start),
+		    ", where the loader lies: freeze the program again");
+	if (mapping->start < USER_START)
+		die(EXIT_REFUSED, loader.options.image, ": has memory at ", hex(mapping->start),
+		    ", where the kernel allows none (vm.mmap_min_addr)");
+}
+
 void mappings_check(void)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
-	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
-		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY || is_reservation(&mapping[i]))
-			continue;
-		if (mapping[i].start < ZONE_END && mapping[i].end > ZONE_START)
-			die(EXIT_REFUSED, loader.options.image, ": has memory at ", hex(mapping[i].start),
-			    ", where the loader lies: freeze the program again");
-		if (mapping[i].start < USER_START)
-			die(EXIT_REFUSED, loader.options.image, ": has memory at ", hex(mapping[i].start),
-			    ", where the kernel allows none (vm.mmap_min_addr)");
-	}
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
+		mapping_check(&mapping[i]);
 }
 
 /* Every mapping that this process still has: the kernel's first stack, mostly. What is kept lies in three

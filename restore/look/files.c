@@ -64,6 +64,14 @@ static long make_and_open(uint32_t index, const char *path, uint32_t flags)
 	return open_at_once(path, flags);
 }
 
+void file_check(uint32_t index, uint32_t flags)
+{
+	const char *path = snapimg_string(&loader.image, snapimg_get_file(&loader.image)[index].path);
+	bool is_missing = sys(__NR_faccessat, AT_FDCWD, path, 0) == -ENOENT;
+	if (!file_is_scratch(index) && !(is_missing && file_can_be_made(index)))
+		sys(__NR_close, file_open(index, flags));
+}
+
 int file_open(uint32_t index, uint32_t flags)
 {
 	const struct snapimg_file *file = &snapimg_get_file(&loader.image)[index];

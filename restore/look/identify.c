@@ -144,7 +144,7 @@ void file_identify(uint32_t index, const char *path, int descriptor)
 		die(EXIT_REFUSED, path, ": cannot look at a file that the image needs: ", error_text(result));
 	if ((status.st_mode & TYPE_MASK) != (file->mode & TYPE_MASK))
 		die(EXIT_REFUSED, path, ": is no longer the kind of file that the image needs: put it back");
-	if (identity != NULL && (identity->flags & SNAPIMG_IDENTITY_EXCLUSIVE) != 0)
+	if (identity != NULL && (identity->flags & SNAPIMG_IDENTITY_EXCLUSIVE) != 0 && !loader.options.check)
 		tell_if_shared(index, path, descriptor);
 	if (is_recorded(index, file, identity, path, descriptor, &status))
 		return;
@@ -188,11 +188,16 @@ static long fill(uint32_t index, long descriptor)
 	return result;
 }
 
+bool file_can_be_made(uint32_t index)
+{
+	const struct snapimg_identity *identity = find_identity(index);
+	return identity != NULL && (identity->flags & SNAPIMG_IDENTITY_MADE) != 0;
+}
+
 long file_make(uint32_t index, const char *path)
 {
 	const struct snapimg_file *file = &snapimg_get_file(&loader.image)[index];
-	const struct snapimg_identity *identity = find_identity(index);
-	if (identity == NULL || (identity->flags & SNAPIMG_IDENTITY_MADE) == 0)
+	if (!file_can_be_made(index))
 		return -ENOENT;
 	if (made.count == MADE_MAX)
 		return -EMFILE;

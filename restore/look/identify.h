@@ -11,6 +11,8 @@ void file_identify(uint32_t index, const char *path, int descriptor);
  * that is open for reading and writing, or -errno; -ENOENT if the image has no content of it. It is removed
  * again if the start is refused. */
 long file_make(uint32_t index, const char *path);
+/* Whether it would be made if it were not there. */
+bool file_can_be_made(uint32_t index);
 /* Of some files only the program's own view counts, and each start has one of its own, without a name. */
 bool file_is_scratch(uint32_t index);
 /* A descriptor, or -errno. */

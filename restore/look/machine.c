@@ -10,6 +10,7 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/loader.h"
+#include "restore/look/check.h"
 #include "restore/look/vdso.h"
 #include "restore/zone.h"
 
@@ -80,10 +81,11 @@ static void check_more_state(const struct snapimg_machine *needed, const uint32_
 }
 
 /* The register frame has the recorded layout, which sigreturn takes as this machine's. */
-static void check_xstate_layout(const struct snapimg_machine *needed, bool keeps_xstate)
+static void check_xstate_layout(const struct snapimg_machine *needed,
+                                const uint32_t have_words[SNAPIMG_CPU_WORDS])
 {
 	uint32_t low = XFEATURES_LEGACY, high = 0;
-	if (keeps_xstate) /* else the instruction is none */
+	if ((have_words[SNAPIMG_CPU_1_ECX] & OSXSAVE) != 0) /* else the instruction is none */
 		__asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 	uint64_t have = (uint64_t)high << 32 | low;
 	if ((needed->xfeatures & ~have) != 0)
@@ -104,17 +106,31 @@ static void check_xstate_layout(const struct snapimg_machine *needed, bool keeps
 		    "): freeze the program on this kind of processor");
 }
 
-/* At every start: a virtual machine that is moved to another processor keeps its kernel, and its boot id. */
-void machine_check(void)
+static void check_task_size(const struct snapimg_machine *needed, const uint32_t have[SNAPIMG_CPU_WORDS])
 {
-	const struct snapimg_machine *needed = snapimg_get_machine(&loader.image);
+	(void)have;
 	if (needed->task_size > USER_END)
 		die(EXIT_REFUSED, loader.options.image, ": uses addresses above ", hex(USER_END),
 		    ": freeze it under a kernel with four-level page tables");
+}
+
+static void check_vdso(const struct snapimg_machine *needed, const uint32_t have[SNAPIMG_CPU_WORDS])
+{
+	(void)needed, (void)have;
 	vdso_check();
+}
+
+const struct machine_check machine_checks[] = {
+        {"address", check_task_size},       {"kernel", check_vdso},
+        {"processor", check_features},      {"processor", check_more_state},
+        {"processor", check_xstate_layout}, {NULL, NULL},
+};
+
+/* At every start: a virtual machine that is moved to another processor keeps its kernel, and its boot id. */
+void machine_check(void)
+{
 	uint32_t have[SNAPIMG_CPU_WORDS];
 	snapimg_cpu_read(have);
-	check_features(needed, have);
-	check_more_state(needed, have);
-	check_xstate_layout(needed, (have[SNAPIMG_CPU_1_ECX] & OSXSAVE) != 0);
+	for (const struct machine_check *check = machine_checks; check->run != NULL; check++)
+		check->run(snapimg_get_machine(&loader.image), have);
 }
