@@ -134,16 +134,20 @@ static void hash(struct file *file, uint32_t index, const struct mappings *mappi
 	identity->flags |= SNAPIMG_IDENTITY_HASHED | (mapped_only ? 0 : SNAPIMG_IDENTITY_WHOLE);
 }
 
-/* The process's own beginning, as a time of files. proc(5): (22) starttime, in ticks since boot. */
+/* The process's own beginning, as a time of files, which are stamped with the time of the kernel's last tick
+ * (current_time() in fs/inode.c). proc(5): (22) starttime, in clock ticks since boot. */
 static int64_t beginning(const struct proc_stat *process)
 {
 	int64_t tick = SECOND / sysconf(_SC_CLK_TCK);
+	struct timespec stamps = {0};
 
-	return now(CLOCK_REALTIME) - now(CLOCK_BOOTTIME) + (int64_t)process->field[STAT_START_TIME] * tick;
+	(void)clock_getres(CLOCK_REALTIME_COARSE, &stamps);
+	return now(CLOCK_REALTIME) - now(CLOCK_BOOTTIME) + (int64_t)process->field[STAT_START_TIME] * tick -
+	       nanoseconds(stamps.tv_sec, (uint32_t)stamps.tv_nsec);
 }
 
-/* Younger than the program, and its to write; or an output file, which it writes anew though another run made
- * it. Where a filesystem keeps no time of birth, the last change tells. */
+/* Younger than the program, and its to write; or an output file, which it writes again though another run
+ * made it. Where a filesystem keeps no time of birth, the last change tells. */
 static bool is_made(const struct file *file, uint8_t uses, const struct proc_stat *process)
 {
 	struct statx times;
