@@ -26,11 +26,11 @@
 		array_grown_;                                                                                \
 	})
 
-/* What array_add() is made of: the items, moved perhaps, with a zeroed one behind them. How much room there
+/* What array_add() is made of: the items, moved perhaps, with a zeroed one after them. How much room there
  * is follows from the count. */
 void *array_with_room(void *items, size_t count, size_t size) __attribute__((warn_unused_result));
 
-/* For many items at once, such as bytes: the same array with room for `more` of them behind `count`, where it
+/* For many items at once, such as bytes: the same array with room for `more` of them after `count`, where it
  * had room for *room. NULL when out of memory, and all is as before. */
 void *array_reserve(void *items, size_t count, size_t more, size_t *room, size_t size)
         __attribute__((warn_unused_result));

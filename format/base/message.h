@@ -29,7 +29,7 @@ void message_set_verbosity(enum verbosity verbosity);
  * even under -q. */
 void message_error(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
 
-/* While it is set: called before an error is printed; true where it has printed the reason behind it, which
+/* While it is set: called before an error is printed; true where it has printed the reason for it, which
  * stands for the error then. */
 extern bool (*message_reason)(void);
 

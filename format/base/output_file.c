@@ -17,7 +17,7 @@
 enum {
 	BUFFER = 256 << 10,          /* of what is often small, and costs a fault a page */
 	BUFFER_PAST_CACHE = 4 << 20, /* of what may go to the disk directly */
-	CACHED = 64 << 20,           /* what is behind goes past the page cache */
+	CACHED = 64 << 20,           /* what is more goes past the page cache */
 	SYNC_STEP = 2 << 20,
 	DIRECT_ALIGNMENT = 4096,
 	MODE = 0600, /* an image holds all the program's memory */

@@ -35,7 +35,7 @@ enum status proc_read(struct proc_path path, struct text *ret_text) __attribute_
 enum status proc_read_link(struct proc_path path, char *link, size_t size)
         __attribute__((warn_unused_result));
 
-/* The value behind "KEY:" and its white space in a file like /proc/PID/status, up to the newline;
+/* The value after "KEY:" and its white space in a file like /proc/PID/status, up to the newline;
  * "" where there is no such key. The value is not terminated there: see proc_value_length(). */
 const char *proc_value(const struct text *text, const char *key);
 size_t proc_value_length(const char *value);

@@ -14,7 +14,7 @@ struct repack_options {
 	int level;                    /* 0: as the size has it */
 };
 
-/* Writes the image anew: all that is in it but for how its pages are stored. With a plan it is named as the
+/* Writes the image again: all that is in it but for how its pages are stored. With a plan it is named as the
  * SOURCE. On an error of the old image's data, its failed_section and failed_index tell where. */
 enum snapimg_error repack(struct page_data *data, const struct repack_options *options, snapimg_sink *sink,
                           void *context) __attribute__((warn_unused_result));

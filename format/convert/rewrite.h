@@ -1,4 +1,4 @@
-/* Writes an image anew with other records of one kind, all else as it is: no page is decoded. */
+/* Writes an image again with other records of one kind, all else as it is: no page is decoded. */
 #ifndef FORMAT_CONVERT_REWRITE_H
 #define FORMAT_CONVERT_REWRITE_H
 

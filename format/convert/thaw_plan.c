@@ -6,7 +6,7 @@
  * gaps (pages that are in no run: zero) are bridged in anonymous memory, where
  * they are holes of the thawed file. Where memory is so scattered that pieces
  * would be too many, only larger ones are made: a process may have 65,530
- * mappings (vm.max_map_count), and most of them shall be the program's.
+ * mappings (vm.max_map_count), and most of them must stay for the program.
  */
 #include "format/convert/thaw_plan.h"
 
@@ -155,7 +155,7 @@ static enum snapimg_error extend(struct planning *planning, uint64_t start, uint
 	return error;
 }
 
-/* Goes on to the kept range that ends behind the address. None that is passed lies in an open piece. */
+/* Goes on to the kept range that ends past the address. None that is passed lies in an open piece. */
 static enum snapimg_error pass_kept(struct planning *planning, uint64_t address)
 {
 	const struct address_ranges *kept = &planning->plan->kept;

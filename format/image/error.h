@@ -9,7 +9,7 @@
 	X(NOT_AN_IMAGE, "not a snapshot image")                                                              \
 	X(TEXT_DAMAGE, "damaged by a text-mode transfer")                                                    \
 	X(TRUNCATED, "the image is cut off")                                                                 \
-	X(TRAILING, "bytes behind the image's end")                                                          \
+	X(TRAILING, "bytes after the image's end")                                                           \
 	X(NEWER_MAJOR, "made by a newer version of snaptrace")                                               \
 	X(ARCHITECTURE, "made for another processor architecture")                                           \
 	X(PAGE_SIZE, "made for another page size")                                                           \

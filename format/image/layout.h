@@ -24,7 +24,7 @@ enum { SNAPIMG_MAJOR = 1, SNAPIMG_MINOR = 2 };
 
 enum {
 	SNAPIMG_PAGE_SIZE = 4096,
-	SNAPIMG_HEADER_AREA = 4096,   /* the header and the zeros behind it; the digest covers it all */
+	SNAPIMG_HEADER_AREA = 4096,   /* the header and the zeros after it; the digest covers it all */
 	SNAPIMG_ALIGNMENT = 64,       /* of every section but DATA, and of the section table */
 	SNAPIMG_EXTENT_MAX = 1 << 20, /* bytes of pages in one extent */
 	SNAPIMG_MAX_SECTIONS = 64,
@@ -510,7 +510,7 @@ enum snapimg_setting_kind {
 	SNAPIMG_SETTING_BIND = 2,    /* bind(2): the bytes; option: the mode of the file it makes, or 0 */
 	SNAPIMG_SETTING_LISTEN = 3,  /* listen(2): option */
 	SNAPIMG_SETTING_CONNECT = 4, /* connect(2): the bytes */
-	/* setsockopt(2): the bytes behind the name of a network interface, whose number they begin with */
+	/* setsockopt(2): the bytes after the name of a network interface, whose number they begin with */
 	SNAPIMG_SETTING_INTERFACE = 5,
 	SNAPIMG_SETTING_TERMIOS = 6, /* TCSETS2: struct termios2 */
 	SNAPIMG_SETTING_WINDOW = 7,  /* TIOCSWINSZ: struct winsize */
@@ -615,7 +615,7 @@ static_assert(sizeof(struct snapimg_pending) == 136, "pending signal layout");
 enum snapimg_place_flag { SNAPIMG_PLACE_POINT = 1 /* it met the point, and runs the callbacks */ };
 struct snapimg_place {
 	uint32_t flags;
-	uint32_t call; /* string: the system call that is made anew; 0: none */
+	uint32_t call; /* string: the system call that is made again; 0: none */
 };
 static_assert(sizeof(struct snapimg_place) == 8, "place layout");
 

@@ -146,7 +146,7 @@ static enum snapimg_error check_digest(struct snapimg *image)
 	return SNAPIMG_OK;
 }
 
-/* DATA lies right behind the header area, and its end decides where the metadata begin; all others follow
+/* DATA lies right after the header area, and its end decides where the metadata begin; all others follow
  * each other in the order of the table. */
 static bool is_placed(const struct snapimg *image, const struct snapimg_section *section, uint64_t position)
 {

@@ -36,7 +36,7 @@ struct snapimg {
 enum snapimg_error snapimg_check_header(const void *base, uint64_t size, struct snapimg *image)
         __attribute__((warn_unused_result));
 
-/* From here to the file's end: the zeros behind DATA, and the records. After snapimg_check_header. */
+/* From here to the file's end: the zeros after DATA, and the records. After snapimg_check_header. */
 static inline uint64_t snapimg_records_start(const struct snapimg *image)
 {
 	uint64_t start = image->header->metadata_offset - SNAPIMG_ALIGNMENT;
@@ -62,7 +62,7 @@ enum snapimg_error snapimg_check_extent(const struct snapimg *image, const struc
 enum snapimg_error snapimg_check_stored(const struct snapimg_extent *extent, const void *stored)
         __attribute__((warn_unused_result));
 
-/* The first address behind a run. */
+/* The first address past a run. */
 static inline uint64_t snapimg_run_end(const struct snapimg_run *run)
 {
 	return run->address + (uint64_t)run->pages * SNAPIMG_PAGE_SIZE;

@@ -184,7 +184,7 @@ enum snapimg_error snapimg_rule_piece(const struct snapimg *image, uint32_t inde
 	return SNAPIMG_OK;
 }
 
-/* The first piece that has runs behind `run`; NULL: none. */
+/* The first piece that has runs after `run`; NULL: none. */
 static const struct snapimg_piece *piece_behind(const struct snapimg *image, uint32_t run)
 {
 	const struct snapimg_piece *piece = snapimg_get_piece(image);
@@ -216,7 +216,7 @@ static bool extent_piece_is_valid(const struct snapimg *image, const struct snap
 	       extent->stored_size == snapimg_run_end(&run[extent->run_count - 1]) - run->address;
 }
 
-/* In the file: behind the extent before, RAW at the next page, MAPPED at that or a later one, and the last
+/* In the file: after the extent before, RAW at the next page, MAPPED at that or a later one, and the last
  * one ends DATA. */
 static bool extent_is_placed(const struct snapimg *image, uint32_t index)
 {

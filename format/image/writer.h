@@ -29,13 +29,13 @@ void snapimg_writer_free(struct snapimg_writer *writer);
 /* Appends an extent: its runs (borrowed, copied) and its stored bytes. kind, raw_size, stored_size
  * and checksum of *extent are the caller's (so that workers can compute them in parallel); offset,
  * run_first and run_count, and the checksum of ZERO, are set by the writer. RAW is placed page-aligned;
- * MAPPED where its offset says, at or behind snapimg_writer_position, and what is passed over is not
+ * MAPPED where its offset says, at or past snapimg_writer_position, and what is passed over is not
  * written: the sink's storage must read as zeros there. */
 enum snapimg_error snapimg_writer_put_extent(struct snapimg_writer *writer, struct snapimg_extent *extent,
                                              const struct snapimg_run *runs, uint32_t run_count,
                                              const void *stored) __attribute__((warn_unused_result));
 
-/* The first byte behind what was put so far. */
+/* The first byte after what was put so far. */
 uint64_t snapimg_writer_position(const struct snapimg_writer *writer);
 
 /* Takes over all sections of an image but what holds its pages or tells how (DATA, EXTENTS, RUNS, PIECES,

@@ -203,7 +203,7 @@ static const struct {
         {"clear", clear, false},
 };
 
-/* The words behind the subcommand; false: they are wrong. */
+/* The words after the subcommand; false: they are wrong. */
 static bool read_words(int count, char **words, struct cache_options *options)
 {
 	int i;

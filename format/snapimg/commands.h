@@ -36,7 +36,7 @@ enum exit_status open_image(struct image_file *file, const char *path, enum imag
 enum exit_status write_image(struct image_file *input, const char *path, const char *to, unsigned int flags,
                              image_conversion *convert) __attribute__((warn_unused_result));
 
-/* cmd_cache.c: the words behind "snapimg cache". */
+/* cmd_cache.c: the words after "snapimg cache". */
 enum exit_status command_cache(int count, char **words) __attribute__((warn_unused_result));
 
 /* From now on complain() prints nothing. */

@@ -1,6 +1,6 @@
 /*
  * Fuzzes the reader. Each input is judged as it is, and once more with its
- * checksums and digest made right, so that the rules behind them are reached.
+ * checksums and digest made right, so that the rules after them are reached.
  * What is accepted is then used as the tools use it. Seeds: the golden images.
  */
 #include <stdlib.h>

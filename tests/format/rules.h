@@ -25,10 +25,10 @@ R(HEADER, 0, "a section less", HEAD(section_count, 19))
 R(HEADER, 0, "table not at the end", HEAD(section_table_offset, 8192))
 R(HEADER, 0, "table far away", HEAD(section_table_offset, FAR))
 R(HEADER, 0, "metadata in the header", HEAD(metadata_offset, 64))
-R(HEADER, 0, "metadata behind the table", HEAD(metadata_offset, FAR - 63))
+R(HEADER, 0, "metadata after the table", HEAD(metadata_offset, FAR - 63))
 R(HEADER, 0, "metadata not aligned", HEAD(metadata_offset, 16417))
 R(HEADER, 0, "reserved bits", HEAD(reserved_zero, 1))
-R(PADDING, 0, "bytes behind the header", {HEADER, 80, 1, 1})
+R(PADDING, 0, "bytes after the header", {HEADER, 80, 1, 1})
 R(PADDING, 0, "last byte of the header area", {HEADER, 4095, 1, 1})
 
 /* Section table */
@@ -63,7 +63,7 @@ R(SECTION_MISSING, SNAPIMG_SECTION_ORIGIN, "no origin", ROW_OF_TABLE(2, type, 99
 R(SECTION_MISSING, SNAPIMG_SECTION_THREADS, "no threads", ROW_OF_TABLE(5, type, 99),
   ROW_OF_TABLE(5, flags, 0))
 R(PADDING, SNAPIMG_SECTION_FIXUPS, "padding of a section", BYTES(FIXUPS, 63, 1, 1))
-R(PADDING, SNAPIMG_SECTION_DATA, "padding behind page data", {HEADER, 16384 + 17, 1, 1})
+R(PADDING, SNAPIMG_SECTION_DATA, "padding after page data", {HEADER, 16384 + 17, 1, 1})
 
 /* Strings, origin */
 R(STRING, SNAPIMG_SECTION_STRINGS, "strings don't begin with NUL", BYTES(STRINGS, 0, 1, 'x'))
@@ -144,7 +144,7 @@ R(FILE, SNAPIMG_SECTION_FILES, "check 0", FILE_AT(0, check, 0))
 R(FILE, SNAPIMG_SECTION_FILES, "unknown check", FILE_AT(0, check, 3))
 R(FILE, SNAPIMG_SECTION_FILES, "nanoseconds", FILE_AT(0, mtime_nanoseconds, 1000000000))
 R(FILE, SNAPIMG_SECTION_FILES, "build-id too long", FILE_AT(0, build_id_size, 33))
-R(FILE, SNAPIMG_SECTION_FILES, "bytes behind the build-id", FILE_AT(0, build_id[20], 1))
+R(FILE, SNAPIMG_SECTION_FILES, "bytes after the build-id", FILE_AT(0, build_id[20], 1))
 R(FILE, SNAPIMG_SECTION_FILES, "reserved bits", FILE_AT(1, reserved_zero, 1))
 
 /* Mappings */

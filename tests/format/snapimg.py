@@ -153,7 +153,7 @@ def full_disk():
 
 
 def bad_padding():
-    """The zeros behind the page data are looked at too, though they belong to no section."""
+    """The zeros after the page data are looked at too, though they belong to no section."""
     with open(golden("x.snap"), "r+b") as file:
         file.seek(48)  # metadata_offset
         file.seek(int.from_bytes(file.read(8), "little") - 1)

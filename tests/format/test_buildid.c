@@ -87,7 +87,7 @@ static void test_notes(void)
 	EXPECT(snapimg_build_id(NULL, 0, id) == 0);
 }
 
-/* Cut anywhere and with any byte changed: no byte past the end is read, which the hole behind it would show.
+/* Cut anywhere and with any byte changed: no byte past the end is read, which the hole after it would show.
  */
 static void test_damage(void)
 {

@@ -144,10 +144,10 @@ def huge():
         longer.write(file.read(4096))
         longer.truncate(1 << 30)
     for command in ("info", "maps", "verify", "thaw", "freeze"):
-        for image, said in (("none.snap", "not a snapshot image"), ("longer.snap", "bytes behind")):
+        for image, said in (("none.snap", "not a snapshot image"), ("longer.snap", "bytes after")):
             words = [t.SNAPIMG, command, image] + (["-o", "new.snap"] if command in ("thaw", "freeze") else [])
             t.one_line(limited(words), 125, said)
-    for image, said in (("none.snap", "not a snapshot image"), ("longer.snap", "bytes behind")):
+    for image, said in (("none.snap", "not a snapshot image"), ("longer.snap", "bytes after")):
         t.one_line(limited([t.SNAPRUN, image]), 125, said)
         t.one_line(limited([t.SNAPTRACE, "--record-hot", image]), 125, said)
 

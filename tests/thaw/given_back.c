@@ -129,7 +129,7 @@ static void keep_what_is_locked(void)
 
 static void move(void)
 {
-	/* The page behind is taken, so it must move. */
+	/* The next page is taken, so it must move. */
 	grown = mremap(grown, SIZE, 4 * SIZE, MREMAP_MAYMOVE);
 	CHECK(grown != MAP_FAILED && is_filled(grown, SIZE) && is_zero(grown + SIZE, 3 * SIZE));
 	CHECK(madvise(grown, 4 * SIZE, MADV_DONTNEED) == 0 && is_zero(grown, 4 * SIZE));
