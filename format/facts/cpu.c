@@ -156,12 +156,40 @@ static void read_leaves(uint32_t words[SNAPIMG_CPU_WORDS])
 	}
 }
 
-void snapimg_cpu_read(uint32_t words[SNAPIMG_CPU_WORDS])
+static void known_bits(uint32_t known[SNAPIMG_CPU_WORDS])
 {
-	uint32_t read[SNAPIMG_CPU_WORDS] = {0}, known[SNAPIMG_CPU_WORDS] = {0}, i;
+	uint32_t i;
 
+	for (i = 0; i < SNAPIMG_CPU_WORDS; i++)
+		known[i] = 0;
 	for (i = 0; i < snapimg_cpu_feature_count; i++)
 		known[snapimg_cpu_features[i].word] |= UINT32_C(1) << snapimg_cpu_features[i].bit;
+}
+
+/* The newest leaf tells models apart, and so does what the kernel keeps of registers. */
+bool snapimg_cpu_is_same(const uint32_t words[SNAPIMG_CPU_WORDS])
+{
+	static const uint8_t telling[] = {SNAPIMG_CPU_7_EBX, SNAPIMG_CPU_7_ECX, SNAPIMG_CPU_7_EDX};
+	uint32_t read[SNAPIMG_CPU_WORDS] = {0}, known[SNAPIMG_CPU_WORDS], i;
+	unsigned a;
+
+	if ((words[SNAPIMG_CPU_1_ECX] & 1u << OSXSAVE_BIT) == 0 || words[SNAPIMG_CPU_7_EBX] == 0)
+		return false; /* an old one, which may lack the leaf or the instruction */
+	__cpuid_count(7, 0, a, read[SNAPIMG_CPU_7_EBX], read[SNAPIMG_CPU_7_ECX], read[SNAPIMG_CPU_7_EDX]);
+	known_bits(known);
+	snapimg_cpu_leave_hints(known);
+	for (i = 0; i < sizeof(telling); i++)
+		if ((read[telling[i]] & known[telling[i]]) != words[telling[i]])
+			return false;
+	read[SNAPIMG_CPU_XCR0_LOW] = xcr0_low(); /* which this processor has, as it has the leaf */
+	return (read[SNAPIMG_CPU_XCR0_LOW] & known[SNAPIMG_CPU_XCR0_LOW]) == words[SNAPIMG_CPU_XCR0_LOW];
+}
+
+void snapimg_cpu_read(uint32_t words[SNAPIMG_CPU_WORDS])
+{
+	uint32_t read[SNAPIMG_CPU_WORDS] = {0}, known[SNAPIMG_CPU_WORDS], i;
+
+	known_bits(known);
 	read_leaves(read);
 	for (i = 0; i < SNAPIMG_CPU_WORDS; i++)
 		words[i] = read[i] & known[i];

@@ -6,6 +6,8 @@
 #ifndef FORMAT_FACTS_CPU_H
 #define FORMAT_FACTS_CPU_H
 
+#include <stdbool.h>
+
 #include "format/image/layout.h"
 
 /* Which CPUID output a word of snapimg_machine.cpu_features is. */
@@ -40,6 +42,10 @@ extern const uint32_t snapimg_cpu_feature_count;
 /* Reads this machine's words, cut to the table's bits (six CPUID leaves, about 7 us each under
  * virtualisation). */
 void snapimg_cpu_read(uint32_t words[SNAPIMG_CPU_WORDS]);
+
+/* Whether this is the kind of processor that snapimg_cpu_read() saw, by one leaf of six. A virtual machine that was moved
+ * to another kind has another leaf 7 or another XCR0. False: look at all. */
+bool snapimg_cpu_is_same(const uint32_t words[SNAPIMG_CPU_WORDS]);
 
 /* The first feature at or after table row `from` whose bit is in `words`, or NULL. Bits without a row are not
  * found: compare them too. */

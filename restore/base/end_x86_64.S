@@ -1,4 +1,4 @@
-/* Linked last: what lies behind is the zstd decoder's, which a thawed image has no use for. */
+/* After it lie what few starts run, and zstd's decoder, which a thawed image has no use for. */
 	.text
 	.globl loader_text_end
 loader_text_end:

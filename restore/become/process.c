@@ -210,7 +210,8 @@ static void check_pending(void)
 
 void process_prepare(void)
 {
-	directory_prepare();
+	if (snapimg_get_process(&loader.image)->cwd != 0)
+		directory_prepare();
 	check_pending();
 	restore_memory_marks(snapimg_get_process(&loader.image));
 	sys(__NR_prctl, PR_SET_NAME, snapimg_get_thread(&loader.image)->comm);
@@ -226,7 +227,8 @@ void process_apply_fixups(void)
 void process_commit(void)
 {
 	const struct snapimg_process *process = snapimg_get_process(&loader.image);
-	directory_commit();
+	if (process->cwd != 0)
+		directory_commit();
 	if (process->umask != SNAPIMG_UMASK_INHERITED)
 		sys(__NR_umask, process->umask);
 	commit_signal_actions();

@@ -9,6 +9,7 @@
 struct machine_check {
 	const char *code; /* of its reason */
 	void (*run)(const struct snapimg_machine *needed, const uint32_t have[SNAPIMG_CPU_WORDS]);
+	bool asks_processor; /* needs no look where the processor is the one that it was */
 };
 extern const struct machine_check machine_checks[];
 

@@ -121,16 +121,20 @@ static void check_vdso(const struct snapimg_machine *needed, const uint32_t have
 }
 
 const struct machine_check machine_checks[] = {
-        {"address", check_task_size},       {"kernel", check_vdso},
-        {"processor", check_features},      {"processor", check_more_state},
-        {"processor", check_xstate_layout}, {NULL, NULL},
+        {"address", check_task_size, false},      {"kernel", check_vdso, false},
+        {"processor", check_features, true},      {"processor", check_more_state, true},
+        {"processor", check_xstate_layout, true}, {NULL, NULL, false},
 };
 
 /* At every start: a virtual machine that is moved to another processor keeps its kernel, and its boot id. */
 void machine_check(void)
 {
+	const struct snapimg_machine *needed = snapimg_get_machine(&loader.image);
 	uint32_t have[SNAPIMG_CPU_WORDS];
-	snapimg_cpu_read(have);
+	bool is_same = snapimg_cpu_is_same(needed->cpu_features);
+	if (!is_same)
+		snapimg_cpu_read(have);
 	for (const struct machine_check *check = machine_checks; check->run != NULL; check++)
-		check->run(snapimg_get_machine(&loader.image), have);
+		if (!(is_same && check->asks_processor))
+			check->run(needed, have);
 }

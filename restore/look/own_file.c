@@ -39,8 +39,9 @@ uint64_t own_file_image_offset(int descriptor)
 {
 	static uint8_t head[SNAPIMG_RUNNABLE_HEAD];
 	static const uint8_t elf[4] = {0x7f, 'E', 'L', 'F'};
-	if (sys(__NR_pread64, descriptor, head, sizeof elf, 0) != sizeof elf ||
-	    memcmp(head, elf, sizeof elf) != 0)
+	uint8_t magic[4]; /* of most files no more is looked at, and `head` is not touched */
+	if (sys(__NR_pread64, descriptor, magic, sizeof magic, 0) != sizeof magic ||
+	    memcmp(magic, elf, sizeof elf) != 0)
 		return 0;
 	long got = sys(__NR_pread64, descriptor, head, sizeof head, 0);
 	return got > 0 ? snapimg_runnable_offset(head, (size_t)got) : 0;

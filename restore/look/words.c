@@ -32,10 +32,13 @@ char **words_of_environment(void)
 {
 	static char text[TEXT_MAX], *word[WORDS_MAX + 1];
 	const char *from = environment(name_of_options);
+	static char *const none[] = {NULL};
 	uint64_t used = 0, count = 0;
-	if (from != NULL && strlen(from) >= sizeof text)
+	if (from == NULL)
+		return (char **)(uint64_t)none;
+	if (strlen(from) >= sizeof text)
 		die(EXIT_REFUSED, name_of_options, ": longer than ", dec(TEXT_MAX - 1), " bytes: shorten it");
-	for (bool in_word = false; from != NULL && *from != '\0'; from++) {
+	for (bool in_word = false; *from != '\0'; from++) {
 		if (is_blank(*from)) {
 			in_word = false;
 			text[used++] = '\0';

@@ -27,7 +27,10 @@ static void *section(uint32_t type)
 
 static struct snapimg_machine *machine(void)
 {
-	return section(SNAPIMG_SECTION_MACHINE); /* with the boot id of this boot: it proves nothing */
+	struct snapimg_machine *machine = section(SNAPIMG_SECTION_MACHINE); /* with the boot id of this boot */
+	/* As if from another kind of processor, or the loader would not look at the rest. */
+	machine->cpu_features[SNAPIMG_CPU_7_EBX] &= machine->cpu_features[SNAPIMG_CPU_7_EBX] - 1;
+	return machine;
 }
 
 /* Asks for the first features of the table that this machine lacks, and prints their names. */
