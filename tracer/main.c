@@ -7,7 +7,7 @@
  *     exec_stop         each new program is prepared and the point armed in it
  *     point_*           is this stop the point?
  *     freeze            it is: snapshot.h takes over
- *     release           and the program goes on without us, if it shall
+ *     release           and the program goes on without us, if it is to
  *   processor/          what it hears of the processor, under --cpu
  *   exec_log            what it all ran
  */

@@ -42,7 +42,7 @@ struct snapshot_request {
 	uint64_t environ_cell; /* address of C's environ, or 0 */
 	uint64_t guard_start,
 	        guard_end; /* the page that keeps brk from growing: not part of the image; 0, 0: none */
-	const char *shim;  /* the shim's file, which the image shall not need; NULL: none */
+	const char *shim;  /* the shim's file, which the image must not need; NULL: none */
 	const struct noted *noted;         /* of its calls: ptrace/noted.h */
 	bool noted_all;                    /* since its very begin; else some may have been missed */
 	bool no_new_privs_is_ours;         /* the filter needed it: the kernel can't tell who set it */

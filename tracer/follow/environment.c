@@ -138,7 +138,7 @@ static int build_strings(const struct tracee *tracee, struct first_stack *stack,
 }
 
 /*
- * The words move down to make room for two more and, behind them, for the strings:
+ * The words move down to make room for two more and, after them, for the strings:
  *   before:  [words]............  after:  [words, two more][strings]
  * so that all that the kernel put above (the other strings, AT_RANDOM's bytes) stays where it is.
  */

@@ -8,7 +8,7 @@
 #include "tracer/ptrace/tracee.h"
 
 /*
- * Adds LD_PRELOAD=<shim>[:what it was] and SNAP_SHIM behind the last variable of the program that tracee
+ * Adds LD_PRELOAD=<shim>[:what it was] and SNAP_SHIM after the last variable of the program that tracee
  * is about to begin (at the end of its exec), as preload/contract.h says.
  * The kernel's marks of the environment are not touched: /proc/PID/environ shows the caller's.
  */

@@ -127,7 +127,7 @@ static enum status find_met(struct run *run, struct tracee *tracee, const struct
 }
 
 /* A call that may matter, before it is made. If it is a point, it is skipped, so that the thread stands
- * behind it in a stop at which it could run other calls. */
+ * after it in a stop at which it could run other calls. */
 enum status on_watched_call(struct run *run, struct tracee *tracee, int status)
 {
 	struct user_regs_struct registers;
@@ -152,7 +152,7 @@ enum status on_watched_call(struct run *run, struct tracee *tracee, int status)
 	return resume(run, tracee, 0);
 }
 
-/* Stands on the syscall instruction again, or behind it with the answer of a restored program. */
+/* Stands on the syscall instruction again, or after it with the answer of a restored program. */
 static enum status reach_call(struct run *run, struct tracee *tracee)
 {
 	struct user_regs_struct answered = tracee->registers, live;

@@ -73,7 +73,7 @@ static bool needs_break(const struct elf_file *executable)
 }
 
 /*
- * brk(2) grows only if one page more than it asks for is free behind it (mm/mmap.c,
+ * brk(2) grows only if one page more than it asks for is free after it (mm/mmap.c,
  * find_vma_intersection(mm, oldbrk, newbrk + PAGE_SIZE)); so one page that can't be used keeps the break
  * where it is, for every caller, at the cost of one call. The page isn't part of the image: after a restore
  * the break grows from the value that the C library remembers.
@@ -95,7 +95,7 @@ static enum status guard_break(struct tracee *tracee)
 	if (result == -EEXIST)
 		return STATUS_OK; /* what is there already does the same */
 	if (result != (int64_t)start)
-		return fail(STATUS_FAILED, "process %d: no page for a guard behind its break: %s",
+		return fail(STATUS_FAILED, "process %d: no page for a guard after its break: %s",
 		            process->pid, strerror((int)-result));
 	process->guard_start = start;
 	process->guard_end = start + PAGE;

@@ -5,7 +5,7 @@
 #include "tracer/run.h"
 
 /*
- * tracee is the only thread of a chosen process, at the syscall-stop that ends its exec. Puts a page behind
+ * tracee is the only thread of a chosen process, at the syscall-stop that ends its exec. Puts a page after
  * its break so that no heap grows there, gives it the shim, and arms the points; of a process that was
  * attached to only the last.
  */

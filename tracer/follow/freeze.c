@@ -146,7 +146,7 @@ static enum status let_live(struct run *run, struct tracee *tracee, const struct
 		tick_start(); /* what tells of a signal to us */
 	if (!run->options->log)
 		release_begin(run, outcome);
-	/* The kernel makes an interrupted call anew on its way through a stop (get_signal(),
+	/* The kernel makes an interrupted call again on its way through a stop (get_signal(),
 	 * kernel/signal.c). */
 	ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
 	stopped_threads_give_back(threads, &tracee->process->gate);

@@ -17,7 +17,7 @@ struct ranges {
 	size_t count;
 };
 
-/* At or behind the end of the last; what touches that (or lies within `gap` bytes of it) becomes one range
+/* At or past the end of the last; what touches that (or lies within `gap` bytes of it) becomes one range
  * with it. */
 enum status ranges_add(struct ranges *ranges, uint64_t start, uint64_t end, uint64_t gap)
         __attribute__((warn_unused_result));

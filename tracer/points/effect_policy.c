@@ -7,7 +7,7 @@
  * descriptor does. What a process does to itself isn't one: its memory, its
  * signal actions, opening a file to read, becoming another program by exec.
  * What an image can't carry yet counts as an effect too, so that the program
- * is frozen before and not refused behind.
+ * is frozen before it and not refused after it.
  */
 #include "tracer/points/effect_policy.h"
 

@@ -15,7 +15,7 @@ struct effect_rule {
 	bool (*is_certain)(pid_t tid, const struct call *call, unsigned argument);
 };
 
-/* What a row's `argument` is stands behind. */
+/* What a row's `argument` is: the comment after each. */
 extern const struct effect_rule effect_never,
         effect_opens,      /* when it may write or make the file; the flags, the path before them */
         effect_maps,       /* when others see what is written there, or of huge pages; the flags */

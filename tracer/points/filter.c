@@ -40,7 +40,7 @@ static unsigned length_of(const struct call_rule *rule)
 	return length;
 }
 
-/* Returns from the filter if the conditions hold, else goes on behind. */
+/* Returns from the filter if the conditions hold, else goes on after it. */
 static void put_rule(struct filter *filter, const struct call_rule *rule)
 {
 	unsigned end = filter->length + length_of(rule);
@@ -65,7 +65,7 @@ static void put_rules_of(struct filter *filter, const struct call_rules *rules, 
 		if (number >= rules->rule[i].first && number <= rules->rule[i].last) {
 			put_rule(filter, &rules->rule[i]);
 			if (rules->rule[i].condition_count == 0)
-				return; /* nothing comes behind it */
+				return; /* nothing comes after it */
 		}
 	put(filter, RETURN(SECCOMP_RET_ALLOW));
 }

@@ -67,7 +67,7 @@ static bool is_file(const char *file, const char *path)
 struct search {
 	const struct point *point;
 	bool file_seen;          /* a file that FILE names */
-	const Elf64_Sym *symbol; /* not to be dereferenced behind the walk */
+	const Elf64_Sym *symbol; /* not to be dereferenced after the walk */
 	bool indirect;
 	uint64_t address;
 };

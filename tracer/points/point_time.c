@@ -69,7 +69,7 @@ static bool all_sleep(pid_t pid, uint64_t *ret_run_time)
 	return asleep;
 }
 
-/* The clock begins anew whenever a look finds the process at work, or having worked more than a little. */
+/* The clock begins again whenever a look finds the process at work, or having worked more than a little. */
 static bool is_idle(struct run *run, const struct point *point, struct process *process, double now)
 {
 	uint64_t run_time;

@@ -32,7 +32,7 @@ enum {
 	NO_ALTSTACK =
 	        0x7f, /* no mode of sigaltstack(2): sigreturn leaves the one there is (restore_altstack()) */
 	FEATURES =
-	        512, /* XSTATE_BV, the first word of the header behind the legacy area (Intel SDM 1, 13.4) */
+	        512, /* XSTATE_BV, the first word of the header after the legacy area (Intel SDM 1, 13.4) */
 	LEAST_XSTATE = 576,
 	XSTATE_ROOM = REMOTE_ROOM - 2048 - 64,
 	ROOM_ABOVE = 512, /* nobody's, between the frame and what lies above it */
@@ -57,7 +57,7 @@ static uint32_t xstate_size(uint64_t features)
 }
 
 /* What the kernel looks for in a frame (check_xstate_in_sigframe()): the words that tell its size stand in
- * the legacy area, a second magic word behind the end. */
+ * the legacy area, a second magic word after the end. */
 static bool read_xstate(pid_t tid, uint8_t *xstate, size_t room, size_t *ret_size)
 {
 	struct iovec area = {.iov_base = xstate, .iov_len = room - sizeof(uint64_t)};

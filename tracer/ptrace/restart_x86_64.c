@@ -12,11 +12,11 @@ enum { SYSCALL_INSTRUCTION = 2 /* bytes */, STEPS_MAX = 1000000 };
 
 /*
  * Calls that answer EINTR when the thread is only stopped and goes on (signal(7)): nothing was done then, so
- * they are made anew.
+ * they are made again.
  *
  * Time limits. What the kernel wrote back is what goes on: select, pselect6 and ppoll, and a nanosleep or
  * clock_nanosleep whose two pointers are the same, as C libraries' sleep() makes it. Absolute limits stay.
- * Any other relative limit is known to the kernel alone, and begins anew: epoll_wait, poll, FUTEX_WAIT,
+ * Any other relative limit is known to the kernel alone, and begins again: epoll_wait, poll, FUTEX_WAIT,
  * rt_sigtimedwait, semtimedop, io_getevents, SO_RCVTIMEO, nanosleep with two pointers or one. A limit is
  * never cut short.
  */

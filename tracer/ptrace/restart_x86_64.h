@@ -17,9 +17,9 @@
 enum interruption { BY_STOP, BY_HANDLER, BY_RESTARTING_HANDLER /* SA_RESTART */ };
 
 /*
- * Makes an interrupted call anew as the kernel would, or gives it its EINTR where the handler of a signal
- * under way asks for that. Calls that end with EINTR for a stop alone (signal(7)) are made anew, too. Time
- * limits: see restart_x86_64.c. Returns the number of the call that is made anew, or -1.
+ * Makes an interrupted call again as the kernel would, or gives it its EINTR where the handler of a signal
+ * under way asks for that. Calls that end with EINTR for a stop alone (signal(7)) are made again, too. Time
+ * limits: see restart_x86_64.c. Returns the number of the call that is made again, or -1.
  */
 long restart_call(struct user_regs_struct *registers, enum interruption by);
 

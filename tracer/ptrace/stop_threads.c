@@ -269,7 +269,7 @@ enum status stop_threads(struct tracee *tracee, stop_asked *asked, struct stoppe
 }
 
 /* The thread itself queues it, as only it may with a code of the kernel's (rt_tgsigqueueinfo(2)), in memory
- * behind the red zone of its stack. */
+ * after the red zone of its stack. */
 static bool requeue(const struct stopped_thread *thread, const struct remote_gate *gate)
 {
 	enum { RED_ZONE = 128 };

@@ -18,7 +18,7 @@
 /*
  * A list of all, for iterating, and buckets by thread id, for finding. The termination handler (interrupt.c)
  * may walk the list at any moment: a thread is linked in and taken out by one store each, and forgotten only
- * behind that, so what the handler sees is always a list.
+ * after that, so what the handler sees is always a list.
  */
 enum { BUCKETS = 4096, SYSCALL_INSTRUCTION = 2 /* bytes of `syscall` */ };
 static struct tracee *buckets[BUCKETS];

@@ -130,7 +130,7 @@ bool tracee_waits_in_vfork(const struct tracee *tracee);
  * instruction again when it ends; so it is made again, whoever lets the thread run. False where the thread is
  * gone. */
 bool tracee_skip_call(const struct tracee *tracee);
-/* In a syscall-stop: before the call, not behind it. Linux 5.3. Only asked where every call stops. */
+/* In a syscall-stop: before the call, not after it. Linux 5.3. Only asked where every call stops. */
 bool tracee_is_at_entry(const struct tracee *tracee);
 
 /* A number of /proc/PID/status ("Tgid", "PPid", "NoNewPrivs"), or -1. */

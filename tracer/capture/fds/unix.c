@@ -67,7 +67,7 @@ static ssize_t look(struct taking *taking, struct open_descriptor *it, char *byt
 	return -2;
 }
 
-/* With SO_PEEK_OFF each look at a message begins behind the one before (socket(7)). A message without bytes
+/* With SO_PEEK_OFF each look at a message begins after the one before (socket(7)). A message without bytes
  * would be seen twice, or never. */
 static enum status take_messages(struct taking *taking, struct open_descriptor *it, char *bytes, size_t room)
 {

@@ -210,7 +210,7 @@ static bool is_openssl_generator(const struct place *place)
 	return parents >= PARENTS_LEAST;
 }
 
-/* Where these seed anew, or mix in more, when the process is another one. */
+/* Where these seed again, or mix in more, when the process is another one. */
 static bool is_of_generator(const struct place *place)
 {
 	static const char *const libraries[] = {"libgcrypt.so", "libgnutls.so", "libfreebl", "libsoftokn",

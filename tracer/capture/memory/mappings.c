@@ -41,7 +41,7 @@ static enum status refuse_mapping(const struct vma *vma, const char *what, const
 	X("", "shared memory without a regular file")
 
 /* What lies where the loader will, and can be made once that has gone, as it holds nothing: the sanitizers
- * map all that nobody shall use. */
+ * map all that nobody may use. */
 static bool is_reservation(const struct vma *vma)
 {
 	bool advised = false;

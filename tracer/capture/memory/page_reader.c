@@ -118,7 +118,7 @@ static bool is_zero(const uint8_t *page)
 }
 
 /* How many pages of the range are known from its file: of the last one the file may have a part, and a
- * mapping shows zeros behind it. What is not known, as the file can't be read or has become shorter, is equal
+ * mapping shows zeros after it. What is not known, as the file can't be read or has become shorter, is equal
  * to nothing. */
 static uint32_t read_compared(const struct page_range *range, uint8_t *to)
 {

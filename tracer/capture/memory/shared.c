@@ -151,7 +151,7 @@ static bool is_plain(const struct shared_memory *memory)
 	       memory->size == vma->end - vma->start && !is_read_only(vma);
 }
 
-/* What anonymous memory can't be: read only, private, or shown behind its end only. */
+/* What anonymous memory can't be: read only, private, or shown past its end only. */
 static bool needs_object(const struct shared_memory *memory)
 {
 	bool needed = false;
@@ -190,7 +190,7 @@ static void make_views(const struct shared_memory *memory, uint32_t index)
 	}
 }
 
-/* Its place in the image, behind those before it. */
+/* Its place in the image, after those before it. */
 static enum status place(struct shared_memory *memory, uint64_t *at)
 {
 	uint64_t size = (memory->size + SNAPIMG_PAGE_SIZE - 1) & ~(uint64_t)(SNAPIMG_PAGE_SIZE - 1);

@@ -34,7 +34,7 @@ struct shared {
 /* Finds them. The result borrows the mappings. */
 enum status shared_find(struct mappings *mappings, struct shared *ret_shared)
         __attribute__((warn_unused_result));
-/* A descriptor of the target's, opened anew as `content` and to be OBJECTS's number `object`: whether its
+/* A descriptor of the target's, opened again as `content` and to be OBJECTS's number `object`: whether its
  * content goes into the image as a memory's; then `content` is taken over. */
 enum status shared_claim(struct shared *shared, const struct open_descriptor *it, int content, size_t object,
                          bool *ret_claimed) __attribute__((warn_unused_result));

@@ -55,7 +55,7 @@ static bool has_page(const struct remote *remote, const struct shared_memory *me
 	return tracee_read(remote->tid, memory->view + page * SNAPIMG_PAGE_SIZE, &byte, 1) == 0;
 }
 
-/* Pages are there up to the memory's end and not behind it (mm/filemap.c, mm/shmem.c: SIGBUS). */
+/* Pages are there up to the memory's end and not past it (mm/filemap.c, mm/shmem.c: SIGBUS). */
 static uint64_t find_end(const struct remote *remote, const struct shared_memory *memory, uint64_t low,
                          uint64_t high)
 {

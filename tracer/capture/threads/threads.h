@@ -15,7 +15,7 @@ struct threads {
 	size_t count;
 	struct snapimg_thread *thread;
 	struct user_regs_struct *registers; /* as they were read */
-	const char **call;                  /* what is made anew; NULL: none */
+	const char **call;                  /* what is made again; NULL: none */
 	uint8_t *xstate;                    /* XSTATE_ROOM bytes each */
 	uint32_t xstate_size;               /* of which these are written */
 	struct snapimg_pending *pending;
