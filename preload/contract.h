@@ -61,7 +61,7 @@ struct snap_callback {
 
 struct snap_resume {
 	uint32_t version;  /* SNAP_CONTRACT_VERSION; the tracer refuses another */
-	uint32_t restored; /* how many restores this process has behind it: 0 before the first */
+	uint32_t restored; /* how many restores this process has been through: 0 before the first */
 	int64_t argc;      /* of the restored program; 0 before */
 	char **argv;
 	char **envp;
@@ -113,7 +113,7 @@ struct snap_generators {
 static_assert(sizeof(struct snap_generators) == 8 + 24 * SNAP_GENERATORS_MAX, "table of generators");
 
 /* "SNAP_SHIM=<version>:<flags>:<hex address of the string that LD_PRELOAD was, or 0>" is the last variable,
- * behind an added "LD_PRELOAD=<shim>[:<what it was>]". Where LD_PRELOAD was given already, its first place
+ * after an added "LD_PRELOAD=<shim>[:<what it was>]". Where LD_PRELOAD was given already, its first place
  * points to that too: of several, glibc takes the last one, musl the first. */
 #define SNAP_SHIM_VARIABLE   "SNAP_SHIM"
 /* What node.cjs asks getenv(3) of the shim for: how many starts there were. It stands in no environment. */

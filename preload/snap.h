@@ -63,7 +63,7 @@ SNAP_API int snap_here(void)
 	return result == SNAP_RESUMED;
 }
 
-/* How many restores lie behind this process: 0 before the first. */
+/* How many restores this process has been through: 0 before the first. */
 SNAP_API int snap_restored(void)
 {
 	return (int)snap_resume_now()->restored;

@@ -74,7 +74,7 @@ enum { AUXV_MAX = 64 };
 struct memory_marks {
 	struct prctl_mm_map map;
 	struct snapimg_auxv auxv[AUXV_MAX + 1];
-	struct capability_sets capabilities; /* behind what the tail has to do with more */
+	struct capability_sets capabilities; /* after what the tail has to do with more */
 };
 
 struct loader {

@@ -186,7 +186,7 @@ long mapped_make_anonymous(uint64_t start, uint64_t end)
 	return mapped_touches(start, end) ? settle(start, end, anonymous_replace, 0) : 0;
 }
 
-/* Asked of anonymous memory that no file is behind. */
+/* Asked of anonymous memory that has no file. */
 static long refuse(const struct part *part)
 {
 	(void)part;

@@ -99,7 +99,7 @@ static void read_line(struct stream *stream, struct process_mapping *mapping)
 	(void)read_number(stream, 16);
 	(void)read_number(stream, 16);
 	mapping->inode = read_number(stream, 10);
-	/* The blank behind the number was read, or the end of the line if there is no name. */
+	/* The blank after the number was read, or the end of the line if there is no name. */
 	if (stream->used > 0 && stream->bytes[stream->used - 1] == '\n')
 		return;
 	(void)pass_line(stream);

@@ -80,7 +80,7 @@ static int digit(char character)
 	return character >= 'a' && character <= 'f' ? character - 'a' + 10 : 16;
 }
 
-/* Up to what is no digit; *text then stands behind that, too, or on the NUL. */
+/* Up to what is no digit; *text then stands past that, too, or on the NUL. */
 static uint64_t read_number(const char **text, unsigned base)
 {
 	uint64_t number = 0;
@@ -111,7 +111,7 @@ static void read_order(const char *order, char **envp, size_t preload)
 
 /*
  * The last two variables are the tracer's. Their places become an AT_IGNORE entry of the auxiliary vector,
- * which begins behind the NULL of the environment: musl and others look for it there, while glibc
+ * which begins after the NULL of the environment: musl and others look for it there, while glibc
  * remembers where it was; so both find a right one.
  */
 static void clean(char **envp)
@@ -149,7 +149,7 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
  * The executable's constructors run within the C library's function, glibc's with main's arguments, which
  * some keep (Rust's std before 1.68): so there a program that has any stops before them, and they see the new
  * ones. musl gives them none, and runs those of all libraries there, too: it stops at main. There nothing was
- * cleaned yet. The other arguments pass as they came: what is behind main differs between C libraries and
+ * cleaned yet. The other arguments pass as they came: what follows main differs between C libraries and
  * their versions.
  */
 int __libc_start_main(main_function *main, int argc, char **argv, void (*init)(void), void (*fini)(void),

@@ -36,7 +36,7 @@ struct kernel_ucontext {
 #define UCONTEXT_STRICT_SS 4 /* ... and restored as it is */
 
 /* The software-reserved words at byte 464 of the FXSAVE area, which tell sigreturn that all of XSAVE
- * follows; FP_XSTATE_MAGIC2 must stand behind the area. */
+ * follows; FP_XSTATE_MAGIC2 must stand after the area. */
 enum { XSTATE_SOFTWARE_OFFSET = 464 };
 struct kernel_xstate_software {
 	uint32_t magic1, extended_size;

@@ -6,7 +6,7 @@
 
 struct clone_args;
 
-/* clone(2) for a thread that calls ((void (**)(void *))stack)[0] with the word behind as its argument.
+/* clone(2) for a thread that calls ((void (**)(void *))stack)[0] with the next word as its argument.
  * Returns its id or -errno. */
 long thread_clone(uint64_t flags, uint64_t stack, uint32_t *parent_tid, uint64_t child_tid, uint64_t tls);
 /* The same by clone3(2), which seccomp filters of containers often refuse. */

@@ -24,7 +24,7 @@ static struct {
 	int descriptor;
 } directory;
 
-/* With "." behind it the kernel looks whether one may go there. */
+/* With "." after it the kernel looks whether one may go there. */
 void directory_prepare(void)
 {
 	const char *path = snapimg_string(&loader.image, snapimg_get_process(&loader.image)->cwd);

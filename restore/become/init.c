@@ -33,7 +33,7 @@ void init_mount_proc(void)
 	if (result == 0)
 		result = sys(__NR_mount, "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, 0);
 	if (result < 0 && loader.options.verbose)
-		warn("--ids=same: /proc cannot be mounted anew: ", error_text(result),
+		warn("--ids=same: /proc cannot be mounted again: ", error_text(result),
 		     ": it shows the ids outside of the namespace");
 }
 

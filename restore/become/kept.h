@@ -12,7 +12,7 @@
 const struct snapimg_kept *kept_in_the_way(bool uncorrectable);
 /* The program will ask which file it runs. */
 bool kept_asks_for_executable(void);
-/* When all threads have their IDs: makes random generators seed themselves anew, and where the IDs are new
+/* When all threads have their IDs: makes random generators seed themselves again, and where the IDs are new
  * ones writes them over the old. */
 void kept_correct(void);
 /* The same for what a thread has in registers. */

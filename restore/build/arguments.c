@@ -42,7 +42,7 @@ static struct strings from_section(enum snapimg_section_type type)
 	return strings;
 }
 
-/* Copies the strings to *at and their addresses to *slot, and moves both behind. */
+/* Copies the strings to *at and their addresses to *slot, and moves both past them. */
 static void lay_out(const struct strings *strings, char ***slot, char **at)
 {
 	const char *from = strings->bytes;
@@ -57,7 +57,7 @@ static void lay_out(const struct strings *strings, char ***slot, char **at)
 	}
 }
 
-/* argv[0] (and a script's name behind its interpreter) are always the recorded ones: the program looks
+/* argv[0] (and a script's name after its interpreter) are always the recorded ones: the program looks
  * for its files by them. */
 static struct strings fixed_arguments(const struct strings *recorded)
 {

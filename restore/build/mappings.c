@@ -74,7 +74,7 @@ struct pieces {
 	const struct snapimg_piece *first, *end;
 };
 
-/* Mappings and pieces are both sorted: *next moves behind those of this mapping. */
+/* Mappings and pieces are both sorted: *next moves past those of this mapping. */
 static struct pieces take_pieces(uint32_t index, const struct snapimg_piece **next)
 {
 	const struct snapimg_piece *end =
@@ -272,7 +272,7 @@ void mappings_build(void)
 	vdso_map();
 }
 
-/* ENOMEM also says that a locked page can't be had now (mlock(2)): behind a file's end, or without access. */
+/* ENOMEM also says that a locked page can't be had now (mlock(2)): past a file's end, or without access. */
 static void lock(const struct snapimg_mapping *mapping)
 {
 	bool on_fault = (mapping->advice & SNAPIMG_ADVICE_LOCKED_ON_FAULT) != 0;

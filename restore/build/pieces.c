@@ -1,7 +1,7 @@
 /*
  * Tells the shim which memory is mapped from the image, so that it can make
  * right what the program asks of the kernel for it (preload/shim/mapped.c). The
- * table lies behind the arguments, where it stays.
+ * table lies after the arguments, where it stays.
  */
 #include "preload/contract.h"
 #include "restore/base/message.h"
@@ -40,7 +40,7 @@ static bool is_advised(void)
 	return false;
 }
 
-/* The bits behind the ranges are zero already. */
+/* The bits after the ranges are zero already. */
 void pieces_tell_shim(void)
 {
 	const struct snapimg_piece *piece = snapimg_get_piece(&loader.image);

@@ -64,7 +64,7 @@ static long map_by_descriptor(const struct snapimg_mapping *view, uint32_t objec
 	return result;
 }
 
-/* A view that begins behind the end of the memory's mapping can't be had by mremap: the image has none. */
+/* A view that begins past the end of the memory's mapping can't be had by mremap: the image has none. */
 static long map_by_memory(const struct snapimg_mapping *view, const struct snapimg_mapping *memory)
 {
 	uint64_t size = view->end - view->start;

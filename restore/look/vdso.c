@@ -376,7 +376,7 @@ static uint8_t *put_result(uint8_t *to, int32_t result)
  * state looks like (a length of -1 in %r8) hears that there is none. */
 static void put_getrandom(uint8_t *to)
 {
-	to = put(to, "\x49\x83\xf8\xff\x74\x08", 6); /* cmp $-1, %r8; je behind the call */
+	to = put(to, "\x49\x83\xf8\xff\x74\x08", 6); /* cmp $-1, %r8; je after the call */
 	to = put_call(to, __NR_getrandom);
 	put_result(to, -ENOSYS);
 }
