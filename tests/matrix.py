@@ -94,8 +94,8 @@ CARRIED = {
         ("shared memory without a file as one memory, however many mappings show it, whole or in parts, with what none shows",
          "memory_twice memory_parts memory_only_the_end memory_protections memory_named memory_dev_zero memory_read_only_closed "
          "memory_deleted_closed memory_locked memory_many_views"),
-        ("memfds and deleted files that have mappings and descriptors, with seals, also behind their end, also private",
-         "memory_code memory_write_sealed memory_future_write_sealed memory_deleted memory_unnamed memory_behind_the_end "
+        ("memfds and deleted files that have mappings and descriptors, with seals, also past their end, also private",
+         "memory_code memory_write_sealed memory_future_write_sealed memory_deleted memory_unnamed memory_past_the_end "
          "memory_private_view memory_sparse memory_much memory_much_unmapped memory_goes_on "
          "memory_java"),
         ("files mapped for reading that may be written", "memory_file_that_may_be_written"),
@@ -127,7 +127,7 @@ CARRIED = {
     "Uniqueness": (
         ("AT_RANDOM is new in each start", "programs.random"),
         ("memory of MADV_WIPEONFORK comes back zeroed", "carried_wiped"),
-        ("the vdso's getrandom seeds itself anew", "programs.unique.vdso"),
+        ("the vdso's getrandom seeds itself again", "programs.unique.vdso"),
         ("OpenSSL, libgcrypt, GnuTLS, NSS, node's crypto, and Python's os.urandom, secrets, uuid and ssl, draw new random bytes, whatever the IDs",
          "programs.unique.openssl programs.unique.python programs.unique.gcrypt programs.unique.gnutls programs.unique.nss programs.unique.node"),
         ("memory of a thawed image is anonymous for its program: madvise, process_madvise, mremap, userfaultfd, by name and by number",

@@ -194,7 +194,7 @@ static void deleted_closed(void)
 }
 
 /* Behind the end there is nothing, until a descriptor makes it longer. */
-static void behind_the_end(void)
+static void past_the_end(void)
 {
 	int fd = memfd("short", PAGE), empty = memfd("empty", 0), lost = memfd("lost", PAGE);
 	char *memory = map(fd, 3 * PAGE, RW, 0), *nothing = map(empty, PAGE, RW, 0);
@@ -327,7 +327,7 @@ int main(int argc, char **argv)
 	        MODE(deleted),
 	        MODE(unnamed),
 	        MODE(deleted_closed),
-	        MODE(behind_the_end),
+	        MODE(past_the_end),
 	        MODE(private_view),
 	        MODE(sparse),
 	        MODE(much),

@@ -27,13 +27,13 @@ os.path.exists('/snap/here')
 print(draw())
 """
 # As the manual has them, UNIQUENESS.
-BEHIND_THE_POINT = "ssl.RAND_add(os.urandom(32), 32.0); random.seed()"
+AFTER_THE_POINT = "ssl.RAND_add(os.urandom(32), 32.0); random.seed()"
 CALLBACK = """
-def anew(_):
+def again(_):
     ssl.RAND_add(os.urandom(32), 32.0)
     random.seed()
-anew = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(anew)
-ctypes.CDLL(None).snap_on_restore(anew, None)
+again = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(again)
+ctypes.CDLL(None).snap_on_restore(again, None)
 """
 
 
@@ -67,9 +67,9 @@ def openssl(*words, options=()):
     all_differ(draws(lambda: t.restore("image.snap", options=options)), "OpenSSL", *words)
 
 
-def python(before, behind, alike, options=()):
+def python(before, after, alike, options=()):
     """All that is drawn differs, but what `alike` names: that is Python's own state, and carried like all of it."""
-    t.freeze("image.snap", [PYTHON, "-c", DRAWS % (before, behind)], at=HERE)
+    t.freeze("image.snap", [PYTHON, "-c", DRAWS % (before, after)], at=HERE)
     if options:
         need_same_ids("image.snap")
     starts = [ast.literal_eval(out.decode()) for out in draws(lambda: t.restore("image.snap", options=options))]
@@ -161,7 +161,7 @@ t.main({
     "unique.openssl.reseed": row(openssl, "reseed", options=SAME_IDS),
     "unique.python.same-ids": row(python, "", "", ("random",), options=SAME_IDS),
     "unique.python": row(python, "", "", ("random",)),
-    "unique.python.behind": row(python, "", BEHIND_THE_POINT, (), options=SAME_IDS),
+    "unique.python.after": row(python, "", AFTER_THE_POINT, (), options=SAME_IDS),
     "unique.python.callback": row(python, CALLBACK, "", (), options=SAME_IDS),
     "unique.vdso": vdso,
 })
