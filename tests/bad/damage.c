@@ -3,7 +3,7 @@
  * IMAGE and checks that each run ends with status 125, says one line on stderr that names the tool, and
  * nothing on stdout. In C as it makes ten thousand runs. HOW: cuts      the image without its end, at every
  * 4096th byte and at every section's first byte header    every bit of the header flipped, one at a time
- *   flips     COUNT bits flipped behind the header, one at a time, chosen by SEED
+ *   flips     COUNT bits flipped after the header, one at a time, chosen by SEED
  */
 #include <fcntl.h>
 #include <spawn.h>

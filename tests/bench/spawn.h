@@ -13,7 +13,7 @@ struct sample {
 
 struct command {
 	const struct kind *kind;
-	int number; /* what stands behind the kind's `=` */
+	int number; /* what stands after the kind's `=` */
 	char **argv;
 	pid_t warm;      /* of a command that lives through all the rounds: 0, or its process … */
 	int ask, answer; /* … and the ways to it and back */

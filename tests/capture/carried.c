@@ -100,7 +100,7 @@ static void file_pages(void)
 	memset(memory + 2 * PAGE, 77, PAGE); /* changed */
 	memory[3 * PAGE] = 1;                /* changed and changed back */
 	memory[3 * PAGE] = at(3);
-	memory[6 * PAGE + 3000] = 5; /* behind the end of the file, in its last page */
+	memory[6 * PAGE + 3000] = 5; /* past the end of the file, in its last page */
 	marker();
 	EXPECT(all(memory, at(0), PAGE));
 	EXPECT(all(memory + PAGE, 0, PAGE));

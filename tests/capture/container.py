@@ -99,7 +99,7 @@ def started(argv, port):
             yield process
         finally:
             process.send_signal(signal.SIGKILL)
-    while listens(port):  # it may be the one behind unshare, which ends a little later
+    while listens(port):  # it may be the one that unshare started, which ends a little later
         time.sleep(0.01)
 
 
@@ -134,7 +134,7 @@ def server(name, first_process):
         if able.status != 0:
             t.skip("no namespaces to be had here: " + able.err.decode(errors="replace").strip())
     for _ in range(3):
-        # By its relative name: the directory is still there, behind the new /tmp. No namespace can give the IDs back.
+        # By its relative name: the directory is still there, below the new /tmp. No namespace can give the IDs back.
         with started([*around, DENIED, t.SNAPRUN, "--ids=new", "server.snap"], port) as process:
             ask(port, process, question, wanted)
 

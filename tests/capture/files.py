@@ -149,7 +149,7 @@ def made_again():
 
 
 def output_again():
-    """An output file that an earlier run had made, and this one writes anew."""
+    """An output file that an earlier run had made, and that this one writes from its start."""
     write("of an earlier run\n", "out")
     os.utime("out", (1, 1))
     t.freeze("image.snap", program("f = open('out', 'w'); f.write('start\\n'); f.flush()\nMARK\nf.write('end\\n')"),

@@ -4,7 +4,7 @@
 
 #include "memory.h"
 
-/* The text that smaps has of the mapping at the address behind "VmFlags:". */
+/* The text that smaps has of the mapping at the address after "VmFlags:". */
 static void read_flags(const void *memory, char flags[256])
 {
 	FILE *file = fopen("/proc/self/smaps", "re");

@@ -19,7 +19,7 @@ SHARED = ("object_pipes", "object_events", "object_timers", "object_signal_descr
 
 
 def clean():
-    """The next run makes them anew."""
+    """The next run makes them again."""
     for name in os.listdir("."):
         (shutil.rmtree if os.path.isdir(name) and not os.path.islink(name) else os.unlink)(name)
 

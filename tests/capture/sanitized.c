@@ -1,5 +1,5 @@
 /* For compilers' sanitizers, whose runtime reserves most of the address space: it is frozen with memory and a
- * thread behind it, and checks after the point that all is there, and that its sanitizer still sees an error,
+ * thread after it, and checks after the point that all is there, and that its sanitizer still sees an error,
  * which ends it with the status the test gave (exitcode of ASAN_OPTIONS and the like). */
 #include <pthread.h>
 #include <stdio.h>

@@ -118,7 +118,7 @@ def told_at_once():
 
 
 def pager():
-    """less, which opens the terminal anew, in a larger one: it fills it, and ends by a key."""
+    """less, which opens the terminal again, in a larger one: it fills it, and ends by a key."""
     if not os.path.exists("/usr/bin/less"):
         t.skip("no less here")
     with open("lines", "w", encoding="utf-8") as file:

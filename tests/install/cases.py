@@ -153,7 +153,7 @@ def room_of(path):
 
 
 def arrows():
-    """The rooms depend on each other as ROOMS says, and nobody reaches behind a room's face."""
+    """The rooms depend on each other as ROOMS says, and nobody reaches past a room's face."""
     found, seen = set(), 0
     for top in sorted({room.split("/")[0] for room in ROOMS}):
         for directory, _, names in os.walk(os.path.join(SOURCES, top)):

@@ -39,7 +39,7 @@ int main(void)
 	}
 	struct timeval day;
 	CHECK(gettimeofday(&day, NULL) == 0 && day.tv_sec >= before[0] / 1000000000ll);
-	CHECK(time(NULL) + 1 >= before[0] / 1000000000ll); /* coarse: a tick behind */
+	CHECK(time(NULL) + 1 >= before[0] / 1000000000ll); /* coarse: a tick late */
 	CHECK(sched_getcpu() >= 0);
 	const char *vdso = (const char *)getauxval(AT_SYSINFO_EHDR);
 	CHECK(!vdso || memcmp(vdso, ELFMAG, SELFMAG) == 0);

@@ -1,6 +1,6 @@
 /* The kernel's getrandom without a system call (Linux 6.11, Documentation: vDSO getrandom), as newer C
  * libraries use it: its state lies in memory that may be dropped, which no image keeps, so it seeds itself
- * anew. */
+ * again. */
 #include <dlfcn.h>
 #include <stdint.h>
 #include <string.h>

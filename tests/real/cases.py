@@ -127,7 +127,7 @@ def git():
 
 
 def script_at(point, interpreter, script, starts):
-    """A script loads its libraries, comes to the point, and then works on arguments that it reads anew."""
+    """A script loads its libraries, comes to the point, and only then reads the arguments it works on."""
     path = os.path.join(HERE_DIR, script)
     argv = [*interpreter, path]
     t.freeze("image.snap", [*argv, "frozen"], at=point, env={**EDITED, "FROZEN": "1"})

@@ -1,4 +1,4 @@
-# Loads modules, names the point's path, then works with arguments that it reads anew.
+# Loads modules, names the point's path, then works with arguments that it reads again.
 use strict;
 use warnings;
 use POSIX qw(floor strftime);

@@ -7,7 +7,7 @@ import snaptest as t  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 STARTS = 3
-# All generators are seeded before the point, so that none is new only because it begins behind it.
+# All generators are seeded before the point, so that none is new only because it begins after it.
 PROGRAM = """
 import ctypes, os, random, secrets, ssl, sys, uuid
 def draw():
@@ -46,7 +46,7 @@ NEW = {"OpenSSL", "uuid1", "uuid4", "secrets", "urandom"}
 
 
 def new_process():
-    """Each start has an ID of its own, by which OpenSSL knows that it must seed itself anew."""
+    """Each start has an ID of its own, by which OpenSSL knows that it must seed itself again."""
     drawn([], [], NEW)
 
 

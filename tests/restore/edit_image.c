@@ -87,7 +87,7 @@ static void edit_xfeatures(void)
 	machine()->xfeatures |= (uint64_t)1 << 62;
 }
 
-/* Says that the least area holds AVX, which has its place behind it on every processor: another layout, yet
+/* Says that the least area holds AVX, which has its place after it on every processor: another layout, yet
  * no size that the reader refuses, whatever the program had in its registers. */
 static void edit_xstate_size(void)
 {
@@ -175,7 +175,7 @@ static void edit_frame(void)
 		if (table[i].type == SNAPIMG_SECTION_DATA)
 			data_size = &table[i].size;
 	}
-	/* The zeros up to the records must stay fewer than an alignment: else the frame has bytes behind it.
+	/* The zeros up to the records must stay fewer than an alignment: else the frame has bytes after it.
 	 */
 	bool fits = (extent->offset + extent->stored_size - 1) % SNAPIMG_ALIGNMENT >= CHECKSUM_SIZE;
 	if (extent->kind != SNAPIMG_EXTENT_ZSTD)

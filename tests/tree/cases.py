@@ -438,11 +438,11 @@ def read_point():
 def signal_point():
     """The program is frozen instead of getting it; after the start its handler has not run."""
     code = ("import os, signal\nsignal.signal(signal.SIGUSR1, lambda *_: print('handler'))\n"
-            "os.kill(os.getpid(), signal.SIGUSR1)\nprint('behind')\n")
+            "os.kill(os.getpid(), signal.SIGUSR1)\nprint('after')\n")
     frozen = freeze(["signal:USR1"], ["/usr/bin/python3", "-c", code])
     t.check(frozen.out == b"", frozen)
     again = t.run([t.SNAPRUN, "image.snap"])
-    t.check(again.status == 0 and again.out == b"behind\n", again)
+    t.check(again.status == 0 and again.out == b"after\n", again)
 
 
 WAITING = "import sys, time\nx = list(range(1000))\nwhile len(sys.argv) < 2 or True:\n  line = sys.stdin.readline()\n  print(sum(x), line, end='')\n  break"
@@ -457,7 +457,7 @@ def waits_for_input(at):
 
 
 def sleeping():
-    """A sleep that was stopped in the middle is slept anew, and the program does not hear of it."""
+    """A sleep that was stopped in the middle is slept again, and the program does not hear of it."""
     freeze(["after:300ms"], ["/usr/bin/python3", "-c", "import time; time.sleep(0.7); print('slept')"])
     again = t.run([t.SNAPRUN, "image.snap"])
     t.check(again.status == 0 and again.out == b"slept\n", again)
