@@ -60,7 +60,7 @@ bool output_file_begin_in_memory(struct output_file *file, const char *name)
 /* The mode that it will have. */
 bool output_file_set_mode(struct output_file *file, mode_t mode) __attribute__((warn_unused_result));
 
-/* Puts bytes before all that the sink will be given: its offset 0 is behind them. */
+/* Puts bytes before all that the sink will be given: its offset 0 is after them. */
 bool output_file_prepend(struct output_file *file, const void *bytes, size_t size)
         __attribute__((warn_unused_result));
 

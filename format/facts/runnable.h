@@ -1,5 +1,5 @@
 /*
- * A runnable file: the loader, and behind it an image (FORMAT.md, "A runnable
+ * A runnable file: the loader, and after it an image (FORMAT.md, "A runnable
  * file"). The loader's note says where the image begins.
  */
 #ifndef FORMAT_FACTS_RUNNABLE_H

@@ -10,7 +10,7 @@ enum { LOADER_PATH_SIZE = 4096, LOADER_MODE = 0700 /* of a runnable file */ };
 
 struct loader_bytes {
 	uint8_t *bytes; /* owned: free() */
-	size_t size;    /* whole pages: the image begins behind them */
+	size_t size;    /* whole pages: the image begins after them */
 };
 
 /* The loader is not there, or it is not one. */

@@ -8,7 +8,7 @@
 #include "restore/base/syscall_x86_64.h"
 #include "restore/loader.h"
 
-/* struct snapimg_runnable_note. Whoever puts an image behind the loader sets the number
+/* struct snapimg_runnable_note. Whoever puts an image after the loader sets the number
  * (format/image/loader.c).
  */
 __asm__(".pushsection .note.snaptrace, \"a\", @note\n"
