@@ -17,6 +17,7 @@
 enum { THREADS = 3, IO_WHO_PROCESS = 1, IO_IDLE = 3 << 13, SIGEV_THREAD_ID_ = 4 };
 
 static atomic_int ready;
+static int own_priority;
 static sem_t go[THREADS], rung;
 static _Thread_local atomic_int hits;
 
@@ -50,6 +51,13 @@ static cpu_set_t own_processors(int index)
 	return CPU_COUNT(&own) ? own : all;
 }
 
+static int priority_of(int index)
+{
+	int wanted = own_priority + 5 + index;
+
+	return wanted < 19 ? wanted : 19;
+}
+
 static void *work(void *argument)
 {
 	int index = (int)(long)argument, tid = (int)syscall(SYS_gettid);
@@ -57,14 +65,14 @@ static void *work(void *argument)
 	timer_t timer = thread_timer(CLOCK_MONOTONIC);
 	struct itimerspec soon = {.it_value.tv_nsec = 20000000};
 
-	CHECK(setpriority(PRIO_PROCESS, (id_t)tid, 5 + index) == 0);
+	CHECK(setpriority(PRIO_PROCESS, (id_t)tid, priority_of(index)) == 0);
 	CHECK(sched_setaffinity(0, sizeof wanted, &wanted) == 0);
 	CHECK(syscall(SYS_ioprio_set, IO_WHO_PROCESS, 0, index == 1 ? IO_IDLE : 2 << 13 | index) == 0);
 	atomic_fetch_add(&ready, 1);
 	while (sem_wait(&go[index]) != 0)
 		CHECK(errno == EINTR);
 	tid = (int)syscall(SYS_gettid);
-	CHECK(getpriority(PRIO_PROCESS, (id_t)tid) == 5 + index);
+	CHECK(getpriority(PRIO_PROCESS, (id_t)tid) == priority_of(index));
 	CHECK(sched_getaffinity(0, sizeof seen, &seen) == 0 && CPU_EQUAL(&seen, &wanted));
 	CHECK(syscall(SYS_ioprio_get, IO_WHO_PROCESS, 0) == (index == 1 ? IO_IDLE : 2 << 13 | index));
 	CHECK(syscall(SYS_timer_settime, (int)(long)timer, 0, &soon, NULL) == 0);
@@ -89,6 +97,7 @@ int main(void)
 	timer_t timer;
 	void *result;
 
+	own_priority = getpriority(PRIO_PROCESS, 0); /* nice(1) may have begun it all */
 	CHECK(sigaction(SIGUSR1, &action, NULL) == 0 && sem_init(&rung, 0, 0) == 0);
 	CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
 	for (long i = 0; i < THREADS; i++)
@@ -96,7 +105,7 @@ int main(void)
 	while (atomic_load(&ready) < THREADS)
 		sched_yield();
 	snapshot_point();
-	CHECK(getpriority(PRIO_PROCESS, 0) == 0);
+	CHECK(getpriority(PRIO_PROCESS, 0) == own_priority);
 	for (int i = 0; i < THREADS; i++)
 		CHECK(sem_post(&go[i]) == 0 && pthread_join(thread[i], &result) == 0);
 	CHECK(timer_settime(timer, 0, &soon, NULL) == 0);

@@ -61,6 +61,11 @@ def python_at(at, program=ONE_BY_ONE, answer=b"got a word\n", trigger=""):
     return lambda: asked(at, [PYTHON, "-c", program], b"a word\n", answer, trigger)
 
 
+def effect():
+    t.need_python_without_effect()
+    asked("effect", [PYTHON, "-c", PREPARED], b"a word\n", b"got a word\n", trigger="bind")
+
+
 def node_at(at, trigger):
     return lambda: asked(at, [servers.tool("node"), "-e", NODE, "--"], b"GET /a HTTP/1.0\r\n\r\n", b"node says /a", trigger)
 
@@ -78,7 +83,7 @@ def go():
 ROWS = {
     "point.listen.python": python_at("listen"),
     "point.accept.python": python_at("accept"),
-    "point.effect.python": python_at("effect", PREPARED, trigger="bind"),
+    "point.effect.python": effect,
     "point.listen.node": node_at("listen", "listen"),
     "point.idle.asyncio": python_at("idle", ASYNCIO, b"child\na word\n"),
     "point.idle.go": go,

@@ -76,7 +76,7 @@ static int report(void)
 	report_file("/proc/self/coredump_filter", all);
 	report_file("/proc/self/timers", all);
 	for (int i = 0; i < 3; i++) {
-		CHECK(getitimer(i, &timer[i]) == 0);
+		CHECK(getitimer((__itimer_which_t)i, &timer[i]) == 0);
 		printf("timer %d: %d every %ld\n", i, timer[i].it_value.tv_sec > 0,
 		       (long)timer[i].it_interval.tv_sec);
 	}

@@ -139,6 +139,11 @@ def served(at, program, ask):
         start_and_ask(ask, port)
 
 
+def effect():
+    t.need_python_without_effect()
+    served("effect", THREADED, ask_threaded)
+
+
 def reading(at, printed):
     """A thread waits for what the first one reads. Nothing is taken or printed before the point."""
     first = f"print({printed!r}, flush=True)" if printed else ""
@@ -214,7 +219,7 @@ t.main({
     "server.idle": row(served, "idle", THREADED, ask_threaded),
     "server.accept": row(served, "accept", PLAIN, ask_plain),
     "server.listen.plain": row(served, "listen", PLAIN, ask_plain),
-    "server.effect": row(served, "effect", THREADED, ask_threaded),
+    "server.effect": effect,
     "threads.read": row(reading, "read:0", ""),
     "threads.output": row(reading, "output", "first"),
     "server.attached": under_load,

@@ -131,7 +131,9 @@ static void hash(struct file *file, uint32_t index, const struct mappings *mappi
 	                  : snapimg_hash_file(&source, &result)))
 		return;
 	identity->hash = result;
-	identity->flags |= SNAPIMG_IDENTITY_HASHED | (mapped_only ? 0 : SNAPIMG_IDENTITY_WHOLE);
+	identity->flags |= SNAPIMG_IDENTITY_HASHED;
+	if (!mapped_only)
+		identity->flags |= SNAPIMG_IDENTITY_WHOLE;
 }
 
 /* The process's own beginning, as a time of files, which are stamped with the time of the kernel's last tick
