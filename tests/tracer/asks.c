@@ -1,8 +1,8 @@
 /*
  * asks WHERE: asks its processor in main, in a thread, in a child, in a signal handler with all signals
  * blocked, in code that it made itself (made: and then made executable; written: into memory that was
- * executable; beside: where other code has run already), and prints which levels it heard of. Then it names
- * /snap/here, and prints that it went on.
+ * executable; moved: to another address; beside: where other code has run already), and prints which levels
+ * it heard of. Then it names /snap/here, and prints that it went on.
  */
 #include <cpuid.h>
 #include <pthread.h>
@@ -47,9 +47,33 @@ static void in_handler(int number)
 	puts(sigismember(&mask, SIGTRAP) ? "SIGTRAP is blocked" : "SIGTRAP is not blocked");
 }
 
+typedef unsigned function(void);
+
+static int tell(void *memory)
+{
+	function *made;
+
+	memcpy(&made, &memory, sizeof(made));
+	return puts(made() & bit_AVX ? "avx" : "no avx");
+}
+
 /* mov $1, %eax; push %rbx; cpuid; pop %rbx; mov %ecx, %eax; ret */
 static const unsigned char code[] = {0xb8, 1, 0, 0, 0, 0x53, 0x0f, 0xa2, 0x5b, 0x89, 0xc8, 0xc3};
-typedef unsigned function(void);
+
+/* Code that is moved after it was made executable. */
+static void *moved;
+static void in_moved(void)
+{
+	char *room = mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	memcpy(memory, code, sizeof(code));
+	if (room == MAP_FAILED || mprotect(memory, 4096, PROT_READ | PROT_EXEC) < 0 ||
+	    mremap(memory, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, room) == MAP_FAILED)
+		exit(77);
+	moved = room;
+	tell(moved);
+}
 
 static void in_made(int protection, int beside)
 {
@@ -69,9 +93,7 @@ static void in_made(int protection, int beside)
 	memcpy((char *)memory + 256, code, sizeof(code));
 	if (!(protection & PROT_EXEC) && mprotect(memory, 4096, PROT_READ | PROT_EXEC) < 0)
 		exit(77);
-	memory = (char *)memory + 256;
-	memcpy(&made, &memory, sizeof(made));
-	puts(made() & bit_AVX ? "avx" : "no avx");
+	tell((char *)memory + 256);
 	fflush(stdout);
 }
 
@@ -99,6 +121,8 @@ int main(int argc, char **argv)
 		in_made(PROT_READ | PROT_WRITE, 0);
 	} else if (strcmp(where, "written") == 0) {
 		in_made(PROT_READ | PROT_WRITE | PROT_EXEC, 0);
+	} else if (strcmp(where, "moved") == 0) {
+		in_moved();
 	} else if (strcmp(where, "beside") == 0) {
 		in_made(PROT_READ | PROT_WRITE | PROT_EXEC, 1);
 	} else {
@@ -106,6 +130,8 @@ int main(int argc, char **argv)
 	}
 	fflush(stdout);
 	stat("/snap/here", &status);
+	if (moved)
+		tell(moved);
 	puts("went on");
 	return 0;
 }

@@ -16,7 +16,7 @@
 enum {
 	PAGE = 4096,
 	PIECE = 24 * PAGE, /* of code that is looked through at a time */
-	TAIL = 16,         /* bytes after it that an instruction there may have */
+	TAIL = CPUID_LENGTH + INSTRUCTION_TAIL + 14,
 	INT3 = 0xcc,
 	CPUID_1 = 0x0f,
 	CPUID_2 = 0xa2,
@@ -78,6 +78,7 @@ struct code {
 	pid_t pid;
 	uint64_t start, end;
 	bool shared, of_file;
+	uint8_t first; /* what a cpuid begins with: its own byte, or an int3 */
 };
 typedef enum status site_visitor(const struct code *code, uint64_t address, void *context);
 
@@ -100,7 +101,7 @@ static enum status walk_code(const struct code *code, uint64_t start, uint64_t e
 			if (!next)
 				break;
 			size_t at = (size_t)(next - bytes);
-			if (at == 0 || next[-1] != CPUID_1 || from + at - 1 < start ||
+			if (at == 0 || next[-1] != code->first || from + at - 1 < start ||
 			    from + at - 1 >= stop || !instruction_is_cpuid(bytes, got, at - 1))
 				continue;
 			status = visit(code, from + at - 1, context);
@@ -109,7 +110,8 @@ static enum status walk_code(const struct code *code, uint64_t start, uint64_t e
 	return status;
 }
 
-static enum status walk(pid_t pid, uint64_t start, uint64_t end, site_visitor *visit, void *context)
+static enum status walk(pid_t pid, uint8_t first, uint64_t start, uint64_t end, site_visitor *visit,
+                        void *context)
 {
 	struct maps maps CLEANUP(maps_free) = {0};
 	int result = maps_try_read(pid, &maps);
@@ -121,7 +123,7 @@ static enum status walk(pid_t pid, uint64_t start, uint64_t end, site_visitor *v
 		               : fail(STATUS_FAILED, "/proc/%d/maps: %s", pid, strerror(-result));
 	for (size_t i = 0; i < maps.count && status == STATUS_OK; i++) {
 		const struct vma *vma = &maps.vma[i];
-		struct code code = {pid, vma->start, vma->end, vma->shared, vma->inode != 0};
+		struct code code = {pid, vma->start, vma->end, vma->shared, vma->inode != 0, first};
 
 		if (vma->protection & PROT_EXEC && vma->start < end && vma->end > start &&
 		    strcmp(vma->name, "[vdso]") != 0)
@@ -157,13 +159,20 @@ static enum status plant_one(const struct code *code, uint64_t address, void *co
 
 enum status sites_plant(pid_t pid, uint64_t start, uint64_t end)
 {
-	return level_shown ? walk(pid, start, end, plant_one, NULL) : STATUS_OK;
+	return level_shown ? walk(pid, CPUID_1, start, end, plant_one, NULL) : STATUS_OK;
 }
 
 /* What stands at an address, where there could be one. */
 static bool read_site(pid_t pid, uint64_t address, uint8_t bytes[CPUID_LENGTH])
 {
 	return tracee_read(pid, address, bytes, CPUID_LENGTH) == 0 && bytes[1] == CPUID_2;
+}
+
+/* One in memory that no file is mapped to: code that was copied or moved there. */
+static enum status mend_copy(const struct code *code, uint64_t address, void *context)
+{
+	(void)context;
+	return code->of_file ? STATUS_OK : put(code->pid, address, CPUID_1);
 }
 
 enum status sites_take_out(pid_t pid)
@@ -174,7 +183,8 @@ enum status sites_take_out(pid_t pid)
 	for (size_t i = 0; i < planted.room && status == STATUS_OK; i++)
 		if (planted.address[i] && read_site(pid, planted.address[i], bytes) && bytes[0] == INT3)
 			status = put(pid, planted.address[i], CPUID_1);
-	return status;
+	return status != STATUS_OK || planted.count == 0 ? status
+	                                                 : walk(pid, INT3, 0, UINT64_MAX, mend_copy, NULL);
 }
 
 /* An int3 while SIGTRAP is blocked unblocks it (force_sig(), kernel/signal.c). Who blocks all others has
@@ -197,9 +207,9 @@ bool sites_answer(const struct tracee *tracee, const struct user_regs_struct *re
 	struct user_regs_struct answered = *registers;
 	uint8_t bytes[CPUID_LENGTH];
 
-	if (!level_shown || !was_planted(registers->rip - 1) ||
-	    !read_site(tracee->process->pid, registers->rip - 1, bytes) ||
-	    (bytes[0] != INT3 && bytes[0] != CPUID_1 /* taken out meanwhile */))
+	/* Code may have been copied or moved with it; or it was taken out meanwhile. */
+	if (!level_shown || !read_site(tracee->process->pid, registers->rip - 1, bytes) ||
+	    (bytes[0] != INT3 && (bytes[0] != CPUID_1 || !was_planted(registers->rip - 1))))
 		return false;
 	struct cpuid_answer answer =
 	        processor_answer(level_shown, (uint32_t)registers->rax, (uint32_t)registers->rcx);
@@ -226,7 +236,7 @@ uint64_t sites_find_unmet(pid_t pid)
 {
 	uint64_t first = 0;
 
-	if (level_shown && walk(pid, 0, UINT64_MAX, note_unmet, &first) != STATUS_OK)
+	if (level_shown && walk(pid, CPUID_1, 0, UINT64_MAX, note_unmet, &first) != STATUS_OK)
 		return 0;
 	return first;
 }
