@@ -36,10 +36,13 @@ struct options {
 	const char *cache; /* off, auto or a directory; NULL: as the environment says */
 	bool cache_tried;  /* a copy was made, or could not be: none is made again */
 	bool verify;
-	bool check;   /* --check: nothing is started */
-	bool json;    /* its answer */
-	enum ids ids; /* identity.c */
-	bool exe;     /* identity.c */
+	const char *key;      /* --key: a file; NULL: as the environment says */
+	int verified_file;    /* of a checked image: sealed memory */
+	const char *verified; /* its SHA-256 in digits; NULL: nobody has checked it */
+	bool check;           /* --check: nothing is started */
+	bool json;            /* its answer */
+	enum ids ids;         /* identity.c */
+	bool exe;             /* identity.c */
 	enum on_mismatch on_mismatch;
 };
 

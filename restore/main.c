@@ -122,6 +122,7 @@ _Noreturn void loader_main(uint64_t *stack)
 	give_thread_block();
 	loader.tid = (uint32_t)sys(__NR_gettid);
 	options_parse();
+	key_enter();
 	if (loader.options.record)
 		record_start();
 	tell_phase(NULL);

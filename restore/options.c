@@ -70,6 +70,23 @@ static void option_same_ids(const char *value)
 	loader.options.ids = IDS_SAME;
 }
 
+static void option_key(const char *value)
+{
+	loader.options.key = value;
+}
+
+/* "N:DIGITS" */
+static void option_verified(const char *value)
+{
+	int number = 0;
+	for (; *value >= '0' && *value <= '9' && number < 1 << 20; value++)
+		number = number * 10 + (*value - '0');
+	if (*value != ':' || strlen(value + 1) != (size_t)2 * SNAPIMG_SHA256_SIZE)
+		die(EXIT_REFUSED, "--verified: it is snapimg that gives it: leave it out");
+	loader.options.verified_file = number;
+	loader.options.verified = value + 1;
+}
+
 static void option_help(const char *value);
 static void option_version(const char *value);
 
@@ -100,6 +117,12 @@ static const struct row {
          NULL},
         {{0, "cache-tried", NULL, NULL}, NULL, &loader.options.cache_tried}, /* by snapimg cache add */
         {{0, "verify", NULL, "check all page data before the start"}, NULL, &loader.options.verify},
+        {{0, "key", "FILE",
+          "start only what was signed with this Ed25519 key (its public half, PEM; or the variable "
+          "SNAP_KEY)"},
+         option_key,
+         NULL},
+        {{0, "verified", "FD:SHA256", NULL}, option_verified, NULL}, /* by snapimg start */
         {{0, "check", NULL, "start nothing: say whether IMAGE will start here, and if not, each reason"},
          NULL,
          &loader.options.check},

@@ -128,7 +128,8 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(KEPT, 40, sizeof(struct snapimg_kept), '*', "kept IDs")                                            \
 	X(STREAMS, 41, sizeof(struct snapimg_setting), '*', "inherited terminals")                           \
 	X(CLOCKS, 42, sizeof(struct snapimg_clocks), '?', "clocks")                                          \
-	X(PROCESSOR, 43, sizeof(struct snapimg_processor), '?', "processor")
+	X(PROCESSOR, 43, sizeof(struct snapimg_processor), '?', "processor")                                 \
+	X(SIGNATURE, 44, sizeof(struct snapimg_signature), '?', "signature")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \
@@ -137,7 +138,8 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(KEPT)                                                                                              \
 	X(STREAMS)                                                                                           \
 	X(CLOCKS)                                                                                            \
-	X(PROCESSOR)
+	X(PROCESSOR)                                                                                         \
+	X(SIGNATURE)
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
@@ -730,6 +732,15 @@ struct snapimg_clocks {
 	uint64_t processor; /* CLOCK_PROCESS_CPUTIME_ID, for people: it begins at 0 again */
 };
 static_assert(sizeof(struct snapimg_clocks) == 32, "clocks layout");
+
+/* Who vouches for the image. It is made of the image's SHA-256 with holes (FORMAT.md, SIGNATURE). */
+#define SNAPIMG_SIGNATURE_PREFIX "snaptrace image signature 1\n"
+enum { SNAPIMG_KEY_SIZE = 32, SNAPIMG_ED25519_SIZE = 64, SNAPIMG_SHA256_SIZE = 32 };
+struct snapimg_signature {
+	uint8_t public_key[SNAPIMG_KEY_SIZE];
+	uint8_t signature[SNAPIMG_ED25519_SIZE];
+};
+static_assert(sizeof(struct snapimg_signature) == 96, "signature layout");
 
 struct snapimg_guard {
 	uint64_t address;

@@ -86,7 +86,8 @@ static const char *after_copy_name(const char *name)
 {
 	size_t digits = strspn(name, "0123456789abcdef");
 
-	if (digits != COPY_DIGITS || strncmp(name + digits, ".snap", strlen(".snap")) != 0)
+	if ((digits != COPY_DIGITS && digits != SIGNED_COPY_DIGITS) ||
+	    strncmp(name + digits, ".snap", strlen(".snap")) != 0)
 		return NULL;
 	return name + digits + strlen(".snap");
 }

@@ -9,7 +9,13 @@
 
 #include "format/snapimg/commands.h"
 
-enum { COPY_DIGITS = 2 * SNAPIMG_DIGEST_SIZE, COPY_NAME_SIZE = COPY_DIGITS + sizeof(".snap") };
+/* A copy is named by its image's digest, or where a key was asked for by its SHA-256, which nobody can make
+ * two images for. */
+enum {
+	COPY_DIGITS = 2 * SNAPIMG_DIGEST_SIZE,
+	SIGNED_COPY_DIGITS = 2 * SNAPIMG_SHA256_SIZE,
+	COPY_NAME_SIZE = SIGNED_COPY_DIGITS + sizeof(".snap"),
+};
 
 struct cache_store {
 	char *path;     /* malloc'ed; absolute */

@@ -104,13 +104,13 @@ static enum exit_status thaw_into(const struct cache_store *store, const char *n
 	return status;
 }
 
-static enum exit_status make_copy(const struct cache_store *store, struct image_file *file, const char *path)
+static enum exit_status make_copy(const struct cache_store *store, struct image_file *file, const char *path,
+                                  const char *digits)
 {
 	char name[COPY_NAME_SIZE];
 	enum exit_status status;
 
-	(void)text_hex(name, file->image.header->digest, SNAPIMG_DIGEST_SIZE);
-	memcpy(name + COPY_DIGITS, ".snap", sizeof(".snap"));
+	(void)snprintf(name, sizeof(name), "%s.snap", digits);
 	if (faccessat(store->descriptor, name, R_OK, 0) == 0)
 		return EXIT_FINE;
 	if ((status = check_room(store, raw_bytes(&file->image))) != EXIT_FINE)
@@ -123,9 +123,20 @@ static enum exit_status make_copy(const struct cache_store *store, struct image_
 	return status;
 }
 
-static enum exit_status add(const struct cache_options *options)
+enum exit_status cache_add_as(const char *dir, struct image_file *file, const char *path, const char *digits)
 {
 	struct cache_store store = {.descriptor = -1};
+	enum exit_status status = cache_store_open(&store, dir, true);
+
+	if (status == EXIT_FINE)
+		status = make_copy(&store, file, path, digits);
+	cache_store_close(&store);
+	return status;
+}
+
+static enum exit_status add(const struct cache_options *options)
+{
+	char digits[COPY_DIGITS + 1];
 	struct image_file file;
 	/* Of an image that is too large nothing but this is read. */
 	enum exit_status status = open_image(&file, options->image, IMAGE_RECORDS, NULL);
@@ -134,9 +145,9 @@ static enum exit_status add(const struct cache_options *options)
 		return status;
 	if (file.image.header->required_features & SNAPIMG_FEATURE_THAWED)
 		status = complain(EXIT_REFUSED, "thawed already: %s: it needs no copy", options->image);
-	else if ((status = cache_store_open(&store, options->dir, true)) == EXIT_FINE)
-		status = make_copy(&store, &file, options->image);
-	cache_store_close(&store);
+	else
+		status = cache_add_as(options->dir, &file, options->image,
+		                      text_hex(digits, file.image.header->digest, SNAPIMG_DIGEST_SIZE));
 	image_file_close(&file);
 	return status;
 }

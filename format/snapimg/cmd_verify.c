@@ -5,6 +5,7 @@
 #include "format/convert/page_data.h"
 #include "format/facts/checksum.h"
 #include "format/snapimg/commands.h"
+#include "format/snapimg/signature.h"
 
 /* The pages and where they belong, however they are packed: the same for an image, thawed and frozen. */
 static enum snapimg_error add_run(void *context, const struct snapimg_run *run, const uint8_t *pages)
@@ -107,6 +108,8 @@ enum exit_status command_verify(const struct command_options *options)
 			status = complain_of_image(options->path, &failure);
 		}
 	}
+	if (status == EXIT_FINE && options->key != NULL)
+		status = signature_check(&file, options->path, options->key);
 	if (options->json && (status == EXIT_FINE || failure.error != SNAPIMG_OK))
 		put_result(options, &file.image, &failure, digest, content);
 	else if (status == EXIT_FINE) {

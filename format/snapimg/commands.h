@@ -19,13 +19,14 @@ struct command_options {
 	const char *path;
 	const char *second; /* NULL where the command takes one file */
 	const char *output; /* -o; NULL where the command makes no image */
+	const char *key;    /* --key: a file; NULL: none */
 	bool json;
 	bool answered; /* --help or --version: nothing to do */
 };
 
 typedef enum exit_status command(const struct command_options *options);
 command command_info, command_maps, command_verify, command_thaw, command_freeze, command_diff, command_patch,
-        command_runnable;
+        command_runnable, command_sign;
 
 /* Opens the image at `path`; on failure prints the line for it and returns its status. *ret_failure may be
  * NULL. */
@@ -38,6 +39,13 @@ enum exit_status write_image(struct image_file *input, const char *path, const c
 
 /* cmd_cache.c: the words after "snapimg cache". */
 enum exit_status command_cache(int count, char **words) __attribute__((warn_unused_result));
+
+/* Puts a thawed copy of the whole image, which is open, into the cache, under a name of these digits. */
+enum exit_status cache_add_as(const char *dir, struct image_file *file, const char *path, const char *digits)
+        __attribute__((warn_unused_result));
+
+/* cmd_start.c: the words behind "snapimg start", with which snaprun asks for --key. */
+enum exit_status command_start(int count, char **words) __attribute__((warn_unused_result));
 
 /* From now on complain() prints nothing. */
 void be_quiet(void);

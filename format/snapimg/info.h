@@ -4,7 +4,7 @@
 
 #include "format/snapimg/commands.h"
 
-void info_print_text(const struct snapimg *image, const char *path);
-void info_put_json(const struct snapimg *image, const char *path);
+void info_print_text(const struct snapimg *image, const char *path, const char *sha256);
+void info_put_json(const struct snapimg *image, const char *path, const char *sha256);
 
 #endif

@@ -290,7 +290,17 @@ static void put_records(struct json *json, const struct snapimg *image)
 	json_close(json, ']');
 }
 
-void info_put_json(const struct snapimg *image, const char *path)
+/* By whom it says to be signed; whether it is, verify --key tells. */
+static void put_signature(struct json *json, const struct snapimg *image)
+{
+	const struct snapimg_signature *signature = snapimg_get_signature(image);
+	char key[2 * SNAPIMG_KEY_SIZE + 1];
+
+	if (signature != NULL)
+		json_string(json, "signed_with", text_hex(key, signature->public_key, SNAPIMG_KEY_SIZE));
+}
+
+void info_put_json(const struct snapimg *image, const char *path, const char *sha256)
 {
 	char digest[2 * SNAPIMG_DIGEST_SIZE + 1], version[16];
 	struct json json = {.out = stdout};
@@ -303,6 +313,8 @@ void info_put_json(const struct snapimg *image, const char *path)
 	json_number(&json, "size", image->size);
 	json_number(&json, "sections", image->header->section_count);
 	json_string(&json, "digest", text_hex(digest, image->header->digest, SNAPIMG_DIGEST_SIZE));
+	json_string(&json, "sha256", sha256);
+	put_signature(&json, image);
 	put_origin(&json, image);
 	put_process(&json, image);
 	put_memory(&json, image);

@@ -20,8 +20,10 @@ static void print_string(const char *label, const char *text)
 	(void)putchar('\n');
 }
 
-static void print_image(const struct snapimg *image, const char *path)
+static void print_image(const struct snapimg *image, const char *path, const char *sha256)
 {
+	const struct snapimg_signature *signature = snapimg_get_signature(image);
+	char key[2 * SNAPIMG_KEY_SIZE + 1];
 	char digest[2 * SNAPIMG_DIGEST_SIZE + 1], size[TEXT_SIZE_MAX];
 
 	print_string("image", path);
@@ -30,6 +32,9 @@ static void print_image(const struct snapimg *image, const char *path)
 	       image->header->section_count, text_size(size, image->size));
 	print_label("digest");
 	puts(text_hex(digest, image->header->digest, SNAPIMG_DIGEST_SIZE));
+	print_string("SHA-256", sha256);
+	if (signature != NULL) /* whether it is, verify --key tells */
+		print_string("signed with", text_hex(key, signature->public_key, SNAPIMG_KEY_SIZE));
 }
 
 static void print_origin(const struct snapimg *image)
@@ -286,11 +291,11 @@ static void print_descriptor(const struct snapimg *image, const struct snapimg_d
 	puts(descriptor->close_on_exec ? ", closed by exec" : "");
 }
 
-void info_print_text(const struct snapimg *image, const char *path)
+void info_print_text(const struct snapimg *image, const char *path, const char *sha256)
 {
 	uint32_t i;
 
-	print_image(image, path);
+	print_image(image, path, sha256);
 	print_origin(image);
 	print_program(image);
 	print_memory(image);

@@ -23,6 +23,7 @@ static const struct {
         {"thaw", command_thaw, true, 1, "make an image that starts faster, as its memory is mapped from it"},
         {"freeze", command_freeze, true, 1, "make a thawed image small again"},
         {"runnable", command_runnable, true, 1, "make an executable file of the loader and the image"},
+        {"sign", command_sign, true, 1, "make the same image with a signature by the private key of --key"},
         {"diff", command_diff, true, 2, "make a delta: what makes the image NEW of the image BASE"},
         {"patch", command_patch, true, 2, "make NEW again, of BASE and the delta"},
 };
@@ -126,6 +127,12 @@ static enum exit_status take_output(struct command_options *options, const char 
 	return EXIT_FINE;
 }
 
+static enum exit_status take_key(struct command_options *options, const char *value)
+{
+	options->key = value;
+	return EXIT_FINE;
+}
+
 static enum exit_status take_dir(struct command_options *options, const char *value)
 {
 	(void)options;
@@ -142,6 +149,9 @@ static const struct row {
 } rows[] = {
         {{'o', "output", "OUTPUT", "the file to make; -: standard output"}, take_output},
         {{0, "dir", "DIR", "of cache: its directory, instead of that of the environment"}, take_dir},
+        {{0, "key", "FILE",
+          "an Ed25519 key in PEM: of sign the private one; of verify the public one that must have signed"},
+         take_key},
         {{0, "json", NULL,
           "one JSON document instead of text; a byte that is not UTF-8 is written as the lone surrogate "
           "\\udcXX (Python: surrogateescape)"},
@@ -167,6 +177,7 @@ static enum exit_status take_help(struct command_options *options, const char *v
 	options->answered = true;
 	(void)put_line(stdout, "Usage: snapimg COMMAND [--json] IMAGE\n"
 	                       "       snapimg thaw|freeze|runnable IMAGE -o OUTPUT\n"
+	                       "       snapimg sign --key PRIVATE IMAGE -o OUTPUT\n"
 	                       "       snapimg diff BASE NEW -o DELTA\n"
 	                       "       snapimg patch BASE DELTA -o NEW\n"
 	                       "       snapimg cache add IMAGE|list|clear\n"
@@ -251,5 +262,7 @@ int main(int argc, char **argv)
 	/* Its words include a whole command line, options and all. */
 	if (argc > 1 && strcmp(argv[1], "cache") == 0)
 		return (int)finish(command_cache(argc - 2, argv + 2));
+	if (argc > 1 && strcmp(argv[1], "start") == 0)
+		return (int)command_start(argc - 2, argv + 2);
 	return (int)obey(argc, argv);
 }

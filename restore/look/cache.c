@@ -29,7 +29,7 @@ enum {
 
 static struct {
 	bool is_wanted; /* and the directory's name fits */
-	char name[2 * SNAPIMG_DIGEST_SIZE + sizeof ".snap"];
+	char name[2 * SNAPIMG_SHA256_SIZE + sizeof ".snap"];
 	bool is_open;
 	int descriptor; /* of the directory */
 } cache;
@@ -89,6 +89,10 @@ static void name_by(const uint8_t *digest)
 		cache.name[2 * i + 1] = digits[digest[i] & 15];
 	}
 	memcpy(cache.name + 2 * (uint64_t)SNAPIMG_DIGEST_SIZE, ".snap", sizeof ".snap");
+	if (loader.options.verified != NULL) { /* by its SHA-256: no other image has that */
+		memcpy(cache.name, loader.options.verified, (uint64_t)2 * SNAPIMG_SHA256_SIZE);
+		memcpy(cache.name + 2 * (uint64_t)SNAPIMG_SHA256_SIZE, ".snap", sizeof ".snap");
+	}
 }
 
 /* At most two directories are made: .cache of an existing home, and in it snaptrace. */
@@ -161,45 +165,79 @@ struct restart {
 static bool name_tools(struct restart *restart)
 {
 	long size = sys(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", restart->self, PATH_SIZE - 1);
-	return choose_directory(restart->directory) && size > 0 &&
-	       beside_self(restart->self, "snapimg", restart->tool);
+	return size > 0 && beside_self(restart->self, "snapimg", restart->tool);
 }
 
-static void set_arguments(struct restart *restart)
+static struct restart *make_restart(void)
 {
-	const char *const own[] = {"snapimg",
-	                           "cache",
-	                           "add",
-	                           "--dir",
-	                           restart->directory,
-	                           loader.options.verbose ? "--verbose" : "--quiet",
-	                           "--exec",
-	                           restart->self,
-	                           loader.options.image,
-	                           loader.stack.argv[0],
-	                           "--cache-tried"};
-	static_assert(sizeof own / sizeof own[0] < OWN_ARGUMENTS, "room for what is added");
+	uint64_t size = sizeof(struct restart) + (loader.stack.argc + OWN_ARGUMENTS) * sizeof(char *);
+	/* Nobody unmaps it: it goes with the exec, or with all that is not the program's. */
+	long memory = sys(__NR_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct restart *restart = (struct restart *)memory;
+	return memory < 0 || loader.stack.argc == 0 || !name_tools(restart) ? NULL : restart;
+}
+
+/* Becomes snapimg, with words of its own, after which it becomes this program again. Returns if it can't. */
+static long become_tool(struct restart *restart, const char *const *words, const char *added)
+{
 	uint64_t count = 0;
-	for (; count < sizeof own / sizeof own[0]; count++)
-		restart->argument[count] = own[count];
+	while (*words != NULL)
+		restart->argument[count++] = *words++;
+	restart->argument[count++] = "--exec";
+	restart->argument[count++] = restart->self;
+	restart->argument[count++] = loader.options.image;
+	restart->argument[count++] = loader.stack.argv[0];
+	if (added != NULL)
+		restart->argument[count++] = added;
 	for (uint64_t i = 1; i <= loader.stack.argc; i++) /* with the NULL */
 		restart->argument[count++] = loader.stack.argv[i];
+	return sys(__NR_execve, restart->tool, restart->argument, loader.stack.envp);
 }
 
 void cache_make(void)
 {
-	uint64_t size = sizeof(struct restart) + (loader.stack.argc + OWN_ARGUMENTS) * sizeof(char *);
 	/* What lies beside a runnable file is nobody's tool; and a pipe can't be read twice. */
-	if (!cache.is_wanted || loader.options.cache_tried || loader.options.is_own ||
-	    loader.image_is_piped || loader.stack.argc == 0)
+	if (!cache.is_wanted || loader.options.cache_tried || loader.options.is_own || loader.image_is_piped)
 		return;
-	/* Nobody unmaps it: it goes with the exec, or with all that is not the program's. */
-	long memory = sys(__NR_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct restart *restart = (struct restart *)memory;
-	if (memory < 0 || !name_tools(restart))
+	struct restart *restart = make_restart();
+	if (restart == NULL || !choose_directory(restart->directory))
 		return;
-	set_arguments(restart);
-	long result = sys(__NR_execve, restart->tool, restart->argument, loader.stack.envp);
+	const char *const words[] = {"snapimg",
+	                             "cache",
+	                             "add",
+	                             "--dir",
+	                             restart->directory,
+	                             loader.options.verbose ? "--verbose" : "--quiet",
+	                             NULL};
+	long result = become_tool(restart, words, "--cache-tried");
 	if (loader.options.verbose)
 		warn(restart->tool, ": cannot be started: ", error_text(result), ": no thawed copy is made");
+}
+
+void key_enter(void)
+{
+	const char *key = loader.options.key != NULL ? loader.options.key : environment("SNAP_KEY");
+	if (key == NULL || *key == '\0' || loader.options.verified != NULL)
+		return;
+	if (loader.options.is_own)
+		die(EXIT_REFUSED,
+		    "--key: a runnable file can't vouch for itself: start it with snaprun --key");
+	if (loader.options.record)
+		die(EXIT_REFUSED, "--key: --record-hot changes the image: record first, then sign");
+	struct restart *restart = make_restart();
+	if (restart == NULL)
+		die(EXIT_REFUSED, "--key: snapimg, which checks signatures, can't be found: mount /proc");
+	const char *directory = choose_directory(restart->directory) ? restart->directory : "";
+	const char *const words[] = {"snapimg",
+	                             "start",
+	                             "--key",
+	                             key,
+	                             "--dir",
+	                             directory,
+	                             loader.options.verbose ? "--verbose" : "--quiet",
+	                             NULL};
+	long result = become_tool(restart, words, NULL);
+	die(EXIT_REFUSED, restart->tool,
+	    ": cannot be started, and it is what checks signatures: ", error_text(result),
+	    ": install it beside snaprun");
 }

@@ -19,4 +19,8 @@ void cache_close(void);
  * place. Returns when that cannot be done. */
 void cache_make(void);
 
+/* --key: becomes snapimg, which checks the signature and starts this program again with what it checked; ends
+ * if that can't be. */
+void key_enter(void);
+
 #endif
