@@ -93,7 +93,7 @@ def tools_speak():
         for option in ("--help", "--version"):
             said = t.run([tool, option])
             t.check(said.status == 0 and said.out and not said.err, tool, option, said)
-        t.check(b"0.2.0" in t.run([tool, "--version"]).out, "version")
+        t.check(b"0.3.0" in t.run([tool, "--version"]).out, "version")
         full = t.run(["sh", "-c", '"$1" --help >/dev/full', "sh", tool])
         t.check(full.status != 0, tool, "--help to a full device reports it:", full)
 
