@@ -1,16 +1,19 @@
 /*
  * asks WHERE: asks its processor in main, in a thread, in a child, in a signal handler with all signals
  * blocked, in code that it made itself (made: and then made executable; written: into memory that was
- * executable; moved: to another address; beside: where other code has run already), and prints which levels
- * it heard of. Then it names /snap/here, and prints that it went on.
+ * executable; undumpable: in a process whose memory is closed to others; moved: to another address; beside:
+ * where other code has run already), and prints which levels it heard of. Then it names /snap/here, and
+ * prints that it went on.
  */
 #include <cpuid.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -121,6 +124,11 @@ int main(int argc, char **argv)
 		in_made(PROT_READ | PROT_WRITE, 0);
 	} else if (strcmp(where, "written") == 0) {
 		in_made(PROT_READ | PROT_WRITE | PROT_EXEC, 0);
+	} else if (strcmp(where, "undumpable") == 0) {
+		prctl(PR_SET_DUMPABLE, 0);
+		ask();
+		in_made(PROT_READ | PROT_WRITE, 0);
+		in_made(PROT_READ | PROT_WRITE | PROT_EXEC, 0);
 	} else if (strcmp(where, "moved") == 0) {
 		in_moved();
 	} else if (strcmp(where, "beside") == 0) {
@@ -129,6 +137,7 @@ int main(int argc, char **argv)
 		ask();
 	}
 	fflush(stdout);
+	sched_yield(); /* a point that needs no memory to be read */
 	stat("/snap/here", &status);
 	if (moved)
 		tell(moved);

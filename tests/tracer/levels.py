@@ -61,6 +61,14 @@ def made(where):
         goes_on("avx\n" if where == "moved" else "")  # by now it hears what this processor has
 
 
+def undumpable():
+    """A process that made itself undumpable: its memory is closed to a tracer without privilege."""
+    for level in LEVELS:
+        frozen = freeze(level, [ASKS, "undumpable"], at="syscall:sched_yield")
+        t.check(frozen.out.decode() == shown(level) + 2 * ("avx\n" if level == "x86-64-v3" else "no avx\n"), level, frozen)
+        goes_on()
+
+
 def told_beside():
     """What can't be answered is told: code that is written into a page where other code has run already."""
     result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", HERE, "--cpu=x86-64", ASKS, "beside"])
@@ -165,6 +173,7 @@ def without_xsave():
 ROWS = {f"asks_{where}": (lambda w=where: asks(w)) for where in ("main", "thread", "child", "handler")}
 ROWS["asks_made"] = lambda: made("made")
 ROWS["asks_written"] = lambda: made("written")
+ROWS["asks_undumpable"] = undumpable
 ROWS["asks_moved"] = lambda: made("moved")
 ROWS["asks_beside"] = told_beside
 ROWS["level_java"] = java

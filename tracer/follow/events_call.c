@@ -192,7 +192,7 @@ static enum status on_code(struct run *run, struct tracee *tracee)
 	uint64_t start = call.number == SYS_mmap ? registers.rax : call.argument[0];
 	if (held_note(tracee, &registers, start, start + call.argument[1]) || (int64_t)registers.rax < 0)
 		return resume(run, tracee, 0);
-	status = sites_plant(tracee->process->pid, start, start + call.argument[1]);
+	status = sites_plant(tracee, start, start + call.argument[1]);
 	return status == STATUS_OK ? resume(run, tracee, 0) : status;
 }
 

@@ -136,7 +136,7 @@ static enum status prepare_chosen(struct run *run, struct tracee *tracee, const 
 	    (status = environment_add_shim(tracee, run->shim, flags, auxiliary->name)) != STATUS_OK)
 		return status;
 	choice_count(run, process);
-	if ((status = sites_plant(process->pid, 0, UINT64_MAX)) != STATUS_OK)
+	if ((status = sites_plant(tracee, 0, UINT64_MAX)) != STATUS_OK)
 		return status;
 	return exec_stop_arm(run, tracee, executable);
 }

@@ -45,16 +45,18 @@ static enum status check_state(const struct tracee *tracee)
 }
 
 /* What was written into a page after a first jump into it can't be answered (processor/held.h). */
-static void tell_of_unmet(const struct process *process)
+static enum status tell_of_unmet(const struct tracee *tracee)
 {
-	uint64_t address = sites_find_unmet(process->pid);
+	uint64_t address;
+	enum status status = sites_find_unmet(tracee, &address);
 
-	if (address)
+	if (status == STATUS_OK && address)
 		tell("--cpu: process %d: code that it made itself asks the processor (cpuid at 0x%llx), and "
 		     "may have "
 		     "heard what this one has: give the option of its runtime for that, too (see "
 		     "snaptrace(1))",
-		     process->pid, (unsigned long long)address);
+		     tracee->process->pid, (unsigned long long)address);
+	return status;
 }
 
 static void print_size(char *text, size_t size, uint64_t bytes)
@@ -117,10 +119,9 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	};
 	enum status status;
 
-	tell_of_unmet(process);
-	if ((status = check_state(tracee)) != STATUS_OK ||
+	if ((status = check_state(tracee)) != STATUS_OK || (status = tell_of_unmet(tracee)) != STATUS_OK ||
 	    (status = breakpoint_take_out_all(process)) != STATUS_OK ||
-	    (status = sites_take_out(process->pid)) != STATUS_OK ||
+	    (status = sites_take_out(tracee)) != STATUS_OK ||
 	    /* The program may have moved its vdso since it began: a restored one has. */
 	    (status = remote_find_gate(process->pid, options->attach != 0, &request.gate)) != STATUS_OK)
 		return status;

@@ -40,7 +40,7 @@ enum status release_clean(struct tracee *tracee)
 	enum status status = breakpoint_take_out_all(tracee->process);
 
 	if (status == STATUS_OK)
-		status = sites_take_out(tracee->process->pid);
+		status = sites_take_out(tracee);
 	if (status == STATUS_OK)
 		status = held_give(tracee);
 	return status == STATUS_OK ? remove_guard(tracee) : status;

@@ -74,36 +74,64 @@ static enum status make_executable(const struct tracee *tracee, const struct vma
 	return status;
 }
 
-enum status held_jump(const struct tracee *tracee, const siginfo_t *info, bool *ret_jumped)
+/* The jump was to an address in memory that is held back. */
+static enum status jump(const struct tracee *tracee, uint64_t address, bool *ret_jumped)
 {
-	uint64_t address = (uint64_t)(uintptr_t)info->si_addr, page = address & ~(uint64_t)(PAGE - 1);
 	struct maps maps CLEANUP(maps_free) = {0};
-	struct user_regs_struct registers;
-	const struct vma *vma;
+	uint64_t page = address & ~(uint64_t)(PAGE - 1);
+	int result = maps_try_read(tracee->process->pid, &maps);
+	const struct vma *vma = result < 0 ? NULL : maps_find(&maps, address);
 	enum status status;
 
-	*ret_jumped = false;
-	if (info->si_signo != SIGSEGV || info->si_code != SEGV_ACCERR || !was_held(page, page + PAGE) ||
-	    !tracee_get_registers(tracee, &registers) || address - registers.rip >= INSTRUCTION_MAX ||
-	    maps_try_read(tracee->process->pid, &maps) < 0 || !(vma = maps_find(&maps, address)) ||
-	    !(vma->protection & BOTH))
+	if (!vma || !(vma->protection & BOTH))
 		return STATUS_OK;
 	*ret_jumped = true;
 	if (vma->protection & PROT_EXEC) /* another thread was the first */
 		return STATUS_OK;
 	status = make_executable(tracee, vma, page, page + PAGE);
-	return status == STATUS_OK ? sites_plant(tracee->process->pid, page, page + PAGE) : status;
+	return status == STATUS_OK ? sites_plant(tracee, page, page + PAGE) : status;
 }
 
-enum status held_give(const struct tracee *tracee)
+enum status held_jump(const struct tracee *tracee, const siginfo_t *info, bool *ret_jumped)
+{
+	uint64_t address = (uint64_t)(uintptr_t)info->si_addr, page = address & ~(uint64_t)(PAGE - 1);
+	struct user_regs_struct registers;
+	struct remote remote;
+	enum status status;
+
+	*ret_jumped = false;
+	if (info->si_signo != SIGSEGV || info->si_code != SEGV_ACCERR || !was_held(page, page + PAGE) ||
+	    !tracee_get_registers(tracee, &registers) || address - registers.rip >= INSTRUCTION_MAX)
+		return STATUS_OK;
+	if ((status = sites_open_memory(tracee, &remote)) != STATUS_OK)
+		return status;
+	return sites_close_memory(&remote, jump(tracee, address, ret_jumped));
+}
+
+static enum status give_all(const struct tracee *tracee)
 {
 	struct maps maps CLEANUP(maps_free) = {0};
+	int result = maps_try_read(tracee->process->pid, &maps);
 	enum status status = STATUS_OK;
 
-	if (range_count == 0 || maps_try_read(tracee->process->pid, &maps) < 0)
-		return STATUS_OK;
+	if (result < 0)
+		return result == -ENOENT || result == -ESRCH ? STATUS_OK
+		                                             : fail(STATUS_FAILED, "/proc/%d/maps: %s",
+		                                                    tracee->process->pid, strerror(-result));
 	for (size_t i = 0; i < maps.count && status == STATUS_OK; i++)
 		for (size_t k = 0; k < range_count && status == STATUS_OK; k++)
 			status = make_executable(tracee, &maps.vma[i], ranges[k].start, ranges[k].end);
 	return status;
+}
+
+enum status held_give(const struct tracee *tracee)
+{
+	struct remote remote;
+	enum status status;
+
+	if (range_count == 0)
+		return STATUS_OK;
+	if ((status = sites_open_memory(tracee, &remote)) != STATUS_OK)
+		return status;
+	return sites_close_memory(&remote, give_all(tracee));
 }

@@ -1,17 +1,20 @@
 #include "tracer/processor/sites.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <unistd.h>
 
 #include "format/base/maps.h"
 #include "tracer/processor/answer_x86_64.h"
 #include "tracer/processor/instruction.h"
 #include "tracer/ptrace/memory.h"
+#include "tracer/ptrace/remote.h"
 
 enum {
 	PAGE = 4096,
@@ -157,9 +160,35 @@ static enum status plant_one(const struct code *code, uint64_t address, void *co
 	return put(code->pid, address, INT3);
 }
 
-enum status sites_plant(pid_t pid, uint64_t start, uint64_t end)
+enum status sites_open_memory(const struct tracee *tracee, struct remote *ret_remote)
 {
-	return level_shown ? walk(pid, CPUID_1, start, end, plant_one, NULL) : STATUS_OK;
+	int file = open(proc_path(tracee->process->pid, "maps").text, O_RDONLY | O_CLOEXEC);
+	bool closed = file < 0 && errno == EACCES;
+
+	*ret_remote = (struct remote){0};
+	if (file >= 0)
+		close(file);
+	return closed && tracee->process->gate.call
+	               ? remote_enter(tracee->tid, &tracee->process->gate, ret_remote)
+	               : STATUS_OK;
+}
+
+enum status sites_close_memory(struct remote *remote, enum status status)
+{
+	enum status left = remote_leave(remote);
+
+	return status == STATUS_OK ? left : status;
+}
+
+enum status sites_plant(const struct tracee *tracee, uint64_t start, uint64_t end)
+{
+	struct remote remote;
+	enum status status;
+
+	if (!level_shown || (status = sites_open_memory(tracee, &remote)) != STATUS_OK)
+		return level_shown ? status : STATUS_OK;
+	status = walk(tracee->process->pid, CPUID_1, start, end, plant_one, NULL);
+	return sites_close_memory(&remote, status);
 }
 
 /* What stands at an address, where there could be one. */
@@ -175,7 +204,7 @@ static enum status mend_copy(const struct code *code, uint64_t address, void *co
 	return code->of_file ? STATUS_OK : put(code->pid, address, CPUID_1);
 }
 
-enum status sites_take_out(pid_t pid)
+static enum status take_out_all(pid_t pid)
 {
 	enum status status = STATUS_OK;
 	uint8_t bytes[CPUID_LENGTH];
@@ -183,8 +212,19 @@ enum status sites_take_out(pid_t pid)
 	for (size_t i = 0; i < planted.room && status == STATUS_OK; i++)
 		if (planted.address[i] && read_site(pid, planted.address[i], bytes) && bytes[0] == INT3)
 			status = put(pid, planted.address[i], CPUID_1);
-	return status != STATUS_OK || planted.count == 0 ? status
-	                                                 : walk(pid, INT3, 0, UINT64_MAX, mend_copy, NULL);
+	return status == STATUS_OK ? walk(pid, INT3, 0, UINT64_MAX, mend_copy, NULL) : status;
+}
+
+enum status sites_take_out(const struct tracee *tracee)
+{
+	struct remote remote;
+	enum status status;
+
+	if (planted.count == 0)
+		return STATUS_OK;
+	if ((status = sites_open_memory(tracee, &remote)) != STATUS_OK)
+		return status;
+	return sites_close_memory(&remote, take_out_all(tracee->process->pid));
 }
 
 /* An int3 while SIGTRAP is blocked unblocks it (force_sig(), kernel/signal.c). Who blocks all others has
@@ -205,11 +245,16 @@ static void block_again(pid_t tid)
 bool sites_answer(const struct tracee *tracee, const struct user_regs_struct *registers)
 {
 	struct user_regs_struct answered = *registers;
-	uint8_t bytes[CPUID_LENGTH];
+	uint8_t bytes[CPUID_LENGTH] = {0};
 
 	/* Code may have been copied or moved with it; or it was taken out meanwhile. */
-	if (!level_shown || !read_site(tracee->process->pid, registers->rip - 1, bytes) ||
-	    (bytes[0] != INT3 && (bytes[0] != CPUID_1 || !was_planted(registers->rip - 1))))
+	if (!level_shown)
+		return false;
+	/* Its memory may be closed (sites_open_memory()). */
+	bool readable = read_site(tracee->process->pid, registers->rip - 1, bytes) || errno != EPERM;
+	if (readable ? bytes[1] != CPUID_2 ||
+	                       (bytes[0] != INT3 && (bytes[0] != CPUID_1 || !was_planted(registers->rip - 1)))
+	             : !was_planted(registers->rip - 1))
 		return false;
 	struct cpuid_answer answer =
 	        processor_answer(level_shown, (uint32_t)registers->rax, (uint32_t)registers->rcx);
@@ -232,11 +277,16 @@ static enum status note_unmet(const struct code *code, uint64_t address, void *c
 	return STATUS_OK;
 }
 
-uint64_t sites_find_unmet(pid_t pid)
+enum status sites_find_unmet(const struct tracee *tracee, uint64_t *ret_address)
 {
-	uint64_t first = 0;
+	struct remote remote;
+	enum status status;
 
-	if (level_shown && walk(pid, CPUID_1, 0, UINT64_MAX, note_unmet, &first) != STATUS_OK)
-		return 0;
-	return first;
+	*ret_address = 0;
+	if (!level_shown)
+		return STATUS_OK;
+	if ((status = sites_open_memory(tracee, &remote)) != STATUS_OK)
+		return status;
+	return sites_close_memory(
+	        &remote, walk(tracee->process->pid, CPUID_1, 0, UINT64_MAX, note_unmet, ret_address));
 }
