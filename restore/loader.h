@@ -105,6 +105,7 @@ void mapping_check(const struct snapimg_mapping *mapping); /* mappings.c: this o
 /* mappings.c: how the file of a mapping is opened. */
 uint32_t mapping_file_flags(const struct snapimg_mapping *mapping);
 void mappings_build(void);   /* mappings.c */
+void mappings_settle(void);  /* mappings.c: what was filled as a file becomes private memory of it */
 void mappings_protect(void); /* mappings.c: final protections and advice */
 /* mappings.c: what could not be done with a mapping, and why. */
 _Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *what, long result);
@@ -149,6 +150,8 @@ bool image_is_thawed(void);
 bool image_read(void *to, uint64_t size, uint64_t offset);
 /* image.c: the extent's stored bytes where they have been read already, else NULL. */
 const uint8_t *image_stored(const struct snapimg_extent *extent);
+/* image.c: a start needs none of the files that the program had mapped or read. */
+bool image_is_self_contained(void);
 struct range {
 	uint64_t start, end;
 };

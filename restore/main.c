@@ -146,6 +146,7 @@ _Noreturn void loader_main(uint64_t *stack)
 	tell_phase("mappings built");
 
 	fill_pages();
+	mappings_settle();
 	image_close();
 	shared_leave();
 	hot_populate();

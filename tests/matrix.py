@@ -44,8 +44,13 @@ CARRIED = {
         ("files by their content, wherever a copy lies; what the program had locked or open to write must be as it was",
          "file_copied file_read_changed file_patched_library file_written-in-place_changed file_written-in-place_replaced "
          "file_only-written_changed file_flock_changed file_flock_replaced file_posix-lock_changed "
-         "file_append-under-a-lock_changed file_mapped_changed file_mapped_replaced file_log bad.mismatch.touched"),
+         "file_all_missing file_append-under-a-lock_changed file_mapped_changed file_mapped_replaced file_log bad.mismatch.touched"),
         ("data that is mapped shared and only read, as it is now", "file_mapped_live"),
+        ("with `--self-contained` all files that are mapped or open for reading, for a start without them or with other "
+         "versions of them in their places",
+         "embedded_pie embedded_static embedded_musl embedded_muslstatic embedded_python embedded_bash embedded_sqlite "
+         "embedded_replaced embedded_noexec embedded_told embedded_directory embedded_info embedded_mapped "
+         "embedded_second_generation"),
         ("files that the program made and has open, up to 64 MiB each: made again where they are gone",
          "file_made_again file_output_again file_never_over_another file_not_left_behind file_carry file_carry_none file_scratch file_told_when_shared"),
         ("deleted files, with their mode, owner, time and flags", "object_deleted_files object_deleted_files_set"),
@@ -162,6 +167,8 @@ REFUSED = {
         ("POSIX timers on the clock that belongs to an ID", "thread_clock_timer"),
     ),
     "Memory": (
+        ("with `--self-contained` files that are mapped to be written and not carried, and locks on files that are embedded",
+         "embedded_written embedded_locked"),
         ("shared memory without a file that another process has, too, or whose descriptor is the caller's",
          "memory_elsewhere memfd_elsewhere shared_inherited"),
         ("secret memory (memfd_secret)", "secret_memory"),

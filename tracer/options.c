@@ -283,6 +283,10 @@ static const struct row rows[] = {
           "made itself (the default), none, or FILE as well"},
          take_carry,
          0},
+        {{0, "self-contained", NULL,
+          "the files that PROG has mapped or open for reading go into the image, which then needs none of "
+          "them"},
+         FLAG(self_contained)},
         {{'q', "quiet", NULL, "no summary, no progress, no warnings"}, take_quiet, 0},
         {{'v', "verbose", NULL, "tell what is done"}, take_verbose, 0},
         {{0, "help", NULL, "this text"}, take_help, 0},
@@ -375,6 +379,9 @@ static enum status check_options(const struct options *options)
 	if (options->record_hot && (options->attach || options->log || options->continues || options->skip ||
 	                            options->in || options->point_count > 0))
 		return fail(STATUS_FAILED, "--record-hot: goes with -o, --timeout, -q and -v only");
+	if (options->record_hot && options->self_contained)
+		return fail(STATUS_FAILED, "--self-contained: an image is made so when PROG is frozen, not "
+		                           "later: leave out --record-hot");
 	if (options->continues && !options->others_go_on)
 		return fail(STATUS_FAILED, "--continue and --others=kill contradict each other");
 	if (options->log_file && !*options->log_file)

@@ -34,6 +34,7 @@ struct options {
 	int level;     /* 0: not given */
 	bool compress; /* --compress=zstd, or not given */
 	bool compress_given;
+	bool self_contained;
 	bool drop_seccomp;
 	uint32_t cpu_level;         /* --cpu: enum snapimg_level */
 	struct overrides overrides; /* --fd, --tcp */

@@ -1,113 +1,11 @@
-/*
- * A program or library that makes madvise(2), mremap(2) or their like by its
- * own syscall instruction passes the shim by. It is known by the code: the
- * number is put into eax or rax shortly before the instruction; or, in a
- * function that makes any call, what it was given is put there. What only looks
- * so costs that the program's anonymous memory is copied at a restore.
- */
 #include "format/convert/raw_calls.h"
 
 #include <fcntl.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-	NEAR = 48,        /* bytes before the instruction in which its number is set */
-	NEAR_OF_ANY = 24, /* the same, in a function that makes any call */
-	AFTER = 16,       /* bytes in which such a function ends or looks at the result */
-	/* arch/x86/entry/syscalls/syscall_64.tbl */
-	MREMAP = 25,
-	MADVISE = 28,
-	USERFAULTFD = 323,
-	PROCESS_MADVISE = 440,
-};
-
-/* The C library's own code: preload/shim/mapped.c tells about it, and its syscall(2) is the shim's. ld.so is
- * one file with it in some releases. */
-static bool is_of_libc(const char *path)
-{
-	static const char *const beginnings[] = {"libc.so.", "libc-2.", "ld-linux-", "ld-2."};
-	const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
-	size_t i;
-
-	for (i = 0; i < sizeof(beginnings) / sizeof(*beginnings); i++)
-		if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
-			return true;
-	return false;
-}
-
-static bool is_wanted(uint32_t number)
-{
-	return number == MREMAP || number == MADVISE || number == USERFAULTFD || number == PROCESS_MADVISE;
-}
-
-/* mov $NUMBER, %eax; mov $NUMBER, %rax; push $NUMBER, pop %rax. */
-static bool sets_number(const uint8_t *bytes, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i + 5 <= size; i++) {
-		uint32_t number;
-
-		memcpy(&number, bytes + i + 1, sizeof(number));
-		if ((bytes[i] == 0xb8 || (bytes[i] == 0xc0 && i >= 2 && bytes[i - 1] == 0xc7)) &&
-		    is_wanted(number))
-			return true;
-		if (bytes[i] == 0x6a && is_wanted(bytes[i + 1]) && bytes[i + 2] == 0x58)
-			return true;
-	}
-	return false;
-}
-
-/* mov of an argument, or of a local variable, to rax. */
-static bool takes_number(const uint8_t *bytes, size_t size)
-{
-	static const struct {
-		uint8_t size, bytes[4];
-	} moves[] = {
-	        {3, {0x48, 0x89, 0xf8}},       /* %rdi */
-	        {3, {0x48, 0x63, 0xc7}},       /* %edi */
-	        {3, {0x48, 0x8b, 0x45}},       /* off(%rbp) */
-	        {4, {0x48, 0x8b, 0x44, 0x24}}, /* off(%rsp) */
-	};
-	size_t i, move;
-
-	for (move = 0; move < sizeof(moves) / sizeof(*moves); move++)
-		for (i = 0; i + moves[move].size <= size; i++)
-			if (memcmp(bytes + i, moves[move].bytes, moves[move].size) == 0)
-				return true;
-	return false;
-}
-
-/* What follows a call of a number that is not known: ret, a comparison with -4095, a store of the result. */
-static bool ends_call(const uint8_t *bytes, size_t size)
-{
-	static const uint8_t compare[] = {0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff}, store[] = {0x48, 0x89, 0x45};
-
-	return size >= AFTER && (bytes[0] == 0xc3 || memcmp(bytes, compare, sizeof(compare)) == 0 ||
-	                         memcmp(bytes, store, sizeof(store)) == 0);
-}
-
-static bool has_raw_call(const uint8_t *code, size_t size)
-{
-	static const uint8_t instruction[] = {0x0f, 0x05};
-	const uint8_t *at = code, *end = code + size;
-
-	while (at < end && (at = memmem(at, (size_t)(end - at), instruction, sizeof(instruction))) != NULL) {
-		size_t before = (size_t)(at - code), near = before < NEAR ? before : NEAR,
-		       near_of_any = before < NEAR_OF_ANY ? before : NEAR_OF_ANY;
-
-		if (sets_number(at - near, near))
-			return true;
-		if (takes_number(at - near_of_any, near_of_any) &&
-		    ends_call(at + sizeof(instruction), (size_t)(end - at) - sizeof(instruction)))
-			return true;
-		at += sizeof(instruction);
-	}
-	return false;
-}
+#include "format/facts/raw_code.h"
 
 /* A file that can't be looked into can't be started from either. */
 static bool file_has_raw_call(const char *path, uint64_t offset, uint64_t size)
@@ -124,7 +22,7 @@ static bool file_has_raw_call(const char *path, uint64_t offset, uint64_t size)
 		void *code = mmap(NULL, length, PROT_READ, MAP_PRIVATE, descriptor, (off_t)offset);
 
 		if (code != MAP_FAILED) {
-			has = has_raw_call(code, length);
+			has = raw_code_calls(code, length);
 			(void)munmap(code, length);
 		}
 	}
@@ -138,10 +36,12 @@ bool has_raw_calls(const struct snapimg *image)
 	uint32_t i;
 
 	for (i = 0; i < snapimg_mapping_count(image); i++) {
-		if (mapping[i].kind != SNAPIMG_MAPPING_FILE || !(mapping[i].protection & SNAPIMG_PROT_EXEC))
+		/* Of what is in the image by its content, snaptrace has looked (capture/self_contained.c). */
+		if (mapping[i].kind != SNAPIMG_MAPPING_FILE || mapping[i].flags & SNAPIMG_MAP_EMBEDDED ||
+		    !(mapping[i].protection & SNAPIMG_PROT_EXEC))
 			continue;
 		const char *path = snapimg_string(image, snapimg_get_file(image)[mapping[i].file - 1].path);
-		if (!is_of_libc(path) &&
+		if (!raw_code_is_of_libc(path) &&
 		    file_has_raw_call(path, mapping[i].offset, mapping[i].end - mapping[i].start))
 			return true;
 	}

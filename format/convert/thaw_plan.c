@@ -64,16 +64,20 @@ static bool is_watched(const struct snapimg *image)
 	       !has_raw_calls(image);
 }
 
-/* No executable memory: it would fail where the thawed image lies on a filesystem that is mounted noexec. And
- * none with advice that only anonymous memory can have. */
+/* No executable memory: it would fail where the thawed image lies on a filesystem that is mounted noexec; but
+ * what was mapped from a file before, for which the loader knows a way then. And none with advice that only
+ * anonymous memory can have. */
 static bool may_be_mapped(const struct planning *planning, const struct snapimg_mapping *mapping)
 {
 	const struct snapimg *image = planning->image;
 	const uint32_t refused = SNAPIMG_ADVICE_WIPEONFORK | SNAPIMG_ADVICE_MERGEABLE |
 	                         SNAPIMG_ADVICE_HUGEPAGE | SNAPIMG_ADVICE_LOCKED;
 
-	if (mapping->flags & SNAPIMG_MAP_SHARED || mapping->protection & SNAPIMG_PROT_EXEC ||
-	    mapping->advice & refused || mapping->run_count == 0)
+	if (mapping->flags & SNAPIMG_MAP_SHARED || mapping->advice & refused || mapping->run_count == 0)
+		return false;
+	if (mapping->flags & SNAPIMG_MAP_EMBEDDED)
+		return true;
+	if (mapping->protection & SNAPIMG_PROT_EXEC)
 		return false;
 	if (mapping->kind == SNAPIMG_MAPPING_ANONYMOUS)
 		return planning->is_watched;
@@ -198,7 +202,8 @@ static enum snapimg_error plan_mapping(struct planning *planning, uint32_t index
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(planning->image) + index;
 	const struct snapimg_run *run = snapimg_get_run(planning->image) + mapping->run_first;
-	uint64_t gap_max = mapping->kind == SNAPIMG_MAPPING_FILE ? 0 : GAP_MAX * SNAPIMG_PAGE_SIZE;
+	bool of_file = mapping->kind == SNAPIMG_MAPPING_FILE && !(mapping->flags & SNAPIMG_MAP_EMBEDDED);
+	uint64_t gap_max = of_file ? 0 : GAP_MAX * SNAPIMG_PAGE_SIZE;
 	enum snapimg_error error = SNAPIMG_OK;
 	uint32_t i;
 

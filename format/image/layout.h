@@ -47,15 +47,16 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 
 /* Required features: a reader that does not know a set bit refuses the image by the bit's name. */
 #define SNAPIMG_FEATURES(X)                                                                                  \
-	X(ZSTD, 0, "zstd")           /* has zstd frames */                                                   \
-	X(FILE_MAPPINGS, 1, "files") /* maps files that must exist where it is restored */                   \
-	X(THREADS, 2, "threads")     /* more than one */                                                     \
-	X(ROBUST, 3, "robust")       /* has ROBUST fix-ups */                                                \
-	X(OBJECTS, 4, "objects")     /* has OBJECTS */                                                       \
-	X(THAWED, 5, "thawed")       /* made to be mapped: may have PIECES and MAPPED extents */             \
-	X(OWNERS, 6, "owners")       /* has OWNERS */                                                        \
-	X(MEMORY, 7, "memory")       /* has mappings that are views of one memory */                         \
-	X(CALLERS, 8, "terminals")   /* has CALLERS objects */
+	X(ZSTD, 0, "zstd")                     /* has zstd frames */                                         \
+	X(FILE_MAPPINGS, 1, "files")           /* maps files that must exist where it is restored */         \
+	X(THREADS, 2, "threads")               /* more than one */                                           \
+	X(ROBUST, 3, "robust")                 /* has ROBUST fix-ups */                                      \
+	X(OBJECTS, 4, "objects")               /* has OBJECTS */                                             \
+	X(THAWED, 5, "thawed")                 /* made to be mapped: may have PIECES and MAPPED extents */   \
+	X(OWNERS, 6, "owners")                 /* has OWNERS */                                              \
+	X(MEMORY, 7, "memory")                 /* has mappings that are views of one memory */               \
+	X(CALLERS, 8, "terminals")             /* has CALLERS objects */                                     \
+	X(SELF_CONTAINED, 9, "self-contained") /* has the files that it mapped and read */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)
@@ -211,7 +212,8 @@ enum snapimg_process_flag {
 	SNAPIMG_PROCESS_NOT_DUMPABLE = 2, /* prctl(PR_SET_DUMPABLE, 0) */
 	SNAPIMG_PROCESS_NO_NEW_PRIVS = 4, /* the program itself set it */
 	SNAPIMG_PROCESS_SUBREAPER = 8,
-	SNAPIMG_PROCESS_NO_THP = 16, /* prctl(PR_SET_THP_DISABLE) */
+	SNAPIMG_PROCESS_NO_THP = 16,         /* prctl(PR_SET_THP_DISABLE) */
+	SNAPIMG_PROCESS_SELF_CONTAINED = 32, /* a start needs none of the files that it mapped and read */
 };
 
 struct snapimg_process {
@@ -335,6 +337,7 @@ enum snapimg_mapping_flag {
 	SNAPIMG_MAP_MAY_WRITE = 8,  /* a shared FILE that isn't writable, but may be made so */
 	SNAPIMG_MAP_DROPPABLE = 16, /* MAP_DROPPABLE, of a private ANONYMOUS one */
 	SNAPIMG_MAP_SEALED = 32,    /* mseal(2) */
+	SNAPIMG_MAP_EMBEDDED = 64,  /* a FILE that isn't needed: its content is the mapping's runs */
 };
 
 /* Advice and locks a mapping was given: X(NAME, bit, letters in smaps' VmFlags, madvise number; 0 = not

@@ -4,7 +4,8 @@
 enum {
 	PROTECTION_ALL = SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE | SNAPIMG_PROT_EXEC,
 	MAP_FLAGS_ALL = SNAPIMG_MAP_SHARED | SNAPIMG_MAP_NORESERVE | SNAPIMG_MAP_READ_ONLY |
-	                SNAPIMG_MAP_MAY_WRITE | SNAPIMG_MAP_DROPPABLE | SNAPIMG_MAP_SEALED,
+	                SNAPIMG_MAP_MAY_WRITE | SNAPIMG_MAP_DROPPABLE | SNAPIMG_MAP_SEALED |
+	                SNAPIMG_MAP_EMBEDDED,
 	ADVICE_ALL = 0
 #define X(name, bit, letters, advice) | SNAPIMG_ADVICE_##name
 	SNAPIMG_ADVICE(X)
@@ -74,6 +75,10 @@ static bool mapping_flags_are_valid(const struct snapimg *image, const struct sn
 	if (flags & SNAPIMG_MAP_DROPPABLE &&
 	    (mapping->kind != SNAPIMG_MAPPING_ANONYMOUS || flags & SNAPIMG_MAP_SHARED))
 		return false;
+	if (flags & SNAPIMG_MAP_EMBEDDED &&
+	    (mapping->kind != SNAPIMG_MAPPING_FILE || flags & SNAPIMG_MAP_SHARED ||
+	     !(image->header->required_features & SNAPIMG_FEATURE_SELF_CONTAINED)))
+		return false;
 	if (flags & SNAPIMG_MAP_READ_ONLY && mapping->kind != SNAPIMG_MAPPING_VIEW)
 		return false;
 	return !(flags & SNAPIMG_MAP_MAY_WRITE) ||
@@ -93,7 +98,8 @@ static bool mapping_kind_is_valid(const struct snapimg *image, const struct snap
 		return mapping->file == 0 && !is_shared;
 	case SNAPIMG_MAPPING_FILE:
 		return mapping->file >= 1 && mapping->file <= snapimg_file_count(image) &&
-		       image->header->required_features & SNAPIMG_FEATURE_FILE_MAPPINGS &&
+		       (mapping->flags & SNAPIMG_MAP_EMBEDDED ||
+		        image->header->required_features & SNAPIMG_FEATURE_FILE_MAPPINGS) &&
 		       (!is_shared || mapping->run_count == 0);
 	case SNAPIMG_MAPPING_MEMORY:
 		return image->header->required_features & SNAPIMG_FEATURE_MEMORY &&
@@ -160,7 +166,8 @@ static bool piece_runs_are_valid(const struct snapimg *image, const struct snapi
 	    piece->run_count > mapping->run_count - before)
 		return false;
 	/* A page of a file that no run names is the file's. */
-	for (i = 1; mapping->kind == SNAPIMG_MAPPING_FILE && i < piece->run_count; i++)
+	bool of_file = mapping->kind == SNAPIMG_MAPPING_FILE && !(mapping->flags & SNAPIMG_MAP_EMBEDDED);
+	for (i = 1; of_file && i < piece->run_count; i++)
 		if (run[piece->run_first + i].address != snapimg_run_end(&run[piece->run_first + i - 1]))
 			return false;
 	return piece->start == run[piece->run_first].address &&

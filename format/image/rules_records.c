@@ -93,7 +93,7 @@ enum snapimg_error snapimg_rule_process(const struct snapimg *image, uint32_t in
 	const struct snapimg_process *process = snapimg_get_process(image);
 	const uint32_t flags = SNAPIMG_PROCESS_RESUME_MAIN | SNAPIMG_PROCESS_NOT_DUMPABLE |
 	                       SNAPIMG_PROCESS_NO_NEW_PRIVS | SNAPIMG_PROCESS_SUBREAPER |
-	                       SNAPIMG_PROCESS_NO_THP;
+	                       SNAPIMG_PROCESS_NO_THP | SNAPIMG_PROCESS_SELF_CONTAINED;
 
 	(void)index;
 	if (!snapimg_string_is_valid(image, process->executable) ||

@@ -209,6 +209,12 @@ static bool has_frames(const struct growing *contents)
 	return false;
 }
 
+static bool is_self_contained(const struct growing *process)
+{
+	return process->size >= sizeof(struct snapimg_process) &&
+	       ((const struct snapimg_process *)process->bytes)->flags & SNAPIMG_PROCESS_SELF_CONTAINED;
+}
+
 static uint64_t find_features(const struct snapimg_writer *writer)
 {
 	const struct growing *objects = &writer->section[SNAPIMG_SECTION_OBJECTS];
@@ -223,7 +229,7 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	size_t i;
 
 	for (i = 0; i < mappings->size / sizeof(*mapping); i++) {
-		if (mapping[i].kind == SNAPIMG_MAPPING_FILE)
+		if (mapping[i].kind == SNAPIMG_MAPPING_FILE && !(mapping[i].flags & SNAPIMG_MAP_EMBEDDED))
 			features |= SNAPIMG_FEATURE_FILE_MAPPINGS;
 		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY || mapping[i].flags & SNAPIMG_MAP_MAY_WRITE)
 			features |= SNAPIMG_FEATURE_MEMORY;
@@ -250,6 +256,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 			features |= SNAPIMG_FEATURE_CALLERS;
 	if (writer->section[SNAPIMG_SECTION_OWNERS].size > 0)
 		features |= SNAPIMG_FEATURE_OWNERS;
+	if (is_self_contained(&writer->section[SNAPIMG_SECTION_PROCESS]))
+		features |= SNAPIMG_FEATURE_SELF_CONTAINED;
 	return features;
 }
 

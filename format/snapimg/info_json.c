@@ -160,8 +160,9 @@ static void put_features(struct json *json, const struct snapimg *image)
 	json_close(json, ']');
 }
 
-static void put_file(struct json *json, const struct snapimg *image, const struct snapimg_file *file)
+static void put_file(struct json *json, const struct snapimg *image, uint32_t index)
 {
+	const struct snapimg_file *file = snapimg_get_file(image) + index;
 	char id[2 * SNAPIMG_BUILD_ID_MAX + 1];
 
 	json_open(json, NULL, '{');
@@ -176,6 +177,8 @@ static void put_file(struct json *json, const struct snapimg *image, const struc
 		json_null(json, "build_id");
 	else
 		json_string(json, "build_id", text_hex(id, file->build_id, file->build_id_size));
+	if (summary_is_self_contained(image))
+		json_bool(json, "embedded", summary_need_of(image, index) == NEEDS_CONTENT);
 	json_close(json, '}');
 }
 
@@ -282,7 +285,7 @@ static void put_records(struct json *json, const struct snapimg *image)
 
 	json_open(json, "files", '[');
 	for (i = 0; i < snapimg_file_count(image); i++)
-		put_file(json, image, snapimg_get_file(image) + i);
+		put_file(json, image, i);
 	json_close(json, ']');
 	json_open(json, "descriptors", '[');
 	for (i = 0; i < snapimg_descriptor_count(image); i++)

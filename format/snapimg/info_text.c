@@ -239,6 +239,19 @@ static void print_file(const struct snapimg *image, const struct snapimg_file *f
 	(void)putchar('\n');
 }
 
+static void print_files(const struct snapimg *image, enum summary_need need, const char *title)
+{
+	uint32_t i, printed = 0;
+
+	for (i = 0; i < snapimg_file_count(image); i++) {
+		if (summary_need_of(image, i) != need)
+			continue;
+		if (printed++ == 0)
+			puts(title);
+		print_file(image, snapimg_get_file(image) + i);
+	}
+}
+
 static void print_object(const struct snapimg *image, uint32_t index)
 {
 	const struct snapimg_object *object = snapimg_get_object(image) + index;
@@ -305,10 +318,8 @@ void info_print_text(const struct snapimg *image, const char *path, const char *
 		puts("\nthreads:");
 	for (i = 0; i < snapimg_place_count(image); i++)
 		print_thread(image, i);
-	if (snapimg_file_count(image) > 0)
-		puts("\nneeds these files:");
-	for (i = 0; i < snapimg_file_count(image); i++)
-		print_file(image, snapimg_get_file(image) + i);
+	print_files(image, NEEDS_CONTENT, "\nhas these files (self-contained):");
+	print_files(image, NEEDS_FILE, "\nneeds these files:");
 	if (snapimg_descriptor_count(image) > 0)
 		puts("\ndescriptors:");
 	for (i = 0; i < snapimg_descriptor_count(image); i++)

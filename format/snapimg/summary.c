@@ -66,3 +66,28 @@ const char *summary_next_string(const struct snapimg_view *view, const char *str
 
 	return position < view->size ? next : NULL;
 }
+
+bool summary_is_self_contained(const struct snapimg *image)
+{
+	return (image->header->required_features & SNAPIMG_FEATURE_SELF_CONTAINED) != 0;
+}
+
+enum summary_need summary_need_of(const struct snapimg *image, uint32_t file)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
+	const struct snapimg_descriptor *descriptor = snapimg_get_descriptor(image);
+	enum summary_need need = NEEDS_FILE;
+	uint32_t i;
+
+	for (i = 0; i < snapimg_mapping_count(image); i++) {
+		if (mapping[i].kind != SNAPIMG_MAPPING_FILE || mapping[i].file != file + 1)
+			continue;
+		if (!(mapping[i].flags & SNAPIMG_MAP_EMBEDDED))
+			return NEEDS_FILE;
+		need = NEEDS_CONTENT;
+	}
+	for (i = 0; i < snapimg_descriptor_count(image); i++)
+		if (descriptor[i].kind == SNAPIMG_DESCRIPTOR_FILE && descriptor[i].file == file + 1)
+			return NEEDS_FILE;
+	return need;
+}

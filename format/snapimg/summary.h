@@ -2,6 +2,8 @@
 #ifndef FORMAT_SNAPIMG_SUMMARY_H
 #define FORMAT_SNAPIMG_SUMMARY_H
 
+#include <stdbool.h>
+
 #include "format/image/reader.h"
 
 struct summary {
@@ -29,5 +31,13 @@ const char *summary_time(char buffer[SUMMARY_TIME_MAX], int64_t seconds);
 /* The next string of NUL-terminated strings in a section, after `string` (NULL: the first); NULL at the end.
  */
 const char *summary_next_string(const struct snapimg_view *view, const char *string);
+
+/* What a start needs of a file. */
+enum summary_need {
+	NEEDS_FILE,
+	NEEDS_CONTENT, /* it is in the image */
+};
+enum summary_need summary_need_of(const struct snapimg *image, uint32_t file);
+bool summary_is_self_contained(const struct snapimg *image);
 
 #endif

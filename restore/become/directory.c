@@ -36,6 +36,13 @@ void directory_prepare(void)
 		return; /* the caller's, as the program had inherited it */
 	long place = sys(__NR_openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	long inside = place < 0 ? place : sys(__NR_openat, place, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (inside < 0 && image_is_self_contained()) {
+		warn(path, ": cannot go back to the program's directory: ", error_text(inside),
+		     ": it goes on in the caller's");
+		if (place >= 0)
+			sys(__NR_close, place);
+		return;
+	}
 	if (inside < 0)
 		die(EXIT_REFUSED, path, ": cannot go back to the program's directory: ", error_text(inside),
 		    ": make it again");

@@ -48,12 +48,32 @@ static void add(struct snap_generators *table, const struct snapimg_mapping *map
 	}
 }
 
+static bool is_of_content(uint64_t address)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
+		if (mapping[i].start == address)
+			return mapping[i].kind == SNAPIMG_MAPPING_ANONYMOUS;
+	return false;
+}
+
+/* Those that are in the image by their content, as the program was started from a self-contained one: what
+ * their files were, only this table knows. */
+static void keep_of_content(struct snap_generators *table)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < table->count && i < SNAP_GENERATORS_MAX; i++)
+		if (is_of_content(table->generator[i].start))
+			table->generator[kept++] = table->generator[i];
+	table->count = kept;
+}
+
 void generators_tell_shim(struct snap_generators *table)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
 	if (table == NULL || !process_can_write((uint64_t)table, sizeof *table))
 		return;
-	table->count = 0;
+	keep_of_content(table);
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
 		if (is_wanted(&mapping[i]))
 			add(table, &mapping[i], file_name(&mapping[i]));

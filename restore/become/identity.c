@@ -192,9 +192,20 @@ static void must(const char *option, long result)
 		die(EXIT_REFUSED, option, ": no user namespace can be made: ", error_text(result), how);
 }
 
+/* False where it isn't here, which only a program that came with all its files can do without. */
+static bool has_executable(void)
+{
+	const char *path = snapimg_string(&loader.image, snapimg_get_process(&loader.image)->executable);
+	long result = image_is_self_contained() ? sys(__NR_access, path, 0 /* F_OK */) : 0;
+	if (result < 0)
+		warn(path,
+		     ": /proc/self/exe is not the program's own, which is not here: ", error_text(result));
+	return result == 0;
+}
+
 static void enter_for_executable(void)
 {
-	if (capabilities_can_restore())
+	if (!has_executable() || capabilities_can_restore())
 		return;
 	long result = make_namespaces("--exe", 0);
 	if (loader.options.exe)

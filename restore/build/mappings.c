@@ -2,6 +2,7 @@
 #include <asm/errno.h>
 #include <asm/resource.h>
 #include <linux/fcntl.h>
+#include <linux/memfd.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
 
@@ -105,11 +106,12 @@ struct source {
 	uint64_t flags, offset;
 };
 
-static void map_range(const struct snapimg_mapping *mapping, struct range range, uint32_t protection,
-                      struct source from)
+static long try_map_range(const struct snapimg_mapping *mapping, struct range range, uint32_t protection,
+                          struct source from)
 {
 	uint64_t flags = MAP_FIXED | from.flags;
-	flags |= (mapping->flags & SNAPIMG_MAP_SHARED) != 0      ? MAP_SHARED
+	flags |= (from.flags & MAP_SHARED) != 0                  ? 0
+	         : (mapping->flags & SNAPIMG_MAP_SHARED) != 0    ? MAP_SHARED
 	         : (mapping->flags & SNAPIMG_MAP_DROPPABLE) != 0 ? MAP_DROPPABLE_TYPE
 	                                                         : MAP_PRIVATE;
 	flags |= (mapping->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
@@ -119,8 +121,65 @@ static void map_range(const struct snapimg_mapping *mapping, struct range range,
 		result = sys(__NR_mmap, range.start, range.end - range.start, protection,
 		             (flags & ~(uint64_t)MAP_DROPPABLE_TYPE) | MAP_PRIVATE, from.descriptor,
 		             from.offset);
+	return result;
+}
+
+static void map_range(const struct snapimg_mapping *mapping, struct range range, uint32_t protection,
+                      struct source from)
+{
+	long result = try_map_range(mapping, range, protection, from);
 	if (result != (long)range.start)
 		mapping_die(mapping, "map", result);
+}
+
+/* Code can't be mapped from a filesystem that is mounted noexec; it is read then. */
+static void map_piece(const struct snapimg_mapping *mapping, const struct snapimg_piece *piece)
+{
+	const struct range range = {piece->start, piece->end};
+	const uint64_t size = piece->end - piece->start;
+	long result = try_map_range(mapping, range, mapping->protection,
+	                            (struct source){.descriptor = loader.image_descriptor,
+	                                            .offset = loader.image_offset + piece->offset});
+	if (result == (long)range.start)
+		return;
+	if (result != -EPERM || (mapping->protection & PROT_EXEC) == 0)
+		mapping_die(mapping, "map", result);
+	map_range(mapping, range, PROT_READ | PROT_WRITE,
+	          (struct source){.descriptor = -1, .flags = MAP_ANONYMOUS});
+	if (!image_read((void *)piece->start, size, piece->offset))
+		die(EXIT_REFUSED, loader.options.image, ": became shorter while it was read: try again");
+	result = sys(__NR_mprotect, piece->start, size, mapping->protection);
+	if (result < 0)
+		mapping_die(mapping, "protect", result);
+}
+
+/* What an EMBEDDED mapping has without a piece lies in a file of this start's own, so that memory which the
+ * program gives back (MADV_DONTNEED) shows it again. It is written through a shared view, which becomes the
+ * program's private one in mappings_settle(). */
+static struct {
+	int descriptor; /* -1: not made yet */
+	uint64_t used;
+	bool is_filled;
+} content = {.descriptor = -1};
+
+static struct source take_content(const struct snapimg_mapping *mapping, struct range range)
+{
+	struct source source = {.flags = content.is_filled ? MAP_PRIVATE : MAP_SHARED,
+	                        .offset = content.used};
+	content.used += range.end - range.start;
+	if (!content.is_filled) {
+		long made = content.descriptor >= 0 ? content.descriptor
+		                                    : sys(__NR_memfd_create, "embedded", MFD_CLOEXEC);
+		long result = made < 0 ? made
+		              : content.used > limit_raise(RLIMIT_FSIZE)
+		                      ? -EFBIG
+		                      : sys(__NR_ftruncate, made, content.used);
+		if (result < 0)
+			mapping_die(mapping, "make a file for", result);
+		content.descriptor = (int)made;
+	}
+	source.descriptor = content.descriptor;
+	return source;
 }
 
 /* The mapping itself, unless pieces cover it from its start or up to its end, and over it the others. */
@@ -132,7 +191,7 @@ static void map(const struct snapimg_mapping *mapping, struct open_file *file, s
 		rest.start = first->end;
 	for (; first < last && last[-1].end == rest.end; last--)
 		rest.end = last[-1].start;
-	bool is_file = mapping->kind == SNAPIMG_MAPPING_FILE,
+	bool is_file = mapping->kind == SNAPIMG_MAPPING_FILE && (mapping->flags & SNAPIMG_MAP_EMBEDDED) == 0,
 	     is_stack = mapping->kind == SNAPIMG_MAPPING_STACK;
 	struct source source = {
 	        .descriptor = -1,
@@ -140,15 +199,16 @@ static void map(const struct snapimg_mapping *mapping, struct open_file *file, s
 	        .offset = mapping->offset + (rest.start - mapping->start),
 	};
 	if (rest.start < rest.end) {
+		bool is_copied = is_copied_to(mapping, pieces);
 		if (is_file)
 			source.descriptor = descriptor_for(file, mapping);
+		else if (is_copied && (mapping->flags & SNAPIMG_MAP_EMBEDDED) != 0)
+			source = take_content(mapping, rest);
 		map_range(mapping, rest,
-		          mapping->protection | (is_copied_to(mapping, pieces) ? PROT_WRITE : 0), source);
+		          mapping->protection | (is_copied && !content.is_filled ? PROT_WRITE : 0), source);
 	}
 	for (const struct snapimg_piece *piece = pieces.first; piece < pieces.end; piece++)
-		map_range(mapping, (struct range){piece->start, piece->end}, mapping->protection,
-		          (struct source){.descriptor = loader.image_descriptor,
-		                          .offset = loader.image_offset + piece->offset});
+		map_piece(mapping, piece);
 }
 
 /* "[anon:NAME]" is what prctl(PR_SET_VMA) made of NAME. Kernels without it show no name; nothing depends on
@@ -270,6 +330,26 @@ void mappings_build(void)
 	}
 	close_file(&file);
 	vdso_map();
+}
+
+void mappings_settle(void)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	const struct snapimg_piece *next_piece = snapimg_get_piece(&loader.image);
+	struct open_file file = {.descriptor = -1};
+	if (content.descriptor < 0)
+		return;
+	content.is_filled = true;
+	content.used = 0;
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
+		struct pieces pieces = take_pieces(i, &next_piece);
+		if ((mapping[i].flags & SNAPIMG_MAP_EMBEDDED) == 0 || !is_copied_to(&mapping[i], pieces))
+			continue;
+		map(&mapping[i], &file, pieces);
+		if (mapping[i].advice != 0)
+			advise(&mapping[i]);
+	}
+	sys(__NR_close, content.descriptor);
 }
 
 /* ENOMEM also says that a locked page can't be had now (mlock(2)): past a file's end, or without access. */

@@ -9,26 +9,36 @@
 
 enum { BITS = 64 };
 
-static bool is_told(void)
+/* What was mapped from a file before is no less so now: who gives it back gets its bytes again. */
+static bool was_of_file(const struct snapimg_piece *piece)
 {
-	return snapimg_piece_count(&loader.image) > 0 && snapimg_shim_count(&loader.image) > 0;
+	return (snapimg_get_mapping(&loader.image)[piece->mapping].flags & SNAPIMG_MAP_EMBEDDED) != 0;
 }
 
-static uint64_t count_pages(void)
+struct told {
+	uint64_t count, pages;
+};
+
+static struct told count_told(void)
 {
 	const struct snapimg_piece *piece = snapimg_get_piece(&loader.image);
-	uint64_t pages = 0;
-	for (uint32_t i = 0; i < snapimg_piece_count(&loader.image); i++)
-		pages += (piece[i].end - piece[i].start) / SNAPIMG_PAGE_SIZE;
-	return pages;
+	struct told told = {0, 0};
+	for (uint32_t i = 0; i < snapimg_piece_count(&loader.image); i++) {
+		if (was_of_file(&piece[i]))
+			continue;
+		told.count++;
+		told.pages += (piece[i].end - piece[i].start) / SNAPIMG_PAGE_SIZE;
+	}
+	return told;
 }
 
 uint64_t pieces_table_size(void)
 {
-	if (!is_told())
+	struct told told = count_told();
+	if (snapimg_shim_count(&loader.image) == 0)
 		return 0;
-	return snapimg_piece_count(&loader.image) * sizeof(struct snap_mapped_range) +
-	       (count_pages() + BITS - 1) / BITS * sizeof(uint64_t);
+	return told.count * sizeof(struct snap_mapped_range) +
+	       (told.pages + BITS - 1) / BITS * sizeof(uint64_t);
 }
 
 static bool is_advised(void)
@@ -45,7 +55,7 @@ void pieces_tell_shim(void)
 {
 	const struct snapimg_piece *piece = snapimg_get_piece(&loader.image);
 	const struct snapimg_shim *shim = snapimg_get_shim(&loader.image);
-	if (!is_told())
+	if (snapimg_shim_count(&loader.image) == 0 || count_told().count == 0)
 		return;
 	struct snap_mapped *mapped = (struct snap_mapped *)shim->address;
 	bool is_first = shim->version == 1 && shim->size == SNAP_MAPPED_SIZE_1;
@@ -56,12 +66,15 @@ void pieces_tell_shim(void)
 	struct snap_mapped_range *range = (void *)(loader.area.start + loader.area.mapped);
 	uint64_t pages = 0;
 	mapped->range = range;
-	mapped->count = snapimg_piece_count(&loader.image);
-	for (uint32_t i = 0; i < mapped->count; i++) {
-		range[i] = (struct snap_mapped_range){piece[i].start, piece[i].end,
-		                                      loader.image_offset + piece[i].offset, pages};
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < snapimg_piece_count(&loader.image); i++) {
+		if (was_of_file(&piece[i]))
+			continue;
+		range[count++] = (struct snap_mapped_range){piece[i].start, piece[i].end,
+		                                            loader.image_offset + piece[i].offset, pages};
 		pages += (piece[i].end - piece[i].start) / SNAPIMG_PAGE_SIZE;
 	}
+	mapped->count = count;
 	mapped->settled = (uint64_t *)&range[mapped->count];
 	if (!is_first)
 		mapped->advised = is_advised();

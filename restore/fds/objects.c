@@ -29,7 +29,7 @@ static const struct object_kind kinds[] = {
         [SNAPIMG_OBJECT_UNLINKED] = {.make = unlinked_make,
                                      .fill = unlinked_fill,
                                      .complete = unlinked_complete},
-        [SNAPIMG_OBJECT_REOPENED] = {.make = reopened_make},
+        [SNAPIMG_OBJECT_REOPENED] = {.make = reopened_make, .complete = reopened_complete},
         [SNAPIMG_OBJECT_FIFO] = {.make = fifo_make,
                                  .fill = pipe_fill,
                                  .complete = object_complete_flags,

@@ -147,7 +147,8 @@ static void check_mappings(void)
 		        mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO;
 		if (!is_kernels)
 			passes("address", look_at_address, i);
-		if (mapping[i].kind == SNAPIMG_MAPPING_FILE && !is_in_pieces(i) &&
+		if (mapping[i].kind == SNAPIMG_MAPPING_FILE &&
+		    (mapping[i].flags & SNAPIMG_MAP_EMBEDDED) == 0 && !is_in_pieces(i) &&
 		    is_new(mapping[i].file - 1, mapping_file_flags(&mapping[i]) != 0))
 			passes("file", look_at_mapped_file, i);
 	}

@@ -5,6 +5,7 @@
 
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/fds/overrides.h"
 #include "restore/loader.h"
 #include "restore/look/identify.h"
 
@@ -37,10 +38,41 @@ static const char *advice_for(long result)
 	}
 }
 
+static bool is_needed(uint32_t index)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	const struct snapimg_descriptor *descriptor = snapimg_get_descriptor(&loader.image);
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
+		if (mapping[i].kind == SNAPIMG_MAPPING_FILE && mapping[i].file == index + 1 &&
+		    (mapping[i].flags & SNAPIMG_MAP_EMBEDDED) == 0)
+			return true;
+	for (uint32_t i = 0; i < snapimg_descriptor_count(&loader.image); i++)
+		if (descriptor[i].kind == SNAPIMG_DESCRIPTOR_FILE && descriptor[i].file == index + 1 &&
+		    overrides_leave_need(i))
+			return true;
+	return false;
+}
+
+/* A line for each that is missing beside `told`, whose own comes last. */
+static void tell_missing(uint32_t told)
+{
+	const struct snapimg_file *file = snapimg_get_file(&loader.image);
+	for (uint32_t i = 0; i < snapimg_file_count(&loader.image); i++) {
+		const char *path = snapimg_string(&loader.image, file[i].path);
+		struct stat status = {0};
+		if (i == told || file[i].path == file[told].path || !is_needed(i) || file_can_be_made(i) ||
+		    sys(__NR_stat, path, &status) != -ENOENT)
+			continue;
+		warn(path, ": cannot open a file that the image needs: ", error_text(-ENOENT));
+	}
+}
+
 static _Noreturn void die_open(const struct snapimg_file *file, const char *path, long result)
 {
 	if (is_other_kind(file, path))
 		die(EXIT_REFUSED, path, ": is no longer the kind of file that the image needs: put it back");
+	if (result == -ENOENT && die_noted == NULL) /* --check asks for each */
+		tell_missing((uint32_t)(file - snapimg_get_file(&loader.image)));
 	die(EXIT_REFUSED, path, ": cannot open a file that the image needs: ", error_text(result),
 	    advice_for(result));
 }

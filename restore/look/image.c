@@ -132,6 +132,11 @@ bool image_is_thawed(void)
 	return (loader.image.header->required_features & SNAPIMG_FEATURE_THAWED) != 0;
 }
 
+bool image_is_self_contained(void)
+{
+	return (loader.image.header->required_features & SNAPIMG_FEATURE_SELF_CONTAINED) != 0;
+}
+
 /* The page data of a thawed image, which are trusted to stay anyway: most of them are the program's memory
  * from now on. What is still copied of them is copied from here, without a buffer in between. */
 static void map_data(void)

@@ -85,7 +85,7 @@ R(MACHINE, 0, "no vdso but its mapping", MACHINE(vdso_size, 0))
 R(MACHINE, 0, "a vdso but no mapping", MAPPING(8, kind, SNAPIMG_MAPPING_VVAR))
 
 /* Process */
-R(PROCESS, SNAPIMG_SECTION_PROCESS, "unknown flag", PROCESS(flags, 32))
+R(PROCESS, SNAPIMG_SECTION_PROCESS, "unknown flag", PROCESS(flags, 64))
 R(STRING, SNAPIMG_SECTION_PROCESS, "executable out of range", PROCESS(executable, FAR))
 R(STRING, SNAPIMG_SECTION_PROCESS, "directory out of range", PROCESS(cwd, 100000))
 R(PROCESS, SNAPIMG_SECTION_PROCESS, "executable relative", PROCESS(executable, 2))
@@ -162,6 +162,14 @@ R(MAPPING, SNAPIMG_SECTION_MAPPINGS, "unknown protection", MAPPING(0, protection
 R(MAPPING, SNAPIMG_SECTION_MAPPINGS, "unknown flag", MAPPING(0, flags, 4))
 R(MAPPING, SNAPIMG_SECTION_MAPPINGS, "unknown advice", MAPPING(0, advice, 1 << 10))
 R(OK, 0, "all advice", MAPPING(2, advice, (1 << 9) - 1))
+R(MAPPING, SNAPIMG_SECTION_MAPPINGS, "embedded without the feature", MAPPING(0, flags, SNAPIMG_MAP_EMBEDDED))
+R(OK, 0, "embedded", MAPPING(0, flags, SNAPIMG_MAP_EMBEDDED), HEAD(required_features, EMBEDDING))
+R(MAPPING, SNAPIMG_SECTION_MAPPINGS, "embedded and shared",
+  MAPPING(0, flags, SNAPIMG_MAP_EMBEDDED | SNAPIMG_MAP_SHARED), HEAD(required_features, EMBEDDING))
+R(MAPPING, SNAPIMG_SECTION_MAPPINGS, "embedded without a file", MAPPING(0, flags, SNAPIMG_MAP_EMBEDDED),
+  MAPPING(0, file, 0), HEAD(required_features, EMBEDDING))
+R(MAPPING, SNAPIMG_SECTION_MAPPINGS, "embedded anonymous memory", MAPPING(2, flags, SNAPIMG_MAP_EMBEDDED),
+  HEAD(required_features, EMBEDDING))
 R(MAPPING, SNAPIMG_SECTION_MAPPINGS, "reserved bits", MAPPING(0, reserved_zero, 1))
 R(MAPPING, SNAPIMG_SECTION_MAPPINGS, "file mapping without a file", MAPPING(0, file, 0))
 R(MAPPING, SNAPIMG_SECTION_MAPPINGS, "file out of range", MAPPING(0, file, 4))

@@ -60,6 +60,8 @@ struct row {
 
 #define TASK_SIZE SYNTHETIC_TASK_SIZE
 #define FAR       UINT64_MAX
+/* What the synthetic image has, and embedded files. */
+#define EMBEDDING (SNAPIMG_FEATURE_ZSTD | SNAPIMG_FEATURE_FILE_MAPPINGS | SNAPIMG_FEATURE_SELF_CONTAINED)
 
 static const struct row rows[] = {
 #define R(error, section, name, ...) {name, SNAPIMG_ERR_##error, section, {__VA_ARGS__}},

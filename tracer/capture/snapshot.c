@@ -16,6 +16,7 @@
 #include "tracer/capture/fds/table.h"
 #include "tracer/capture/identify.h"
 #include "tracer/capture/identity/kept.h"
+#include "tracer/capture/identity/module.h"
 #include "tracer/capture/memory/mappings.h"
 #include "tracer/capture/memory/shared.h"
 #include "tracer/capture/process/attributes.h"
@@ -23,6 +24,7 @@
 #include "tracer/capture/process/kept_arguments.h"
 #include "tracer/capture/process/state.h"
 #include "tracer/capture/process/timers.h"
+#include "tracer/capture/self_contained.h"
 #include "tracer/capture/store/codec.h"
 #include "tracer/capture/store/pipeline.h"
 #include "tracer/capture/threads/own.h"
@@ -204,6 +206,12 @@ static enum status gather(struct capture *capture)
 	    (status = files_identify(&capture->files, &capture->mappings, &capture->descriptors,
 	                             &capture->subject.stat, capture->request->carry)) != STATUS_OK)
 		return status;
+	if (capture->request->self_contained &&
+	    (status = self_contained_check(&capture->mappings, &capture->descriptors, &capture->files)) !=
+	            STATUS_OK)
+		return status;
+	if (capture->shim.size && has_hidden_calls(capture->request->pid, &capture->mappings))
+		capture->shim = (struct snapimg_shim){0}; /* so nothing anonymous is made a piece */
 	return plan_make(&capture->remote, &capture->mappings, &capture->files,
 	                 codec_job_pages(&capture->request->output), &capture->plan);
 }
@@ -317,9 +325,26 @@ static enum status writer_failed(const struct snapimg_writer *writer, const stru
 	return fail(STATUS_FAILED, "can't make the image: %s", snapimg_strerror(error));
 }
 
+/* What is as its file has it can't hold an ID. */
+static bool is_unchanged(const struct mapping *mapping)
+{
+	return mapping && mapping->record.flags & SNAPIMG_MAP_EMBEDDED && mapping->vma->anonymous == 0;
+}
+
+/* A job has pages of several mappings. */
 static void look_for_ids(void *context, const struct job_pages *pages)
 {
-	id_search_look(context, pages);
+	struct capture *capture = context;
+	struct job_pages part = *pages;
+
+	part.run_count = 1;
+	for (uint32_t i = 0; i < pages->run_count; i++) {
+		part.run[0] = pages->run[i];
+		if (!is_unchanged(mapping_at(&capture->mappings, part.run[0].address)))
+			id_search_look(&capture->search, &part);
+		if (part.run[0].kind == SNAPIMG_RUN_DATA)
+			part.bytes += (size_t)part.run[0].pages * SNAPIMG_PAGE_SIZE;
+	}
 }
 
 static enum status write_image(struct capture *capture, struct snapimg_writer *writer,
@@ -332,8 +357,8 @@ static enum status write_image(struct capture *capture, struct snapimg_writer *w
 	if ((status = id_search_begin(capture->threads.thread, capture->threads.count, &capture->search)) !=
 	            STATUS_OK ||
 	    (status = pipeline_run(capture->request->pid, &capture->plan, &capture->output,
-	                           (struct page_observer){look_for_ids, &capture->search}, writer,
-	                           &capture->totals, &error)) != STATUS_OK)
+	                           (struct page_observer){look_for_ids, capture}, writer, &capture->totals,
+	                           &error)) != STATUS_OK)
 		return status;
 	/* Where the program has run for a while, it has asked already. */
 	bool is_new = capture->request->resume_main || strcmp(capture->request->point, "entry") == 0;

@@ -47,6 +47,7 @@ struct snapshot_request {
 	bool noted_all;                    /* since its very begin; else some may have been missed */
 	bool no_new_privs_is_ours;         /* the filter needed it: the kernel can't tell who set it */
 	uint32_t seccomp_filters;          /* how many of the process's filters are the tracer's own */
+	bool self_contained;               /* mapped files and those open for reading go into the image */
 	bool drop_seccomp;                 /* the program's own filters may be left out */
 	uint32_t cpu_level;                /* enum snapimg_level: what the program was shown */
 	const struct overrides *overrides; /* tracer/overrides.h */

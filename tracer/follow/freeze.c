@@ -106,6 +106,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	        .noted_all = !options->attach && !run->filter_missing,
 	        .no_new_privs_is_ours = run->filter_set_no_new_privs,
 	        .seccomp_filters = run->filter.length ? 1 : 0,
+	        .self_contained = options->self_contained,
 	        .drop_seccomp = options->drop_seccomp,
 	        .cpu_level = options->cpu_level,
 	        .overrides = &options->overrides,

@@ -137,6 +137,24 @@ enum holding file_holding(const struct open_descriptor *it)
 	return HELD_DESCRIPTION;
 }
 
+static bool is_written(const struct survey *survey, const struct stat *file)
+{
+	for (size_t i = 0; i < survey->count; i++) {
+		const struct open_descriptor *it = &survey->open[i];
+		if (it->known && !(it->flags & O_PATH) && (it->flags & O_ACCMODE) != O_RDONLY &&
+		    it->identity.st_dev == file->st_dev && it->identity.st_ino == file->st_ino)
+			return true;
+	}
+	return false;
+}
+
+bool file_can_be_embedded(const struct survey *survey, const struct open_descriptor *it)
+{
+	return it->known && it->link[0] == '/' && S_ISREG(it->identity.st_mode) &&
+	       it->identity.st_nlink > 0 && (it->flags & (O_ACCMODE | O_PATH)) == O_RDONLY &&
+	       !is_made_up(survey, it) && !is_written(survey, &it->identity);
+}
+
 enum status record_file(const struct survey *survey, const struct open_descriptor *it, struct files *files,
                         struct snapimg_descriptor *record)
 {

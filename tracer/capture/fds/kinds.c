@@ -15,6 +15,11 @@ static bool is_unlinked(const struct open_descriptor *it)
 	return it->known && it->link[0] == '/' && S_ISREG(it->identity.st_mode) && it->identity.st_nlink == 0;
 }
 
+static bool is_embedded(const struct open_descriptor *it)
+{
+	return it->embedded;
+}
+
 #define SHARED " shared with another process"
 static const struct descriptor_kind kinds[] = {
         {"pipe:[", NULL, SNAPIMG_OBJECT_PIPE, HELD_FILE, "a pipe whose other end is elsewhere", take_pipe},
@@ -38,6 +43,8 @@ static const struct descriptor_kind kinds[] = {
         {NULL, is_fifo, SNAPIMG_OBJECT_FIFO, HELD_FILE, "a FIFO that another process has open", take_fifo},
         {NULL, is_unlinked, SNAPIMG_OBJECT_UNLINKED, HELD_FILE,
          "an unnamed file that another process has, too", take_unlinked},
+        {NULL, is_embedded, SNAPIMG_OBJECT_MEMFD, HELD_DESCRIPTION,
+         "a file whose place is shared with another process", take_embedded},
 };
 
 /* What a descriptor can be that no image holds: the beginning of its link, what, advice. */

@@ -42,10 +42,16 @@ enum status refuse_held(const struct survey *survey, const struct open_descripto
 
 take_descriptor take_pipe, take_eventfd, take_timerfd, take_signalfd, take_pidfd, take_epoll, take_memfd,
         take_unlinked, take_socket, take_unix_socket, take_internet_socket, take_fifo, take_terminal,
-        take_inotify;
+        take_inotify, take_embedded;
 
 /* The rest of a memfd or deleted file (fds/nameless.c). */
 take_descriptor take_nameless;
+/* And of any file whose content goes into the image; takes over fd, or -1 where it is empty. */
+enum status take_file_content(struct taking *taking, const struct open_descriptor *it, int fd,
+                              struct snapimg_object *object) __attribute__((warn_unused_result));
+/* Makes it one more description of a file that is an object already. */
+bool take_reopened(const struct taking *taking, const struct open_descriptor *it,
+                   struct snapimg_object *object);
 
 /* Adds the options of a socket that differ from a new one's. */
 enum status take_socket_options(struct taking *taking, const struct open_descriptor *it, int domain, int type,
@@ -73,6 +79,8 @@ enum status take_stream(struct taking *taking, struct open_descriptor *it)
 /* Whether it's a terminal that the program inherited, too: as the caller's descriptor *ret_number. */
 bool is_callers_terminal(const struct survey *survey, const struct open_descriptor *it, int *ret_number);
 
+/* A regular file with a name, open for reading and by nobody in the program for writing. */
+bool file_can_be_embedded(const struct survey *survey, const struct open_descriptor *it);
 /* Who would notice what is done to such a file through its descriptor. */
 enum holding file_holding(const struct open_descriptor *it);
 /* A file with a name, or a device without a state: how it is opened again; or refuses. */

@@ -89,28 +89,27 @@ static const struct open_descriptor *find_first(const struct survey *survey, con
 	return NULL;
 }
 
-enum status take_nameless(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
+bool take_reopened(const struct taking *taking, const struct open_descriptor *it,
+                   struct snapimg_object *object)
 {
 	const struct snapimg_object *objects = taking->objects->object.items;
 	const struct open_descriptor *first = find_first(taking->survey, it);
 
-	if (first) {
-		object->peer = objects[first->object].kind == SNAPIMG_OBJECT_REOPENED
-		                       ? objects[first->object].peer
-		                       : (uint32_t)first->object + 1;
-		object->kind = SNAPIMG_OBJECT_REOPENED;
-		object->flags &= ~(uint32_t)O_DIRECTORY; /* of O_TMPFILE */
-		return STATUS_OK;
-	}
+	if (!first)
+		return false;
+	object->peer = objects[first->object].kind == SNAPIMG_OBJECT_REOPENED ? objects[first->object].peer
+	                                                                      : (uint32_t)first->object + 1;
+	object->kind = SNAPIMG_OBJECT_REOPENED;
+	object->flags &= ~(uint32_t)O_DIRECTORY; /* of O_TMPFILE */
+	return true;
+}
+
+enum status take_file_content(struct taking *taking, const struct open_descriptor *it, int fd,
+                              struct snapimg_object *object)
+{
 	object->value[SNAPIMG_FILE_SIZE] = (uint64_t)it->identity.st_size;
-	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
 	object->value[SNAPIMG_FILE_MTIME] =
 	        (uint64_t)it->identity.st_mtim.tv_sec * 1000000000u + (uint64_t)it->identity.st_mtim.tv_nsec;
-	object->value[SNAPIMG_FILE_OWNER] = owner_of(taking, &it->identity);
-	int fd = it->identity.st_size ? open_again(taking, it) : -1;
-	if (fd < 0 && it->identity.st_size)
-		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",
-		                         "close it before the point");
 	bool claimed = false;
 	enum status status = shared_claim(taking->shared, it, fd, taking->objects->object.count, &claimed);
 	if (claimed || fd < 0)
@@ -119,4 +118,17 @@ enum status take_nameless(struct taking *taking, struct open_descriptor *it, str
 		status = read_content(taking, fd, it->identity.st_size);
 	close(fd);
 	return status;
+}
+
+enum status take_nameless(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
+{
+	if (take_reopened(taking, it, object))
+		return STATUS_OK;
+	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
+	object->value[SNAPIMG_FILE_OWNER] = owner_of(taking, &it->identity);
+	int fd = it->identity.st_size ? open_again(taking, it) : -1;
+	if (fd < 0 && it->identity.st_size)
+		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",
+		                         "close it before the point");
+	return take_file_content(taking, it, fd, object);
 }

@@ -26,6 +26,7 @@ struct open_descriptor {
 	int inherited; /* the caller's descriptor it is, or -1 */
 	int duplicate; /* an earlier number of the same open description, or -1 */
 	bool refused;  /* a line has told */
+	bool embedded; /* a file whose content goes into the image */
 	int object;    /* index in OBJECTS, or -1 */
 	const struct override
 	        *override; /* what the caller wants it to be instead (tracer/overrides.h); NULL: what it is */

@@ -85,6 +85,12 @@ static enum status record_one(struct taking *taking, struct open_descriptor *it,
 	            : record_file(taking->survey, it, files, record);
 }
 
+static void choose_embedded(const struct survey *survey)
+{
+	for (size_t i = 0; i < survey->count; i++)
+		survey->open[i].embedded = file_can_be_embedded(survey, &survey->open[i]);
+}
+
 /* Which of them another process must not have. */
 static void ask_for_holders(const struct survey *survey)
 {
@@ -159,6 +165,8 @@ enum status descriptors_read(const struct snapshot_request *request, const struc
 	if (output->compress)
 		result.objects.level = output->settings.level ? output->settings.level : LEVEL_FAST;
 	if ((status = survey_read(&survey, request->overrides)) == STATUS_OK) {
+		if (request->self_contained)
+			choose_embedded(&survey);
 		ask_for_holders(&survey);
 		result.record = calloc(survey.count + 3, sizeof(*result.record));
 		status = result.record ? record_all(&taking, files, &result)

@@ -148,7 +148,14 @@ static enum status classify_kernel_name(const struct vma *vma, struct snapimg_ma
 	                      "report it with the kernel's version");
 }
 
-static enum status classify_file(const struct vma *vma, struct files *files, struct mapping *mapping)
+/* What can be written is the file's: such a mapping stays one, and self_contained.c looks at it again. */
+static bool may_be_embedded(const struct vma *vma)
+{
+	return !vma->shared || !(vma->protection & SNAPIMG_PROT_WRITE || vma_has(vma, "mw"));
+}
+
+static enum status classify_file(const struct snapshot_request *request, const struct vma *vma,
+                                 struct files *files, struct mapping *mapping)
 {
 	struct stat identity;
 	bool present = files_leads_to(vma, &identity);
@@ -193,10 +200,13 @@ static enum status classify_file(const struct vma *vma, struct files *files, str
 	mapping->record.flags = vma->shared ? SNAPIMG_MAP_SHARED : 0;
 	if (vma->shared && !written && vma_has(vma, "mw"))
 		mapping->record.flags |= SNAPIMG_MAP_MAY_WRITE;
+	if (request->self_contained && may_be_embedded(vma))
+		mapping->record.flags = SNAPIMG_MAP_EMBEDDED;
 	return STATUS_OK;
 }
 
-static enum status classify(const struct vma *vma, struct files *files, struct mapping *mapping)
+static enum status classify(const struct snapshot_request *request, const struct vma *vma,
+                            struct files *files, struct mapping *mapping)
 {
 	struct snapimg_mapping *record = &mapping->record;
 	enum status status;
@@ -215,7 +225,7 @@ static enum status classify(const struct vma *vma, struct files *files, struct m
 	if ((status = refuse_by_flags(vma)) != STATUS_OK)
 		return status;
 	if (vma->inode != 0 || vma->name[0] == '/') { /* "[anon_shmem:", too */
-		if ((status = classify_file(vma, files, mapping)) != STATUS_OK)
+		if ((status = classify_file(request, vma, files, mapping)) != STATUS_OK)
 			return status;
 	} else if (vma->shared) {
 		return refuse_shared(vma);
@@ -285,7 +295,7 @@ enum status mappings_read(const struct snapshot_request *request, const struct m
 	for (size_t i = 0; i < maps->count; i++) {
 		struct mapping *mapping = &result.mapping[result.count++];
 		*mapping = (struct mapping){0};
-		enum status status = pass_refusal(classify(&maps->vma[i], files, mapping));
+		enum status status = pass_refusal(classify(request, &maps->vma[i], files, mapping));
 		if (status != STATUS_OK) {
 			mappings_free(&result);
 			return status;
@@ -293,7 +303,8 @@ enum status mappings_read(const struct snapshot_request *request, const struct m
 		cut_reservation(&result);
 		if (mapping->record.kind == SNAPIMG_MAPPING_VDSO)
 			result.vdso = mapping->vma;
-		if (mapping->record.kind == SNAPIMG_MAPPING_FILE)
+		if (mapping->record.kind == SNAPIMG_MAPPING_FILE &&
+		    !(mapping->record.flags & SNAPIMG_MAP_EMBEDDED))
 			result.file_bytes += maps->vma[i].rss - maps->vma[i].anonymous;
 		cut_guard(request, &result);
 	}

@@ -31,6 +31,11 @@ static struct job *open_job(struct plan *plan, uint64_t pages)
 	return job;
 }
 
+static bool is_embedded(const struct mapping *mapping)
+{
+	return (mapping->record.flags & SNAPIMG_MAP_EMBEDDED) != 0;
+}
+
 static enum status add_run(void *context, uint64_t start, uint64_t end)
 {
 	const struct making *making = context;
@@ -51,11 +56,12 @@ static enum status add_run(void *context, uint64_t start, uint64_t end)
 		        .source = making->source,
 		        .pages = (uint32_t)pages,
 		        .unreadable = !mapping->memory && !(mapping->vma->protection & SNAPIMG_PROT_READ),
-		        .may_be_missing = mapping->by_content,
+		        .may_be_missing = mapping->by_content || is_embedded(mapping),
 		        .file = making->file,
 		        .file_offset = mapping->vma->offset + (start - mapping->vma->start),
-		        .zero_must_be_kept = mapping->record.kind == SNAPIMG_MAPPING_FILE ||
-		                             mapping->record.kind == SNAPIMG_MAPPING_VIEW,
+		        .zero_must_be_kept =
+		                (mapping->record.kind == SNAPIMG_MAPPING_FILE && !is_embedded(mapping)) ||
+		                mapping->record.kind == SNAPIMG_MAPPING_VIEW,
 		};
 		job->range_count++;
 		job->pages += (uint32_t)pages;
@@ -84,6 +90,18 @@ static enum status add_memory(const struct remote *remote, struct making *making
 	return shared_walk(remote, memory, add_part, making);
 }
 
+/* Up to the file's end: what follows can't be touched, and is zero in a start. */
+static enum status add_embedded(const struct mapping *mapping, const struct file *file, struct making *making)
+{
+	const struct snapimg_mapping *record = &mapping->record;
+	uint64_t size = file->record.size > record->offset ? file->record.size - record->offset : 0;
+	uint64_t pages = size / SNAPIMG_PAGE_SIZE + (size % SNAPIMG_PAGE_SIZE != 0);
+	uint64_t most = (record->end - record->start) / SNAPIMG_PAGE_SIZE;
+
+	return add_run(making, record->start,
+	               record->start + (pages < most ? pages : most) * SNAPIMG_PAGE_SIZE);
+}
+
 static enum status advise(void *context, uint64_t start, uint64_t size, int advice, int64_t *ret_result)
 {
 	return remote_call(context, ret_result, SYS_madvise, start, size, (uint64_t)advice, 0);
@@ -107,6 +125,8 @@ static enum status add_mapping(const struct remote *remote, const struct pages *
 		return STATUS_OK;
 	if (mapping->by_content)
 		return add_run(&making, record->start, record->end);
+	if (is_embedded(mapping))
+		return add_embedded(mapping, &files->file[record->file - 1], &making);
 	if (of_file)
 		making.file = files->file[record->file - 1].fd;
 	part.start = record->start;

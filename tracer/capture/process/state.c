@@ -121,6 +121,8 @@ static void read_numbers(const struct subject *subject, struct snapimg_process *
 	process->start_stack = field[STAT_START_STACK];
 	if (subject->request->resume_main)
 		process->flags |= SNAPIMG_PROCESS_RESUME_MAIN;
+	if (subject->request->self_contained)
+		process->flags |= SNAPIMG_PROCESS_SELF_CONTAINED;
 	if (thread_set_no_new_privs(subject, subject->pid))
 		process->flags |= SNAPIMG_PROCESS_NO_NEW_PRIVS;
 }
