@@ -114,6 +114,8 @@ static bool is_of_file(const struct look *look, const struct mapping *mapping, c
 	const struct snapimg_mapping *record = &mapping->record;
 	uint32_t wanted = look->threads->thread[found->thread].tid, word;
 
+	if (mapping->of_shim) /* which is in the image by content, and keeps no ID */
+		return true;
 	if (record->kind != SNAPIMG_MAPPING_FILE || record->file == 0 || found->kind != SNAPIMG_KEPT_WORD)
 		return false;
 	const struct file *file = &look->files->file[record->file - 1];
