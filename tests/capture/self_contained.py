@@ -158,7 +158,8 @@ def told():
     write_data()
     script = ("import os\nd = os.open('directory', os.O_RDONLY)\nw = open('data', 'r+b')\nr = open('data', 'rb')\n"
               "os.access('/snap/here', 0)\nw.write(b'new')\nw.flush()\nprint(r.read(3))\n")
-    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", HERE, "--self-contained", "--", "/usr/bin/python3", "-c", script])
+    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", HERE, "--self-contained", "--carry", "none", "--",
+                    "/usr/bin/python3", "-c", script])
     t.check(result.status == 0, result)
     for name in ("directory", "data"):
         words = f"snaptrace: {os.path.abspath(name)}: is not in the image".encode()
