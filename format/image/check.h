@@ -35,11 +35,6 @@ bool snapimg_is_open(const struct snapimg *image, uint32_t count, int32_t number
  * failed_section and failed_index. */
 enum snapimg_error snapimg_check_records(struct snapimg *image) __attribute__((warn_unused_result));
 
-/* The digest of a header area and the section table after the image; the digest field itself counts as zero.
- */
-void snapimg_digest(const void *header_area, const void *table, size_t table_size,
-                    uint8_t digest[SNAPIMG_DIGEST_SIZE]);
-
 static inline bool snapimg_string_is_valid(const struct snapimg *image, uint32_t offset)
 {
 	return offset < image->section[SNAPIMG_SECTION_STRINGS].size;

@@ -74,6 +74,11 @@ static inline uint64_t snapimg_align(uint64_t value, uint64_t alignment)
 	return (value + alignment - 1) & ~(alignment - 1);
 }
 
+/* The digest of a header area and the section table after the image; the digest field itself counts as zero.
+ */
+void snapimg_digest(const void *header_area, const void *table, size_t table_size,
+                    uint8_t digest[SNAPIMG_DIGEST_SIZE]);
+
 /* A section's text for messages ("mappings"); "?" for an unknown type. */
 const char *snapimg_section_name(uint32_t type);
 /* The words of a number in layout.h's lists; "?" where it is in none. */

@@ -116,7 +116,7 @@ static uint8_t *add_section(const struct image_file *file, size_t *ret_size)
 {
 	const size_t padded = snapimg_align(sizeof(struct snapimg_signature), SNAPIMG_ALIGNMENT);
 	const struct snapimg_section *row = find_row(file->memory), *rows = rows_of(file->memory);
-	uint32_t count = file->image.header->section_count - (row != NULL ? 1 : 0);
+	uint32_t count = file->image.header->section_count - (row != NULL ? 1u : 0u);
 	size_t place = row != NULL ? row->offset : file->image.header->section_table_offset;
 	size_t size = place + padded + (count + 1) * sizeof(*rows);
 	uint8_t *bytes = count < SNAPIMG_MAX_SECTIONS ? calloc(1, size) : NULL;
