@@ -117,6 +117,7 @@ void record_start(void);                /* record.c: becomes snaptrace, for --re
 void hot_populate(void);                /* hot.c: what the program will use soon */
 void option_fd(const char *value);      /* overrides.c: takes the value of --fd */
 uint64_t pieces_table_size(void);       /* pieces.c: bytes of what the shim is told; 0: nothing */
+bool pieces_can_be_told(void);          /* pieces.c: else nothing anonymous may be mapped */
 void pieces_tell_shim(void);            /* pieces.c: when all pages are in place */
 void process_prepare(void);             /* process.c: directory, what the kernel knows of the memory */
 void process_apply_fixups(void);        /* process.c: when all threads have their ids */

@@ -48,7 +48,7 @@ CARRIED = {
         ("data that is mapped shared and only read, as it is now", "file_mapped_live"),
         ("with `--self-contained` all files that are mapped or open for reading, for a start without them or with other "
          "versions of them in their places",
-         "embedded_pie embedded_static embedded_musl embedded_muslstatic embedded_python embedded_bash embedded_sqlite "
+         "embedded_pie embedded_static embedded_musl embedded_muslstatic embedded_python embedded_bash embedded_node embedded_sqlite "
          "embedded_replaced embedded_noexec embedded_told embedded_directory embedded_info embedded_mapped "
          "embedded_second_generation"),
         ("files that the program made and has open, up to 64 MiB each: made again where they are gone",

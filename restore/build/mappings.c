@@ -132,25 +132,33 @@ static void map_range(const struct snapimg_mapping *mapping, struct range range,
 		mapping_die(mapping, "map", result);
 }
 
-/* Code can't be mapped from a filesystem that is mounted noexec; it is read then. */
-static void map_piece(const struct snapimg_mapping *mapping, const struct snapimg_piece *piece)
+static void copy_piece(const struct snapimg_mapping *mapping, const struct snapimg_piece *piece)
 {
-	const struct range range = {piece->start, piece->end};
 	const uint64_t size = piece->end - piece->start;
-	long result = try_map_range(mapping, range, mapping->protection,
-	                            (struct source){.descriptor = loader.image_descriptor,
-	                                            .offset = loader.image_offset + piece->offset});
-	if (result == (long)range.start)
-		return;
-	if (result != -EPERM || (mapping->protection & PROT_EXEC) == 0)
-		mapping_die(mapping, "map", result);
-	map_range(mapping, range, PROT_READ | PROT_WRITE,
+	map_range(mapping, (struct range){piece->start, piece->end}, PROT_READ | PROT_WRITE,
 	          (struct source){.descriptor = -1, .flags = MAP_ANONYMOUS});
 	if (!image_read((void *)piece->start, size, piece->offset))
 		die(EXIT_REFUSED, loader.options.image, ": became shorter while it was read: try again");
-	result = sys(__NR_mprotect, piece->start, size, mapping->protection);
+	long result = sys(__NR_mprotect, piece->start, size, mapping->protection);
 	if (result < 0)
 		mapping_die(mapping, "protect", result);
+}
+
+/* Code can't be mapped from a filesystem that is mounted noexec, and without /proc the shim can't see to
+ * memory that was anonymous: they are read. */
+static void map_piece(const struct snapimg_mapping *mapping, const struct snapimg_piece *piece)
+{
+	if (mapping->kind == SNAPIMG_MAPPING_ANONYMOUS && !pieces_can_be_told()) {
+		copy_piece(mapping, piece);
+		return;
+	}
+	long result = try_map_range(mapping, (struct range){piece->start, piece->end}, mapping->protection,
+	                            (struct source){.descriptor = loader.image_descriptor,
+	                                            .offset = loader.image_offset + piece->offset});
+	if (result == -EPERM && (mapping->protection & PROT_EXEC) != 0)
+		copy_piece(mapping, piece);
+	else if (result != (long)piece->start)
+		mapping_die(mapping, "map", result);
 }
 
 /* What an EMBEDDED mapping has without a piece lies in a file of this start's own, so that memory which the

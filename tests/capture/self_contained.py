@@ -89,6 +89,14 @@ def bash():
     start_everywhere(direct)
 
 
+def node():
+    """It gives memory back, which is right without /proc, too."""
+    argv = [tool("node"), "-e", "require('fs').existsSync('/snap/here'); console.log(6 * 7)"]
+    direct = t.run(argv)
+    self_contained(argv)
+    start_everywhere(direct)
+
+
 def sqlite():
     """It reads its database when it is asked: memory, filled before the point."""
     with open("fill.sql", "w", encoding="utf-8") as file:
@@ -251,7 +259,8 @@ def second_generation():
 ROWS = {
     "embedded_pie": lambda: program("pie"), "embedded_static": lambda: program("static"),
     "embedded_musl": lambda: program("musl"), "embedded_muslstatic": lambda: program("muslstatic"),
-    "embedded_python": python, "embedded_bash": bash, "embedded_sqlite": sqlite, "embedded_replaced": replaced,
+    "embedded_python": python, "embedded_bash": bash, "embedded_node": node,
+    "embedded_sqlite": sqlite, "embedded_replaced": replaced,
     "embedded_noexec": no_exec, "refused_embedded_written": refused, "refused_embedded_locked": locked, "embedded_told": told,
     "embedded_directory": directory, "embedded_info": info, "embedded_mapped": thawed_is_mapped,
     "embedded_second_generation": second_generation, "file_all_missing": all_missing,
