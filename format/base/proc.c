@@ -197,7 +197,7 @@ pid_t proc_find_child(pid_t pid, bool living)
 			continue;
 		}
 		rest = children.bytes;
-		for (char *end; !found; rest = end) {
+		for (char *end; rest && !found; rest = end) {
 			pid_t child = (pid_t)strtol(rest, &end, 10);
 
 			if (end == rest)

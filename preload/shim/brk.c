@@ -8,10 +8,12 @@
  * but without a system call, and also where the guard found no room.
  * After a restore all of it works again.
  */
+#include <asm/unistd_64.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <stddef.h>
 
+#include "preload/shim/process_maps.h"
 #include "preload/shim/shim.h"
 
 #define SNAP_EXPORT __attribute__((visibility("default")))
@@ -48,10 +50,14 @@ int brk(void *end)
 	return real(end);
 }
 
+/* An allocator may ask where the break is while it begins, with its lock held; dlsym(3) of glibc before 2.34
+ * would ask it for memory. */
 void *sbrk(intptr_t increment)
 {
 	void *(*real)(intptr_t);
 
+	if (increment == 0)
+		return (void *)shim_call(__NR_brk, 0, 0, 0, 0, 0, 0);
 	if (is_refused() && increment > 0)
 		return (void *)(intptr_t)refuse();
 	*(void **)(void *)&real = dlsym(RTLD_NEXT, "sbrk");

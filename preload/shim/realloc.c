@@ -60,5 +60,5 @@ void *realloc(void *block, size_t size)
 		return new;
 	}
 	*(void **)(void *)&real = snap_next(&snap_real.realloc, "realloc");
-	return real(block, size);
+	return real ? real(block, size) : NULL;
 }

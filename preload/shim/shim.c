@@ -48,10 +48,17 @@ struct shim_path snap_shim_path;
 static bool cleaned;
 static uint64_t flags;
 
+/* dlsym(3) of glibc before 2.34 takes memory, and the malloc that it takes it from may begin with a call of
+ * ours, which then has no other to go on to. */
 void *snap_next(void **place, const char *name)
 {
-	if (!*place && dlsym)
+	static bool is_looking;
+
+	if (!*place && dlsym && !is_looking) {
+		is_looking = true;
 		*place = dlsym(RTLD_NEXT, name);
+		is_looking = false;
+	}
 	return *place;
 }
 

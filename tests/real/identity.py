@@ -81,7 +81,7 @@ int main(void)
 def need(*names):
     for name in names:
         if not shutil.which(name, path=t.PLAIN_ENV["PATH"]):
-            t.skip("no", name)
+            t.skip(f"no {name}")
 
 
 def build(*argv):
