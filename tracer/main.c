@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "format/base/output_file.h"
+#include "format/base/own_libraries.h"
 #include "format/base/progress.h"
 #include "tracer/caller.h"
 #include "tracer/capture/snapshot.h"
@@ -244,6 +245,7 @@ int main(int argc, char **argv)
 	enum status status;
 	int result;
 
+	own_libraries(argv);
 	if ((status = options_read(argc, argv, &options)) != STATUS_OK || options.done ||
 	    (status = claim_output(&options)) != STATUS_OK ||
 	    (status = snapshot_remember_caller()) != STATUS_OK)

@@ -43,8 +43,8 @@ extern const uint32_t snapimg_cpu_feature_count;
  * virtualisation). */
 void snapimg_cpu_read(uint32_t words[SNAPIMG_CPU_WORDS]);
 
-/* Whether this is the kind of processor that snapimg_cpu_read() saw, by one leaf of six. A virtual machine that was moved
- * to another kind has another leaf 7 or another XCR0. False: look at all. */
+/* Whether this is the kind of processor that snapimg_cpu_read() saw, by one leaf of six. A virtual machine
+ * that was moved to another kind has another leaf 7 or another XCR0. False: look at all. */
 bool snapimg_cpu_is_same(const uint32_t words[SNAPIMG_CPU_WORDS]);
 
 /* The first feature at or after table row `from` whose bit is in `words`, or NULL. Bits without a row are not

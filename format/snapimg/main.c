@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "format/base/output_file.h"
+#include "format/base/own_libraries.h"
 #include "format/base/text.h"
 #include "format/facts/command_line.h"
 #include "format/snapimg/commands.h"
@@ -258,6 +259,7 @@ static enum exit_status obey(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	own_libraries(argv);
 	output_file_abandon_on_signals();
 	/* Its words include a whole command line, options and all. */
 	if (argc > 1 && strcmp(argv[1], "cache") == 0)

@@ -27,7 +27,8 @@ static void *section(uint32_t type)
 
 static struct snapimg_machine *machine(void)
 {
-	struct snapimg_machine *machine = section(SNAPIMG_SECTION_MACHINE); /* with the boot id of this boot */
+	struct snapimg_machine *machine =
+	        section(SNAPIMG_SECTION_MACHINE); /* with the boot id of this boot */
 	/* As if from another kind of processor, or the loader would not look at the rest. */
 	machine->cpu_features[SNAPIMG_CPU_7_EBX] &= machine->cpu_features[SNAPIMG_CPU_7_EBX] - 1;
 	return machine;

@@ -1,5 +1,6 @@
 """What happens to the target or to snaptrace in between: each end is defined, and nothing hangs."""
 import contextlib
+import json
 import os
 import re
 import signal
@@ -197,6 +198,33 @@ def odd_name():
         t.check(t.run([t.SNAPRUN, image]).status == DONE, name)
 
 
+FAKE = """#include <time.h>
+#include <sys/stat.h>
+time_t time(time_t *to) { if (to) *to = 1; return 1; }
+int clock_gettime(clockid_t clock, struct timespec *to) { (void)clock; to->tv_sec = 1; to->tv_nsec = 0; return 0; }
+int unlinkat(int directory, const char *path, int flags) { (void)directory; (void)path; (void)flags; return -1; }
+"""
+ASKS = """#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+int main(void) { access("/snap/here", F_OK); printf("%ld\\n", (long)time(NULL)); return 0; }
+"""
+
+
+def preloaded():
+    """A library that the caller preloads, as faketime does, is the program's; snaptrace itself hears the kernel."""
+    for name, text, flags in (("fake", FAKE, ["-shared", "-fPIC", "-o", "fake.so"]), ("asks", ASKS, ["-o", "asks"])):
+        with open(name + ".c", "w", encoding="utf-8") as file:
+            file.write(text)
+        made = t.run([t.CC, "-O1", "-w", *flags, name + ".c"])
+        t.check(made.status == 0, made)
+    env = {**t.PLAIN_ENV, "LD_PRELOAD": os.path.abspath("fake.so")}
+    t.freeze("image.snap", ["./asks"], at="path:/snap/here", env=env)
+    t.same(t.restore("image.snap"), t.Result(0, b"1\n", b""))
+    made = json.loads(t.run([t.SNAPIMG, "info", "--json", "image.snap"]).out)
+    t.check(made["created"] > 1_000_000_000, made["created"])
+
+
 t.main({
     "attached-killed.ptrace": lambda: attached_killed("ptrace"),
     "attached-killed.wait": lambda: attached_killed("waitid"),
@@ -214,4 +242,5 @@ t.main({
     "after-execs": after_execs,
     "paths": paths,
     "odd-name": odd_name,
+    "preloaded": preloaded,
 })

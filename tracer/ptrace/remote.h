@@ -26,8 +26,9 @@ struct remote_gate {
 	uint64_t back; /* rt_sigreturn(2), for which `call` is followed by a return */
 	uint64_t room; /* REMOTE_ROOM bytes of the main thread's stack that nobody uses, for a frame */
 };
-#define REMOTE_MARK 0x656d617266706e73ull /* "snpframe": stands at their beginning as long as one is there   \
-	                                   */
+#define REMOTE_MARK                                                                                          \
+	0x656d617266706e73ull /* "snpframe": stands at their beginning as long as one is there               \
+	                       */
 enum { REMOTE_ROOM = 5 * 4096 };
 
 /*
