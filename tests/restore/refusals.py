@@ -93,7 +93,7 @@ ROWS["refused_more_state"] = more_state
 ROWS["more_state_bound_at_once"] = lambda: more_state(env={**t.PLAIN_ENV, "LD_BIND_NOW": "1"}, refused=False)
 ROWS["more_state_static"] = lambda: more_state("args-static", refused=False)
 for _level in ("x86-64", "x86-64-v2", "x86-64-v3"):
-    ROWS["more_state_" + _level] = lambda v=_level: more_state(options=("--cpu=" + v,), refused=False)
+    ROWS["more_state." + _level] = lambda v=_level: more_state(options=("--cpu=" + v,), refused=False)
 for _row in ("fallback_vdso", "fallback_zone", "fallback_fixup"):  # before, while and after the mappings are built
     ROWS[_row] = lambda e=_row[len("fallback_"):]: falls_back(e)
 

@@ -170,7 +170,7 @@ def without_xsave():
     goes_on()
 
 
-ROWS = {f"asks_{where}": (lambda w=where: asks(w)) for where in ("main", "thread", "child", "handler")}
+ROWS = {f"asks.{where}": (lambda w=where: asks(w)) for where in ("main", "thread", "child", "handler")}
 ROWS["asks_made"] = lambda: made("made")
 ROWS["asks_written"] = lambda: made("written")
 ROWS["asks_undumpable"] = undumpable
@@ -180,8 +180,8 @@ ROWS["level_java"] = java
 ROWS["level_continues"] = goes_on_untraced
 ROWS["level_told"] = told
 ROWS["level_without_xsave"] = without_xsave
-ROWS.update({f"level_linker_{level}": (lambda v=level: linker(v)) for level in LEVELS})
-ROWS.update({f"level_{name}_{level}": (lambda n=name, v=level: real(n, v)) for name in REAL for level in ("x86-64", "x86-64-v2")})
+ROWS.update({f"level_linker.{level}": (lambda v=level: linker(v)) for level in LEVELS})
+ROWS.update({f"level.{name}.{level}": (lambda n=name, v=level: real(n, v)) for name in REAL for level in ("x86-64", "x86-64-v2")})
 
 if __name__ == "__main__":
     t.main(ROWS)
