@@ -248,8 +248,10 @@ int main(int argc, char **argv)
 	own_libraries(argv);
 	if ((status = options_read(argc, argv, &options)) != STATUS_OK || options.done ||
 	    (status = claim_output(&options)) != STATUS_OK ||
-	    (status = snapshot_remember_caller()) != STATUS_OK)
+	    (status = snapshot_remember_caller()) != STATUS_OK) {
+		options_free(&options);
 		return (int)status;
+	}
 	the_caller.attached = options.attach != 0;
 	sites_begin(options.cpu_level);
 	message_set_verbosity(options.verbosity);
@@ -274,5 +276,6 @@ int main(int argc, char **argv)
 	free(run.shim);
 	free(output);
 	free(path);
+	options_free(&options);
 	return result;
 }

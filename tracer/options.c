@@ -411,6 +411,12 @@ static enum status add_default_point(struct options *options)
 	return add_point(options, options->attach ? at_once : main_point);
 }
 
+void options_free(struct options *options)
+{
+	while (options->carry.count > 0)
+		free(options->carry.file[--options->carry.count]);
+}
+
 enum status options_read(int argc, char **argv, struct options *ret_options)
 {
 	static char name[] = "snaptrace"; /* what getopt_long's own messages begin with */

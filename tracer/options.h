@@ -48,6 +48,9 @@ struct options {
 enum status options_read(int argc, char **argv, struct options *ret_options)
         __attribute__((warn_unused_result));
 
+/* Frees what options_read made, whatever it returned. */
+void options_free(struct options *options);
+
 /* The last part of a path; the whole string if it has no slash. */
 const char *base_name(const char *path);
 

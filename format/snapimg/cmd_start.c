@@ -74,7 +74,8 @@ static enum exit_status open_any(struct image_file *file, const char *path)
 	if (!done) {
 		if (memory >= 0)
 			(void)close(memory);
-		return complain(EXIT_CANNOT_READ, "cannot read: %s: %s", path, strerror(error));
+		(void)complain(EXIT_CANNOT_READ, "cannot read: %s: %s", path, strerror(error));
+		return EXIT_CANNOT_READ;
 	}
 	return image_file_take(file, memory, IMAGE_WHOLE, &failure) ? EXIT_FINE
 	                                                            : complain_of_image(path, &failure);
@@ -152,7 +153,7 @@ static enum exit_status start(const struct start_options *options, struct image_
 enum exit_status command_start(int count, char **words)
 {
 	struct start_options options = {0};
-	struct image_file file;
+	struct image_file file = {0};
 
 	if (!read_words(count, words, &options))
 		return complain(EXIT_REFUSED, "wrong words: start: it is snaprun that uses it (--key)");

@@ -114,6 +114,7 @@ static long hold_new(struct helper *helper)
 			struct entry *entry = (struct entry *)(void *)(entries + at);
 			uint32_t tid = 0;
 
+			/* NOLINTNEXTLINE(clang-analyzer-*): getdents64(2) has written it */
 			for (const char *digit = entry->name; *digit >= '0' && *digit <= '9'; digit++)
 				tid = tid * 10 + (uint32_t)(*digit - '0');
 			if (tid != 0 && tid != helper->self && !is_held(helper, tid))

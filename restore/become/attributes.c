@@ -252,11 +252,11 @@ enum { REFUSABLE = 1, LAST = 2 };
 	X(MEMBARRIER, OF_PROCESS, register_membarriers, register_membarriers, 0)
 
 static const struct {
-	enum holder holder;
 	attribute_setter *check, *set;
+	enum holder holder;
 	uint32_t flags;
 } setters[] = {
-#define X(kind, holder, check, set, flags) [SNAPIMG_ATTRIBUTE_##kind] = {(holder), (check), (set), (flags)},
+#define X(kind, holder, check, set, flags) [SNAPIMG_ATTRIBUTE_##kind] = {(check), (set), (holder), (flags)},
         SETTERS(X)
 #undef X
 };

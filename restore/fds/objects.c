@@ -43,8 +43,8 @@ static const struct object_kind kinds[] = {
         [SNAPIMG_OBJECT_CALLERS] = {.make = callers_make},
 };
 
-#define X(name, number, text) +1
-static_assert(sizeof kinds / sizeof kinds[0] == 1 SNAPIMG_OBJECT_KINDS(X), "a row for each kind");
+#define X(name, number, text) static_assert((number) < sizeof kinds / sizeof kinds[0], "a row for each kind");
+SNAPIMG_OBJECT_KINDS(X)
 #undef X
 
 static struct {

@@ -5,6 +5,7 @@
 #include <asm/stat.h>
 #include <linux/fcntl.h>
 #include <linux/memfd.h>
+#include <linux/time_types.h>
 
 #include "format/facts/buildid.h"
 #include "format/facts/file_hash.h"
@@ -120,13 +121,21 @@ static const char *advice(const struct snapimg_identity *identity)
  * it in the moment that it lasts sends SIGURG, which is ignored, instead of SIGIO. */
 static void tell_if_shared(uint32_t index, const char *path, int descriptor)
 {
-	enum { LEASE_WRITE = 1, LEASE_NONE = 2, SIGNAL_URGENT = 23 };
+	enum { LEASE_WRITE = 1, LEASE_NONE = 2, SIGNAL_URGENT = 23, TRIES = 5 };
+	static const struct __kernel_timespec pause = {.tv_nsec = 2000000};
 	const struct snapimg_file *file = snapimg_get_file(&loader.image);
 	for (uint32_t i = 0; i < index; i++)
 		if (file[i].path == file[index].path)
 			return; /* it may be this start that has it */
 	sys(__NR_fcntl, descriptor, F_SETSIG, SIGNAL_URGENT);
-	long result = sys(__NR_fcntl, descriptor, F_SETLEASE, LEASE_WRITE);
+	long result = -EAGAIN;
+	/* It is refused, too, while somebody only looks the name up, or a file that was closed is not yet let
+	 * go (fs/locks.c, check_conflicting_open), which both pass. */
+	for (int i = 0; i < TRIES && result == -EAGAIN; i++) {
+		if (i > 0)
+			sys(__NR_nanosleep, &pause, NULL);
+		result = sys(__NR_fcntl, descriptor, F_SETLEASE, LEASE_WRITE);
+	}
 	if (result == 0)
 		sys(__NR_fcntl, descriptor, F_SETLEASE, LEASE_NONE);
 	sys(__NR_fcntl, descriptor, F_SETSIG, 0);

@@ -47,6 +47,9 @@ static const char *names_of(const uint32_t words[SNAPIMG_CPU_WORDS])
 
 static void check_features(const struct snapimg_machine *needed, const uint32_t have[SNAPIMG_CPU_WORDS])
 {
+	static const char needs_other[] =
+	        ", which the image needs: freeze the program on a machine like this one, or "
+	        "with --cpu=x86-64-v2";
 	uint32_t missing[SNAPIMG_CPU_WORDS];
 	bool complete = true;
 	for (uint32_t i = 0; i < SNAPIMG_CPU_WORDS; i++)
@@ -56,9 +59,7 @@ static void check_features(const struct snapimg_machine *needed, const uint32_t 
 		complete = complete && missing[i] == 0;
 	if (complete)
 		return;
-	die(EXIT_REFUSED, loader.options.image, ": this processor lacks ", names_of(missing),
-	    ", which the image needs: freeze the program on a machine like this one, or with "
-	    "--cpu=x86-64-v2");
+	die(EXIT_REFUSED, loader.options.image, ": this processor lacks ", names_of(missing), needs_other);
 }
 
 /* A dynamic linker that binds a function at its first call saves the extended state in a buffer of the size
@@ -66,6 +67,10 @@ static void check_features(const struct snapimg_machine *needed, const uint32_t 
  * PROCESSOR). */
 static void check_more_state(const struct snapimg_machine *needed, const uint32_t have[SNAPIMG_CPU_WORDS])
 {
+	static const char binds_late[] =
+	        ") than the program was prepared for, which may bind functions when they are "
+	        "first called: freeze it with --cpu=x86-64-v3 or lower, or with "
+	        "LD_BIND_NOW=1 in its environment";
 	uint32_t more[SNAPIMG_CPU_WORDS] = {0};
 	if (snapimg_processor_count(&loader.image) > 0 &&
 	    (snapimg_get_processor(&loader.image)->flags & SNAPIMG_PROCESSOR_ANY_STATE) != 0)
@@ -74,10 +79,7 @@ static void check_more_state(const struct snapimg_machine *needed, const uint32_
 	        have[SNAPIMG_CPU_XCR0_LOW] & ~needed->cpu_features[SNAPIMG_CPU_XCR0_LOW] & ~(uint32_t)PKRU;
 	if (more[SNAPIMG_CPU_XCR0_LOW] != 0)
 		die(EXIT_REFUSED, loader.options.image, ": this processor keeps more register state (",
-		    names_of(more),
-		    ") than the program was prepared for, which may bind functions when they are first "
-		    "called: "
-		    "freeze it with --cpu=x86-64-v3 or lower, or with LD_BIND_NOW=1 in its environment");
+		    names_of(more), binds_late);
 }
 
 /* The register frame has the recorded layout, which sigreturn takes as this machine's. */

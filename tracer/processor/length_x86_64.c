@@ -97,10 +97,14 @@ static char of_vector(struct decoding *decoding, char form)
 		map = decoding->code[decoding->at] & (form == '6' ? 7 : 31);
 	decoding->at += length;
 	unsigned opcode = decoding->code[decoding->at++];
+	if (form == '8' && map >= 8 && map <= 10)
+		return "BmZ"[map - 8];
 	if (form == '8')
-		return map == 8 ? 'B' : map == 9 ? 'm' : map == 10 ? 'Z' : 'x';
+		return 'x';
+	if (map == 1 && opcode == 0x77 && form != '6')
+		return two_bytes[opcode];
 	if (map == 1)
-		return two_bytes[opcode] == 'B' || (opcode == 0x77 && form != '6') ? two_bytes[opcode] : 'm';
+		return two_bytes[opcode] == 'B' ? 'B' : 'm';
 	if (map == 3)
 		return 'B';
 	return map == 2 || ((map == 5 || map == 6) && form == '6') ? 'm' : 'x';

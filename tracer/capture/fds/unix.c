@@ -41,7 +41,6 @@ static bool carries_rights(struct msghdr *message)
 }
 
 /* One look at the queue; a stream's shows all of it. Its length, or -1: nothing more, or -2: refused. */
-/* NOLINTNEXTLINE(readability-non-const-parameter): recvmsg(2) writes there */
 static ssize_t look(struct taking *taking, struct open_descriptor *it, char *bytes, size_t room)
 {
 	_Alignas(struct cmsghdr) char control[4096];
