@@ -144,7 +144,8 @@ static _Noreturn void die_without_ids(const struct snapimg_kept *kept, long resu
 	    ": allow namespaces, or start it with --ids=new if it does without");
 }
 
-/* Who traces it wants the program itself, not a keeper of it: snaptrace, to freeze it once more. */
+/* Who traces it wants the program itself, with no keeper and in his own namespaces: snaptrace, to freeze it
+ * once more. */
 static bool is_traced(void)
 {
 	static const char label[] = "\nTracerPid:\t";
@@ -205,7 +206,7 @@ static bool has_executable(void)
 
 static void enter_for_executable(void)
 {
-	if (!has_executable() || capabilities_can_restore())
+	if (!has_executable() || capabilities_can_restore() || (!loader.options.exe && is_traced()))
 		return;
 	long result = make_namespaces("--exe", 0);
 	if (loader.options.exe)
