@@ -1,7 +1,7 @@
 /* Names the same path and makes the same call several times, so that a point can choose among them. */
 #include <string.h>
 
-#include "check.h"
+#include "../check.h"
 
 __attribute__((noinline)) int stage(int number);
 
