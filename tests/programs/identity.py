@@ -242,11 +242,11 @@ def terminal_stop():
     t.check(rest.endswith(b"ended 4\r\n"), rest)
 
 
-def forbidden(option, *said):
+def forbidden(options, *said):
     """Where no user namespace may be made, one line tells so, and --fallback starts the program all the same."""
     freeze("pie", "exe")
     code = 'echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --bounding-set -all "$@"'
-    jail = ["unshare", "-U", "-r", "sh", "-c", code, "sh", t.SNAPRUN, option]
+    jail = ["unshare", "-U", "-r", "sh", "-c", code, "sh", t.SNAPRUN, *options]
     made = t.run(jail[:6] + ["sh", "true"])
     if made.status != 0:
         t.skip("this machine allows no user namespace to forbid them in")
@@ -281,8 +281,8 @@ def exe_asked():
 KINDS = ("pie", "static", "musl", "muslstatic")
 ROWS = {f"same-ids.{kind}": (lambda k=kind: same_ids(k)) for kind in KINDS}
 ROWS.update({f"exe.{kind}": (lambda k=kind: exe(k)) for kind in KINDS})
-ROWS.update({f"{option}.forbidden": (lambda o=option, s=said: forbidden(f"--{o}", s))
-             for option, said in (("same-ids", "--ids=same"), ("exe", "--exe"))})
+ROWS.update({f"{name}.forbidden": (lambda o=options, s=said: forbidden(o, s))
+             for name, options, said in (("same-ids", ["--same-ids"], "--ids=same"), ("exe", ["--ids=new", "--exe"], "--exe"))})
 ROWS.update({
     "exe.asked": exe_asked,
     "same-ids-asyncio": asyncio_server,

@@ -74,14 +74,15 @@ lock.release()
 
 
 def attached():
-    """A start is frozen by its ID while it runs, and goes on; both end as they should."""
+    """A start is frozen by its ID while it runs, and goes on; both end as they should. In a PID namespace, which a number
+    that is an ID by accident may ask for, the program would be a child of the process that was started."""
     t.freeze("image.snap", ["/usr/bin/python3", "-c", WAITING], at=HERE)
     out = os.open("/dev/null", os.O_RDWR)
-    with open("out", "wb") as file, subprocess.Popen([t.SNAPRUN, "image.snap"], stdin=out, stdout=file, stderr=out,
+    with open("out", "wb") as file, subprocess.Popen([t.SNAPRUN, "--ids=new", "image.snap"], stdin=out, stdout=file, stderr=out,
                                                      env=t.PLAIN_ENV) as started:
         os.close(out)
         try:
-            await_program(started.pid)
+            await_program(started)
             again = t.run([t.SNAPTRACE, "-q", "--continue", "-p", str(started.pid), "-o", "again.snap"])
             t.check(again.status == 0, "snaptrace -p:", again)
             os.close(os.open("go", os.O_CREAT | os.O_WRONLY))
@@ -94,10 +95,11 @@ def attached():
         t.check(restored.status == 0 and restored.err == b"", restored)
 
 
-def await_program(pid):
+def await_program(started):
     """Until the loader is gone: the program's name is its own then, and its threads are there."""
     while True:
-        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        t.check(started.poll() is None, "a start that waits, not the status", started.returncode)
+        with open(f"/proc/{started.pid}/status", encoding="ascii") as file:
             status = file.read()
         if "Name:\tpython3" in status and re.search(r"^Threads:\t5$", status, re.MULTILINE) and "SigBlk:\t0000000000000000" in status:
             return
