@@ -654,7 +654,8 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(PATH, 9, "path")           /* its decimal digits after "/proc/" */                                 \
 	X(TAGGED, 10, "number of a language") /* 8 bytes at `address`, in a form of id_forms.h */            \
 	X(UNSURE, 11,                                                                                        \
-	  "number among others") /* at `address`, and mostly something else: not to be written over */
+	  "number among others") /* at `address`, and mostly something else: not to be written over */       \
+	X(CLOCK, 12, "number of a clock") /* 4 bytes at `address`: of a clock that belongs to the ID */
 enum snapimg_kept_kind {
 #define X(name, number, text) SNAPIMG_KEPT_##name = (number),
 	SNAPIMG_KEPT_KINDS(X)
@@ -712,12 +713,20 @@ struct snapimg_attribute {
 static_assert(sizeof(struct snapimg_attribute) == 24, "attribute layout");
 
 enum snapimg_timer_kind { SNAPIMG_TIMER_INTERVAL = 1, SNAPIMG_TIMER_POSIX = 2 };
+/* A clock of a thread or of the process (clock_getcpuclockid(3)): SNAPIMG_CLOCK_OWN + SNAPIMG_CLOCK_THREADS *
+ * its index in THREADS, with the low bits of the kernel's number (include/linux/posix-timers.h). */
+enum {
+	SNAPIMG_CLOCK_OWN = 16,
+	SNAPIMG_CLOCK_THREADS = 8,
+	SNAPIMG_CLOCK_OF_THREAD = 4,
+	SNAPIMG_CLOCK_KINDS = 3, /* PROF, VIRT, SCHED */
+};
 /* How a POSIX timer tells: SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID (include/uapi/asm-generic/siginfo.h). */
 enum snapimg_timer_notify { SNAPIMG_NOTIFY_SIGNAL = 0, SNAPIMG_NOTIFY_NONE = 1, SNAPIMG_NOTIFY_THREAD = 4 };
 struct snapimg_timer {
 	uint32_t kind;
 	uint32_t id;    /* ITIMER_…, or the timer's id */
-	uint32_t clock; /* a CLOCK_… number */
+	uint32_t clock; /* a CLOCK_… number, or from SNAPIMG_CLOCK_OWN on one that belongs to an ID */
 	uint32_t signal;
 	uint32_t notify;
 	uint32_t thread;    /* index of THREADS */

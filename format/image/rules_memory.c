@@ -404,6 +404,7 @@ enum snapimg_error snapimg_rule_kept(const struct snapimg *image, uint32_t index
 	case SNAPIMG_KEPT_PATH:
 	case SNAPIMG_KEPT_TAGGED:
 	case SNAPIMG_KEPT_UNSURE:
+	case SNAPIMG_KEPT_CLOCK:
 		place_is_valid = find_mapping(image, kept->address, 1) != NULL;
 		break;
 	case SNAPIMG_KEPT_REGISTER:

@@ -16,7 +16,6 @@ enum {
 	THP_EXCEPT_ADVISED = 2,
 	MDWE_ALL = 3,
 	INTERVAL_TIMERS = 3,
-	CLOCKS = 16,
 	SIGNAL_MAX = 64,
 	TIME_STAMP_MODES = 2,
 	MEMORY_FAILURE_POLICIES = 2,
@@ -106,6 +105,18 @@ enum snapimg_error snapimg_rule_attribute(const struct snapimg *image, uint32_t 
 	return SNAPIMG_OK;
 }
 
+/* One of the kernel's, or one that belongs to a thread or to the process, which is its first thread's. */
+static bool clock_is_valid(const struct snapimg *image, uint32_t clock)
+{
+	if (clock < SNAPIMG_CLOCK_OWN)
+		return true;
+	uint32_t thread = (clock - SNAPIMG_CLOCK_OWN) / SNAPIMG_CLOCK_THREADS;
+	uint32_t bits = clock % SNAPIMG_CLOCK_THREADS;
+
+	return thread < snapimg_thread_count(image) && bits % SNAPIMG_CLOCK_OF_THREAD < SNAPIMG_CLOCK_KINDS &&
+	       (thread == 0 || bits >= SNAPIMG_CLOCK_OF_THREAD);
+}
+
 static bool timer_kind_is_valid(const struct snapimg *image, const struct snapimg_timer *timer)
 {
 	switch ((enum snapimg_timer_kind)timer->kind) {
@@ -113,7 +124,8 @@ static bool timer_kind_is_valid(const struct snapimg *image, const struct snapim
 		return timer->id < INTERVAL_TIMERS && timer->clock == 0 && timer->signal == 0 &&
 		       timer->notify == 0 && timer->thread == 0 && timer->value == 0;
 	case SNAPIMG_TIMER_POSIX:
-		return timer->id <= INT32_MAX && timer->clock < CLOCKS && timer->signal <= SIGNAL_MAX &&
+		return timer->id <= INT32_MAX && clock_is_valid(image, timer->clock) &&
+		       timer->signal <= SIGNAL_MAX &&
 		       (timer->notify == SNAPIMG_NOTIFY_SIGNAL || timer->notify == SNAPIMG_NOTIFY_NONE ||
 		        timer->notify == SNAPIMG_NOTIFY_THREAD) &&
 		       timer->thread < snapimg_thread_count(image);

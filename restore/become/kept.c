@@ -41,7 +41,8 @@ static bool can_be_corrected(const struct snapimg_kept *kept)
 	uint32_t holder = (uint32_t)(kept->address / sizeof(struct snapimg_thread));
 	if (kept->kind == SNAPIMG_KEPT_REGISTER) /* whose frame is written when not all threads have theirs */
 		return kept->thread == 0 || kept->thread == holder;
-	return (kept->kind == SNAPIMG_KEPT_WORD && process_can_write(kept->address, sizeof(uint32_t)));
+	return (kept->kind == SNAPIMG_KEPT_WORD || kept->kind == SNAPIMG_KEPT_CLOCK) &&
+	       process_can_write(kept->address, sizeof(uint32_t));
 }
 
 /* A number that is all over the memory is mostly something else. */
@@ -71,6 +72,13 @@ bool kept_asks_for_executable(void)
 		if (kept[i].kind == SNAPIMG_KEPT_EXECUTABLE)
 			return true;
 	return false;
+}
+
+/* ~ID << 3, and below what it counts. */
+static void correct_clock(uint32_t *word, uint32_t id)
+{
+	enum { BITS = 3 };
+	*word = ~id << BITS | (*word & ((1u << BITS) - 1));
 }
 
 static void correct_tagged(uint64_t *word)
@@ -113,6 +121,8 @@ void kept_correct(void)
 			continue;
 		else if (kept[i].kind == SNAPIMG_KEPT_WORD)
 			*(uint32_t *)kept[i].address = thread_id(kept[i].thread);
+		else if (kept[i].kind == SNAPIMG_KEPT_CLOCK)
+			correct_clock((uint32_t *)kept[i].address, thread_id(kept[i].thread));
 		else if (kept[i].kind == SNAPIMG_KEPT_TAGGED)
 			correct_tagged((uint64_t *)kept[i].address);
 		else if (kept[i].kind != SNAPIMG_KEPT_REGISTER && kept[i].kind != SNAPIMG_KEPT_NAME)

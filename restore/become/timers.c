@@ -42,13 +42,24 @@ static void start_interval_timer(const struct snapimg_timer *timer)
 		    ": cannot be started: ", error_text(result));
 }
 
+/* One that belongs to an ID has that in its number, with what it counts below (include/linux/posix-timers.h).
+ */
+static int32_t clock_of(const struct snapimg_timer *timer)
+{
+	uint32_t own = timer->clock - SNAPIMG_CLOCK_OWN;
+	if (timer->clock < SNAPIMG_CLOCK_OWN)
+		return (int32_t)timer->clock;
+	return (int32_t)(~thread_id(own / SNAPIMG_CLOCK_THREADS) * SNAPIMG_CLOCK_THREADS |
+	                 own % SNAPIMG_CLOCK_THREADS);
+}
+
 /* Ids are given in a row, so without Linux 6.16 the one wanted comes after making and deleting those before.
  */
 static long create(const struct snapimg_timer *timer, struct kernel_sigevent *event, bool by_id)
 {
 	for (uint32_t attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
 		int32_t id = (int32_t)timer->id;
-		long result = sys(__NR_timer_create, timer->clock, event, &id);
+		long result = sys(__NR_timer_create, clock_of(timer), event, &id);
 		if (result < 0 || (uint32_t)id == timer->id)
 			return result;
 		sys(__NR_timer_delete, id);

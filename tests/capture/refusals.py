@@ -22,7 +22,7 @@ STATES = {
     "refused_session": ("session",),
     "refused_group": ("process group",),
     "refused_secret_memory": ("secret memory", "mapping"),
-    "refused_thread_clock_timer": ("POSIX timer", "timer 0"),
+    "refused_other_clock_timer": ("POSIX timer", "timer 0"),
     "refused_sysv_memory": ("System V shared memory", "mapping"),
     "refused_huge_pages": ("huge pages", "mapping"),
     "refused_watched": ("userfaultfd",),

@@ -166,12 +166,12 @@ static bool secret_memory(void)
 	       mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) && close(fd) == 0;
 }
 
-static bool thread_clock_timer(void)
+static bool other_clock_timer(void)
 {
 	timer_t timer;
 	struct sigevent event = {.sigev_notify = SIGEV_NONE};
 	clockid_t clock;
-	return clock_getcpuclockid(getpid(), &clock) == 0 && timer_create(clock, &event, &timer) == 0;
+	return clock_getcpuclockid(getppid(), &clock) == 0 && timer_create(clock, &event, &timer) == 0;
 }
 
 static bool sysv_memory(void)
@@ -494,7 +494,7 @@ int main(int argc, char **argv)
 	        MODE(group),
 	        MODE(shared_inherited),
 	        MODE(secret_memory),
-	        MODE(thread_clock_timer),
+	        MODE(other_clock_timer),
 	        MODE(sysv_memory),
 	        MODE(huge_pages),
 	        MODE(watched),

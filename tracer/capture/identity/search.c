@@ -67,12 +67,38 @@ static bool has_candidate(const uint32_t word[WORDS_AT_ONCE], uint32_t lowest, u
 	return any != 0;
 }
 
+/* The number of a clock that belongs to an ID: ~ID << 3, and 6 for a thread's, 2 for the process's (glibc's
+ * and musl's pthread_getcpuclockid and clock_getcpuclockid). As ~(word >> 3) is the ID, all candidates are in
+ * one range. */
+enum { CLOCK_BITS = 3, CLOCK_OF_THREAD = 6, CLOCK_OF_PROCESS = 2 };
+
+static bool has_clock(const uint32_t word[WORDS_AT_ONCE], uint32_t lowest, uint32_t span)
+{
+	uint32_t any = 0;
+
+	for (size_t i = 0; i < WORDS_AT_ONCE; i++)
+		any |= (uint32_t) ~((int32_t)word[i] >> CLOCK_BITS) - lowest <= span ? 1 : 0;
+	return any != 0;
+}
+
+static void look_for_clocks(struct id_search *search, const uint32_t word[WORDS_AT_ONCE], uint64_t address)
+{
+	for (size_t i = 0; i < WORDS_AT_ONCE; i++) {
+		uint32_t bits = word[i] % (1u << CLOCK_BITS);
+		int owner = id_search_owner(search, (uint32_t) ~((int32_t)word[i] >> CLOCK_BITS));
+		if (owner >= 0 && (bits == CLOCK_OF_THREAD || (bits == CLOCK_OF_PROCESS && owner == 0)))
+			add(search, address + i * sizeof(*word), (uint32_t)owner, SNAPIMG_KEPT_CLOCK);
+	}
+}
+
 static void look_for_words(struct id_search *search, const uint8_t *bytes, size_t size, uint64_t address)
 {
 	uint32_t word[WORDS_AT_ONCE];
 
 	for (size_t at = 0; at < size; at += sizeof(word)) {
 		memcpy(word, bytes + at, sizeof(word));
+		if (has_clock(word, search->lowest, search->span))
+			look_for_clocks(search, word, address + at);
 		if (!has_candidate(word, search->lowest, search->span))
 			continue;
 		for (size_t i = 0; i < WORDS_AT_ONCE; i++) {

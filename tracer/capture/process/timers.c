@@ -11,7 +11,7 @@
 
 #include "format/base/array.h"
 
-enum { INTERVAL_TIMERS = 3, CLOCKS = 16, PROCESS_CLOCK = -6, THREAD_CLOCK = -2 };
+enum { INTERVAL_TIMERS = 3, CLOCK_BITS = 3 };
 
 static enum status add(struct timers *timers, struct snapimg_timer record)
 {
@@ -82,6 +82,28 @@ static bool find_thread(const struct threads *threads, pid_t tid, uint32_t *ret_
 	return false;
 }
 
+/* A clock of processor time, which /proc/PID/timers shows as ~ID << 3 with what it counts: 4 for a thread's
+ * own, and 0 to 2 (include/linux/posix-timers.h). ID 0 is whoever made the timer, which shows nowhere. */
+static bool find_clock(const struct subject *subject, const struct threads *threads, int clock,
+                       uint32_t *ret_clock)
+{
+	uint32_t bits = (uint32_t)clock % SNAPIMG_CLOCK_THREADS, index = 0;
+	pid_t owner = ~(clock >> CLOCK_BITS);
+	bool is_of_thread = (bits & SNAPIMG_CLOCK_OF_THREAD) != 0;
+
+	if (clock >= 0) {
+		*ret_clock = (uint32_t)clock;
+		return clock < SNAPIMG_CLOCK_OWN;
+	}
+	if (bits % SNAPIMG_CLOCK_OF_THREAD >= SNAPIMG_CLOCK_KINDS ||
+	    (owner == 0 && is_of_thread && threads->count > 1) ||
+	    (owner != 0 && !is_of_thread && owner != subject->pid) ||
+	    (owner != 0 && !find_thread(threads, owner, &index)))
+		return false;
+	*ret_clock = SNAPIMG_CLOCK_OWN + SNAPIMG_CLOCK_THREADS * index + bits;
+	return true;
+}
+
 static enum status read_posix_timer(const struct subject *subject, const struct threads *threads,
                                     const struct remote *remote, struct snapimg_timer *record, int clock,
                                     int target)
@@ -89,16 +111,12 @@ static enum status read_posix_timer(const struct subject *subject, const struct 
 	struct itimerspec value = {0};
 	enum status status;
 
-	/* The two are shown as the clocks of process and thread 0 (kernel/time/posix-cpu-timers.c). Which
-	 * thread made the timer shows nowhere. */
-	if (clock == PROCESS_CLOCK)
-		clock = CLOCK_PROCESS_CPUTIME_ID;
-	else if (clock == THREAD_CLOCK && threads->count == 1)
-		clock = CLOCK_THREAD_CPUTIME_ID;
-	if (clock < 0 || clock >= CLOCKS)
-		return refuse("a POSIX timer of a clock of one thread or process",
-		              "choose a point before it is made", "timer %u of process %d, clock %d",
-		              record->id, subject->pid, clock);
+	if (!find_clock(subject, threads, clock, &record->clock))
+		return refuse(
+		        "a POSIX timer of the clock of another process, of a thread that has ended, or that "
+		        "one of several threads made for itself (CLOCK_THREAD_CPUTIME_ID)",
+		        "choose a point before it is made", "timer %u of process %d, clock %d", record->id,
+		        subject->pid, clock);
 	if (record->notify == SNAPIMG_NOTIFY_THREAD && !find_thread(threads, target, &record->thread))
 		return refuse("a POSIX timer that signals a thread that has ended",
 		              "delete it before the point", "timer %u of process %d, thread %d", record->id,
@@ -106,7 +124,6 @@ static enum status read_posix_timer(const struct subject *subject, const struct 
 	if ((status = remote_fetch(remote, "POSIX timer", &value, sizeof(value), SYS_timer_gettime,
 	                           record->id, remote->scratch, 0, 0)) != STATUS_OK)
 		return status;
-	record->clock = (uint32_t)clock;
 	record->remaining = (uint64_t)value.it_value.tv_sec * 1000000000 + (uint64_t)value.it_value.tv_nsec;
 	record->interval =
 	        (uint64_t)value.it_interval.tv_sec * 1000000000 + (uint64_t)value.it_interval.tv_nsec;
