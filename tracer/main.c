@@ -130,6 +130,10 @@ static enum status prepare(struct run *run, char **ret_path, char **ret_output)
 		return status;
 	if (!options->attach && (status = exec_stop_find_shim(&run->shim)) != STATUS_OK)
 		return status;
+	if (options->warm && (status = warm_prepare(options, run->shim, ret_path, &run->warm)) != STATUS_OK)
+		return status;
+	if (options->warm)
+		run->program = run->warm.words;
 	return choose_output(run, ret_output);
 }
 
@@ -240,7 +244,7 @@ static enum status claim_output(const struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options;
-	struct run run = {.options = &options, .launch_report = -1};
+	struct run run = {.options = &options, .program = NULL, .launch_report = -1};
 	char *path = NULL, *output = NULL;
 	enum status status;
 	int result;
@@ -253,6 +257,7 @@ int main(int argc, char **argv)
 		return (int)status;
 	}
 	the_caller.attached = options.attach != 0;
+	run.program = options.program;
 	sites_begin(options.cpu_level);
 	message_set_verbosity(options.verbosity);
 	if (options.record_hot) {
@@ -273,6 +278,7 @@ int main(int argc, char **argv)
 	points_free(&run.points);
 	call_rules_free(&run.own_calls);
 	filter_free(&run.filter);
+	warm_free(&run.warm);
 	free(run.shim);
 	free(output);
 	free(path);

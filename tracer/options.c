@@ -11,6 +11,7 @@
 #include "format/base/duration.h"
 #include "format/facts/cpu.h"
 #include "tracer/points/point.h"
+#include "tracer/warm/warm.h"
 
 enum { LEVEL_MAX = 19 };
 
@@ -199,6 +200,18 @@ static enum status take_cpu(const struct row *row, struct options *options, char
 	return fail(STATUS_FAILED, "--cpu %s: not known: give native, x86-64, x86-64-v2 or x86-64-v3", value);
 }
 
+static enum status take_warm(const struct row *row, struct options *options, char *value)
+{
+	(void)row;
+	options->warm = value ? value : "auto";
+	return warm_check_language(options->warm);
+}
+
+static enum status take_warm_exit(const struct row *row, struct options *options, char *value)
+{
+	return read_choice(row->words.name, value, "quick", "full", &options->warm_exits_fully);
+}
+
 static enum status take_quiet(const struct row *row, struct options *options, char *value)
 {
 	(void)row, (void)value;
@@ -239,6 +252,16 @@ static const struct row rows[] = {
          0},
         {{'p', "pid", "PID", "attach to a running process instead of starting PROG"}, take_pid, 0},
         {{0, "in", "NAME", "only in a process whose executable or script has this base name"}, TEXT(in)},
+        {{0, "warm", "[=LANGUAGE]",
+          "the point is where an unchanged program of python first looks at its arguments (auto: the "
+          "interpreter tells)"},
+         take_warm,
+         0},
+        {{0, "warm-exit", "quick|full",
+          "how such a program ends: its own exit handlers, and not the interpreter's teardown (quick), or "
+          "with it"},
+         take_warm_exit,
+         0},
         {{0, "continue", NULL, "let the program go on after the dump, untraced; ends as PROG does"},
          take_continue,
          0},
@@ -374,6 +397,12 @@ static enum status check_options(const struct options *options)
 		return fail(STATUS_FAILED,
 		            "--in %s: not a base name: give a program's name without directories",
 		            options->in);
+	if (options->warm && (options->attach || options->record_hot || options->point_count > 1 ||
+	                      strcmp(options->points[0], "warm") != 0))
+		return fail(STATUS_FAILED, "--warm: is a point of its own, of a program that begins: give no "
+		                           "--at, -p or --record-hot with it");
+	if (options->warm_exits_fully && !options->warm)
+		return fail(STATUS_FAILED, "--warm-exit: is about --warm: give that, too");
 	if (options->json && !options->log)
 		return fail(STATUS_FAILED, "--json: it is the form of the log: give --log-exec too");
 	if (options->record_hot && (options->attach || options->log || options->continues || options->skip ||
@@ -401,9 +430,12 @@ static enum status check_options(const struct options *options)
 /* SNAP_AT, or main; of a process that runs already: at once. The log alone has none. */
 static enum status add_default_point(struct options *options)
 {
+	static char warm_point[] = "warm";
 	static char main_point[] = "main", at_once[] = "after:0";
 	char *given = getenv("SNAP_AT");
 
+	if (options->warm)
+		return add_point(options, warm_point);
 	if (given && !options->record_hot)
 		return add_point(options, given);
 	if ((options->log && !options->attach) || options->record_hot)

@@ -36,6 +36,8 @@ struct options {
 	bool compress_given;
 	bool self_contained;
 	bool drop_seccomp;
+	const char *warm; /* --warm: a language, or "auto"; NULL: not given */
+	bool warm_exits_fully;
 	uint32_t cpu_level;         /* --cpu: enum snapimg_level */
 	struct overrides overrides; /* --fd, --tcp */
 	struct carry carry;         /* --carry */

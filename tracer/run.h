@@ -8,6 +8,7 @@
 #include "tracer/options.h"
 #include "tracer/points/filter.h"
 #include "tracer/points/point.h"
+#include "tracer/warm/warm.h"
 
 /* How far a run is; it only goes forward. */
 enum phase {
@@ -19,6 +20,8 @@ enum phase {
 struct run {
 	const struct options *options;
 	const char *output; /* the image's path */
+	char *const *program; /* what is executed: PROG and its arguments, or with a helper between them */
+	struct warm_run warm;
 	char *shim;         /* its absolute path; NULL: none is needed */
 	struct points points;
 	struct call_rules own_calls; /* those that snaptrace itself must see */

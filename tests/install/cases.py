@@ -30,6 +30,7 @@ ROOMS = {
     "tracer/ptrace": (*BASE, *ABOUT),
     "tracer/processor": (*FACTS, *BASE, *ABOUT, "tracer/ptrace/"),
     "tracer/points": (*BASE, *ABOUT, *CONTRACT, "tracer/ptrace/", "tracer/run.h", "tracer/options.h"),
+    "tracer/warm": (*BASE, "tracer/options.h", "tracer/program.h"),
     "tracer/follow": (*BASE, *ABOUT, *CONTRACT, "tracer/ptrace/", "tracer/processor/", "tracer/run.h", "tracer/points/",
                      "tracer/capture/snapshot.h"),
     "tracer/capture": (*WRITER, *FACTS, *BASE, *ABOUT, *ASKED, *CONTRACT, "tracer/ptrace/"),

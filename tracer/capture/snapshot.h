@@ -50,6 +50,7 @@ struct snapshot_request {
 	bool self_contained;               /* mapped files and those open for reading go into the image */
 	bool drop_seccomp;                 /* the program's own filters may be left out */
 	uint32_t cpu_level;                /* enum snapimg_level: what the program was shown */
+	uint32_t fixed_arguments;          /* arguments that new ones don't replace; 0: as it was started */
 	const struct overrides *overrides; /* tracer/overrides.h */
 	const struct carry *carry;
 	struct snapshot_output output;

@@ -161,7 +161,7 @@ static enum status reach_call(struct run *run, struct tracee *tracee)
 	    !tracee_get_registers(tracee, &live))
 		return resume(run, tracee, 0);
 	if (tracee->met->kind->answered) {
-		answered.rax = SNAP_RESUMED;
+		answered.rax = tracee->met->kind->answer;
 		answered.orig_rax = (unsigned long long)-1;
 		tracee_set_registers(tracee, &answered);
 	}

@@ -109,6 +109,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	        .self_contained = options->self_contained,
 	        .drop_seccomp = options->drop_seccomp,
 	        .cpu_level = options->cpu_level,
+	        .fixed_arguments = run->warm.fixed_arguments,
 	        .overrides = &options->overrides,
 	        .carry = &options->carry,
 	        .output = {.path = run->output,

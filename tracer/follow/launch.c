@@ -48,7 +48,7 @@ static _Noreturn void become(const struct run *run, const char *path, int socket
 			say(socket, (struct report){REPORT_NO_NEW_PRIVS, 0});
 	}
 	sigprocmask(SIG_SETMASK, mask, NULL);
-	execve(path, run->options->program, environ);
+	execve(path, run->program, environ);
 	say(socket, (struct report){REPORT_EXEC_FAILED, errno});
 	_exit(STATUS_CANNOT_RUN);
 }

@@ -6,9 +6,9 @@
 
 /* The first that fits is taken; so the words win over symbols of the same name. */
 static const struct point_kind *const kinds[] = {
-        &point_main,   &point_entry, &point_here,   &point_path,   &point_syscall,
-        &point_effect, &point_read,  &point_output, &point_listen, &point_accept,
-        &point_signal, &point_after, &point_idle,   &point_symbol,
+        &point_main,   &point_entry,  &point_here,  &point_path,   &point_syscall,
+        &point_warm,   &point_effect, &point_read,  &point_output, &point_listen,
+        &point_accept, &point_signal, &point_after, &point_idle,   &point_symbol,
 };
 
 /* A word with ':' at its end begins a point, another is a whole one. */

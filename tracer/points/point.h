@@ -44,7 +44,8 @@ struct point_kind {
 	/* From time to time: is it time for this process? If so, says in trigger why. NULL: time is nothing
 	 * to it. */
 	bool (*is_due)(struct run *run, const struct point *point, struct process *process, double now);
-	bool answered;    /* resumed after the call, which returned SNAP_RESUMED; else it is made again */
+	bool answered; /* resumed after the call, which returned `answer`; else it is made again */
+	uint64_t answer;
 	bool at_start;    /* only met by a program that begins: nothing to attach to */
 	const char *form; /* how it is written, in --help; and when it is met */
 	const char *help;
@@ -83,7 +84,7 @@ void points_describe(const struct help *help);
 const struct point *points_find(const struct points *points, const struct point_kind *kind);
 
 extern const struct point_kind point_main, point_entry, point_symbol, point_path, point_syscall, point_here,
-        point_effect, point_read, point_output, point_listen, point_accept, point_signal, point_after,
-        point_idle;
+        point_warm, point_effect, point_read, point_output, point_listen, point_accept, point_signal,
+        point_after, point_idle;
 
 #endif

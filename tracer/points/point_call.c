@@ -142,5 +142,6 @@ const struct point_kind point_here = {
         .watch = watch_here,
         .met = met_here,
         .answered = true,
+        .answer = SNAP_RESUMED,
         .hint = "call snap_here() of snap.h, or of the shim",
 };

@@ -221,7 +221,9 @@ static enum status read_texts(const struct subject *subject, struct process_stat
 	state->process.personality = (uint32_t)strtoul(text.bytes, NULL, 16);
 	end_strings(&state->arguments, true);
 	end_strings(&state->environment, false);
-	state->process.fixed_arguments = count_fixed_arguments(subject, state);
+	state->process.fixed_arguments = subject->request->fixed_arguments
+	                                         ? subject->request->fixed_arguments
+	                                         : count_fixed_arguments(subject, state);
 	return STATUS_OK;
 }
 

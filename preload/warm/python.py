@@ -1,0 +1,404 @@
+# Runs a Python program as the interpreter itself would, up to its first look at its arguments: the point `warm`.
+#
+#     python3 [OPTION...] python.py SCRIPT [ARGUMENT...]
+#
+# What the program read of its environment by then is told to snaptrace. After a start it has the new arguments,
+# environment and standard streams. At the end its exit handlers run and its streams are flushed, but the interpreter is
+# not taken apart, unless something is open for writing. Without snaptrace it is a run like any other.
+import os
+import sys
+
+MARK = '/snap/warm'
+INTERRUPTED = 128 + 2
+
+
+class Names:
+    """Which variables were read; the whole environment where somebody goes through it."""
+
+    def __init__(self):
+        self.names, self.all = set(), False
+
+
+def watched_environment(noted, encode):
+    """A class that os.environ can be made of, and os._Environ again: it notes what is asked for."""
+
+    class Watched(os._Environ):
+        def __getitem__(self, key):
+            try:
+                noted.names.add(encode(key))
+            except TypeError:
+                pass
+            return super().__getitem__(key)
+
+        def __contains__(self, key):
+            try:
+                noted.names.add(encode(key))
+            except TypeError:
+                pass
+            return super().__contains__(key)
+
+        def __iter__(self):
+            noted.all = True
+            return super().__iter__()
+
+        def __len__(self):
+            noted.all = True
+            return super().__len__()
+
+        def copy(self):
+            noted.all = True
+            return super().copy()
+
+        def __repr__(self):
+            noted.all = True
+            return super().__repr__()
+
+        def __or__(self, other):
+            noted.all = True
+            return super().__or__(other)
+
+        def __ror__(self, other):
+            noted.all = True
+            return super().__ror__(other)
+
+    return Watched
+
+
+class Seeds:
+    """Which generators of random numbers seeded themselves: these are seeded again."""
+
+    def __init__(self):
+        self.own, self.module = [], None
+
+    # Of a finder (importlib.abc.MetaPathFinder): sees that `random` is about to be loaded.
+    def find_spec(self, name, path=None, target=None):
+        if name != 'random':
+            return None
+        self.leave()
+        from importlib.util import find_spec
+        spec = find_spec(name)
+        if spec is not None and hasattr(spec.loader, 'exec_module'):
+            load = spec.loader.exec_module
+
+            def exec_module(module):
+                load(module)
+                self.watch(module)
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+    def enter(self):
+        if 'random' in sys.modules:
+            self.watch(sys.modules['random'])
+        else:
+            sys.meta_path.insert(0, self)
+
+    def leave(self):
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def watch(self, module):
+        self.module, self.original, own = module, module.Random.seed, self.own
+        original = self.original
+
+        def seed(generator, a=None, version=2):
+            own[:] = [other for other in own if other is not generator]
+            if a is None:
+                own.append(generator)
+            return original(generator, a, version)
+
+        module.Random.seed = seed
+        if hasattr(module, '_inst'):
+            own.append(module._inst)
+            if module.seed == getattr(original, '__get__')(module._inst):
+                module.seed = module._inst.seed
+
+    def again(self):
+        self.leave()
+        if self.module is None:
+            return
+        self.module.Random.seed = self.original
+        if hasattr(self.module, '_inst'):
+            self.module.seed = self.module._inst.seed
+        for generator in self.own:
+            if type(generator) is not getattr(self.module, 'SystemRandom', None):
+                generator.seed()
+
+
+class Arguments(list):
+    """sys.argv until somebody looks at more than argv[0], which is the same in every run."""
+    __slots__ = ()
+    look = None
+
+    def __reduce_ex__(self, protocol):
+        return list, (list(iter(self)),)
+
+
+def only_first(index):
+    if isinstance(index, slice):
+        return index.start in (None, 0) and index.step in (None, 1) and index.stop in (0, 1)
+    return index == 0
+
+
+def watch_arguments(look):
+    """Makes each way to an item of Arguments call look() first. Returns what takes that away."""
+
+    def watched(name):
+        original = getattr(list, name)
+
+        def method(self, *words, **named):
+            if not (name in ('__getitem__', '__setitem__') and words and only_first(words[0])):
+                look()
+            return getattr(list, name)(self, *words, **named)
+
+        method.__name__ = original.__name__
+        return method
+
+    names = ['__getitem__', '__setitem__', '__delitem__', '__iter__', '__len__', '__contains__', '__eq__', '__ne__',
+             '__lt__', '__le__', '__gt__', '__ge__', '__add__', '__iadd__', '__mul__', '__rmul__', '__imul__',
+             '__repr__', '__reversed__', 'append', 'clear', 'copy', 'count', 'extend', 'index', 'insert', 'pop',
+             'remove', 'reverse', 'sort']
+    for name in names:
+        setattr(Arguments, name, watched(name))
+    setattr(Arguments, '__bool__', lambda self: True)
+
+    def radd(self, other):
+        look()
+        return other + list(iter(self))
+
+    setattr(Arguments, '__radd__', radd)
+
+    def leave():
+        for name in names + ['__bool__', '__radd__']:
+            delattr(Arguments, name)
+        Arguments.__name__ = Arguments.__qualname__ = 'list'
+        Arguments.__module__ = 'builtins'
+
+    return leave
+
+
+def words_of(path):
+    with open(path, 'rb') as file:
+        return file.read().split(b'\0')[:-1]
+
+
+def new_environment():
+    """os.environ and C's environment become the caller's."""
+    given = {}
+    for word in words_of('/proc/self/environ'):
+        name, equals, value = word.partition(b'=')
+        if equals and name not in given:
+            given[name] = value
+    table = os.environ
+    for name in [name for name in table._data if name not in given]:
+        del os.environb[name]
+    for name, value in given.items():
+        if table._data.get(name) != value:
+            os.environb[name] = value
+    ordered = {name: table._data[name] for name in given}
+    table._data.clear()
+    table._data.update(ordered)
+
+
+STREAMS = (('__stdin__', 0, 'rb'), ('__stdout__', 1, 'wb'), ('__stderr__', 2, 'wb'))
+
+
+def wants_lines(descriptor, is_terminal):
+    return is_terminal or (descriptor == 2 and sys.version_info >= (3, 9))
+
+
+def new_stream(stream, descriptor, mode, was_terminal):
+    """As the interpreter made it, for what the descriptor is now (create_stdio() of pylifecycle.c)."""
+    import io
+    buffer = getattr(stream, 'buffer', None)
+    kind = io.BufferedReader if mode == 'rb' else io.BufferedWriter
+    if type(stream) is not io.TextIOWrapper or type(buffer) is not kind or type(buffer.raw) is not io.FileIO:
+        return
+    if stream.fileno() != descriptor:
+        return
+    raw, text = buffer.raw, (stream.encoding, stream.errors)
+    is_terminal, name, through = os.isatty(descriptor), buffer.raw.name, getattr(stream, 'write_through', False)
+    lines = stream.line_buffering
+    if lines == wants_lines(descriptor, was_terminal):  # else the program has chosen
+        lines = wants_lines(descriptor, is_terminal)
+    raw.__init__(descriptor, mode, closefd=False)
+    raw.name = name
+    buffer.__init__(raw, raw._blksize if raw._blksize > 1 else io.DEFAULT_BUFFER_SIZE)
+    stream.__init__(buffer, *text, newline='\n', line_buffering=lines, write_through=through)
+
+
+class Run:
+    def __init__(self, helper, script, words):
+        self.helper, self.script, self.words = helper, script, words
+        self.is_watched = os.environ.pop('SNAP_WARM', None)
+        self.is_started = False
+
+    def look(self):
+        """Once: the point. What was watched is as it would be without us before anything else happens."""
+        if self.is_looked_at:
+            return
+        self.is_looked_at = True
+        self.unwatch()
+        for name in self.variables():
+            os.access(os.fsencode(MARK) + b'/variable/' + name, 0)
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()  # what was written before the point is not part of every run: snaptrace refuses it
+        import gc
+        gc.collect()
+        self.is_started = os.access(MARK, 0)
+        if self.is_started:
+            self.start()
+        arguments = self.arguments
+        list.__setitem__(arguments, slice(0, None), [list.__getitem__(arguments, 0), *self.words])
+
+    def variables(self):
+        if self.noted.all:
+            return [b'*']
+        return sorted(name for name in self.noted.names if name and b'/' not in name)
+
+    def start(self):
+        words = [os.fsdecode(word) for word in words_of('/proc/self/cmdline')]
+        self.words = words[self.fixed:]
+        new_environment()
+        for name, descriptor, mode in STREAMS:
+            if getattr(sys, name) is not None:
+                new_stream(getattr(sys, name), descriptor, mode, self.were_terminals[descriptor])
+        self.seeds.again()
+        logging = sys.modules.get('logging')
+        if logging is not None and hasattr(logging, '_startTime'):
+            import time
+            logging._startTime = time.time() if isinstance(logging._startTime, float) else time.time_ns()
+        if hasattr(sys, 'orig_argv'):
+            sys.orig_argv[len(sys.orig_argv) - self.original_count:] = self.words
+
+    def watch(self):
+        self.is_looked_at = False
+        self.fixed = len(words_of('/proc/self/cmdline')) - len(self.words)
+        self.were_terminals = [os.isatty(descriptor) for descriptor in range(3)]
+        self.noted = Names()
+        self.seeds = Seeds()
+        self.seeds.enter()
+        self.dont_write = sys.dont_write_bytecode
+        sys.dont_write_bytecode = True
+        self.leave_arguments = watch_arguments(self.look)
+        os.environ.__class__ = watched_environment(self.noted, os.environ.encodekey)
+        os.environb.__class__ = watched_environment(self.noted, os.environb.encodekey)
+        os.access(MARK + '/begin', 0)
+
+    def unwatch(self):
+        os.environ.__class__ = os.environb.__class__ = os._Environ
+        sys.dont_write_bytecode = self.dont_write
+        self.leave_arguments()
+        self.seeds.leave()
+
+    def prepare(self):
+        """All that the interpreter does before it runs a script (pymain_run_python() of main.c)."""
+        here = os.path.dirname(os.path.realpath(self.helper))
+        if sys.path and sys.path[0] == here:
+            sys.path[0] = os.path.dirname(os.path.realpath(self.script))
+        if hasattr(sys, 'orig_argv') and self.helper in sys.orig_argv:
+            sys.orig_argv.remove(self.helper)
+        self.original_count = len(self.words)
+        sys.argv = self.arguments = Arguments([self.script])
+        if self.is_watched:
+            self.watch()
+        else:
+            list.extend(self.arguments, self.words)
+            sys.argv = [self.script, *self.words]
+
+    def code(self):
+        path = self.script
+        if sys.version_info >= (3, 9) and not os.path.isabs(path):
+            path = os.path.join(os.getcwd(), path)
+        import importlib.machinery
+        with open(path, 'rb') as file:
+            source = file.read()
+        module = sys.modules['__main__']
+        module.__dict__.clear()
+        module.__dict__.update({
+            '__name__': '__main__', '__doc__': None, '__package__': None, '__spec__': None, '__annotations__': {},
+            '__loader__': importlib.machinery.SourceFileLoader('__main__', path),
+            '__builtins__': sys.modules['builtins'], '__file__': path, '__cached__': None,
+        })
+        return compile(source, path, 'exec', dont_inherit=True), module.__dict__
+
+    def run(self):
+        """Runs it, and returns its exit status. An exception that nobody caught is told without our own frames."""
+        self.prepare()
+        try:
+            exec(*self.code())
+        except SystemExit as end:
+            return self.status_of(end)
+        except BaseException:
+            kind, value, trace = sys.exc_info()
+            while trace is not None and trace.tb_frame.f_code.co_filename == self.helper:
+                trace = trace.tb_next
+            value.__traceback__ = trace
+            sys.last_type, sys.last_value, sys.last_traceback = kind, value, trace
+            sys.excepthook(kind, value, trace)
+            return INTERRUPTED if issubclass(kind, KeyboardInterrupt) else 1
+        return 0
+
+    @staticmethod
+    def status_of(end):
+        if end.code is None:
+            return 0
+        if isinstance(end.code, int):
+            return end.code & 0xff
+        try:
+            sys.stderr.write(str(end.code) + '\n')
+        except Exception:
+            pass
+        return 1
+
+    def has_open_output(self):
+        """A file, pipe or socket that something may still be written to when its object goes."""
+        for name in os.listdir('/proc/self/fd'):
+            if int(name) <= 2:
+                continue
+            try:
+                with open('/proc/self/fdinfo/' + name) as file:
+                    flags = [line for line in file if line.startswith('flags:')]
+            except OSError:
+                continue
+            if flags and int(flags[0].split()[1], 8) & 3:
+                return True
+        return False
+
+    def end(self, status):
+        """What the interpreter does at its end (Py_FinalizeEx() of pylifecycle.c), up to where it takes itself apart."""
+        if status != INTERRUPTED and (not self.is_started or self.is_watched == 'full'):
+            sys.exit(status)
+        import atexit
+        threading = sys.modules.get('threading')
+        if threading is not None:
+            threading._shutdown()
+        atexit._run_exitfuncs()
+        if status != INTERRUPTED and self.has_open_output():
+            sys.exit(status)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                if stream is not None and not stream.closed:
+                    stream.flush()
+            except Exception:
+                sys.exit(status)  # and the interpreter tells of it
+        if status == INTERRUPTED:  # as a shell expects it (exit_sigint() of main.c)
+            import signal
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+        os._exit(status)
+
+
+def main():
+    run = Run(sys.argv[0], sys.argv[1], sys.argv[2:])
+    run.end(run.run())
+
+
+if __name__ == '__main__':
+    # In a namespace of its own, since __main__ will be the program's.
+    with open(__file__, 'rb') as own:
+        own = compile(own.read(), __file__, 'exec', dont_inherit=True)
+    own_names = {'__name__': '_snap_warm', '__file__': __file__, '__builtins__': __builtins__}
+    exec(own, own_names)
+    own_names['main']()

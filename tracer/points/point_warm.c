@@ -1,0 +1,89 @@
+/*
+ * The point `warm`: a language's helper (preload/warm/) says that the program
+ * is about to look at its arguments. It says so by access(2) of names that
+ * exist nowhere:
+ *
+ *     /snap/warm/begin           the program itself begins
+ *     /snap/warm/variable/NAME   it has read this variable; *: the whole environment
+ *     /snap/warm                 the point; 0 is the answer after a start
+ *
+ * What reaches outside between the first and the last would be missing in each
+ * start, so it is refused.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "tracer/points/effect_policy.h"
+#include "tracer/points/point.h"
+#include "tracer/ptrace/memory.h"
+#include "tracer/ptrace/system_calls.h"
+#include "tracer/run.h"
+
+static const char mark[] = "/snap/warm";
+static struct call_rules effects; /* of the calls that the point wants to see, those that may have one */
+enum { MARK_LENGTH = sizeof(mark) - 1, NAME_ROOM = 512 };
+
+static void watch(struct point *point)
+{
+	static const uint32_t calls[] = {SYS_access, SYS_faccessat,  SYS_faccessat2,
+	                                 SYS_stat,   SYS_newfstatat, SYS_statx};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		call_rules_add(&point->calls, calls[i], calls[i]);
+	effect_policy_watch(&effects);
+	call_rules_join(&point->calls, &effects);
+}
+
+/* What follows the mark in a path that the call names, or NULL. */
+static const char *find_mark(const struct tracee *tracee, const struct call *call, char *room)
+{
+	unsigned mask = system_call_path_mask(call->number);
+
+	if (!mask ||
+	    tracee_read_string(tracee->tid, call->argument[__builtin_ctz(mask)], room, NAME_ROOM) < 0)
+		return NULL;
+	return strncmp(room, mark, MARK_LENGTH) == 0 ? room + MARK_LENGTH : NULL;
+}
+
+static enum status refuse_effect(const struct run *run, const struct tracee *tracee, const struct call *call)
+{
+	unsigned mask = system_call_path_mask(call->number);
+	char path[200] = "...";
+
+	if (mask)
+		(void)!tracee_read_string(tracee->tid, call->argument[__builtin_ctz(mask)], path,
+		                          sizeof(path));
+	return fail(STATUS_FAILED,
+	            "--warm: %s has an effect outside before it looks at its arguments: %s(%s): every start "
+	            "would lack it: leave out --warm, or choose a point with --at",
+	            run->options->program[0], system_call_name(call->number), path);
+}
+
+static enum status met(struct run *run, struct tracee *tracee, const struct point *point,
+                       const struct call *call, bool *ret_met)
+{
+	char room[NAME_ROOM];
+	const char *rest = find_mark(tracee, call, room);
+
+	(void)point;
+	*ret_met = rest && !*rest;
+	if (*ret_met)
+		snprintf(run->trigger, sizeof(run->trigger), "the first look at the arguments");
+	else if (rest && strcmp(rest, "/begin") == 0)
+		run->warm.begun = tracee->process->pid;
+	else if (run->warm.begun && call->number != SYS_exit_group && call_rules_fit(&effects, call) &&
+	         effect_is_certain(tracee->tid, call))
+		return refuse_effect(run, tracee, call);
+	return STATUS_OK;
+}
+
+const struct point_kind point_warm = {
+        .word = "warm",
+        .form = "warm",
+        .help = "where a language's helper says that the arguments are looked at first (--warm)",
+        .watch = watch,
+        .met = met,
+        .answered = true,
+        .hint = "it never looked at its arguments, or ended before",
+};

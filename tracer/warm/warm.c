@@ -1,0 +1,161 @@
+#include "tracer/warm/warm.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/base/array.h"
+#include "tracer/options.h"
+#include "tracer/program.h"
+#include "tracer/warm/script.h"
+
+struct language {
+	const char *word; /* as --warm has it, and as the interpreter's name begins */
+	const char *helper;
+	const char *before[4]; /* what stands before the helper's file in the command line */
+	const char
+	        *with_value; /* letters of options whose value is the next word, where it isn't in the same */
+	const char *no_file; /* letters of options that say what to run in place of a file */
+};
+
+static const struct language languages[] = {
+        {"python", "python.py", {NULL}, "WX", "cm"},
+};
+enum { LANGUAGES = sizeof(languages) / sizeof(*languages) };
+
+enum status warm_check_language(const char *word)
+{
+	char known[128] = "auto";
+
+	if (strcmp(word, "auto") == 0)
+		return STATUS_OK;
+	for (size_t i = 0; i < LANGUAGES; i++) {
+		if (strcmp(word, languages[i].word) == 0)
+			return STATUS_OK;
+		snprintf(known + strlen(known), sizeof(known) - strlen(known), ", %s", languages[i].word);
+	}
+	return fail(STATUS_FAILED, "--warm=%s: no such language: give one of %s", word, known);
+}
+
+/* "python3.11" is one of python, "pythonic" is none. */
+static const struct language *find_language(const char *interpreter)
+{
+	const char *name = base_name(interpreter);
+
+	for (size_t i = 0; i < LANGUAGES; i++) {
+		size_t length = strlen(languages[i].word);
+		if (strncmp(name, languages[i].word, length) == 0 &&
+		    (!name[length] || isdigit((unsigned char)name[length])))
+			return &languages[i];
+	}
+	return NULL;
+}
+
+/* Of "INTERPRETER [OPTION...] FILE [ARGUMENT...]": the index of FILE; 0: there is none. */
+static size_t find_file(const struct language *language, char *const *words)
+{
+	size_t i = 1;
+
+	for (; words[i] && words[i][0] == '-' && words[i][1]; i++) {
+		const char *letter = words[i] + 1;
+		if (*letter == '-')
+			return 0;
+		for (; *letter; letter++) {
+			if (strchr(language->no_file, *letter))
+				return 0;
+			if (strchr(language->with_value, *letter)) {
+				i += !letter[1] && words[i + 1];
+				break;
+			}
+		}
+	}
+	return words[i] && words[i][0] != '-' ? i : 0;
+}
+
+static bool add_word(struct warm_run *warm, size_t *count, const char *word)
+{
+	char **room = array_add(warm->words, *count);
+
+	return room && (!word || (*room = strdup(word)) != NULL);
+}
+
+/* INTERPRETER OPTIONS BEFORE HELPER FILE ARGUMENTS; `given` are FILE and its arguments. */
+static enum status build(const struct language *language, const char *shim, char *const *interpreter,
+                         size_t options, const char *file, char *const *arguments, struct warm_run *warm)
+{
+	char helper[4200];
+	size_t count = 0;
+	bool ok = true;
+
+	snprintf(helper, sizeof(helper), "%.*swarm/%s", (int)(base_name(shim) - shim), shim,
+	         language->helper);
+	for (size_t i = 0; i < options && ok; i++)
+		ok = add_word(warm, &count, interpreter[i]);
+	for (size_t i = 0; language->before[i] && ok; i++)
+		ok = add_word(warm, &count, language->before[i]);
+	ok = ok && add_word(warm, &count, helper) && add_word(warm, &count, file);
+	warm->fixed_arguments = (uint32_t)count;
+	for (; *arguments && ok; arguments++)
+		ok = add_word(warm, &count, *arguments);
+	ok = ok && add_word(warm, &count, NULL);
+	return ok ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
+}
+
+static enum status refuse_program(const char *name, const char *why)
+{
+	return fail(STATUS_CANNOT_RUN,
+	            "--warm: %s: %s: give a script, or an interpreter with its script's file: without "
+	            "--warm any program can be frozen",
+	            name, why);
+}
+
+static enum status check_wanted(const struct options *options, const struct language *language)
+{
+	if (!language)
+		return refuse_program(options->program[0], "no program of a language that has a helper");
+	if (strcmp(options->warm, "auto") != 0 && strcmp(options->warm, language->word) != 0)
+		return fail(STATUS_CANNOT_RUN, "--warm=%s: %s is a program of %s: give that, or auto",
+		            options->warm, options->program[0], language->word);
+	if (setenv("SNAP_WARM", options->warm_exits_fully ? "full" : "quick", 1) < 0)
+		return fail(STATUS_FAILED, "out of memory");
+	return STATUS_OK;
+}
+
+enum status warm_prepare(const struct options *options, const char *shim, char **path,
+                         struct warm_run *ret_warm)
+{
+	const char *name = options->program[0];
+	const struct language *language = find_language(*path);
+	struct script script;
+	enum status status;
+	char *interpreter;
+
+	if (!script_read(*path, &script))
+		return fail(STATUS_CANNOT_RUN, "%s: %s", *path, strerror(errno));
+	if (script.count == 0) {
+		size_t file = language ? find_file(language, options->program) : 0;
+		if ((status = check_wanted(options, language)) != STATUS_OK)
+			return status;
+		if (!file)
+			return refuse_program(name, "it is not told which file to run");
+		return build(language, shim, options->program, file, options->program[file],
+		             options->program + file + 1, ret_warm);
+	}
+	language = find_language(script.word[0]);
+	if ((status = check_wanted(options, language)) != STATUS_OK ||
+	    (status = program_find(script.word[0], true, &interpreter)) != STATUS_OK)
+		return status;
+	status = build(language, shim, script.word, script.count, *path, options->program + 1, ret_warm);
+	free(*path);
+	*path = interpreter;
+	return status;
+}
+
+void warm_free(struct warm_run *warm)
+{
+	for (size_t i = 0; warm->words && warm->words[i]; i++)
+		free(warm->words[i]);
+	free(warm->words);
+}

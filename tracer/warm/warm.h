@@ -1,0 +1,33 @@
+/*
+ * --warm: an unchanged program of an interpreted language is run up to the
+ * moment when it first looks at its arguments. A helper in the language
+ * (preload/warm/) stands between the interpreter and the program's file, and
+ * meets the point `warm` there.
+ */
+#ifndef TRACER_WARM_WARM_H
+#define TRACER_WARM_WARM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "format/base/message.h"
+
+struct options;
+
+struct warm_run {
+	char **words;             /* the command line with the helper in it; owned, NULL-terminated */
+	uint32_t fixed_arguments; /* of them, up to the program's file: new arguments follow; 0: no --warm */
+	pid_t begun; /* the process whose helper has said that the program itself begins; 0: none */
+};
+
+/* Prints a line and returns STATUS_FAILED for what is neither a language nor "auto". */
+enum status warm_check_language(const char *word) __attribute__((warn_unused_result));
+
+/* *path is where PROG was found, and becomes the interpreter's. Prints a line where PROG is no program that a
+ * helper is made for. */
+enum status warm_prepare(const struct options *options, const char *shim, char **path,
+                         struct warm_run *ret_warm) __attribute__((warn_unused_result));
+void warm_free(struct warm_run *warm);
+
+#endif
