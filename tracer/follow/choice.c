@@ -62,4 +62,5 @@ void choice_drop(struct process *process)
 void choice_at_birth(const struct run *run, struct process *born)
 {
 	enter(born, run->options->attach ? CHOICE_NONE : born->choice.state);
+	born->has_begun = false;
 }

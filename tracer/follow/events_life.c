@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "format/base/proc.h"
+#include "format/base/progress.h"
 #include "tracer/follow/choice.h"
 #include "tracer/follow/events.h"
 #include "tracer/follow/exec_log.h"
@@ -93,6 +94,8 @@ enum status on_exec(struct run *run, struct tracee *tracee, int status)
 	*process = (struct process){.pid = process->pid,
 	                            .parent = process->parent,
 	                            .threads = process->threads,
+	                            .has_begun = true,
+	                            .began = process->has_begun ? process->began : monotonic_seconds(),
 	                            .noted = noted_after_exec(&process->noted)};
 	tracee->in_vfork = false;
 	tracee->awaited = AWAIT_NOTHING;

@@ -6,9 +6,11 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "format/base/proc.h"
+#include "format/base/progress.h"
 #include "tracer/capture/snapshot.h"
 #include "tracer/follow/interrupt.h"
 #include "tracer/follow/release.h"
@@ -72,18 +74,45 @@ static void print_size(char *text, size_t size, uint64_t bytes)
 	snprintf(text, size, "%.1f %ciB", amount, units[unit]);
 }
 
+/* A start that saves less is hardly worth an image: it takes some milliseconds itself. */
+#define LITTLE 0.01
+
+/* Seconds from the exec of the process's first program to now; of one that was attached to, since its birth.
+ */
+static double time_saved(const struct process *process)
+{
+	struct timespec now;
+	struct proc_stat stat;
+
+	if (process->began > 0)
+		return monotonic_seconds() - process->began;
+	if (proc_try_read_stat(process->pid, &stat) < 0 || clock_gettime(CLOCK_BOOTTIME, &now) < 0)
+		return 0;
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9 -
+	       (double)stat.field[STAT_START_TIME] / (double)sysconf(_SC_CLK_TCK);
+}
+
+static void print_saved(char *text, size_t size, double seconds, const struct point *point)
+{
+	bool early = seconds < LITTLE && point->kind->at_start;
+
+	snprintf(text, size, seconds < 1 ? "a start saves %.0f ms%s" : "a start saves %.1f s%s",
+	         seconds < 1 ? seconds * 1e3 : seconds, early ? ", a later point more" : "");
+}
+
 static void print_summary(const struct run *run, const struct point *point,
-                          const struct snapshot_result *result)
+                          const struct snapshot_result *result, double saved)
 {
 	uint64_t bytes = result->stored_pages * 4096;
-	char image[32], pages[32];
+	char image[32], pages[32], start[64];
 
 	print_size(image, sizeof(image), result->image_size);
 	print_size(pages, sizeof(pages), bytes);
-	tell("%s: %s, %llu pages (%s, ratio %.1f), %u thread%s, at %s, in %.2f s", run->output, image,
+	print_saved(start, sizeof(start), saved, point);
+	tell("%s: %s, %llu pages (%s, ratio %.1f), %u thread%s, at %s, in %.2f s; %s", run->output, image,
 	     (unsigned long long)result->stored_pages, pages,
 	     result->image_size ? (double)bytes / (double)result->image_size : 0.0, result->threads,
-	     result->threads == 1 ? "" : "s", point->text, result->seconds);
+	     result->threads == 1 ? "" : "s", point->text, result->seconds, start);
 }
 
 static enum status take(struct run *run, struct tracee *tracee, const struct arrival *arrival,
@@ -191,6 +220,7 @@ enum status freeze(struct run *run, struct tracee *tracee, const struct arrival 
 {
 	struct stopped_threads threads CLEANUP(stopped_threads_free) = {0};
 	const struct options *options = run->options;
+	const double saved = time_saved(tracee->process);
 	struct snapshot_result result;
 	enum status status;
 
@@ -203,7 +233,7 @@ enum status freeze(struct run *run, struct tracee *tracee, const struct arrival 
 	message_reason = tell_if_ended;
 	if ((status = stop_threads(tracee, options->attach ? asked_to_end : NULL, &threads)) == STATUS_OK &&
 	    (status = take(run, tracee, arrival, &threads, &result)) == STATUS_OK)
-		print_summary(run, arrival->point, &result);
+		print_summary(run, arrival->point, &result, saved);
 	if (status == STATUS_REFUSED)
 		status = refusals_end();
 	message_reason = NULL;

@@ -46,6 +46,8 @@ struct process {
 	pid_t parent; /* for the log, as it was at the birth or the last exec */
 	unsigned threads;
 	bool launching; /* snaptrace's own child before it became PROG */
+	bool has_begun; /* a program of its own, not its parent's */
+	double began;   /* monotonic seconds: its first program; 0: snaptrace was not there */
 	struct choice choice;
 	bool told_of_ptrace; /* the user knows that it can't trace */
 	bool told_of_strict; /* … that it can't have seccomp's strict mode */
