@@ -1,5 +1,6 @@
-/* snapimg thaw and freeze. */
+/* snapimg thaw, freeze and core. */
 #include "format/base/output_file.h"
+#include "format/convert/core.h"
 #include "format/convert/thaw.h"
 #include "format/snapimg/commands.h"
 
@@ -41,4 +42,9 @@ enum exit_status command_thaw(const struct command_options *options)
 enum exit_status command_freeze(const struct command_options *options)
 {
 	return convert_file(options, image_freeze);
+}
+
+enum exit_status command_core(const struct command_options *options)
+{
+	return convert_file(options, image_core);
 }

@@ -26,7 +26,7 @@ struct command_options {
 
 typedef enum exit_status command(const struct command_options *options);
 command command_info, command_maps, command_verify, command_thaw, command_freeze, command_diff, command_patch,
-        command_runnable, command_sign;
+        command_runnable, command_sign, command_core;
 
 /* Opens the image at `path`; on failure prints the line for it and returns its status. *ret_failure may be
  * NULL. */

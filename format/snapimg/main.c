@@ -24,6 +24,8 @@ static const struct {
         {"thaw", command_thaw, true, 1, "make an image that starts faster, as its memory is mapped from it"},
         {"freeze", command_freeze, true, 1, "make a thawed image small again"},
         {"runnable", command_runnable, true, 1, "make an executable file of the loader and the image"},
+        {"core", command_core, true, 1,
+         "make a core file for a debugger, as if the program had died at the point"},
         {"sign", command_sign, true, 1, "make the same image with a signature by the private key of --key"},
         {"diff", command_diff, true, 2, "make a delta: what makes the image NEW of the image BASE"},
         {"patch", command_patch, true, 2, "make NEW again, of BASE and the delta"},
@@ -177,7 +179,7 @@ static enum exit_status take_help(struct command_options *options, const char *v
 	(void)value;
 	options->answered = true;
 	(void)put_line(stdout, "Usage: snapimg COMMAND [--json] IMAGE\n"
-	                       "       snapimg thaw|freeze|runnable IMAGE -o OUTPUT\n"
+	                       "       snapimg thaw|freeze|runnable|core IMAGE -o OUTPUT\n"
 	                       "       snapimg sign --key PRIVATE IMAGE -o OUTPUT\n"
 	                       "       snapimg diff BASE NEW -o DELTA\n"
 	                       "       snapimg patch BASE DELTA -o NEW\n"
