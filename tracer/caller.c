@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -75,6 +76,13 @@ static const struct caller_descriptor *find_descriptor(int number)
 	return NULL;
 }
 
+uint32_t caller_personality(const char *text)
+{
+	uint32_t its = (uint32_t)strtoul(text, NULL, 16);
+
+	return the_caller.fixed_addresses ? its & ~(uint32_t)ADDR_NO_RANDOMIZE : its;
+}
+
 const struct text *caller_info(int number)
 {
 	const struct caller_descriptor *found = find_descriptor(number);
@@ -105,6 +113,9 @@ enum status snapshot_remember_caller(void)
 		return status;
 	the_caller.ignored_signals = proc_number(&the_caller.status, "SigIgn", 16);
 	the_caller.timer_slack_ns = (uint64_t)prctl(PR_GET_TIMERSLACK);
+	the_caller.personality = (uint32_t)personality(0xffffffff);
+	if (the_caller.fixed_addresses)
+		the_caller.personality &= ~(uint32_t)ADDR_NO_RANDOMIZE;
 	if (prctl(PR_GET_CHILD_SUBREAPER, &the_caller.subreaper) < 0)
 		the_caller.subreaper = 0;
 	for (unsigned int i = 0; i < RLIM_NLIMITS; i++)

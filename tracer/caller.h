@@ -20,7 +20,9 @@ struct caller_descriptor {
 };
 
 struct caller {
-	bool attached;      /* the target did not begin with this at all: it ran before (-p) */
+	bool attached;        /* the target did not begin with this at all: it ran before (-p) */
+	bool fixed_addresses; /* he has not, but --reproducible has set ADDR_NO_RANDOMIZE (personality(2)) */
+	uint32_t personality;
 	struct text status; /* /proc/self/status at the start */
 	uint64_t ignored_signals;
 	uint64_t timer_slack_ns;
@@ -33,6 +35,8 @@ struct caller {
 /* Filled by snapshot_remember_caller(), read-only afterwards; lives as long as snaptrace. */
 extern struct caller the_caller;
 
+/* A personality as /proc shows it, without what is not the program's own. */
+uint32_t caller_personality(const char *text);
 /* What /proc/self/fdinfo/NUMBER was before the program began; NULL: it is not known, or was not open. */
 const struct text *caller_info(int number);
 /* The modes of a terminal, as the kernel's struct termios2. */

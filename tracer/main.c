@@ -43,6 +43,7 @@
 #include "tracer/processor/sites.h"
 #include "tracer/program.h"
 #include "tracer/ptrace/tracee.h"
+#include "tracer/surroundings.h"
 
 /* Memory that becomes executable. */
 static void watch_code(struct call_rules *rules)
@@ -252,6 +253,7 @@ int main(int argc, char **argv)
 	own_libraries(argv);
 	if ((status = options_read(argc, argv, &options)) != STATUS_OK || options.done ||
 	    (status = claim_output(&options)) != STATUS_OK ||
+	    (status = surroundings_enter(&options)) != STATUS_OK ||
 	    (status = snapshot_remember_caller()) != STATUS_OK) {
 		options_free(&options);
 		return (int)status;

@@ -195,6 +195,7 @@ static enum status take_cpu(const struct row *row, struct options *options, char
 	for (uint32_t level = 0; level < SNAPIMG_LEVELS; level++)
 		if (strcmp(value, snapimg_level_names[level]) == 0) {
 			options->cpu_level = level;
+			options->cpu_given = true;
 			return STATUS_OK;
 		}
 	return fail(STATUS_FAILED, "--cpu %s: not known: give native, x86-64, x86-64-v2 or x86-64-v3", value);
@@ -310,6 +311,14 @@ static const struct row rows[] = {
           "the files that PROG has mapped or open for reading go into the image, which then needs none of "
           "them"},
          FLAG(self_contained)},
+        {{0, "portable", NULL,
+          "an image for other machines: --self-contained, --cpu=x86-64-v2, functions bound at once, a clock "
+          "near zero"},
+         FLAG(portable)},
+        {{0, "reproducible", NULL,
+          "two images of the same program are alike: addresses, AT_RANDOM and hash seeds are fixed (see the "
+          "manual: it costs security)"},
+         FLAG(reproducible)},
         {{'q', "quiet", NULL, "no summary, no progress, no warnings"}, take_quiet, 0},
         {{'v', "verbose", NULL, "tell what is done"}, take_verbose, 0},
         {{0, "help", NULL, "this text"}, take_help, 0},
@@ -408,6 +417,11 @@ static enum status check_options(const struct options *options)
 	if (options->record_hot && (options->attach || options->log || options->continues || options->skip ||
 	                            options->in || options->point_count > 0))
 		return fail(STATUS_FAILED, "--record-hot: goes with -o, --timeout, -q and -v only");
+	if ((options->portable || options->reproducible) && (options->attach || options->record_hot))
+		return fail(STATUS_FAILED,
+		            "--%s: the program has begun already: start it with snaptrace, without %s",
+		            options->portable ? "portable" : "reproducible",
+		            options->attach ? "-p" : "--record-hot");
 	if (options->record_hot && options->self_contained)
 		return fail(STATUS_FAILED, "--self-contained: an image is made so when PROG is frozen, not "
 		                           "later: leave out --record-hot");
@@ -466,6 +480,9 @@ enum status options_read(int argc, char **argv, struct options *ret_options)
 		status = row ? row->take(row, &options, optarg) : STATUS_FAILED;
 	}
 	options.program = argv + optind;
+	options.self_contained |= options.portable;
+	if (options.portable && !options.cpu_given)
+		options.cpu_level = SNAPIMG_LEVEL_X86_64_V2;
 	if (status == STATUS_OK && !options.done && !options.point_count)
 		status = add_default_point(&options);
 	if (status == STATUS_OK && !options.done)

@@ -35,10 +35,13 @@ struct options {
 	bool compress; /* --compress=zstd, or not given */
 	bool compress_given;
 	bool self_contained;
+	bool portable; /* --portable: self_contained, and cpu_level unless that was given */
+	bool reproducible;
 	bool drop_seccomp;
 	const char *warm; /* --warm: a language, or "auto"; NULL: not given */
 	bool warm_exits_fully;
 	uint32_t cpu_level;         /* --cpu: enum snapimg_level */
+	bool cpu_given;
 	struct overrides overrides; /* --fd, --tcp */
 	struct carry carry;         /* --carry */
 	bool done;                  /* --help or --version was answered: nothing to run */

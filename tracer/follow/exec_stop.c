@@ -42,6 +42,8 @@ enum status exec_stop_read_auxiliary(pid_t pid, struct auxiliary *ret_auxiliary)
 			auxiliary.secure = entry.a_un.a_val;
 		else if (entry.a_type == AT_EXECFN)
 			auxiliary.name = entry.a_un.a_val;
+		else if (entry.a_type == AT_RANDOM)
+			auxiliary.random = entry.a_un.a_val;
 	}
 	*ret_auxiliary = auxiliary;
 	return STATUS_OK;
@@ -115,6 +117,18 @@ static enum status not_for_us(const struct run *run, struct process *process, co
 	return STATUS_OK;
 }
 
+/* The kernel's 16 bytes, from which a C library makes the guards of its stacks and pointers: the same each
+ * time. A start has new ones there. */
+static enum status fix_random(const struct tracee *tracee, const struct auxiliary *auxiliary)
+{
+	static const uint8_t fixed[16] = "reproducible...";
+
+	if (!auxiliary->random || tracee_write(tracee->tid, auxiliary->random, fixed, sizeof(fixed)) == 0)
+		return STATUS_OK;
+	return fail(STATUS_FAILED, "--reproducible: process %d: AT_RANDOM can't be written: %s",
+	            tracee->process->pid, strerror(errno));
+}
+
 static enum status prepare_chosen(struct run *run, struct tracee *tracee, const struct auxiliary *auxiliary,
                                   const struct elf_file *executable)
 {
@@ -159,7 +173,7 @@ enum status exec_stop_prepare(struct run *run, struct tracee *tracee)
 	struct process *process = tracee->process;
 	struct auxiliary auxiliary;
 	struct elf_file executable;
-	enum status status;
+	enum status status = STATUS_OK;
 
 	if ((status = exec_stop_read_auxiliary(process->pid, &auxiliary)) != STATUS_OK)
 		return status;
@@ -169,7 +183,10 @@ enum status exec_stop_prepare(struct run *run, struct tracee *tracee)
 		return not_for_us(run, process,
 		                  errno == ENOEXEC ? "no 64-bit x86-64 program"
 		                                   : "a program that can't be read");
-	status = prepare_chosen(run, tracee, &auxiliary, &executable);
+	if (run->options->reproducible)
+		status = fix_random(tracee, &auxiliary);
+	if (status == STATUS_OK)
+		status = prepare_chosen(run, tracee, &auxiliary, &executable);
 	elf_close(&executable);
 	return status;
 }

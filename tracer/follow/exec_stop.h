@@ -13,7 +13,7 @@ enum status exec_stop_prepare(struct run *run, struct tracee *tracee) __attribut
 
 /* What the kernel told the program about itself. */
 struct auxiliary {
-	uint64_t entry, secure, name; /* AT_ENTRY, AT_SECURE, AT_EXECFN */
+	uint64_t entry, secure, name, random; /* AT_ENTRY, AT_SECURE, AT_EXECFN, AT_RANDOM */
 };
 enum status exec_stop_read_auxiliary(pid_t pid, struct auxiliary *ret_auxiliary)
         __attribute__((warn_unused_result));

@@ -181,8 +181,8 @@ enum status attributes_read(const struct subject *subject, const struct remote *
 	    (status = read_huge_pages(remote, attributes)) ||
 	    (status = proc_read(proc_path(pid, "personality"), &text)))
 		return status;
-	return add_changed(attributes, SNAPIMG_ATTRIBUTE_PERSONALITY, 0, strtoll(text.bytes, NULL, 16),
-	                   (uint32_t)personality(0xffffffff), noted->bits & NOTED_PERSONALITY);
+	return add_changed(attributes, SNAPIMG_ATTRIBUTE_PERSONALITY, 0, caller_personality(text.bytes),
+	                   the_caller.personality, noted->bits & NOTED_PERSONALITY);
 }
 
 struct sched_attributes { /* sched_getattr(2), SCHED_ATTR_SIZE_VER0 */

@@ -218,7 +218,7 @@ static enum status read_texts(const struct subject *subject, struct process_stat
 	    (status = proc_read(proc_path(subject->pid, "auxv"), &state->auxv)) ||
 	    (status = proc_read(proc_path(subject->pid, "personality"), &text)))
 		return status;
-	state->process.personality = (uint32_t)strtoul(text.bytes, NULL, 16);
+	state->process.personality = caller_personality(text.bytes);
 	end_strings(&state->arguments, true);
 	end_strings(&state->environment, false);
 	state->process.fixed_arguments = subject->request->fixed_arguments

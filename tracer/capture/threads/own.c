@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "tracer/caller.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/tracee.h"
 #include "tracer/refusals.h"
@@ -155,7 +156,7 @@ static enum status read_own(const struct subject *subject, const struct remote *
 		return status;
 	own->time_stamp = time_stamp;
 	own->secure_bits &= ~(int64_t)KEEP_CAPS;
-	own->personality = (uint32_t)strtoul(text.bytes, NULL, 16);
+	own->personality = caller_personality(text.bytes);
 	own->no_new_privs = thread_set_no_new_privs(subject, remote->tid);
 	return STATUS_OK;
 }
