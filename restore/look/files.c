@@ -9,7 +9,7 @@
 #include "restore/loader.h"
 #include "restore/look/identify.h"
 
-enum { FILES_MAX = 65536, TYPE_MASK = 0170000 };
+enum { FILES_MAX = 16384, TYPE_MASK = 0170000 };
 
 static uint8_t checked[FILES_MAX / 8]; /* once a file, however many mappings it has */
 

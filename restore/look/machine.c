@@ -22,9 +22,8 @@
 enum { OSXSAVE = 1 << 27, PKRU = 1 << 9, NAMES_ROOM = 4096 };
 
 /* The names of features, as a list for people. */
-static const char *names_of(const uint32_t words[SNAPIMG_CPU_WORDS])
+static const char *names_of(const uint32_t words[SNAPIMG_CPU_WORDS], char names[NAMES_ROOM])
 {
-	static char names[NAMES_ROOM];
 	const struct snapimg_cpu_feature *feature = snapimg_cpu_next(words, 0);
 	size_t length = 0;
 	if (feature == NULL)
@@ -51,6 +50,7 @@ static void check_features(const struct snapimg_machine *needed, const uint32_t 
 	        ", which the image needs: freeze the program on a machine like this one, or "
 	        "with --cpu=x86-64-v2";
 	uint32_t missing[SNAPIMG_CPU_WORDS];
+	char names[NAMES_ROOM];
 	bool complete = true;
 	for (uint32_t i = 0; i < SNAPIMG_CPU_WORDS; i++)
 		missing[i] = needed->cpu_features[i] & ~have[i];
@@ -59,7 +59,8 @@ static void check_features(const struct snapimg_machine *needed, const uint32_t 
 		complete = complete && missing[i] == 0;
 	if (complete)
 		return;
-	die(EXIT_REFUSED, loader.options.image, ": this processor lacks ", names_of(missing), needs_other);
+	die(EXIT_REFUSED, loader.options.image, ": this processor lacks ", names_of(missing, names),
+	    needs_other);
 }
 
 /* A dynamic linker that binds a function at its first call saves the extended state in a buffer of the size
@@ -72,6 +73,7 @@ static void check_more_state(const struct snapimg_machine *needed, const uint32_
 	        "first called: freeze it with --cpu=x86-64-v3 or lower, or with "
 	        "LD_BIND_NOW=1 in its environment";
 	uint32_t more[SNAPIMG_CPU_WORDS] = {0};
+	char names[NAMES_ROOM];
 	if (snapimg_processor_count(&loader.image) > 0 &&
 	    (snapimg_get_processor(&loader.image)->flags & SNAPIMG_PROCESSOR_ANY_STATE) != 0)
 		return;
@@ -79,7 +81,7 @@ static void check_more_state(const struct snapimg_machine *needed, const uint32_
 	        have[SNAPIMG_CPU_XCR0_LOW] & ~needed->cpu_features[SNAPIMG_CPU_XCR0_LOW] & ~(uint32_t)PKRU;
 	if (more[SNAPIMG_CPU_XCR0_LOW] != 0)
 		die(EXIT_REFUSED, loader.options.image, ": this processor keeps more register state (",
-		    names_of(more), binds_late);
+		    names_of(more, names), binds_late);
 }
 
 /* The register frame has the recorded layout, which sigreturn takes as this machine's. */

@@ -147,7 +147,7 @@ static void note_line(const char *line, struct own_mappings *mappings)
 static struct own_mappings find_own(void)
 {
 	enum { ROOM = 16384 };
-	static char text[ROOM];
+	char text[ROOM];
 	struct own_mappings mappings = {.count = 0};
 	uint64_t size = 0;
 	long descriptor = sys(__NR_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC), got = 1;
