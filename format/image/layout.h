@@ -655,7 +655,8 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(TAGGED, 10, "number of a language") /* 8 bytes at `address`, in a form of id_forms.h */            \
 	X(UNSURE, 11,                                                                                        \
 	  "number among others") /* at `address`, and mostly something else: not to be written over */       \
-	X(CLOCK, 12, "number of a clock") /* 4 bytes at `address`: of a clock that belongs to the ID */
+	X(CLOCK, 12, "number of a clock") /* 4 bytes at `address`: of a clock that belongs to the ID */      \
+	X(PARENT, 13, "parent's ID") /* `address` is the parent's ID, for a parent with the recorded ones */
 enum snapimg_kept_kind {
 #define X(name, number, text) SNAPIMG_KEPT_##name = (number),
 	SNAPIMG_KEPT_KINDS(X)

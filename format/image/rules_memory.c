@@ -396,6 +396,9 @@ enum snapimg_error snapimg_rule_kept(const struct snapimg *image, uint32_t index
 	case SNAPIMG_KEPT_COMMON:
 		place_is_valid = kept->address == 0;
 		break;
+	case SNAPIMG_KEPT_PARENT:
+		place_is_valid = kept->address != 0 && kept->address <= INT32_MAX;
+		break;
 	case SNAPIMG_KEPT_WORD:
 	case SNAPIMG_KEPT_TEXT:
 	case SNAPIMG_KEPT_EXECUTABLE:

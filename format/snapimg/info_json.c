@@ -43,6 +43,8 @@ static void put_ids(struct json *json, const struct snapimg *image)
 		return;
 	json_open(json, "ids", '[');
 	for (i = 1; i < snapimg_kept_count(image); i++) {
+		if (kept[i].kind == SNAPIMG_KEPT_PARENT)
+			continue;
 		json_open(json, NULL, '{');
 		json_string(json, "kind", snapimg_kept_name(kept[i].kind));
 		json_address(json, "address", kept[i].address);

@@ -87,7 +87,8 @@ static void print_ids(const struct snapimg *image)
 	for (i = 1; i < count; i++) {
 		uint32_t alike = count_alike(kept, count, i);
 
-		if (alike == 0 || kept[i].kind == SNAPIMG_KEPT_EXECUTABLE)
+		if (alike == 0 || kept[i].kind == SNAPIMG_KEPT_EXECUTABLE ||
+		    kept[i].kind == SNAPIMG_KEPT_PARENT)
 			continue;
 		printf("%s%s ", told++ == 0 ? "" : ", ", kept[i].corrected ? "known in" : "kept in");
 		if (alike > 1)

@@ -80,13 +80,24 @@ long namespaces_make(uint64_t flags)
 	return result == 0 ? result : make_namespaces("a namespace", flags);
 }
 
-static bool has_init_id(void)
+static bool is_thread_id(uint32_t id)
 {
 	const struct snapimg_thread *thread = snapimg_get_thread(&loader.image);
 	for (uint32_t i = 0; i < snapimg_thread_count(&loader.image); i++)
-		if (thread[i].tid == INIT_ID)
+		if (thread[i].tid == id)
 			return true;
 	return false;
+}
+
+/* The one that it had, where it can be had: else one that nobody in the namespace has. */
+static uint32_t parent_id(void)
+{
+	uint32_t id = kept_parent();
+	if (id > INIT_ID && !is_thread_id(id))
+		return id;
+	for (id = snapimg_get_thread(&loader.image)->tid - 1; id <= INIT_ID || is_thread_id(id);)
+		id = id > INIT_ID ? id - 1 : INIT_ID + snapimg_thread_count(&loader.image) + 1;
+	return id;
 }
 
 uint32_t identity_wanted(uint32_t index)
@@ -118,7 +129,7 @@ static long enter_same_ids(void)
 {
 	const uint64_t flags = CLONE_NEWPID | CLONE_NEWNS;
 	uint32_t before = loader.tid;
-	if (has_init_id())
+	if (is_thread_id(INIT_ID))
 		return -EEXIST;
 	/* Without it no ID can be chosen, and once there is a namespace there's no way back. */
 	if (sys(__NR_clone3, 0, 0) == -ENOSYS)
@@ -129,7 +140,7 @@ static long enter_same_ids(void)
 			return result;
 	}
 	has_same_ids = true;
-	keeper_split(identity_wanted(0));
+	keeper_split(identity_wanted(0), parent_id());
 	tell_own_id(before, loader.tid);
 	return 0;
 }

@@ -1,9 +1,12 @@
 /*
- * Three processes:
+ * Four processes:
  *
- *   keeper   what the caller started: it waits for the program, which is its child, passes on signals, stops
+ *   keeper   what the caller started: it waits for the stand-in, which is its child, passes on signals, stops
  *            and goes on with it, and ends as it ends
  *   init     process 1 of the namespace (init.c)
+ *   stand-in keeps the program in the same way, in the namespace: so the program has a parent that it sees,
+ *            with the ID that its parent had, and not 0, which kill(2) takes for the whole process group, or
+ *            1, which says that the parent has died
  *   program  becomes what the image holds
  *
  * Signals of the terminal go to the whole process group, in which the program is: they are not passed on.
@@ -29,8 +32,15 @@
 #include "restore/loader.h"
 
 struct process_end {
-	bool ended, went_on;
+	bool went_on;
 	int how, status; /* CLD_…; exit status or signal */
+};
+
+/* A process that keeps another one. */
+struct kept_process {
+	uint32_t own_id, id;
+	bool is_inside; /* it is the stand-in */
+	struct process_end end;
 };
 
 static long set_mask(uint64_t mask, uint64_t *ret_before)
@@ -44,33 +54,37 @@ static uint64_t bit(int number)
 }
 
 /* As the kernel stops or ends a process that has not chosen otherwise. */
-static void take_default(int number)
+static void take_default(uint32_t own_id, int number)
 {
 	const struct kernel_sigaction action = {0};
 	const uint64_t no_core[2] = {0, 0}; /* the program has written its own */
 	sys(__NR_prlimit64, 0, RLIMIT_CORE, no_core, 0);
 	sys(__NR_rt_sigaction, number, &action, 0, SIGNAL_SET_SIZE);
-	sys(__NR_kill, loader.tid, number);
+	sys(__NR_kill, own_id, number);
 	set_mask(~bit(number), 0);
 }
 
-static _Noreturn void end_as(const struct process_end *end)
+/* Where the stand-in was killed, the program is to end too: so only the stand-in can tell of its end. */
+static _Noreturn void end_as(const struct kept_process *kept)
 {
-	init_tell_end();
+	const struct process_end *end = &kept->end;
+	if (kept->is_inside)
+		init_tell_end();
 	if (end->how != CLD_EXITED)
-		take_default(end->status);
+		take_default(kept->own_id, end->status);
 	sys(__NR_exit_group, end->how == CLD_EXITED ? end->status : 128 + end->status);
 	__builtin_unreachable();
 }
 
 /* All that is new of the program. When it stops, so does the keeper, for the shell to see; then the shell
  * lets both go on. */
-static void look(uint32_t program, struct process_end *end)
+static void look(struct kept_process *kept)
 {
+	struct process_end *end = &kept->end;
 	for (;;) {
 		siginfo_t info = {0};
-		long result =
-		        sys(__NR_waitid, P_PID, program, &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG, 0);
+		long result = sys(__NR_waitid, P_PID, kept->id, &info,
+		                  WEXITED | WSTOPPED | WCONTINUED | WNOHANG, 0);
 		if (result < 0 || info.si_pid == 0)
 			return;
 		end->how = info.si_code;
@@ -79,45 +93,50 @@ static void look(uint32_t program, struct process_end *end)
 			end->went_on = true;
 		} else if (info.si_code == CLD_STOPPED) {
 			end->went_on = false;
-			sys(__NR_kill, loader.tid, SIGSTOP);
+			sys(__NR_kill, kept->own_id, SIGSTOP);
 		} else if (info.si_code != CLD_TRAPPED) {
-			end_as(end);
+			end_as(kept);
 		}
 	}
 }
 
 /* The program has had it too, as it is in the process group that the terminal's signals go to. Only a
  * session's leader hears of a hangup alone (drivers/tty/tty_jobctrl.c). */
-static bool is_of_terminal(const siginfo_t *info)
+static bool is_of_terminal(const struct kept_process *kept, const siginfo_t *info)
 {
 	const uint64_t to_group = bit(SIGINT) | bit(SIGQUIT) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU) |
 	                          bit(SIGWINCH) | bit(SIGHUP) | bit(SIGCONT);
 	const uint64_t to_leader = bit(SIGHUP) | bit(SIGCONT);
 	if (info->si_code != SI_KERNEL || (to_group & bit(info->si_signo)) == 0)
 		return false;
-	return (to_leader & bit(info->si_signo)) == 0 || sys(__NR_getsid, 0) != (long)loader.tid;
+	return (to_leader & bit(info->si_signo)) == 0 || sys(__NR_getsid, 0) != (long)kept->own_id;
 }
 
-static void pass_on(uint32_t program, siginfo_t *info, struct process_end *end)
+/* What is sent by the program to its parent, or by another process inside, is not for the program. Who is
+ * outside has no ID inside. */
+static bool is_from_inside(const struct kept_process *kept, const siginfo_t *info)
 {
-	if (is_of_terminal(info))
+	return kept->is_inside && info->si_code <= 0 && info->si_pid != 0;
+}
+
+static void pass_on(struct kept_process *kept, siginfo_t *info)
+{
+	if (is_of_terminal(kept, info) || is_from_inside(kept, info))
 		return;
 	if (info->si_signo == SIGCONT) { /* mostly to the whole group, by a shell's fg */
-		look(program, end);
-		bool had_it = end->went_on;
-		end->went_on = false;
+		look(kept);
+		bool had_it = kept->end.went_on;
+		kept->end.went_on = false;
 		if (had_it)
 			return;
 	}
-	if (info->si_code != SI_QUEUE || sys(__NR_rt_sigqueueinfo, program, info->si_signo, info) < 0)
-		sys(__NR_kill, program, info->si_signo);
+	if (info->si_code != SI_QUEUE || sys(__NR_rt_sigqueueinfo, kept->id, info->si_signo, info) < 0)
+		sys(__NR_kill, kept->id, info->si_signo);
 }
 
-static _Noreturn void keep(uint32_t program, int init_ready)
+static _Noreturn void keep(struct kept_process kept)
 {
 	const uint64_t all = ~(uint64_t)0;
-	struct process_end end = {0};
-	init_await(init_ready); /* from then on it hears of the keeper's end */
 	/* A stream that the program closes must be closed, a directory must be free to go. */
 	sys(__NR_close_range, 0, ~0u, 0);
 	sys(__NR_chdir, "/");
@@ -126,9 +145,9 @@ static _Noreturn void keep(uint32_t program, int init_ready)
 		siginfo_t info = {0};
 		long number = sys(__NR_rt_sigtimedwait, &all, &info, 0, SIGNAL_SET_SIZE);
 		if (number == SIGCHLD)
-			look(program, &end);
+			look(&kept);
 		else if (number > 0)
-			pass_on(program, &info, &end);
+			pass_on(&kept, &info);
 	}
 }
 
@@ -153,35 +172,93 @@ static void set_timers(const struct interval_timer timer[INTERVAL_TIMERS], bool 
 			sys(__NR_setitimer, i, on ? &timer[i] : &none, 0);
 }
 
-static long start_program(uint32_t tid)
+/* What becomes of the one process. The stand-in has the keeper's memory, for a copy would take longer than
+ * all that it does, and its own stack; the program has a copy, and goes on where the keeper was at `begun`.
+ */
+static struct {
+	uint32_t tid, parent;
+	int init_ready;
+	int32_t answer[2]; /* a pipe: by it the keeper hears whether there is a program */
+	struct interval_timer timer[INTERVAL_TIMERS];
+	void *begun[5];
+	_Alignas(16) uint8_t stack[8192];
+} split;
+
+static _Noreturn void die_without_id(uint32_t tid, long result)
 {
-	int32_t wanted = (int32_t)tid;
-	struct clone_args arguments = {
-	        .exit_signal = SIGCHLD, .set_tid = (uint64_t)&wanted, .set_tid_size = 1};
-	return sys(__NR_clone3, &arguments, sizeof arguments);
+	die(EXIT_REFUSED, "--ids=same: no process can have the recorded ID ", dec(tid), ": ",
+	    error_text(result), ": start it with --ids=new");
 }
 
-void keeper_split(uint32_t tid)
+static void stand_in(void *unused)
+{
+	int32_t wanted = (int32_t)split.tid;
+	struct clone_args arguments = {
+	        .exit_signal = SIGCHLD, .set_tid = (uint64_t)&wanted, .set_tid_size = 1};
+	(void)unused;
+	long program = sys(__NR_clone3, &arguments, sizeof arguments);
+	if (program == 0)
+		__builtin_longjmp(split.begun, 1);
+	sys(__NR_write, split.answer[1], &program, sizeof program);
+	if (program > 0)
+		keep((struct kept_process){.own_id = split.parent, .id = split.tid, .is_inside = true});
+	sys(__NR_exit_group, EXIT_REFUSED);
+}
+
+static long start_stand_in(void)
+{
+	enum { ENTRY = 2 * sizeof(uint64_t) };
+	int32_t wanted = (int32_t)split.parent;
+	uint64_t *entry = (uint64_t *)(split.stack + sizeof split.stack - ENTRY);
+	struct clone_args arguments = {.flags = CLONE_VM,
+	                               .exit_signal = SIGCHLD,
+	                               .stack = (uint64_t)split.stack,
+	                               .stack_size = sizeof split.stack - ENTRY,
+	                               .set_tid = (uint64_t)&wanted,
+	                               .set_tid_size = 1};
+	entry[0] = (uint64_t)stand_in;
+	return thread_clone3(&arguments, sizeof arguments);
+}
+
+/* Only the keeper can do something else when there can be no program: so it has all descriptors until then.
+ */
+__attribute__((noinline)) static _Noreturn void become_keeper(void)
+{
+	long child = start_stand_in(), program = -ESRCH; /* where the stand-in was killed */
+	if (child < 0)
+		die_without_id(split.parent, child);
+	set_timers(split.timer, false);
+	sys(__NR_close, split.answer[1]);
+	sys(__NR_read, split.answer[0], &program, sizeof program);
+	if (program < 0)
+		die_without_id(split.tid, program);
+	init_await(split.init_ready); /* from then on it hears of the keeper's end */
+	keep((struct kept_process){.own_id = loader.tid, .id = (uint32_t)child});
+}
+
+void keeper_split(uint32_t tid, uint32_t parent)
 {
 	const struct kernel_sigaction plain = {0};
-	struct kernel_sigaction child_action = {0};
-	uint64_t mask = 0;
+	static struct kernel_sigaction child_action;
+	static uint64_t mask;
 	set_mask(~(uint64_t)0, &mask);
 	/* A caller that ignores its children's ends has that inherited, but the keeper must see one. */
 	sys(__NR_rt_sigaction, SIGCHLD, &plain, &child_action, SIGNAL_SET_SIZE);
-	int init_ready = init_start();
-	struct interval_timer timer[INTERVAL_TIMERS] = {0};
-	read_timers(timer);
-	long program = start_program(tid);
-	if (program < 0)
-		die(EXIT_REFUSED, "--ids=same: no process can have the recorded ID ", dec(tid), ": ",
-		    error_text(program), ": start it with --ids=new");
-	set_timers(timer, program == 0);
-	if (program > 0)
-		keep((uint32_t)program, init_ready);
-	sys(__NR_close, init_ready);
+	split.tid = tid;
+	split.parent = parent;
+	split.init_ready = init_start();
+	read_timers(split.timer);
+	long result = sys(__NR_pipe2, split.answer, O_CLOEXEC);
+	if (result < 0)
+		die_without_id(tid, result);
+	if (__builtin_setjmp(split.begun) == 0)
+		become_keeper();
+	set_timers(split.timer, true);
+	sys(__NR_close, split.answer[0]);
+	sys(__NR_close, split.answer[1]);
+	sys(__NR_close, split.init_ready);
 	init_mount_proc();
 	sys(__NR_rt_sigaction, SIGCHLD, &child_action, 0, SIGNAL_SET_SIZE);
 	set_mask(mask, 0);
-	loader.tid = tid;
+	loader.tid = split.tid;
 }

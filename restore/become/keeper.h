@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
-/* In a process whose children are in a new PID namespace. Starts its init and a child with the id `tid`, and
- * returns in that child, which has the signal actions and mask of the caller. The caller itself stays, passes
- * signals on, and ends as the child does. */
-void keeper_split(uint32_t tid);
+/* In a process whose children are in a new PID namespace. Starts its init, a process with the id `parent` and
+ * a child of that with the id `tid`, and returns in that child, which has the signal actions and mask of the
+ * caller. The caller itself stays, passes signals on, and ends as the child does. */
+void keeper_split(uint32_t tid, uint32_t parent);
 
 #endif

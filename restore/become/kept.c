@@ -24,7 +24,7 @@ static uint32_t digits_of(uint32_t number)
 static bool is_in_the_way(const struct snapimg_kept *kept)
 {
 	return kept->kind != SNAPIMG_KEPT_SEED && kept->kind != SNAPIMG_KEPT_SEARCHED &&
-	       kept->kind != SNAPIMG_KEPT_EXECUTABLE && !kept->corrected;
+	       kept->kind != SNAPIMG_KEPT_EXECUTABLE && kept->kind != SNAPIMG_KEPT_PARENT && !kept->corrected;
 }
 
 static bool can_be_corrected(const struct snapimg_kept *kept)
@@ -45,14 +45,19 @@ static bool can_be_corrected(const struct snapimg_kept *kept)
 	       process_can_write(kept->address, sizeof(uint32_t));
 }
 
-/* A number that is all over the memory is mostly something else. */
-static bool is_common(void)
+static const struct snapimg_kept *find(enum snapimg_kept_kind kind)
 {
 	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
 	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
-		if (kept[i].kind == SNAPIMG_KEPT_COMMON)
-			return true;
-	return false;
+		if (kept[i].kind == kind)
+			return &kept[i];
+	return NULL;
+}
+
+/* A number that is all over the memory is mostly something else. */
+static bool is_common(void)
+{
+	return find(SNAPIMG_KEPT_COMMON) != NULL;
 }
 
 const struct snapimg_kept *kept_in_the_way(bool uncorrectable)
@@ -67,11 +72,13 @@ const struct snapimg_kept *kept_in_the_way(bool uncorrectable)
 
 bool kept_asks_for_executable(void)
 {
-	const struct snapimg_kept *kept = snapimg_get_kept(&loader.image);
-	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
-		if (kept[i].kind == SNAPIMG_KEPT_EXECUTABLE)
-			return true;
-	return false;
+	return find(SNAPIMG_KEPT_EXECUTABLE) != NULL;
+}
+
+uint32_t kept_parent(void)
+{
+	const struct snapimg_kept *kept = find(SNAPIMG_KEPT_PARENT);
+	return kept == NULL ? 0 : (uint32_t)kept->address;
 }
 
 /* ~ID << 3, and below what it counts. */

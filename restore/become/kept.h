@@ -12,6 +12,8 @@
 const struct snapimg_kept *kept_in_the_way(bool uncorrectable);
 /* The program will ask which file it runs. */
 bool kept_asks_for_executable(void);
+/* The ID of its parent when it was frozen; 0: it isn't known. */
+uint32_t kept_parent(void);
 /* When all threads have their IDs: makes random generators seed themselves again, and where the IDs are new
  * ones writes them over the old. */
 void kept_correct(void);

@@ -29,7 +29,7 @@ int main(void)
 	FIRST(KEPT, .kind = SNAPIMG_KEPT_SEARCHED, .address = 1);
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_SEARCHED);
 	KEPT(KEPT, .kind = 0);
-	KEPT(KEPT, .kind = SNAPIMG_KEPT_CLOCK + 1, .address = 0x1000);
+	KEPT(KEPT, .kind = SNAPIMG_KEPT_PARENT + 1, .address = 0x1000);
 	KEPT(OK, .kind = SNAPIMG_KEPT_WORD, .address = 0x2ffc, .thread = 1, .where = 1, .what = 1,
 	     .corrected = 1);
 	KEPT(OK, .kind = SNAPIMG_KEPT_TEXT, .address = 0x1001);
@@ -37,6 +37,9 @@ int main(void)
 	KEPT(OK, .kind = SNAPIMG_KEPT_CLOCK, .address = 0x1000, .thread = 1);
 	KEPT(OK, .kind = SNAPIMG_KEPT_EXECUTABLE, .address = 0x1000);
 	KEPT(OK, .kind = SNAPIMG_KEPT_COMMON);
+	KEPT(OK, .kind = SNAPIMG_KEPT_PARENT, .address = 0x7fffffff);
+	KEPT(KEPT, .kind = SNAPIMG_KEPT_PARENT);
+	KEPT(KEPT, .kind = SNAPIMG_KEPT_PARENT, .address = 0x80000000);
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_COMMON, .address = 8);
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_WORD, .address = 0x3000);
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_WORD, .address = UINT64_MAX);

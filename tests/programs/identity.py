@@ -89,6 +89,18 @@ def stops():
     one.ends(0)
 
 
+def signal_to_parent():
+    """Its parent is there by the ID that it had, and what the program sends to it does not come back."""
+    t.need_pid_namespace()
+    code = """import os, signal
+parent = os.getppid()
+os.path.exists('/snap/here')
+os.kill(os.getppid(), signal.SIGUSR1)
+print(parent == os.getppid(), os.read(0, 1))"""
+    t.freeze("image.snap", ["/usr/bin/python3", "-c", code], at=HERE)
+    t.same(t.restore("image.snap", options=("--same-ids",), stdin=b"x"), t.Result(0, b"True b'x'\n", b""))
+
+
 def ignored_child_signal():
     """A caller that ignores SIGCHLD hands that on, and yet the program's end is not lost."""
     freeze()
@@ -289,6 +301,7 @@ ROWS.update({
     "same-ids-status": statuses,
     "same-ids-signals": signals,
     "same-ids-stops": stops,
+    "same-ids-parent": signal_to_parent,
     "same-ids-ignored": ignored_child_signal,
     "same-ids-killed": keeper_killed,
     "same-ids-left": left_behind,

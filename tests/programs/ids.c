@@ -36,6 +36,7 @@ static struct identity look(void)
 }
 
 static struct identity before;
+static pid_t parent;
 
 static void check_identity(void)
 {
@@ -146,6 +147,7 @@ int main(int argc, char **argv)
 	char path[64], exe[4096] = "";
 
 	pid = getpid();
+	parent = getppid();
 	before = look();
 	for (int i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&thread[i], NULL, waiter, &index[i]) == 0);
@@ -157,6 +159,7 @@ int main(int argc, char **argv)
 	CHECK(getpid() == pid && syscall(SYS_gettid) == pid);
 	check_identity();
 	if (argc == 1) {
+		CHECK(getppid() == parent && kill(parent, 0) == 0);
 		check_signals();
 		atomic_store(&go, 1);
 		for (int i = 0; i < THREADS; i++)

@@ -299,7 +299,8 @@ static enum status forget_common(struct kept_ids *kept)
 	size_t count = 0;
 
 	for (size_t i = 0; i < kept->count; i++)
-		if (kept->id[i].record.corrected || kept->id[i].record.kind == SNAPIMG_KEPT_SEARCHED)
+		if (kept->id[i].record.corrected || kept->id[i].record.kind == SNAPIMG_KEPT_SEARCHED ||
+		    kept->id[i].record.kind == SNAPIMG_KEPT_PARENT)
 			kept->id[count++] = kept->id[i];
 	kept->count = count;
 	return add(kept, (struct kept_id){.record.kind = SNAPIMG_KEPT_COMMON});
@@ -312,7 +313,12 @@ enum status kept_find(const struct id_search *search, const struct threads *thre
 	const struct look look = {search, threads, mappings, files, fixups, kept};
 	enum status status;
 
+	long parent = process_status_number(threads->stopped->thread[0].tid, "PPid");
 	if ((status = add(kept, (struct kept_id){.record.kind = SNAPIMG_KEPT_SEARCHED})) != STATUS_OK)
+		return status;
+	if (parent > 0 &&
+	    (status = add(kept, (struct kept_id){.record = {.kind = SNAPIMG_KEPT_PARENT,
+	                                                    .address = (uint64_t)parent}})) != STATUS_OK)
 		return status;
 	/* The workers found them in any order. */
 	qsort(search->found, search->found_count, sizeof(*search->found), by_address);

@@ -80,8 +80,7 @@ static enum status fix_mutex(const struct place *place, int lock, struct fixups 
 	uint32_t kind = word_at(place, lock + MUTEX_KIND);
 	enum status status;
 
-	if (kind == 0) /* of a plain one nobody asks for the owner */
-		return STATUS_OK;
+	/* Of a plain one nobody asks for the owner; but what looks like it may be something else. */
 	status = add(fixups, mutex + MUTEX_OWNER, SNAPIMG_FIXUP_TID, place->thread);
 
 	if (status == STATUS_OK && (kind & (MUTEX_ROBUST | MUTEX_PI)) != 0)
@@ -224,6 +223,9 @@ static const struct known_place {
 	bool (*is)(const struct place *place);
 	enum status (*fix)(const struct place *place, struct fixups *fixups); /* NULL: SNAPIMG_KEPT_SEED */
 } known_places[] = {
+        /* What is sure comes first: an int of Python, with what lies behind it, can look like a mutex. */
+        {"a running loop of Python's asyncio", is_python_loop, fix_word},
+        {"an int of Python", is_python_int, fix_word},
         {"a held mutex", is_mutex_owner, fix_mutex_owner},
         {"a held mutex", is_mutex_lock, fix_mutex_lock},
         {"a rwlock held for writing", is_rwlock_writer, fix_word},
@@ -231,8 +233,6 @@ static const struct known_place {
         {"a random generator of OpenSSL", is_openssl_generator, NULL},
         {"a random generator", is_of_generator, NULL},
         {"a runtime's record of a thread", is_thread_record, fix_word},
-        {"a running loop of Python's asyncio", is_python_loop, fix_word},
-        {"an int of Python", is_python_int, fix_word},
 };
 
 enum status place_recognise(const struct place *place, struct fixups *fixups, struct known *ret_known)
