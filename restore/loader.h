@@ -43,6 +43,7 @@ struct options {
 	bool json;            /* its answer */
 	enum ids ids;         /* identity.c */
 	bool exe;             /* identity.c */
+	bool root_of_image;   /* root.c */
 	enum on_mismatch on_mismatch;
 };
 

@@ -28,6 +28,7 @@
 #include "restore/base/undo.h"
 #include "restore/become/clock.h"
 #include "restore/become/identity.h"
+#include "restore/become/root.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/fds/streams.h"
 #include "restore/fds/table.h"
@@ -137,6 +138,7 @@ _Noreturn void loader_main(uint64_t *stack)
 	if (!loader.is_copy)
 		cache_make();
 	clock_enter();
+	root_enter();
 	identity_enter();
 	tell_phase("image and machine checked");
 

@@ -64,6 +64,13 @@ static void option_ids(const char *value)
 	die(EXIT_REFUSED, "--ids: ", value, ": give auto, new or same");
 }
 
+static void option_root(const char *value)
+{
+	loader.options.root_of_image = text_equal(value, "image");
+	if (!loader.options.root_of_image && !text_equal(value, "caller"))
+		die(EXIT_REFUSED, "--root: ", value, ": give image or caller");
+}
+
 static void option_same_ids(const char *value)
 {
 	(void)value;
@@ -140,6 +147,11 @@ static const struct row {
          NULL},
         {{0, "same-ids", NULL, "--ids=same"}, option_same_ids, NULL},
         {{0, "exe", NULL, "with its own /proc/self/exe, in a user namespace"}, NULL, &loader.options.exe},
+        {{0, "root", "caller|image",
+          "which files the program finds: the caller's (caller), and before them those that are embedded in "
+          "IMAGE, in a mount namespace (image)"},
+         option_root,
+         NULL},
         {{'q', "quiet", NULL, "no warnings"}, NULL, &loader.options.quiet},
         {{'v', "verbose", NULL, "say what was done"}, NULL, &loader.options.verbose},
         {{0, "help", NULL, "this text"}, option_help, NULL},

@@ -52,6 +52,8 @@ CARRIED = {
          "embedded_pie embedded_static embedded_musl embedded_muslstatic embedded_python embedded_bash embedded_node embedded_sqlite "
          "embedded_replaced embedded_noexec embedded_told embedded_directory embedded_info embedded_mapped "
          "embedded_second_generation"),
+        ("with `--embed` files that the program opens later, under `snaprun --root=image`",
+         "restore.embed"),
         ("files that the program made and has open, up to 64 MiB each: made again where they are gone",
          "file_made_again file_output_again file_never_over_another file_not_left_behind file_carry file_carry_none file_scratch file_told_when_shared"),
         ("deleted files, with their mode, owner, time and flags", "object_deleted_files object_deleted_files_set"),
@@ -170,6 +172,7 @@ REFUSED = {
     "Memory": (
         ("with `--self-contained` files that are mapped to be written and not carried, and locks on files that are embedded",
          "embedded_written embedded_locked"),
+        ("with `--embed` links, paths through them or with `..`, what is in /dev, /proc or /sys, more than 1 GiB", "restore.refused_embed"),
         ("shared memory without a file that another process has, too, or whose descriptor is the caller's",
          "memory_elsewhere memfd_elsewhere shared_inherited"),
         ("secret memory (memfd_secret)", "secret_memory"),

@@ -10,6 +10,7 @@
 
 #include "format/base/duration.h"
 #include "format/facts/cpu.h"
+#include "tracer/embeds.h"
 #include "tracer/points/point.h"
 #include "tracer/warm/warm.h"
 
@@ -189,6 +190,12 @@ static enum status take_carry(const struct row *row, struct options *options, ch
 	return STATUS_OK;
 }
 
+static enum status take_embed(const struct row *row, struct options *options, char *value)
+{
+	(void)row;
+	return embeds_add(&options->embeds, value);
+}
+
 static enum status take_cpu(const struct row *row, struct options *options, char *value)
 {
 	(void)row;
@@ -311,6 +318,11 @@ static const struct row rows[] = {
           "the files that PROG has mapped or open for reading go into the image, which then needs none of "
           "them"},
          FLAG(self_contained)},
+        {{0, "embed", "FILE|DIR",
+          "a file, or all that is in a directory, goes into the image, for PROG to open later under snaprun "
+          "--root=image"},
+         take_embed,
+         0},
         {{0, "portable", NULL,
           "an image for other machines: --self-contained, --cpu=x86-64-v2, functions bound at once, a clock "
           "near zero"},
@@ -415,7 +427,7 @@ static enum status check_options(const struct options *options)
 	if (options->json && !options->log)
 		return fail(STATUS_FAILED, "--json: it is the form of the log: give --log-exec too");
 	if (options->record_hot && (options->attach || options->log || options->continues || options->skip ||
-	                            options->in || options->point_count > 0))
+	                            options->in || options->point_count > 0 || options->embeds.count > 0))
 		return fail(STATUS_FAILED, "--record-hot: goes with -o, --timeout, -q and -v only");
 	if ((options->portable || options->reproducible) && (options->attach || options->record_hot))
 		return fail(STATUS_FAILED,
@@ -461,6 +473,7 @@ void options_free(struct options *options)
 {
 	while (options->carry.count > 0)
 		free(options->carry.file[--options->carry.count]);
+	embeds_free(&options->embeds);
 }
 
 enum status options_read(int argc, char **argv, struct options *ret_options)

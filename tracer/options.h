@@ -40,10 +40,11 @@ struct options {
 	bool drop_seccomp;
 	const char *warm; /* --warm: a language, or "auto"; NULL: not given */
 	bool warm_exits_fully;
-	uint32_t cpu_level;         /* --cpu: enum snapimg_level */
+	uint32_t cpu_level; /* --cpu: enum snapimg_level */
 	bool cpu_given;
 	struct overrides overrides; /* --fd, --tcp */
 	struct carry carry;         /* --carry */
+	struct embeds embeds;       /* --embed */
 	bool done;                  /* --help or --version was answered: nothing to run */
 	char **program;             /* PROG, its arguments, NULL; of -p only NULL */
 };

@@ -35,6 +35,8 @@ static const struct {
         {SNAPIMG_SECTION_FILES, snapimg_rule_file},
         {SNAPIMG_SECTION_IDENTITIES, snapimg_rule_identity},
         {SNAPIMG_SECTION_CARRIED, snapimg_rule_carried},
+        {SNAPIMG_SECTION_ROOT, snapimg_rule_root},
+        {SNAPIMG_SECTION_ROOTDATA, snapimg_rule_rootdata},
         {SNAPIMG_SECTION_RUNS, snapimg_rule_run},
         {SNAPIMG_SECTION_MAPPINGS, snapimg_rule_mapping},
         {SNAPIMG_SECTION_PIECES, snapimg_rule_piece},

@@ -130,7 +130,9 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(STREAMS, 41, sizeof(struct snapimg_setting), '*', "inherited terminals")                           \
 	X(CLOCKS, 42, sizeof(struct snapimg_clocks), '?', "clocks")                                          \
 	X(PROCESSOR, 43, sizeof(struct snapimg_processor), '?', "processor")                                 \
-	X(SIGNATURE, 44, sizeof(struct snapimg_signature), '?', "signature")
+	X(SIGNATURE, 44, sizeof(struct snapimg_signature), '?', "signature")                                 \
+	X(ROOT, 45, sizeof(struct snapimg_root), '*', "embedded files")                                      \
+	X(ROOTDATA, 46, sizeof(struct snapimg_content), '*', "contents of embedded files")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \
@@ -140,7 +142,9 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(STREAMS)                                                                                           \
 	X(CLOCKS)                                                                                            \
 	X(PROCESSOR)                                                                                         \
-	X(SIGNATURE)
+	X(SIGNATURE)                                                                                         \
+	X(ROOT)                                                                                              \
+	X(ROOTDATA)
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
@@ -308,6 +312,21 @@ struct snapimg_identity {
 	uint64_t hash; /* XXH3-64 */
 };
 static_assert(sizeof(struct snapimg_identity) == 32, "identity layout");
+
+/* A file that the program will open later. */
+enum snapimg_root_kind { SNAPIMG_ROOT_DIRECTORY = 1, SNAPIMG_ROOT_FILE = 2, SNAPIMG_ROOT_LINK = 3 };
+#define SNAPIMG_ROOT_SIZE_MAX (UINT64_C(1) << 32) /* of one */
+struct snapimg_root {
+	uint32_t path; /* string: absolute, without . and .., not of /dev, /proc or /sys */
+	uint32_t kind;
+	uint32_t mode;   /* permissions */
+	uint32_t target; /* string: of a LINK */
+	uint64_t size;   /* of a FILE */
+	int64_t mtime_seconds;
+	uint32_t mtime_nanoseconds;
+	uint32_t reserved_zero;
+};
+static_assert(sizeof(struct snapimg_root) == 40, "root layout");
 
 enum snapimg_mapping_kind {
 	SNAPIMG_MAPPING_ANONYMOUS = 1,

@@ -102,7 +102,8 @@ uint32_t snapimg_mapping_after(const struct snapimg *image, uint64_t address);
 	X(object, OBJECTS) X(setting, SETTINGS) X(content, CONTENTS) X(watch, WATCHES) X(lock, LOCKS)        \
 	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(inotify, INOTIFY) X(owner, OWNERS)       \
 	X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)        \
-	X(identity, IDENTITIES) X(kept, KEPT) X(clocks, CLOCKS) X(processor, PROCESSOR) X(signature, SIGNATURE)
+	X(identity, IDENTITIES) X(kept, KEPT) X(clocks, CLOCKS) X(processor, PROCESSOR) X(signature, SIGNATURE) \
+	X(root, ROOT)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \
@@ -129,6 +130,15 @@ static inline const struct snapimg_setting *snapimg_get_stream(const struct snap
 static inline uint32_t snapimg_stream_count(const struct snapimg *image)
 {
 	return image->section[SNAPIMG_SECTION_STREAMS].count;
+}
+/* ROOTDATA likewise: an index of ROOT. */
+static inline const struct snapimg_content *snapimg_get_rootdata(const struct snapimg *image)
+{
+	return (const struct snapimg_content *)image->section[SNAPIMG_SECTION_ROOTDATA].bytes;
+}
+static inline uint32_t snapimg_rootdata_count(const struct snapimg *image)
+{
+	return image->section[SNAPIMG_SECTION_ROOTDATA].count;
 }
 static inline uint32_t snapimg_carried_count(const struct snapimg *image)
 {

@@ -52,6 +52,16 @@ static const struct snapimg_identity *find_identity(const struct snapimg *image,
 	return NULL;
 }
 
+/* Within the file, and after the one before. */
+static bool content_is_placed(const struct snapimg_content *content, const struct snapimg_content *before,
+                              uint64_t size)
+{
+	if (content->position > size || content->size > size - content->position)
+		return false;
+	return before == NULL || before->object < content->object ||
+	       (before->object == content->object && content->position >= before->position + before->size);
+}
+
 /* In the order of their files, and in each of their places; of files that the program made. */
 enum snapimg_error snapimg_rule_carried(const struct snapimg *image, uint32_t index)
 {
@@ -63,10 +73,81 @@ enum snapimg_error snapimg_rule_carried(const struct snapimg *image, uint32_t in
 	    !snapimg_content_is_stored(image, content))
 		return SNAPIMG_ERR_FILE;
 	const struct snapimg_file *file = snapimg_get_file(image) + content->object;
-	if (content->position > file->size || content->size > file->size - content->position ||
-	    (before != NULL && before->object > content->object) ||
-	    (before != NULL && before->object == content->object &&
-	     content->position < before->position + before->size))
+	return content_is_placed(content, before, file->size) ? SNAPIMG_OK : SNAPIMG_ERR_FILE;
+}
+
+/* Of what follows a slash, up to the next one or the end. */
+static uint32_t component_length(const char *text)
+{
+	uint32_t length = 0;
+
+	while (text[length] != '\0' && text[length] != '/')
+		length++;
+	return length;
+}
+
+static bool component_is(const char *text, uint32_t length, const char *word)
+{
+	uint32_t i = 0;
+
+	while (i < length && word[i] == text[i])
+		i++;
+	return i == length && word[i] == '\0';
+}
+
+static bool path_is_plain(const char *path)
+{
+	static const char *const kernels[] = {"dev", "proc", "sys"};
+	const char *at = path;
+	uint32_t length, i;
+
+	if (*at != '/')
+		return false;
+	for (; *at == '/'; at += length) {
+		length = component_length(++at);
+		if (length == 0 || component_is(at, length, ".") || component_is(at, length, ".."))
+			return false;
+		for (i = 0; i < 3 && at == path + 1; i++)
+			if (component_is(at, length, kernels[i]))
+				return false;
+	}
+	return true;
+}
+
+static bool path_is_after(const char *path, const char *before)
+{
+	while (*path != '\0' && *path == *before)
+		path++, before++;
+	return (uint8_t)*path > (uint8_t)*before;
+}
+
+enum snapimg_error snapimg_rule_root(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_root *root = snapimg_get_root(image) + index;
+
+	if (!snapimg_string_is_valid(image, root->path) || !snapimg_string_is_valid(image, root->target))
+		return SNAPIMG_ERR_STRING;
+	const char *path = snapimg_string(image, root->path);
+	bool is_link = root->kind == SNAPIMG_ROOT_LINK;
+	if (!path_is_plain(path) ||
+	    (index > 0 && !path_is_after(path, snapimg_string(image, root[-1].path))) ||
+	    root->kind < SNAPIMG_ROOT_DIRECTORY || root->kind > SNAPIMG_ROOT_LINK || root->mode > 0777 ||
+	    is_link == (snapimg_string(image, root->target)[0] == '\0') || (!is_link && root->target != 0) ||
+	    root->size > (root->kind == SNAPIMG_ROOT_FILE ? SNAPIMG_ROOT_SIZE_MAX : 0) ||
+	    root->mtime_nanoseconds >= NANOSECONDS || root->reserved_zero != 0)
+		return SNAPIMG_ERR_FILE;
+	return SNAPIMG_OK;
+}
+
+enum snapimg_error snapimg_rule_rootdata(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_content *content = snapimg_get_rootdata(image) + index;
+
+	if (content->object >= snapimg_root_count(image))
+		return SNAPIMG_ERR_FILE;
+	const struct snapimg_root *root = snapimg_get_root(image) + content->object;
+	if (root->kind != SNAPIMG_ROOT_FILE || !snapimg_content_is_stored(image, content) ||
+	    !content_is_placed(content, index > 0 ? content - 1 : NULL, root->size))
 		return SNAPIMG_ERR_FILE;
 	return SNAPIMG_OK;
 }

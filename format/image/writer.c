@@ -243,7 +243,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 		if (fixup[i].kind == SNAPIMG_FIXUP_ROBUST)
 			features |= SNAPIMG_FEATURE_ROBUST;
 	if (has_frames(&writer->section[SNAPIMG_SECTION_CONTENTS]) ||
-	    has_frames(&writer->section[SNAPIMG_SECTION_CARRIED]))
+	    has_frames(&writer->section[SNAPIMG_SECTION_CARRIED]) ||
+	    has_frames(&writer->section[SNAPIMG_SECTION_ROOTDATA]))
 		features |= SNAPIMG_FEATURE_ZSTD;
 	if (writer->section[SNAPIMG_SECTION_THREADS].size > sizeof(struct snapimg_thread))
 		features |= SNAPIMG_FEATURE_THREADS;

@@ -39,14 +39,16 @@ static enum snapimg_error check_extents(struct page_data *data, char content[2 *
 	return error;
 }
 
-static enum snapimg_error check_contents(struct snapimg *image, struct page_data *data)
+/* Of a section of struct snapimg_content. */
+static enum snapimg_error check_contents(struct snapimg *image, struct page_data *data,
+                                         enum snapimg_section_type section)
 {
-	const struct snapimg_content *content = snapimg_get_content(image);
+	const struct snapimg_content *content = (const void *)image->section[section].bytes;
 	const uint8_t *bytes = image->section[SNAPIMG_SECTION_BYTES].bytes;
 	uint32_t i;
 
-	for (i = 0; i < snapimg_content_count(image); i++) {
-		image->failed_section = SNAPIMG_SECTION_CONTENTS;
+	for (i = 0; i < image->section[section].count; i++) {
+		image->failed_section = section;
 		image->failed_index = i;
 		if (content[i].stored_size != 0 &&
 		    !page_data_is_frame(data, bytes + content[i].offset, content[i].stored_size,
@@ -58,13 +60,15 @@ static enum snapimg_error check_contents(struct snapimg *image, struct page_data
 
 static enum snapimg_error check_data(struct snapimg *image, char content[2 * SNAPIMG_DIGEST_SIZE + 1])
 {
+	static const enum snapimg_section_type sections[] = {
+	        SNAPIMG_SECTION_CONTENTS, SNAPIMG_SECTION_CARRIED, SNAPIMG_SECTION_ROOTDATA};
 	struct page_data data;
 	enum snapimg_error error = page_data_open(&data, image);
 
 	if (error == SNAPIMG_OK)
 		error = check_extents(&data, content);
-	if (error == SNAPIMG_OK)
-		error = check_contents(image, &data);
+	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections) && error == SNAPIMG_OK; i++)
+		error = check_contents(image, &data, sections[i]);
 	page_data_close(&data);
 	return error;
 }

@@ -184,6 +184,28 @@ static void put_file(struct json *json, const struct snapimg *image, uint32_t in
 	json_close(json, '}');
 }
 
+static void put_root(struct json *json, const struct snapimg *image)
+{
+	static const char *const kinds[] = {[SNAPIMG_ROOT_DIRECTORY] = "directory",
+	                                    [SNAPIMG_ROOT_FILE] = "file",
+	                                    [SNAPIMG_ROOT_LINK] = "link"};
+	const struct snapimg_root *root = snapimg_get_root(image);
+
+	json_open(json, "root", '[');
+	for (uint32_t i = 0; i < snapimg_root_count(image); i++) {
+		json_open(json, NULL, '{');
+		json_string(json, "path", snapimg_string(image, root[i].path));
+		json_string(json, "kind", kinds[root[i].kind]);
+		json_number(json, "size", root[i].size);
+		json_number(json, "mode", root[i].mode);
+		json_signed(json, "mtime", root[i].mtime_seconds);
+		if (root[i].kind == SNAPIMG_ROOT_LINK)
+			json_string(json, "target", snapimg_string(image, root[i].target));
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
 static void put_descriptor(struct json *json, const struct snapimg *image,
                            const struct snapimg_descriptor *descriptor)
 {
@@ -289,6 +311,8 @@ static void put_records(struct json *json, const struct snapimg *image)
 	for (i = 0; i < snapimg_file_count(image); i++)
 		put_file(json, image, i);
 	json_close(json, ']');
+	if (snapimg_root_count(image) > 0)
+		put_root(json, image);
 	json_open(json, "descriptors", '[');
 	for (i = 0; i < snapimg_descriptor_count(image); i++)
 		put_descriptor(json, image, snapimg_get_descriptor(image) + i);

@@ -305,6 +305,28 @@ static void print_descriptor(const struct snapimg *image, const struct snapimg_d
 	puts(descriptor->close_on_exec ? ", closed by exec" : "");
 }
 
+static void print_root(const struct snapimg *image)
+{
+	const struct snapimg_root *root = snapimg_get_root(image);
+	char size[TEXT_SIZE_MAX];
+
+	if (snapimg_root_count(image) > 0)
+		puts("\nhas these embedded files, for snaprun --root=image:");
+	for (uint32_t i = 0; i < snapimg_root_count(image); i++) {
+		printf("%*s", INDENT, "");
+		text_print(stdout, snapimg_string(image, root[i].path));
+		if (root[i].kind == SNAPIMG_ROOT_FILE) {
+			printf(": %s", text_size(size, root[i].size));
+		} else if (root[i].kind == SNAPIMG_ROOT_LINK) {
+			(void)fputs(", a link to ", stdout);
+			text_print(stdout, snapimg_string(image, root[i].target));
+		} else {
+			putchar('/');
+		}
+		putchar('\n');
+	}
+}
+
 void info_print_text(const struct snapimg *image, const char *path, const char *sha256)
 {
 	uint32_t i;
@@ -321,6 +343,7 @@ void info_print_text(const struct snapimg *image, const char *path, const char *
 		print_thread(image, i);
 	print_files(image, NEEDS_CONTENT, "\nhas these files (self-contained):");
 	print_files(image, NEEDS_FILE, "\nneeds these files:");
+	print_root(image);
 	if (snapimg_descriptor_count(image) > 0)
 		puts("\ndescriptors:");
 	for (i = 0; i < snapimg_descriptor_count(image); i++)

@@ -25,8 +25,9 @@
 
 enum { INIT_ID = 1 };
 
-static const char how[] = ": an administrator can allow user namespaces (kernel.unprivileged_userns_clone, "
-                          "user.max_user_namespaces, seccomp or AppArmor rules)";
+const char namespaces_advice[] =
+        ": an administrator can allow user namespaces (kernel.unprivileged_userns_clone, "
+        "user.max_user_namespaces, seccomp or AppArmor rules)";
 
 static bool has_same_ids;
 static bool has_user_namespace, is_narrow; /* with all capabilities in it, until they are narrowed */
@@ -35,9 +36,10 @@ static void write_line(const char *option, const char *path, const char *const *
 {
 	long descriptor = sys(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
 	if (descriptor < 0)
-		die(EXIT_REFUSED, option, ": ", path, ": cannot be opened: ", error_text(descriptor), how);
+		die(EXIT_REFUSED, option, ": ", path, ": cannot be opened: ", error_text(descriptor),
+		    namespaces_advice);
 	if (!print_parts((int)descriptor, parts))
-		die(EXIT_REFUSED, option, ": ", path, ": cannot be written", how);
+		die(EXIT_REFUSED, option, ": ", path, ": cannot be written", namespaces_advice);
 	sys(__NR_close, descriptor);
 }
 
@@ -201,7 +203,8 @@ static void must(const char *option, long result)
 		die(EXIT_REFUSED, option,
 		    ": the effective user or group is not the real one: start it as one user");
 	if (result < 0)
-		die(EXIT_REFUSED, option, ": no user namespace can be made: ", error_text(result), how);
+		die(EXIT_REFUSED, option, ": no user namespace can be made: ", error_text(result),
+		    namespaces_advice);
 }
 
 /* False where it isn't here, which only a program that came with all its files can do without. */

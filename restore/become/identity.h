@@ -10,6 +10,8 @@ void identity_enter(void);
 /* Unshares these, in a user namespace of its own where that is needed; before identity_enter(). Negative
  * where none may be made: then nothing has changed. */
 long namespaces_make(uint64_t flags);
+/* Who can change that, for a message. */
+extern const char namespaces_advice[];
 /* The id that the thread with this index must get; 0: any. */
 uint32_t identity_wanted(uint32_t index);
 

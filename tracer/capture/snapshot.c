@@ -24,6 +24,7 @@
 #include "tracer/capture/process/kept_arguments.h"
 #include "tracer/capture/process/state.h"
 #include "tracer/capture/process/timers.h"
+#include "tracer/capture/root.h"
 #include "tracer/capture/self_contained.h"
 #include "tracer/capture/store/codec.h"
 #include "tracer/capture/store/pipeline.h"
@@ -56,10 +57,12 @@ struct capture {
 	struct pipeline_totals totals;
 	struct id_search search;
 	struct kept_ids kept;
+	struct root root;
 };
 
 static void capture_free(struct capture *capture)
 {
+	root_free(&capture->root);
 	kept_free(&capture->kept);
 	id_search_free(&capture->search);
 	plan_free(&capture->plan);
@@ -204,7 +207,9 @@ static enum status gather(struct capture *capture)
 	    (status = pass_refusal(read_fixups(capture))) != STATUS_OK ||
 	    (status = refusals_end()) != STATUS_OK ||
 	    (status = files_identify(&capture->files, &capture->mappings, &capture->descriptors,
-	                             &capture->subject.stat, capture->request->carry)) != STATUS_OK)
+	                             &capture->subject.stat, capture->request->carry)) != STATUS_OK ||
+	    (status = root_read(capture->request->embeds, &capture->descriptors.objects, &capture->root)) !=
+	            STATUS_OK)
 		return status;
 	if (capture->request->self_contained &&
 	    (status = self_contained_check(&capture->mappings, &capture->descriptors, &capture->files)) !=
@@ -288,6 +293,7 @@ static enum snapimg_error write_records(struct capture *capture, struct snapimg_
 	    (error = attributes_write(&capture->attributes, writer)) ||
 	    (error = timers_write(&capture->timers, writer)) ||
 	    (error = clocks_write(&capture->subject, &capture->clocks, writer)) ||
+	    (error = root_write(&capture->root, writer)) ||
 	    (error = plan_write_guards(&capture->plan, writer)))
 		return error;
 	if (capture->vdso_size &&

@@ -22,6 +22,13 @@ struct carry {
 	size_t count;
 };
 
+/* Files and directories that go into the image for the program to open later: absolute paths. */
+enum { EMBEDS_MAX = 64 };
+struct embeds {
+	char *path[EMBEDS_MAX];
+	size_t count;
+};
+
 struct snapshot_output {
 	const char *path; /* the image; replaced in one step when the new one is complete */
 	bool runnable;    /* the loader stands before it */
@@ -53,6 +60,7 @@ struct snapshot_request {
 	uint32_t fixed_arguments;          /* arguments that new ones don't replace; 0: as it was started */
 	const struct overrides *overrides; /* tracer/overrides.h */
 	const struct carry *carry;
+	const struct embeds *embeds;
 	struct snapshot_output output;
 };
 
@@ -71,6 +79,9 @@ enum status snapshot_remember_caller(void) __attribute__((warn_unused_result));
 /* Checks that the output can be made (directory exists, is writable, is not a directory itself)
  * before the program is run for nothing. */
 enum status snapshot_check_output(const char *path) __attribute__((warn_unused_result));
+
+/* Whether this file, or all that is in this directory, can be in an image. */
+enum status snapshot_check_embed(const char *path) __attribute__((warn_unused_result));
 
 /* Refuses (by name, in one line) or writes the image. The process is still stopped afterwards. */
 enum status snapshot_take(const struct snapshot_request *request, struct snapshot_result *ret_result)

@@ -141,6 +141,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	        .fixed_arguments = run->warm.fixed_arguments,
 	        .overrides = &options->overrides,
 	        .carry = &options->carry,
+	        .embeds = &options->embeds,
 	        .output = {.path = run->output,
 	                   .runnable = run->options->runnable,
 	                   .compress = options->compress,

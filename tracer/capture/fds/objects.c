@@ -105,6 +105,14 @@ enum status objects_carry(struct objects *objects, uint32_t file, uint64_t posit
 	return store(objects, content, bytes, &objects->carried);
 }
 
+enum status objects_embed(struct objects *objects, uint32_t file, uint64_t position, const void *bytes,
+                          uint64_t size)
+{
+	const struct snapimg_content content = {.object = file, .position = position, .size = size};
+
+	return store(objects, content, bytes, &objects->embedded);
+}
+
 enum status objects_watch(struct objects *objects, struct snapimg_watch watch)
 {
 	watch.object = (uint32_t)objects->object.count;
@@ -191,6 +199,7 @@ enum snapimg_error objects_write(const struct objects *objects, struct snapimg_w
 	        {&objects->content, SNAPIMG_SECTION_CONTENTS, sizeof(struct snapimg_content)},
 	        {&objects->stream, SNAPIMG_SECTION_STREAMS, sizeof(struct snapimg_setting)},
 	        {&objects->carried, SNAPIMG_SECTION_CARRIED, sizeof(struct snapimg_content)},
+	        {&objects->embedded, SNAPIMG_SECTION_ROOTDATA, sizeof(struct snapimg_content)},
 	        {&objects->watch, SNAPIMG_SECTION_WATCHES, sizeof(struct snapimg_watch)},
 	        {&objects->lock, SNAPIMG_SECTION_LOCKS, sizeof(struct snapimg_lock)},
 	        {&objects->owner, SNAPIMG_SECTION_OWNERS, sizeof(struct snapimg_owner)},
@@ -220,6 +229,7 @@ void objects_free(struct objects *objects)
 	free(objects->setting.items);
 	free(objects->content.items);
 	free(objects->carried.items);
+	free(objects->embedded.items);
 	free(objects->stream.items);
 	free(objects->watch.items);
 	free(objects->lock.items);

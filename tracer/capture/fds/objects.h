@@ -14,7 +14,7 @@ struct array {
 };
 
 struct objects {
-	struct array object, setting, stream, content, carried, watch, lock, inotify, owner, bytes;
+	struct array object, setting, stream, content, carried, embedded, watch, lock, inotify, owner, bytes;
 	struct array names; /* char *; the records' string fields hold its index + 1 until they are written */
 	int level;          /* of zstd, for contents; 0: they are stored as they are */
 	struct compressor compressor; /* opened when it is needed first */
@@ -34,6 +34,9 @@ enum status objects_stream(struct objects *objects, struct snapimg_setting setti
         __attribute__((warn_unused_result));
 /* The same for a file that has a name, by its index. */
 enum status objects_carry(struct objects *objects, uint32_t file, uint64_t position, const void *bytes,
+                          uint64_t size) __attribute__((warn_unused_result));
+/* The same for a file of ROOT (capture/root.h), by its index. */
+enum status objects_embed(struct objects *objects, uint32_t file, uint64_t position, const void *bytes,
                           uint64_t size) __attribute__((warn_unused_result));
 enum status objects_watch(struct objects *objects, struct snapimg_watch watch)
         __attribute__((warn_unused_result));
