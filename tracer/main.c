@@ -30,6 +30,7 @@
 #include "format/base/progress.h"
 #include "tracer/caller.h"
 #include "tracer/capture/snapshot.h"
+#include "tracer/follow/apart.h"
 #include "tracer/follow/attach.h"
 #include "tracer/follow/exec_log.h"
 #include "tracer/follow/exec_stop.h"
@@ -138,10 +139,23 @@ static enum status prepare(struct run *run, char **ret_path, char **ret_output)
 	return choose_output(run, ret_output);
 }
 
+static bool has_breakpoints(const struct run *run)
+{
+	for (unsigned i = 0; i < run->points.count; i++)
+		if (run->points.point[i].kind->hit)
+			return true;
+	return false;
+}
+
 static enum status run_program(struct run *run, const char *path)
 {
 	enum status status;
 
+	if (run->options->attach == getpid())
+		return fail(STATUS_FAILED, "-p %d: that is snaptrace itself", getpid());
+	if (run->options->attach && has_breakpoints(run) &&
+	    (status = apart_begin(run->options->train_count == 0)) != STATUS_OK)
+		return status;
 	interrupt_catch();
 	run->began = monotonic_seconds();
 	if (run->options->attach) {

@@ -19,10 +19,10 @@ enum phase {
 
 struct run {
 	const struct options *options;
-	const char *output; /* the image's path */
+	const char *output;   /* the image's path */
 	char *const *program; /* what is executed: PROG and its arguments, or with a helper between them */
 	struct warm_run warm;
-	char *shim;         /* its absolute path; NULL: none is needed */
+	char *shim; /* its absolute path; NULL: none is needed */
 	struct points points;
 	struct call_rules own_calls; /* those that snaptrace itself must see */
 	struct filter filter;        /* of all calls that must stop; length 0: none */

@@ -22,6 +22,7 @@
 
 /* glibc names the numbers that were there when it was made. */
 #define SYS_epoll_pwait2            __NR_epoll_pwait2
+#define SYS_faccessat2              __NR_faccessat2
 #define SYS_landlock_create_ruleset __NR_landlock_create_ruleset
 #define SYS_landlock_restrict_self  __NR_landlock_restrict_self
 #define SYS_memfd_secret            __NR_memfd_secret

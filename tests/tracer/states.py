@@ -103,6 +103,47 @@ def train(sent):
     t.check(t.run([t.SNAPIMG, "verify", "image.snap"]).status == 0, "the image")
 
 
+def breakpoint_killed(group):
+    """SIGKILL to snaptrace -p, or to all of its process group, leaves no breakpoint in the process, which goes on."""
+    code = "import os; print(os.getpid(), flush=True); os.read(0, 1); [os.getppid() for _ in range(1000)]; os._exit(7)"
+    target, pid = start("/usr/bin/python3", "-c", code)
+    with subprocess.Popen([t.SNAPTRACE, "-v", "--at", "libc.so.6:getppid", "--skip", "5000", "-o", "image.snap", "-p", str(pid)],
+                          stderr=subprocess.PIPE, start_new_session=True) as tracer:
+        told = [tracer.stderr.readline()]
+        while told[-1] and b"a breakpoint at" not in told[-1]:
+            told.append(tracer.stderr.readline())
+        t.check(told[-1], told)
+        (os.killpg if group else os.kill)(tracer.pid, signal.SIGKILL)
+        rest = tracer.stderr.read()
+        t.check(tracer.wait(60) == -signal.SIGKILL and b"goes on" in rest, tracer.returncode, rest)
+    until(lambda: state_of(pid)[1] == 0, "the end of tracing")
+    target.communicate(b"x", timeout=60)
+    t.check(target.returncode == DONE, target.returncode)
+
+
+def breakpoint_ended():
+    """What waits for the tracer passes on the signals that it gets, and ends by them; it stops with it, too."""
+    code = "import os; print(os.getpid(), flush=True); os.read(0, 1); [os.getppid() for _ in range(1000)]; os._exit(7)"
+    target, pid = start("/usr/bin/python3", "-c", code)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        with subprocess.Popen([t.SNAPTRACE, "-v", "--at", "libc.so.6:getppid", "--skip", "5000", "-o", "image.snap", "-p", str(pid)],
+                              stderr=subprocess.PIPE) as tracer:
+            while b"a breakpoint at" not in tracer.stderr.readline():
+                t.check(tracer.poll() is None, tracer.returncode)
+            if number == signal.SIGTERM:
+                tracer.send_signal(signal.SIGTSTP)
+                t.check(os.WIFSTOPPED(os.waitpid(tracer.pid, os.WUNTRACED)[1]), "the stop")
+                tracer.send_signal(signal.SIGCONT)
+            tracer.send_signal(number)
+            rest = tracer.stderr.read()
+            t.check(tracer.wait(60) == -number and b"goes on" in rest, tracer.returncode, rest)
+        t.check(state_of(pid)[1] == 0, "it is traced still")
+    done = t.run([t.SNAPTRACE, "-q", "--at", "libc.so.6:getppid", "--timeout", "100ms", "-o", "image.snap", "-p", str(pid)])
+    t.check(done.status == 124, done)
+    target.communicate(b"x", timeout=60)
+    t.check(target.returncode == DONE, target.returncode)
+
+
 def child_of_thread():
     """A child is seen whichever thread forked it."""
     refused = t.run([t.SNAPTRACE, "-q", "--at", "path:/snap/here", "-o", "image.snap", STATES, "child-of-thread"])
@@ -229,6 +270,9 @@ def preloaded():
 t.main({
     "attached-killed.ptrace": lambda: attached_killed("ptrace"),
     "attached-killed.wait": lambda: attached_killed("waitid"),
+    "breakpoint-killed.alone": lambda: breakpoint_killed(False),
+    "breakpoint-killed.group": lambda: breakpoint_killed(True),
+    "breakpoint-ended": breakpoint_ended,
     "target-killed": target_killed,
     "first-stops.terminate": lambda: first_stops(signal.SIGTERM),
     "first-stops.hang-up": lambda: first_stops(signal.SIGHUP),

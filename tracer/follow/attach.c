@@ -107,8 +107,6 @@ enum status attach_to(struct run *run)
 	struct tracee *leader;
 
 	run->root = run->options->attach;
-	if (run->root == getpid())
-		return fail(STATUS_FAILED, "-p %d: that is snaptrace itself", run->root);
 	if ((status = check_points(run)) != STATUS_OK)
 		return status;
 	do { /* a thread that is seized can't make one that isn't */

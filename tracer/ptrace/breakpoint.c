@@ -49,6 +49,8 @@ enum status breakpoint_plant(struct process *process, enum breakpoint_use use, u
 	free_slot->use = use;
 	free_slot->address = address;
 	free_slot->point = point;
+	if (use == BREAKPOINT_POINT)
+		explain("a breakpoint at 0x%" PRIx64 " in %s", address, path);
 	return put_byte(process, address, int3);
 }
 
