@@ -3,47 +3,35 @@
 #include <stdlib.h>
 #include <zstd.h>
 
-enum { FRAME_DESCRIPTOR = 4, FRAME_HAS_CHECKSUM = 1 << 2 }; /* RFC 8878, 3.1.1.1.1 */
+#include "format/convert/decode_ahead.h"
 
 enum snapimg_error page_data_open(struct page_data *data, struct snapimg *image)
 {
-	*data = (struct page_data){
-	        .image = image, .decoder = ZSTD_createDCtx(), .room = malloc(SNAPIMG_EXTENT_MAX)};
-	if (data->decoder == NULL || data->room == NULL) {
-		page_data_close(data);
-		return SNAPIMG_ERR_MEMORY;
-	}
+	*data = (struct page_data){.image = image};
 	return SNAPIMG_OK;
 }
 
 void page_data_close(struct page_data *data)
 {
-	(void)ZSTD_freeDCtx(data->decoder);
-	free(data->room);
+	decode_ahead_end(data->ahead);
 	*data = (struct page_data){0};
 }
 
-bool page_data_is_frame(struct page_data *data, const uint8_t *frame, size_t size, size_t raw_size)
+void page_data_expect(struct page_data *data)
 {
-	return ZSTD_getFrameContentSize(frame, size) == raw_size &&
-	       ZSTD_findFrameCompressedSize(frame, size) == size &&
-	       (frame[FRAME_DESCRIPTOR] & FRAME_HAS_CHECKSUM) != 0 &&
-	       ZSTD_decompressDCtx(data->decoder, data->room, raw_size, frame, size) == raw_size;
+	if (data->ahead == NULL)
+		data->ahead = decode_ahead_begin(data->image);
 }
 
-/* The extent's bytes, checked and decoded. */
-static enum snapimg_error load(struct page_data *data, const struct snapimg_extent *extent,
-                               const uint8_t **ret_bytes)
+bool page_data_is_frame(const uint8_t *frame, size_t size, size_t raw_size)
 {
-	const uint8_t *stored = data->image->base + extent->offset;
-	bool is_frame = extent->kind == SNAPIMG_EXTENT_ZSTD;
-	enum snapimg_error error = snapimg_check_extent(data->image, extent);
+	ZSTD_DCtx *decoder = ZSTD_createDCtx();
+	uint8_t *room = malloc(SNAPIMG_EXTENT_MAX);
+	bool is_frame = decoder != NULL && room != NULL && decode_frame(decoder, room, raw_size, frame, size);
 
-	*ret_bytes = is_frame ? data->room : stored;
-	if (error == SNAPIMG_OK && is_frame &&
-	    !page_data_is_frame(data, stored, extent->stored_size, extent->raw_size))
-		error = SNAPIMG_ERR_EXTENT_FRAME;
-	return error;
+	(void)ZSTD_freeDCtx(decoder);
+	free(room);
+	return is_frame;
 }
 
 static enum snapimg_error visit_runs(const struct page_data *data, const struct snapimg_extent *extent,
@@ -72,12 +60,17 @@ enum snapimg_error page_data_visit(struct page_data *data, page_visitor *visit, 
 	const uint8_t *bytes;
 	uint32_t i;
 
+	page_data_expect(data);
+	if (data->ahead == NULL)
+		return SNAPIMG_ERR_MEMORY;
 	for (i = 0; i < snapimg_extent_count(image) && error == SNAPIMG_OK; i++) {
 		image->failed_section = SNAPIMG_SECTION_EXTENTS;
 		image->failed_index = i;
-		error = load(data, &extent[i], &bytes);
+		error = decode_ahead_take(data->ahead, i, &bytes);
 		if (error == SNAPIMG_OK)
 			error = visit_runs(data, &extent[i], bytes, visit, context);
 	}
+	decode_ahead_end(data->ahead);
+	data->ahead = NULL;
 	return error;
 }

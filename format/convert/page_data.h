@@ -1,4 +1,4 @@
-/* Inside snapimg: the pages of an image, decoded one extent after the other, and images written to files. */
+/* Inside convert/ and snapimg: the pages of an image, decoded by all processors and visited in order. */
 #ifndef FORMAT_CONVERT_PAGE_DATA_H
 #define FORMAT_CONVERT_PAGE_DATA_H
 
@@ -7,12 +7,11 @@
 
 #include "format/image/reader.h"
 
-struct ZSTD_DCtx_s;
+struct decode_ahead;
 
 struct page_data {
 	struct snapimg *image;
-	struct ZSTD_DCtx_s *decoder;
-	uint8_t *room; /* of SNAPIMG_EXTENT_MAX: what was decoded last */
+	struct decode_ahead *ahead; /* NULL: not begun */
 };
 
 /* For an image with its page data in memory (IMAGE_WHOLE), which is borrowed. */
@@ -20,9 +19,12 @@ enum snapimg_error page_data_open(struct page_data *data, struct snapimg *image)
         __attribute__((warn_unused_result));
 void page_data_close(struct page_data *data);
 
+/* The next visit is soon: its first extents are decoded while something else is done. */
+void page_data_expect(struct page_data *data);
+
 /* Whether this is one standard frame with content size (raw_size, at most SNAPIMG_EXTENT_MAX) and checksum,
- * no more and no less; its content is in data->room then. */
-bool page_data_is_frame(struct page_data *data, const uint8_t *frame, size_t size, size_t raw_size)
+ * no more and no less. */
+bool page_data_is_frame(const uint8_t *frame, size_t size, size_t raw_size)
         __attribute__((warn_unused_result));
 
 /* Is given each run of an image in order, with its pages; NULL for ZERO. */

@@ -27,6 +27,8 @@ enum snapimg_error image_thaw(struct snapimg *image, snapimg_sink *sink, void *c
 	enum snapimg_error error = page_data_open(&data, image);
 
 	if (error == SNAPIMG_OK)
+		page_data_expect(&data);
+	if (error == SNAPIMG_OK)
 		error = thaw_plan_make(image, &plan);
 	if (error == SNAPIMG_OK)
 		error = repack(&data, &how, sink, context);

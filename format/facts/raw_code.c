@@ -89,9 +89,13 @@ static bool ends_call(const uint8_t *bytes, size_t size)
 bool raw_code_calls(const uint8_t *code, size_t size)
 {
 	static const uint8_t instruction[] = {0x0f, 0x05};
-	const uint8_t *at = code, *end = code + size;
+	const uint8_t *end = code + size, *last = code + 1;
 
-	while (at < end && (at = memmem(at, (size_t)(end - at), instruction, sizeof(instruction))) != NULL) {
+	/* By its second byte, for which memchr(3) looks some times as fast as memmem(3) does for both. */
+	while (last < end && (last = memchr(last, instruction[1], (size_t)(end - last))) != NULL) {
+		const uint8_t *at = last++ - 1;
+		if (*at != instruction[0])
+			continue;
 		size_t before = (size_t)(at - code), near = before < NEAR ? before : NEAR,
 		       near_of_any = before < NEAR_OF_ANY ? before : NEAR_OF_ANY;
 
@@ -100,7 +104,6 @@ bool raw_code_calls(const uint8_t *code, size_t size)
 		if (takes_number(at - near_of_any, near_of_any) &&
 		    ends_call(at + sizeof(instruction), (size_t)(end - at) - sizeof(instruction)))
 			return true;
-		at += sizeof(instruction);
 	}
 	return false;
 }

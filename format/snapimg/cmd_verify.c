@@ -40,8 +40,7 @@ static enum snapimg_error check_extents(struct page_data *data, char content[2 *
 }
 
 /* Of a section of struct snapimg_content. */
-static enum snapimg_error check_contents(struct snapimg *image, struct page_data *data,
-                                         enum snapimg_section_type section)
+static enum snapimg_error check_contents(struct snapimg *image, enum snapimg_section_type section)
 {
 	const struct snapimg_content *content = (const void *)image->section[section].bytes;
 	const uint8_t *bytes = image->section[SNAPIMG_SECTION_BYTES].bytes;
@@ -51,8 +50,7 @@ static enum snapimg_error check_contents(struct snapimg *image, struct page_data
 		image->failed_section = section;
 		image->failed_index = i;
 		if (content[i].stored_size != 0 &&
-		    !page_data_is_frame(data, bytes + content[i].offset, content[i].stored_size,
-		                        content[i].size))
+		    !page_data_is_frame(bytes + content[i].offset, content[i].stored_size, content[i].size))
 			return SNAPIMG_ERR_EXTENT_FRAME;
 	}
 	return SNAPIMG_OK;
@@ -68,7 +66,7 @@ static enum snapimg_error check_data(struct snapimg *image, char content[2 * SNA
 	if (error == SNAPIMG_OK)
 		error = check_extents(&data, content);
 	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections) && error == SNAPIMG_OK; i++)
-		error = check_contents(image, &data, sections[i]);
+		error = check_contents(image, sections[i]);
 	page_data_close(&data);
 	return error;
 }
