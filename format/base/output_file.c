@@ -313,7 +313,7 @@ static bool write_all(struct output_file *file, uint64_t offset, const uint8_t *
  * fail: it is only advice. */
 static void begin_sync(struct output_file *file, uint64_t end)
 {
-	if (file->directory < 0 || end < file->sync_begun + SYNC_STEP)
+	if (file->directory < 0 || file->flags & OUTPUT_UNSYNCED || end < file->sync_begun + SYNC_STEP)
 		return;
 	(void)sync_file_range(file->descriptor, (off_t)file->sync_begun, (off_t)(end - file->sync_begun),
 	                      SYNC_FILE_RANGE_WRITE);
@@ -346,6 +346,13 @@ int output_file_sink(void *context, uint64_t offset, const void *bytes, size_t s
 
 	if (!follows && !flush(file))
 		return -1;
+	/* What is large is written from where it is, but for O_DIRECT's blocks. */
+	if (size >= file->buffer_size / 2 && !(file->flags & OUTPUT_PAST_CACHE)) {
+		if (!flush(file) || !write_all(file, offset, bytes, size))
+			return -1;
+		begin_sync(file, offset + size);
+		return 0;
+	}
 	while (size > 0) {
 		if (file->buffered == 0)
 			file->buffer_offset = offset;
@@ -397,7 +404,7 @@ bool output_file_finish(struct output_file *file)
 		return copy_to_stdout(file);
 	if (file->directory < 0)
 		return true;
-	if (fsync(file->descriptor) != 0)
+	if (!(file->flags & OUTPUT_UNSYNCED) && fsync(file->descriptor) != 0)
 		return fail_with(file, errno);
 	/* It may have become something else meanwhile. */
 	error = output_place_check(file->directory, file->name, !(file->flags & OUTPUT_REPLACE_LINK));
@@ -406,7 +413,8 @@ bool output_file_finish(struct output_file *file)
 	if (error != 0)
 		return fail_with(file, error);
 	/* The file is complete either way: at worst its name is lost with the power. */
-	(void)fsync(file->directory);
+	if (!(file->flags & OUTPUT_UNSYNCED))
+		(void)fsync(file->directory);
 	return true;
 }
 

@@ -42,7 +42,8 @@ struct output_file {
 enum output_file_flags {
 	OUTPUT_PAST_CACHE = 1,   /* what is large does not stay in the page cache: nobody reads it soon */
 	OUTPUT_REPLACE_LINK = 2, /* a symbolic link is replaced itself, not what it leads to */
-	OUTPUT_NAMED = 4,        /* as on a filesystem without O_TMPFILE (for tests) */
+	OUTPUT_UNSYNCED = 8, /* nobody waits for the disk: the power may take the bytes, and leave the name */
+	OUTPUT_NAMED = 4,    /* as on a filesystem without O_TMPFILE (for tests) */
 };
 
 /* The path "-" is standard output: the file is gathered in memory, and written there when it is finished.

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <zstd.h>
 
+#include "format/base/large.h"
+
 enum {
 	FRAME_DESCRIPTOR = 4,
 	FRAME_HAS_CHECKSUM = 1 << 2, /* RFC 8878, 3.1.1.1.1 */
@@ -15,7 +17,6 @@ enum {
 };
 
 struct slot {
-	uint8_t *bytes; /* SNAPIMG_EXTENT_MAX, made when it is first used */
 	const uint8_t *result;
 	enum snapimg_error error;
 	bool is_done;
@@ -32,6 +33,8 @@ struct decode_ahead {
 	bool ends;
 	uint32_t slot_count;
 	struct slot *slot;
+	uint8_t *bytes; /* of slot_count times slot_size, which the largest frame has decoded */
+	size_t slot_size;
 	ZSTD_DCtx *decoder; /* of who takes */
 	uint32_t helper_count;
 	pthread_t helper[HELPERS_MAX];
@@ -50,16 +53,14 @@ static void decode(const struct decode_ahead *ahead, ZSTD_DCtx *decoder, uint32_
 	const struct snapimg_extent *extent = snapimg_get_extent(ahead->image) + index;
 	const uint8_t *stored = ahead->image->base + extent->offset;
 
+	uint8_t *to = ahead->bytes + index % ahead->slot_count * ahead->slot_size;
+
 	slot->error = snapimg_check_extent(ahead->image, extent);
 	slot->result = stored;
 	if (slot->error != SNAPIMG_OK || extent->kind != SNAPIMG_EXTENT_ZSTD)
 		return;
-	if (slot->bytes == NULL)
-		slot->bytes = malloc(SNAPIMG_EXTENT_MAX);
-	slot->result = slot->bytes;
-	if (slot->bytes == NULL || decoder == NULL)
-		slot->error = SNAPIMG_ERR_MEMORY;
-	else if (!decode_frame(decoder, slot->bytes, extent->raw_size, stored, extent->stored_size))
+	slot->result = to;
+	if (!decode_frame(decoder, to, extent->raw_size, stored, extent->stored_size))
 		slot->error = SNAPIMG_ERR_EXTENT_FRAME;
 }
 
@@ -96,6 +97,17 @@ static void *help(void *context)
 	pthread_mutex_unlock(&ahead->lock);
 	(void)ZSTD_freeDCtx(decoder);
 	return NULL;
+}
+
+static size_t largest_frame(const struct snapimg *image)
+{
+	const struct snapimg_extent *extent = snapimg_get_extent(image);
+	size_t largest = SNAPIMG_PAGE_SIZE;
+
+	for (uint32_t i = 0; i < snapimg_extent_count(image); i++)
+		if (extent[i].kind == SNAPIMG_EXTENT_ZSTD && extent[i].raw_size > largest)
+			largest = extent[i].raw_size;
+	return largest;
 }
 
 static uint32_t wanted_helpers(const struct snapimg *image)
@@ -137,11 +149,13 @@ struct decode_ahead *decode_ahead_begin(const struct snapimg *image)
 	ahead->extent_count = snapimg_extent_count(image);
 	ahead->slot_count = AHEAD_EACH * (helpers + 1);
 	ahead->slot = calloc(ahead->slot_count, sizeof(*ahead->slot));
+	ahead->slot_size = largest_frame(image);
+	ahead->bytes = large_new(ahead->slot_count * ahead->slot_size);
 	ahead->decoder = ZSTD_createDCtx();
 	pthread_mutex_init(&ahead->lock, NULL);
 	pthread_cond_init(&ahead->done, NULL);
 	pthread_cond_init(&ahead->room, NULL);
-	if (ahead->slot == NULL || ahead->decoder == NULL) {
+	if (ahead->slot == NULL || ahead->bytes == NULL || ahead->decoder == NULL) {
 		decode_ahead_end(ahead);
 		return NULL;
 	}
@@ -176,8 +190,7 @@ void decode_ahead_end(struct decode_ahead *ahead)
 	pthread_mutex_unlock(&ahead->lock);
 	for (uint32_t i = 0; i < ahead->helper_count; i++)
 		pthread_join(ahead->helper[i], NULL);
-	for (uint32_t i = 0; ahead->slot != NULL && i < ahead->slot_count; i++)
-		free(ahead->slot[i].bytes);
+	large_free(ahead->bytes, ahead->slot_count * ahead->slot_size);
 	free(ahead->slot);
 	(void)ZSTD_freeDCtx(ahead->decoder);
 	pthread_mutex_destroy(&ahead->lock);

@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format/base/large.h"
 #include "format/facts/runnable.h"
 
 /* With snaprun's meaning. */
@@ -142,11 +142,8 @@ static bool make_memory(struct image_file *file, struct image_failure *failure)
 	file->mode = status.st_mode & 07777;
 	if (!find_image(file, failure))
 		return false;
-	/* NORESERVE: what nobody reads costs nothing. */
-	file->memory = mmap(NULL, file->size == 0 ? 1 : file->size, PROT_READ | PROT_WRITE,
-	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return file->memory != MAP_FAILED ||
-	       cannot(failure, UNREADABLE, "cannot hold the image", errno, NULL);
+	file->memory = large_new(file->size == 0 ? 1 : file->size);
+	return file->memory != NULL || cannot(failure, UNREADABLE, "cannot hold the image", errno, NULL);
 }
 
 bool image_file_read_data(struct image_file *file, struct image_failure *ret_failure)
@@ -157,7 +154,7 @@ bool image_file_read_data(struct image_file *file, struct image_failure *ret_fai
 bool image_file_take(struct image_file *file, int descriptor, enum image_part part,
                      struct image_failure *ret_failure)
 {
-	*file = (struct image_file){.descriptor = descriptor, .memory = MAP_FAILED};
+	*file = (struct image_file){.descriptor = descriptor, .memory = NULL};
 	if (make_memory(file, ret_failure) && read_records(file, ret_failure) &&
 	    (part == IMAGE_RECORDS || image_file_read_data(file, ret_failure)))
 		return true;
@@ -171,7 +168,7 @@ bool image_file_open(struct image_file *file, const char *path, enum image_part 
 	/* NONBLOCK: a FIFO must not keep us waiting for a writer. */
 	int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	*file = (struct image_file){.descriptor = -1, .memory = MAP_FAILED};
+	*file = (struct image_file){.descriptor = -1, .memory = NULL};
 	if (descriptor < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return cannot(ret_failure, NOT_FOUND, "no such image", 0, "check the path");
 	if (descriptor < 0)
@@ -181,9 +178,8 @@ bool image_file_open(struct image_file *file, const char *path, enum image_part 
 
 void image_file_close(struct image_file *file)
 {
-	if (file->memory != MAP_FAILED)
-		(void)munmap(file->memory, file->size == 0 ? 1 : file->size);
+	large_free(file->memory, file->size == 0 ? 1 : file->size);
 	if (file->descriptor >= 0)
 		(void)close(file->descriptor);
-	*file = (struct image_file){.descriptor = -1, .memory = MAP_FAILED};
+	*file = (struct image_file){.descriptor = -1, .memory = NULL};
 }

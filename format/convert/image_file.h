@@ -12,7 +12,7 @@ struct image_file {
 	int descriptor;  /* of the file; -1: none */
 	uint64_t offset; /* where in it the image begins: not 0 in a runnable file */
 	mode_t mode;
-	void *memory; /* mmap'ed */
+	void *memory; /* of large_new() */
 	uint64_t size;
 	struct snapimg image;
 };

@@ -4,14 +4,16 @@
 #include <string.h>
 
 #include "format/base/compressor.h"
+#include "format/base/large.h"
 #include "format/convert/page_data.h"
 #include "format/facts/checksum.h"
 
 enum {
 	PACKED_PAGES = 64, /* of an extent that is not mapped: as many as snaptrace takes */
 	MAPPED_PAGES = SNAPIMG_EXTENT_MAX / SNAPIMG_PAGE_SIZE,
-	GAP_IN_EXTENT = 16, /* pages; a larger one stays a hole of the file */
-	RUNS = 256,         /* of one extent */
+	PAGES_ROOM = 2 * SNAPIMG_EXTENT_MAX, /* for it to be a huge page; half of it is used */
+	GAP_IN_EXTENT = 16,                  /* pages; a larger one stays a hole of the file */
+	RUNS = 256,                          /* of one extent */
 };
 
 struct repacking {
@@ -237,7 +239,11 @@ static enum snapimg_error put_all(struct page_data *data, struct repacking *repa
 	memcpy(source.digest, image->header->digest, sizeof(source.digest));
 	if (snapimg_source_count(image) > 0) /* it was thawed already */
 		source = *snapimg_get_source(image);
-	return snapimg_writer_add(repacking->writer, SNAPIMG_SECTION_SOURCE, &source, sizeof(source));
+	error = snapimg_writer_add(repacking->writer, SNAPIMG_SECTION_SOURCE, &source, sizeof(source));
+	if (error == SNAPIMG_OK && repacking->options->unsynced != NULL)
+		error = snapimg_writer_add(repacking->writer, SNAPIMG_SECTION_UNSYNCED,
+		                           repacking->options->unsynced, sizeof(struct snapimg_unsynced));
+	return error;
 }
 
 enum snapimg_error repack(struct page_data *data, const struct repack_options *options, snapimg_sink *sink,
@@ -251,7 +257,7 @@ enum snapimg_error repack(struct page_data *data, const struct repack_options *o
 	repacking->options = options;
 	repacking->packed_room = compressor_bound(PACKED_PAGES * SNAPIMG_PAGE_SIZE);
 	repacking->writer = snapimg_writer_new(sink, context);
-	repacking->pages = malloc(SNAPIMG_EXTENT_MAX);
+	repacking->pages = large_new(PAGES_ROOM);
 	repacking->packed = malloc(repacking->packed_room);
 	if (repacking->writer != NULL && repacking->pages != NULL && repacking->packed != NULL &&
 	    set_up_compressor(repacking, data->image))
@@ -260,7 +266,7 @@ enum snapimg_error repack(struct page_data *data, const struct repack_options *o
 		error = snapimg_writer_finish(repacking->writer, NULL, NULL);
 	snapimg_writer_free(repacking->writer);
 	compressor_close(&repacking->compressor);
-	free(repacking->pages);
+	large_free(repacking->pages, PAGES_ROOM);
 	free(repacking->packed);
 	free(repacking);
 	return error;

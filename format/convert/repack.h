@@ -9,9 +9,10 @@
 #include "format/image/writer.h"
 
 struct repack_options {
-	const struct thaw_plan *plan; /* the pieces to make; NULL: none */
-	bool compress;                /* what is in no piece */
-	int level;                    /* 0: as the size has it */
+	const struct thaw_plan *plan;            /* the pieces to make; NULL: none */
+	bool compress;                           /* what is in no piece */
+	int level;                               /* 0: as the size has it */
+	const struct snapimg_unsynced *unsynced; /* of the file that is written; NULL: it will be synced */
 };
 
 /* Writes the image again: all that is in it but for how its pages are stored. With a plan it is named as the

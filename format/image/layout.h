@@ -132,7 +132,8 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(PROCESSOR, 43, sizeof(struct snapimg_processor), '?', "processor")                                 \
 	X(SIGNATURE, 44, sizeof(struct snapimg_signature), '?', "signature")                                 \
 	X(ROOT, 45, sizeof(struct snapimg_root), '*', "embedded files")                                      \
-	X(ROOTDATA, 46, sizeof(struct snapimg_content), '*', "contents of embedded files")
+	X(ROOTDATA, 46, sizeof(struct snapimg_content), '*', "contents of embedded files")                   \
+	X(UNSYNCED, 47, sizeof(struct snapimg_unsynced), '?', "boot of a copy")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \
@@ -806,6 +807,11 @@ struct snapimg_source { /* of a thawed image: which image it was */
 	uint8_t digest[SNAPIMG_DIGEST_SIZE];
 };
 static_assert(sizeof(struct snapimg_source) == 16, "source layout");
+
+struct snapimg_unsynced { /* of a copy that nobody has waited for to be on the disk */
+	uint8_t boot_id[SNAPIMG_BOOT_ID_SIZE];
+};
+static_assert(sizeof(struct snapimg_unsynced) == 16, "unsynced layout");
 
 /* The shim's table of mapped memory (struct snap_mapped of preload/contract.h): with it the program's calls
  * that show the difference between anonymous memory and a PIECE are made right. */

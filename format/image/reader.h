@@ -103,7 +103,7 @@ uint32_t snapimg_mapping_after(const struct snapimg *image, uint64_t address);
 	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(inotify, INOTIFY) X(owner, OWNERS)       \
 	X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)        \
 	X(identity, IDENTITIES) X(kept, KEPT) X(clocks, CLOCKS) X(processor, PROCESSOR) X(signature, SIGNATURE) \
-	X(root, ROOT)
+	X(root, ROOT) X(unsynced, UNSYNCED)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \

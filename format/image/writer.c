@@ -166,7 +166,7 @@ enum snapimg_error snapimg_writer_copy_records(struct snapimg_writer *writer, co
 		if (type == SNAPIMG_SECTION_DATA || type == SNAPIMG_SECTION_EXTENTS ||
 		    type == SNAPIMG_SECTION_RUNS || type == SNAPIMG_SECTION_PIECES ||
 		    type == SNAPIMG_SECTION_SOURCE || type == SNAPIMG_SECTION_SIGNATURE ||
-		    from->size == 0) /* a signature is of other bytes */
+		    type == SNAPIMG_SECTION_UNSYNCED || from->size == 0) /* a signature is of other bytes */
 			continue;
 		section->size = 0; /* STRINGS has its first NUL already */
 		(void)stick(writer, growing_append(section, from->bytes, from->size));

@@ -39,7 +39,7 @@ enum snapimg_error snapimg_writer_put_extent(struct snapimg_writer *writer, stru
 uint64_t snapimg_writer_position(const struct snapimg_writer *writer);
 
 /* Takes over all sections of an image but what holds its pages or tells how (DATA, EXTENTS, RUNS, PIECES,
- * SOURCE). Before anything was added; no string may be interned after it. */
+ * SOURCE, UNSYNCED). Before anything was added; no string may be interned after it. */
 enum snapimg_error snapimg_writer_copy_records(struct snapimg_writer *writer, const struct snapimg *image)
         __attribute__((warn_unused_result));
 

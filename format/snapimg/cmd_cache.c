@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@
 #include "format/base/output_file.h"
 #include "format/base/text.h"
 #include "format/convert/restamp.h"
+#include "format/facts/bootid.h"
 #include "format/snapimg/cache_store.h"
 
 static const uint64_t default_limit = UINT64_C(2) << 30;
@@ -86,10 +89,27 @@ static bool is_made_by_another(const struct image_file *file)
 	return flock(file->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
+/* Whether what was written there is read again whatever becomes of the disk, in this boot: not so where a
+ * write may fail later than close(2) tells, as on a network's filesystem. */
+static bool keeps_what_is_written(const struct cache_store *store)
+{
+	static const uint32_t local[] = {EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC,  BTRFS_SUPER_MAGIC,
+	                                 OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC};
+	struct statfs status;
+
+	if (fstatfs(store->descriptor, &status) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++)
+		if ((uint32_t)status.f_type == local[i])
+			return true;
+	return false;
+}
+
 /* The room for it is there, and nobody else is at it. */
 static enum exit_status thaw_into(const struct cache_store *store, const char *name, struct image_file *file,
-                                  const char *path)
+                                  const char *path, bool is_awaited)
 {
+	bool unsynced = is_awaited && keeps_what_is_written(store) && access(SNAPIMG_BOOT_ID_PATH, R_OK) == 0;
 	struct image_failure failure;
 	enum exit_status status;
 	char *to = NULL;
@@ -99,13 +119,14 @@ static enum exit_status thaw_into(const struct cache_store *store, const char *n
 	if (asprintf(&to, "%s/%s", store->path, name) < 0)
 		return complain(EXIT_REFUSED, "out of memory");
 	image_restamp(file);
-	status = write_image(file, path, to, OUTPUT_REPLACE_LINK, image_thaw);
+	status = write_image(file, path, to, OUTPUT_REPLACE_LINK | (unsynced ? OUTPUT_UNSYNCED : 0U),
+	                     unsynced ? image_thaw_unsynced : image_thaw);
 	free(to);
 	return status;
 }
 
 static enum exit_status make_copy(const struct cache_store *store, struct image_file *file, const char *path,
-                                  const char *digits)
+                                  const char *digits, bool is_awaited)
 {
 	char name[COPY_NAME_SIZE];
 	enum exit_status status;
@@ -117,19 +138,20 @@ static enum exit_status make_copy(const struct cache_store *store, struct image_
 		return status;
 	if (is_made_by_another(file))
 		return complain(EXIT_REFUSED, "another process makes this copy: %s: wait for it", path);
-	status = thaw_into(store, name, file, path);
+	status = thaw_into(store, name, file, path, is_awaited);
 	if (status == EXIT_FINE)
 		cache_store_shrink(store, limit_of_environment(), name);
 	return status;
 }
 
-enum exit_status cache_add_as(const char *dir, struct image_file *file, const char *path, const char *digits)
+enum exit_status cache_add_as(const char *dir, struct image_file *file, const char *path, const char *digits,
+                              bool is_awaited)
 {
 	struct cache_store store = {.descriptor = -1};
 	enum exit_status status = cache_store_open(&store, dir, true);
 
 	if (status == EXIT_FINE)
-		status = make_copy(&store, file, path, digits);
+		status = make_copy(&store, file, path, digits, is_awaited);
 	cache_store_close(&store);
 	return status;
 }
@@ -147,7 +169,8 @@ static enum exit_status add(const struct cache_options *options)
 		status = complain(EXIT_REFUSED, "thawed already: %s: it needs no copy", options->image);
 	else
 		status = cache_add_as(options->dir, &file, options->image,
-		                      text_hex(digits, file.image.header->digest, SNAPIMG_DIGEST_SIZE));
+		                      text_hex(digits, file.image.header->digest, SNAPIMG_DIGEST_SIZE),
+		                      options->restart != NULL);
 	image_file_close(&file);
 	return status;
 }

@@ -145,7 +145,7 @@ static enum exit_status start(const struct start_options *options, struct image_
 		be_quiet();
 	/* Whatever becomes of the copy, the program is started. */
 	if (is_frozen && file->size >= COPY_LEAST && options->dir != NULL && *options->dir != '\0' &&
-	    cache_add_as(options->dir, file, path, digits) != EXIT_FINE)
+	    cache_add_as(options->dir, file, path, digits, true) != EXIT_FINE)
 		(void)fflush(stderr); /* its line, where one was wanted, is all that is to be done */
 	return become(options, memory, digits);
 }

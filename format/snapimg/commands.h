@@ -40,9 +40,10 @@ enum exit_status write_image(struct image_file *input, const char *path, const c
 /* cmd_cache.c: the words after "snapimg cache". */
 enum exit_status command_cache(int count, char **words) __attribute__((warn_unused_result));
 
-/* Puts a thawed copy of the whole image, which is open, into the cache, under a name of these digits. */
-enum exit_status cache_add_as(const char *dir, struct image_file *file, const char *path, const char *digits)
-        __attribute__((warn_unused_result));
+/* Puts a thawed copy of the whole image, which is open, into the cache, under a name of these digits.
+ * is_awaited: a start waits for it, and not for the disk. */
+enum exit_status cache_add_as(const char *dir, struct image_file *file, const char *path, const char *digits,
+                              bool is_awaited) __attribute__((warn_unused_result));
 
 /* cmd_start.c: the words behind "snapimg start", with which snaprun asks for --key. */
 enum exit_status command_start(int count, char **words) __attribute__((warn_unused_result));

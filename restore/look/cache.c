@@ -131,10 +131,15 @@ int cache_find(const uint8_t *digest)
 	return copy;
 }
 
+void cache_forget(void)
+{
+	sys(__NR_unlinkat, cache.descriptor, cache.name, 0);
+}
+
 void cache_remove(void)
 {
 	warn(loader.options.image, ": its thawed copy ", cache.name, " in the cache is damaged: removed");
-	sys(__NR_unlinkat, cache.descriptor, cache.name, 0);
+	cache_forget();
 }
 
 void cache_close(void)

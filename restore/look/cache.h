@@ -13,6 +13,8 @@ enum { CACHE_LEAST = 128 << 10 };
 int cache_find(const uint8_t *digest);
 /* The copy that was found turned out to be none, or damaged. */
 void cache_remove(void);
+/* It is of another boot (UNSYNCED): no more than that it is not there. */
+void cache_forget(void);
 /* When it is known which file is started from. */
 void cache_close(void);
 /* Where no copy was found and one may be: lets snapimg make it and start again from it, in this process's

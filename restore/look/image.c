@@ -10,6 +10,7 @@
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
+#include "format/facts/bootid.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
@@ -214,13 +215,6 @@ static uint64_t take_copy(uint64_t size, struct snapimg_header *header)
 	return (uint64_t)status.st_size;
 }
 
-static bool is_copy_of(const struct snapimg_header *original)
-{
-	const struct snapimg_source *source = snapimg_get_source(&loader.image);
-	return source != NULL && image_is_thawed() &&
-	       memcmp(source->digest, original->digest, SNAPIMG_DIGEST_SIZE) == 0;
-}
-
 static enum snapimg_error check_page_data(void)
 {
 	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
@@ -243,6 +237,35 @@ static enum snapimg_error open_records(uint64_t size)
 	return loader.options.verify ? check_page_data() : SNAPIMG_OK;
 }
 
+enum copy { COPY_SOUND, COPY_DAMAGED, COPY_OF_OTHER_BOOT, COPY_OF_UNKNOWN_BOOT };
+
+/* After a loss of power a file that nobody has synced may lack pages, which are not compared with their
+ * checksums. */
+static enum copy look_at_boot(const struct snapimg_unsynced *unsynced)
+{
+	uint8_t boot_id[SNAPIMG_BOOT_ID_SIZE];
+	char text[64];
+	long descriptor = sys(__NR_openat, AT_FDCWD, SNAPIMG_BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
+	long size = descriptor < 0 ? 0 : sys(__NR_read, descriptor, text, sizeof text);
+	if (descriptor >= 0)
+		sys(__NR_close, descriptor);
+	if (size <= 0 || !snapimg_boot_id(text, (size_t)size, boot_id))
+		return COPY_OF_UNKNOWN_BOOT;
+	return memcmp(boot_id, unsynced->boot_id, sizeof boot_id) == 0 ? COPY_SOUND : COPY_OF_OTHER_BOOT;
+}
+
+static enum copy look_at_copy(uint64_t size, const struct snapimg_header *original)
+{
+	if (open_records(size) != SNAPIMG_OK)
+		return COPY_DAMAGED;
+	const struct snapimg_source *source = snapimg_get_source(&loader.image);
+	if (source == NULL || !image_is_thawed() ||
+	    memcmp(source->digest, original->digest, SNAPIMG_DIGEST_SIZE) != 0)
+		return COPY_DAMAGED;
+	return snapimg_unsynced_count(&loader.image) == 0 ? COPY_SOUND
+	                                                  : look_at_boot(snapimg_get_unsynced(&loader.image));
+}
+
 /* Whether a sound copy is open now; else the original is again. */
 static bool open_copy(uint64_t size, int original)
 {
@@ -251,11 +274,14 @@ static bool open_copy(uint64_t size, int original)
 	if (copy_size == 0)
 		return false;
 	loader.image_offset = 0;
-	bool is_sound = open_records(copy_size) == SNAPIMG_OK && is_copy_of(&header);
-	sys(__NR_close, is_sound ? original : loader.image_descriptor);
-	if (is_sound)
+	enum copy copy = look_at_copy(copy_size, &header);
+	sys(__NR_close, copy == COPY_SOUND ? original : loader.image_descriptor);
+	if (copy == COPY_SOUND)
 		return true;
-	cache_remove();
+	if (copy == COPY_DAMAGED)
+		cache_remove();
+	else if (copy == COPY_OF_OTHER_BOOT)
+		cache_forget();
 	sys(__NR_munmap, ZONE_IMAGE, copy_size);
 	loader.image_descriptor = original;
 	loader.image_offset = offset;

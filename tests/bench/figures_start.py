@@ -1,5 +1,6 @@
 """Starts from an image, against cold starts, a fork of the same warm process, and criu."""
 import os
+import shutil
 import subprocess
 import time
 
@@ -25,6 +26,29 @@ def python_exit(bench):
     image = bench.freeze("exit.snap", PYTHON, WARM, "exit", at=POINT)
     return bench.sample({**bench.starts(image), "cold": warm("exit"), "fork": warm("fork-exit", ":warm"),
                          "C fork": warm("c-fork-exit", ":warm"), "criu": value_or_missing(criu)})
+
+
+def spawned(argv, env):
+    """Milliseconds of one start, to its end; all else that is there is not counted."""
+    began = time.monotonic()
+    pid = os.posix_spawn(argv[0], argv, env)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status != 0:
+        raise Missing(f"a start ended with status {status}")
+    return (time.monotonic() - began) * 1000
+
+
+def python_first(bench):
+    """The first start of an image, which fills the cache, and the second, against starts without one."""
+    image = bench.freeze("exit.snap", PYTHON, WARM, "exit", at=POINT)
+    cache = os.path.abspath("cache")
+    without = {**os.environ, "SNAP_CACHE": "off"}
+    took = {"off": [], "first": [], "second": []}
+    for _ in range(bench.rounds()):
+        shutil.rmtree(cache, ignore_errors=True)
+        for name, env in (("off", without), ("first", {**os.environ, "SNAP_CACHE": cache}), ("second", {**os.environ, "SNAP_CACHE": cache})):
+            took[name].append(spawned([bench.tool["snaprun"], image], env))
+    return {name: Series(values) for name, values in took.items()}
 
 
 def python_work(bench):

@@ -83,6 +83,13 @@ static void edit_other_vdso(void)
 	edited->vdso_checksum = snapimg_checksum(bytes, edited->vdso_size);
 }
 
+/* As if it had been written before the last start of the machine. */
+static void edit_boot(void)
+{
+	struct snapimg_unsynced *unsynced = section(SNAPIMG_SECTION_UNSYNCED);
+	unsynced->boot_id[0] ^= 1;
+}
+
 static void edit_xfeatures(void)
 {
 	machine()->xfeatures |= (uint64_t)1 << 62;
@@ -225,6 +232,7 @@ static const struct {
         {"less_state", edit_less_state},
         {"vdso", edit_vdso},
         {"other_vdso", edit_other_vdso},
+        {"boot", edit_boot},
         {"xfeatures", edit_xfeatures},
         {"xstate_size", edit_xstate_size},
         {"zone", edit_zone},

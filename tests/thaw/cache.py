@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import snaptest as t  # noqa: E402
 
 PROGRAM = os.path.join(t.BUILD, "tests/thaw/given_back-pie")
+EDIT = os.path.join(t.BUILD, "tests/restore/edit_image")
 SAID = t.Result(0, b"as anonymous memory is\n", b"")
 
 
@@ -158,6 +159,24 @@ def strange_copies():
     t.check(not uses_copy(env), "the copy is a link")
 
 
+def other_boot():
+    """A copy that nobody waited for to be on the disk is used in its own boot only, and made again in another, which needs no
+    word; one that `snapimg cache add` made is synced, and goes on."""
+    env = frozen()
+    start(env)
+    path = "cache/" + copies()[0]
+    edited = t.run([EDIT, path, "edited.snap", "boot"])
+    if b"no section" in edited.err:
+        t.skip("this filesystem's copies are synced")
+    t.check(edited.status == 0, edited)
+    shutil.copy("edited.snap", path)
+    t.check(not uses_copy(env), "a copy of another boot is used")
+    t.check(t.run([EDIT, path, "edited.snap", "boot"]).status == 0 and uses_copy(env), "it was not made again")
+    shutil.rmtree("cache")
+    t.check(t.run([t.SNAPIMG, "cache", "add", "image.snap", "--dir", os.path.abspath("cache")]).status == 0, "cache add")
+    t.check(b"no section" in t.run([EDIT, path, "edited.snap", "boot"]).err and uses_copy(env), "it was not synced")
+
+
 def verify():
     """--verify finds a changed page of a copy, removes that, and starts from the image."""
     env = frozen()
@@ -286,7 +305,7 @@ def restamped():
 
 
 ROWS = {f"cache.{function.__name__}": function for function in (
-    made_and_used, made_by_snaptrace, same_process, off, in_nobodys_way, file_size_limit, strange_copies, verify, generations, first_starts_at_once, limit,
+    made_and_used, made_by_snaptrace, same_process, off, in_nobodys_way, file_size_limit, strange_copies, other_boot, verify, generations, first_starts_at_once, limit,
     left_over, killed, restamped)}
 
 if __name__ == "__main__":
