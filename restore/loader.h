@@ -36,6 +36,8 @@ struct options {
 	const char *cache; /* off, auto or a directory; NULL: as the environment says */
 	bool cache_tried;  /* a copy was made, or could not be: none is made again */
 	bool verify;
+	bool inputs;          /* --inputs=check, or a launcher's */
+	const char *launcher; /* --launcher: its file; NULL: none */
 	const char *key;      /* --key: a file; NULL: as the environment says */
 	int verified_file;    /* of a checked image: sealed memory */
 	const char *verified; /* its SHA-256 in digits; NULL: nobody has checked it */
@@ -99,6 +101,7 @@ extern struct loader loader;
 void options_parse(void);  /* options.c: fills loader.options or ends */
 void image_open(void);     /* image.c: maps and checks the file */
 void image_close(void);    /* image.c: when no page data are to be read any more */
+void inputs_check(void);   /* inputs.c: what the program had read is as it was, or it ends */
 void machine_check(void);  /* machine.c: the processor; vdso.c: the vdso */
 void arguments_keep(void); /* arguments.c: the resume area */
 void mappings_check(void); /* mappings.c: none is where it cannot be */

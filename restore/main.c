@@ -131,8 +131,10 @@ _Noreturn void loader_main(uint64_t *stack)
 	if (loader.options.check)
 		check_answer();
 	image_open();
-	if (loader.options.fallback)
+	if (loader.options.fallback && die_instead == NULL)
 		die_instead = fallback_start; /* a damaged image names no program */
+	if (loader.options.inputs)
+		inputs_check();
 	machine_check();
 	mappings_check();
 	if (!loader.is_copy)

@@ -94,6 +94,13 @@ static void option_verified(const char *value)
 	loader.options.verified = value + 1;
 }
 
+static void option_inputs(const char *value)
+{
+	loader.options.inputs = text_equal(value, "check");
+	if (!loader.options.inputs && !text_equal(value, "ignore"))
+		die(EXIT_REFUSED, "--inputs: ", value, ": give check or ignore");
+}
+
 static void option_help(const char *value);
 static void option_version(const char *value);
 
@@ -117,6 +124,11 @@ static const struct row {
         {{0, "fallback", NULL, "start the original program if the image can't be used"},
          NULL,
          &loader.options.fallback},
+        {{0, "inputs", "ignore|check",
+          "of a program that snaptrace --warm froze: start it only if all that it had read is as it was "
+          "(ignore)"},
+         option_inputs,
+         NULL},
         {{0, "cache", "auto|off|DIR",
           "where thawed copies of frozen images are kept (auto: $XDG_CACHE_HOME/snaptrace or "
           "~/.cache/snaptrace)"},

@@ -42,6 +42,7 @@
 	X(SHIM, "the shim record is not valid")                                                              \
 	X(KEPT, "a record of a kept ID is not valid")                                                        \
 	X(CLOCKS, "the clock record is not valid")                                                           \
+	X(INPUT, "a record of an input is not valid")                                                        \
 	X(PROCESSOR, "the processor record is not valid")                                                    \
 	X(ARGUMENTS, "the arguments or the environment are not valid")                                       \
 	X(ATTRIBUTE, "an attribute record is not valid")                                                     \

@@ -133,7 +133,8 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(SIGNATURE, 44, sizeof(struct snapimg_signature), '?', "signature")                                 \
 	X(ROOT, 45, sizeof(struct snapimg_root), '*', "embedded files")                                      \
 	X(ROOTDATA, 46, sizeof(struct snapimg_content), '*', "contents of embedded files")                   \
-	X(UNSYNCED, 47, sizeof(struct snapimg_unsynced), '?', "boot of a copy")
+	X(UNSYNCED, 47, sizeof(struct snapimg_unsynced), '?', "boot of a copy")                              \
+	X(INPUTS, 48, sizeof(struct snapimg_input), '*', "inputs")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \
@@ -145,7 +146,8 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(PROCESSOR)                                                                                         \
 	X(SIGNATURE)                                                                                         \
 	X(ROOT)                                                                                              \
-	X(ROOTDATA)
+	X(ROOTDATA)                                                                                          \
+	X(INPUTS)
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)
@@ -211,6 +213,40 @@ struct snapimg_processor {
 	uint64_t reserved_zero;
 };
 static_assert(sizeof(struct snapimg_processor) == 16, "processor layout");
+
+/* What the program had read of its surroundings. X(NAME, number, text) */
+#define SNAPIMG_INPUT_KINDS(X)                                                                               \
+	X(VARIABLE, 1, "variable")                                                                           \
+	X(VARIABLES, 2, "variables")                                                                         \
+	X(FILE, 3, "file")                                                                                   \
+	X(LISTED, 4, "listed")                                                                               \
+	X(ABSENT, 5, "absent")                                                                               \
+	X(DIRECTORY, 6, "directory")                                                                         \
+	X(PRESENT, 7, "present")                                                                             \
+	X(LINK, 8, "link")                                                                                   \
+	X(CWD, 9, "working directory")                                                                       \
+	X(USER, 10, "user")                                                                                  \
+	X(STREAM, 11, "stream")                                                                              \
+	X(STREAM_TYPE, 12, "stream's type")                                                                  \
+	X(TERMINAL_SIZE, 13, "terminal's size")
+enum snapimg_input_kind {
+#define X(name, number, text) SNAPIMG_INPUT_##name = (number),
+	SNAPIMG_INPUT_KINDS(X)
+#undef X
+	        SNAPIMG_INPUT_LIMIT,
+};
+enum { SNAPIMG_STREAM_NONE = 0, SNAPIMG_STREAM_OTHER = 1, SNAPIMG_STREAM_TERMINAL = 2 };
+struct snapimg_input {
+	uint32_t kind; /* enum snapimg_input_kind */
+	uint32_t name; /* string */
+	uint64_t hash;
+	uint64_t size;
+	int64_t mtime, ctime; /* nanoseconds of Unix time */
+	uint64_t inode;
+	uint32_t value;
+	uint32_t reserved_zero;
+};
+static_assert(sizeof(struct snapimg_input) == 56, "input layout");
 
 enum snapimg_process_flag {
 	SNAPIMG_PROCESS_RESUME_MAIN = 1,  /* as main(argc, argv, envp): the loader sets the three registers */

@@ -43,3 +43,10 @@ const char *snapimg_kept_name(uint32_t kind)
 
 	return name_in(names, LENGTH(names), kind);
 }
+
+const char *snapimg_input_name(uint32_t kind)
+{
+	static const char *const names[] = {SNAPIMG_INPUT_KINDS(X)};
+
+	return name_in(names, LENGTH(names), kind);
+}

@@ -87,6 +87,7 @@ const char *snapimg_descriptor_name(uint32_t kind);
 const char *snapimg_object_name(uint32_t kind);
 const char *snapimg_attribute_name(uint32_t kind);
 const char *snapimg_kept_name(uint32_t kind);
+const char *snapimg_input_name(uint32_t kind);
 
 /* The index of the first mapping that ends past the address, or the number of mappings. They are sorted by
  * then. */
@@ -103,7 +104,7 @@ uint32_t snapimg_mapping_after(const struct snapimg *image, uint64_t address);
 	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(inotify, INOTIFY) X(owner, OWNERS)       \
 	X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)        \
 	X(identity, IDENTITIES) X(kept, KEPT) X(clocks, CLOCKS) X(processor, PROCESSOR) X(signature, SIGNATURE) \
-	X(root, ROOT) X(unsynced, UNSYNCED)
+	X(root, ROOT) X(unsynced, UNSYNCED) X(input, INPUTS)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \

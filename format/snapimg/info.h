@@ -2,9 +2,12 @@
 #ifndef FORMAT_SNAPIMG_INFO_H
 #define FORMAT_SNAPIMG_INFO_H
 
+#include "format/base/json.h"
 #include "format/snapimg/commands.h"
 
 void info_print_text(const struct snapimg *image, const char *path, const char *sha256);
+void info_print_inputs(const struct snapimg *image);
+void info_put_inputs(struct json *json, const struct snapimg *image);
 void info_put_json(const struct snapimg *image, const char *path, const char *sha256);
 
 #endif

@@ -348,4 +348,5 @@ void info_print_text(const struct snapimg *image, const char *path, const char *
 		puts("\ndescriptors:");
 	for (i = 0; i < snapimg_descriptor_count(image); i++)
 		print_descriptor(image, snapimg_get_descriptor(image) + i);
+	info_print_inputs(image);
 }

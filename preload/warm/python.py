@@ -70,58 +70,35 @@ class Seeds:
     def __init__(self):
         self.own, self.module = [], None
 
-    # Of a finder (importlib.abc.MetaPathFinder): sees that `random` is about to be loaded.
-    def find_spec(self, name, path=None, target=None):
-        if name != 'random':
-            return None
-        self.leave()
+    def watch(self):
+        """Loads the standard library's `random` before the program does, unless it would find another one."""
         from importlib.util import find_spec
-        spec = find_spec(name)
-        if spec is not None and hasattr(spec.loader, 'exec_module'):
-            load = spec.loader.exec_module
-
-            def exec_module(module):
-                load(module)
-                self.watch(module)
-
-            spec.loader.exec_module = exec_module
-        return spec
-
-    def enter(self):
-        if 'random' in sys.modules:
-            self.watch(sys.modules['random'])
-        else:
-            sys.meta_path.insert(0, self)
-
-    def leave(self):
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-
-    def watch(self, module):
-        self.module, self.original, own = module, module.Random.seed, self.own
+        spec = find_spec('random')
+        if spec is None or os.path.dirname(spec.origin or '') != os.path.dirname(os.__file__):
+            return
+        import random
+        self.module, self.original, own = random, random.Random.seed, self.own
         original = self.original
 
-        def seed(generator, a=None, version=2):
-            own[:] = [other for other in own if other is not generator]
+        def seed(self, a=None, version=2):
+            own[:] = [other for other in own if other is not self]
             if a is None:
-                own.append(generator)
-            return original(generator, a, version)
+                own.append(self)
+            return original(self, a, version)
 
-        module.Random.seed = seed
-        if hasattr(module, '_inst'):
-            own.append(module._inst)
-            if module.seed == getattr(original, '__get__')(module._inst):
-                module.seed = module._inst.seed
+        random.Random.seed = seed
+        random.seed = random._inst.seed
+        own.append(random._inst)
+
+    def unwatch(self):
+        if self.module is not None:
+            self.module.Random.seed = self.original
+            if getattr(self.module.seed, '__self__', None) is self.module._inst:
+                self.module.seed = self.module._inst.seed
 
     def again(self):
-        self.leave()
-        if self.module is None:
-            return
-        self.module.Random.seed = self.original
-        if hasattr(self.module, '_inst'):
-            self.module.seed = self.module._inst.seed
         for generator in self.own:
-            if type(generator) is not getattr(self.module, 'SystemRandom', None):
+            if not isinstance(generator, self.module.SystemRandom):
                 generator.seed()
 
 
@@ -203,6 +180,14 @@ def new_environment():
 STREAMS = (('__stdin__', 0, 'rb'), ('__stdout__', 1, 'wb'), ('__stderr__', 2, 'wb'))
 
 
+def is_open(descriptor):
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
 def wants_lines(descriptor, is_terminal):
     return is_terminal or (descriptor == 2 and sys.version_info >= (3, 9))
 
@@ -254,7 +239,7 @@ class Run:
 
     def variables(self):
         if self.noted.all:
-            return [b'*']
+            return [b'*']  # and so each
         return sorted(name for name in self.noted.names if name and b'/' not in name)
 
     def start(self):
@@ -262,7 +247,10 @@ class Run:
         self.words = words[self.fixed:]
         new_environment()
         for name, descriptor, mode in STREAMS:
-            if getattr(sys, name) is not None:
+            if not is_open(descriptor):
+                setattr(sys, name, None)
+                setattr(sys, name.strip('_'), None)
+            elif getattr(sys, name) is not None:
                 new_stream(getattr(sys, name), descriptor, mode, self.were_terminals[descriptor])
         self.seeds.again()
         logging = sys.modules.get('logging')
@@ -278,7 +266,7 @@ class Run:
         self.were_terminals = [os.isatty(descriptor) for descriptor in range(3)]
         self.noted = Names()
         self.seeds = Seeds()
-        self.seeds.enter()
+        self.seeds.watch()
         self.dont_write = sys.dont_write_bytecode
         sys.dont_write_bytecode = True
         self.leave_arguments = watch_arguments(self.look)
@@ -290,7 +278,7 @@ class Run:
         os.environ.__class__ = os.environb.__class__ = os._Environ
         sys.dont_write_bytecode = self.dont_write
         self.leave_arguments()
-        self.seeds.leave()
+        self.seeds.unwatch()
 
     def prepare(self):
         """All that the interpreter does before it runs a script (pymain_run_python() of main.c)."""

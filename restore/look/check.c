@@ -103,6 +103,12 @@ static void look_at_open_file(uint32_t which)
 	file_check(record->file - 1, record->flags);
 }
 
+static void look_at_inputs(uint32_t unused)
+{
+	(void)unused;
+	inputs_check();
+}
+
 static void look_at_directory(uint32_t unused)
 {
 	(void)unused;
@@ -169,6 +175,8 @@ static void check_all(void)
 		return;
 	for (uint32_t i = 0; machine_checks[i].run != NULL; i++)
 		passes(machine_checks[i].code, look_at_machine, i);
+	if (loader.options.inputs)
+		passes("input", look_at_inputs, 0);
 	check_mappings();
 	check_descriptors();
 	passes("directory", look_at_directory, 0);

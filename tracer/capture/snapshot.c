@@ -17,6 +17,7 @@
 #include "tracer/capture/identify.h"
 #include "tracer/capture/identity/kept.h"
 #include "tracer/capture/identity/module.h"
+#include "tracer/capture/inputs.h"
 #include "tracer/capture/memory/mappings.h"
 #include "tracer/capture/memory/shared.h"
 #include "tracer/capture/process/attributes.h"
@@ -307,6 +308,8 @@ static enum snapimg_error write_records(struct capture *capture, struct snapimg_
 		return error;
 	if (fixups->count && (error = snapimg_writer_add(writer, SNAPIMG_SECTION_FIXUPS, fixups->record,
 	                                                 fixups->count * sizeof(*fixups->record))))
+		return error;
+	if ((error = inputs_write(capture->request, writer)))
 		return error;
 	if ((error = kept_write(&capture->kept, writer)))
 		return error;

@@ -10,6 +10,7 @@
 
 #include "format/base/compressor.h"
 #include "format/base/message.h"
+#include "format/image/layout.h"
 #include "tracer/ptrace/noted.h"
 #include "tracer/ptrace/remote.h"
 
@@ -39,6 +40,12 @@ struct snapshot_output {
 	bool progress; /* a progress bar is wanted if the dump lasts (stderr is a terminal, no -q) */
 };
 
+/* A record of INPUTS; its `name` is set when it's written. */
+struct snapshot_input {
+	struct snapimg_input record;
+	char *name;
+};
+
 struct snapshot_request {
 	pid_t pid; /* the process; all its threads are stopped (stop_threads.h) */
 	const struct stopped_threads *threads;
@@ -61,6 +68,8 @@ struct snapshot_request {
 	const struct overrides *overrides; /* tracer/overrides.h */
 	const struct carry *carry;
 	const struct embeds *embeds;
+	const struct snapshot_input *input; /* what the program has read; NULL: nobody noted it */
+	size_t input_count;
 	struct snapshot_output output;
 };
 

@@ -151,6 +151,11 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	};
 	enum status status;
 
+	if (run->warm.fixed_arguments &&
+	    (status = inputs_settle(&run->warm.inputs, process->pid)) != STATUS_OK)
+		return status;
+	request.input = run->warm.inputs.record;
+	request.input_count = run->warm.inputs.record_count;
 	if ((status = check_state(tracee)) != STATUS_OK || (status = tell_of_unmet(tracee)) != STATUS_OK ||
 	    (status = breakpoint_take_out_all(process)) != STATUS_OK ||
 	    (status = sites_take_out(tracee)) != STATUS_OK ||

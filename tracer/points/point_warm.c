@@ -4,7 +4,7 @@
  * exist nowhere:
  *
  *     /snap/warm/begin           the program itself begins
- *     /snap/warm/variable/NAME   it has read this variable; *: the whole environment
+ *     /snap/warm/variable/NAME   it has read this variable; NAME*: all that begin so
  *     /snap/warm                 the point; 0 is the answer after a start
  *
  * What reaches outside between the first and the last would be missing in each
@@ -19,6 +19,7 @@
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/system_calls.h"
 #include "tracer/run.h"
+#include "tracer/warm/passing.h"
 
 static const char mark[] = "/snap/warm";
 static struct call_rules effects; /* of the calls that the point wants to see, those that may have one */
@@ -26,11 +27,7 @@ enum { MARK_LENGTH = sizeof(mark) - 1, NAME_ROOM = 512 };
 
 static void watch(struct point *point)
 {
-	static const uint32_t calls[] = {SYS_access, SYS_faccessat,  SYS_faccessat2,
-	                                 SYS_stat,   SYS_newfstatat, SYS_statx};
-
-	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
-		call_rules_add(&point->calls, calls[i], calls[i]);
+	inputs_watch(&point->calls);
 	effect_policy_watch(&effects);
 	call_rules_join(&point->calls, &effects);
 }
@@ -60,21 +57,39 @@ static enum status refuse_effect(const struct run *run, const struct tracee *tra
 	            run->options->program[0], system_call_name(call->number), path);
 }
 
+/* True: the helper has said something that is not the point. */
+static bool hear(struct run *run, const struct tracee *tracee, const char *said)
+{
+	static const char variable[] = "/variable/";
+
+	if (strcmp(said, "/begin") == 0)
+		run->warm.begun = tracee->process->pid;
+	else if (strncmp(said, variable, sizeof(variable) - 1) == 0)
+		inputs_note_variable(&run->warm.inputs, said + sizeof(variable) - 1);
+	else
+		return false;
+	return true;
+}
+
 static enum status met(struct run *run, struct tracee *tracee, const struct point *point,
                        const struct call *call, bool *ret_met)
 {
 	char room[NAME_ROOM];
-	const char *rest = find_mark(tracee, call, room);
+	const char *said = find_mark(tracee, call, room);
+	bool program_runs = run->warm.begun != 0;
 
 	(void)point;
-	*ret_met = rest && !*rest;
+	*ret_met = said && !*said;
 	if (*ret_met)
 		snprintf(run->trigger, sizeof(run->trigger), "the first look at the arguments");
-	else if (rest && strcmp(rest, "/begin") == 0)
-		run->warm.begun = tracee->process->pid;
-	else if (run->warm.begun && call->number != SYS_exit_group && call_rules_fit(&effects, call) &&
-	         effect_is_certain(tracee->tid, call))
+	if (said && (*ret_met || hear(run, tracee, said)))
+		return STATUS_OK;
+	if (program_runs && passing_takes(&run->warm.inputs, tracee->tid, call))
+		return STATUS_OK;
+	if (program_runs && call->number != SYS_exit_group && call_rules_fit(&effects, call) &&
+	    effect_is_certain(tracee->tid, call))
 		return refuse_effect(run, tracee, call);
+	inputs_note(&run->warm.inputs, tracee->tid, call, program_runs);
 	return STATUS_OK;
 }
 

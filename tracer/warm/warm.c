@@ -17,11 +17,16 @@ struct language {
 	const char *before[4]; /* what stands before the helper's file in the command line */
 	const char
 	        *with_value; /* letters of options whose value is the next word, where it isn't in the same */
-	const char *no_file; /* letters of options that say what to run in place of a file */
+	const char *const *variables; /* that the interpreter reads for itself; NULL-terminated */
+	const char *no_file;          /* letters of options that say what to run in place of a file */
 };
 
+static const char *const of_all[] = {"LANG", "LANGUAGE", "LC_*",           "TZ", "HOME",
+                                     "LD_*", "MALLOC_*", "GLIBC_TUNABLES", NULL};
+static const char *const of_python[] = {"PYTHON*", NULL};
+
 static const struct language languages[] = {
-        {"python", "python.py", {NULL}, "WX", "cm"},
+        {"python", "python.py", {NULL}, "WX", of_python, "cm"},
 };
 enum { LANGUAGES = sizeof(languages) / sizeof(*languages) };
 
@@ -123,6 +128,17 @@ static enum status check_wanted(const struct options *options, const struct lang
 	return STATUS_OK;
 }
 
+static void note_variables(struct inputs *inputs, const struct language *language, bool by_path)
+{
+	for (const char *const *name = of_all; *name; name++)
+		inputs_note_variable(inputs, *name);
+	for (const char *const *name = language->variables; *name; name++)
+		inputs_note_variable(inputs, *name);
+	if (by_path)
+		inputs_note_variable(inputs, "PATH");
+	inputs_begin(inputs);
+}
+
 enum status warm_prepare(const struct options *options, const char *shim, char **path,
                          struct warm_run *ret_warm)
 {
@@ -140,6 +156,7 @@ enum status warm_prepare(const struct options *options, const char *shim, char *
 			return status;
 		if (!file)
 			return refuse_program(name, "it is not told which file to run");
+		note_variables(&ret_warm->inputs, language, !strchr(name, '/'));
 		return build(language, shim, options->program, file, options->program[file],
 		             options->program + file + 1, ret_warm);
 	}
@@ -147,6 +164,7 @@ enum status warm_prepare(const struct options *options, const char *shim, char *
 	if ((status = check_wanted(options, language)) != STATUS_OK ||
 	    (status = program_find(script.word[0], true, &interpreter)) != STATUS_OK)
 		return status;
+	note_variables(&ret_warm->inputs, language, script.by_path);
 	status = build(language, shim, script.word, script.count, *path, options->program + 1, ret_warm);
 	free(*path);
 	*path = interpreter;
@@ -158,4 +176,5 @@ void warm_free(struct warm_run *warm)
 	for (size_t i = 0; warm->words && warm->words[i]; i++)
 		free(warm->words[i]);
 	free(warm->words);
+	inputs_free(&warm->inputs);
 }

@@ -12,12 +12,14 @@
 #include <sys/types.h>
 
 #include "format/base/message.h"
+#include "tracer/warm/inputs.h"
 
 struct options;
 
 struct warm_run {
 	char **words;             /* the command line with the helper in it; owned, NULL-terminated */
 	uint32_t fixed_arguments; /* of them, up to the program's file: new arguments follow; 0: no --warm */
+	struct inputs inputs;
 	pid_t begun; /* the process whose helper has said that the program itself begins; 0: none */
 };
 

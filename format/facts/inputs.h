@@ -1,0 +1,15 @@
+/* The sums of hashes that INPUTS has (FORMAT.md), as snaptrace records and snaprun compares them. */
+#ifndef FORMAT_FACTS_INPUTS_H
+#define FORMAT_FACTS_INPUTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Of all variables that begin so, in whatever order. */
+uint64_t snapimg_hash_variables(char *const *environment, const char *prefix);
+/* Of the names in what getdents64(2) gave, without "." and "..": to be added up. */
+uint64_t snapimg_hash_entries(const void *entries, size_t size);
+/* Of the groups, likewise in whatever order. */
+uint64_t snapimg_hash_groups(const uint32_t *groups, size_t count);
+
+#endif

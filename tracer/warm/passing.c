@@ -1,0 +1,105 @@
+#include "tracer/warm/passing.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "format/base/array.h"
+#include "tracer/ptrace/memory.h"
+
+static size_t find_made(const struct inputs *inputs, const char *path)
+{
+	size_t i = 0;
+
+	while (i < inputs->made_count && strcmp(inputs->made[i], path) != 0)
+		i++;
+	return i;
+}
+
+static bool note_made(struct inputs *inputs, const char *path)
+{
+	char **added = array_add(inputs->made, inputs->made_count);
+
+	if (added)
+		*added = strdup(path);
+	return added && *added;
+}
+
+/* A socket that is bound to no port of its choice can be seen by nobody, and is carried or refused as it is.
+ */
+static bool binds_nothing(pid_t pid, const struct call *call)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} address = {0};
+	size_t size = call->argument[2] < sizeof(address) ? call->argument[2] : sizeof(address);
+
+	if (tracee_read(pid, call->argument[1], &address, size) < 0)
+		return false;
+	return (address.any.sa_family == AF_INET && address.v4.sin_port == 0) ||
+	       (address.any.sa_family == AF_INET6 && address.v6.sin6_port == 0);
+}
+
+/* Into a file that it made. */
+static bool writes_made(const struct inputs *inputs, pid_t pid, const struct call *call)
+{
+	static const long calls[] = {SYS_write,    SYS_writev,    SYS_pwrite64,  SYS_pwritev,
+	                             SYS_pwritev2, SYS_ftruncate, SYS_fallocate, SYS_fcntl};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (call->number == calls[i])
+			return inputs_directory(pid, (int)call->argument[0], path) &&
+			       find_made(inputs, path) < inputs->made_count;
+	return false;
+}
+
+static bool makes_new(const struct call *call)
+{
+	uint64_t flags = call->number == SYS_open ? call->argument[1] : call->argument[2];
+
+	return (call->number == SYS_open || call->number == SYS_openat) &&
+	       (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+}
+
+bool passing_takes(struct inputs *inputs, pid_t pid, const struct call *call)
+{
+	char path[PATH_MAX];
+	struct stat status;
+	bool by_cwd;
+
+	if (call->number == SYS_bind)
+		return binds_nothing(pid, call);
+	if (writes_made(inputs, pid, call))
+		return true;
+	if (!inputs_path(pid, call, path, &by_cwd))
+		return false;
+	size_t made = find_made(inputs, path);
+	if (made < inputs->made_count && (call->number == SYS_unlink || call->number == SYS_unlinkat)) {
+		free(inputs->made[made]);
+		inputs->made[made] = inputs->made[--inputs->made_count];
+		return true;
+	}
+	if (makes_new(call) && lstat(path, &status) < 0)
+		return note_made(inputs, path);
+	if ((call->number == SYS_mkdir || call->number == SYS_mkdirat) && stat(path, &status) == 0 &&
+	    S_ISDIR(status.st_mode))
+		return true; /* EEXIST */
+	return made < inputs->made_count && (call->number == SYS_newfstatat || call->number == SYS_stat ||
+	                                     call->number == SYS_lstat || call->number == SYS_statx);
+}
+
+const char *passing_left(const struct inputs *inputs)
+{
+	struct stat status;
+
+	for (size_t i = 0; i < inputs->made_count; i++)
+		if (lstat(inputs->made[i], &status) == 0)
+			return inputs->made[i];
+	return NULL;
+}
