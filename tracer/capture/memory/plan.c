@@ -16,18 +16,23 @@ struct making {
 	int file;
 	int source;     /* what is to be read where it is not the program's memory, or -1 */
 	uint64_t shift; /* from addresses of the image to those that are read */
+	bool is_alone; /* no other mapping's pages are in its frames: other images of the file have equal ones
+	                */
 };
 
 /* The job that takes the next `pages` pages in a row. Few of them share a frame with others, which compresses
  * better; many have their own, which the loader decodes straight into place. */
-static struct job *open_job(struct plan *plan, uint64_t pages)
+static struct job *open_job(struct plan *plan, uint64_t pages, bool is_alone)
 {
 	struct job *last = plan->job_count ? &plan->job[plan->job_count - 1] : NULL;
-	if (last && last->pages < plan->job_pages && !(pages >= OWN_JOB_PAGES && last->pages))
+	if (last && last->pages < plan->job_pages && !(pages >= OWN_JOB_PAGES && last->pages) &&
+	    last->is_alone == is_alone)
 		return last;
 	struct job *job = array_add(plan->job, plan->job_count);
-	if (job)
+	if (job) {
 		job->range_first = plan->range_count;
+		job->is_alone = is_alone;
+	}
 	return job;
 }
 
@@ -44,7 +49,7 @@ static enum status add_run(void *context, uint64_t start, uint64_t end)
 
 	while (start < end) {
 		uint64_t pages = (end - start) / SNAPIMG_PAGE_SIZE;
-		struct job *job = open_job(plan, pages);
+		struct job *job = open_job(plan, pages, making->is_alone);
 		struct page_range *range = array_add(plan->range, plan->range_count);
 		if (!job || !range)
 			return fail(STATUS_FAILED, "out of memory");
@@ -98,6 +103,8 @@ static enum status add_embedded(const struct mapping *mapping, const struct file
 	uint64_t pages = size / SNAPIMG_PAGE_SIZE + (size % SNAPIMG_PAGE_SIZE != 0);
 	uint64_t most = (record->end - record->start) / SNAPIMG_PAGE_SIZE;
 
+	/* What can be written differs from image to image. */
+	making->is_alone = most >= OWN_JOB_PAGES && !(record->protection & SNAPIMG_PROT_WRITE);
 	return add_run(making, record->start,
 	               record->start + (pages < most ? pages : most) * SNAPIMG_PAGE_SIZE);
 }

@@ -26,6 +26,7 @@ struct job {
 	size_t range_first;
 	uint32_t range_count;
 	uint32_t pages;
+	bool is_alone; /* its pages are all of one file that is in the image */
 };
 
 struct plan {
