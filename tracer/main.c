@@ -12,6 +12,7 @@
  *   exec_log            what it all ran
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -30,6 +31,7 @@
 #include "format/base/progress.h"
 #include "tracer/caller.h"
 #include "tracer/capture/snapshot.h"
+#include "tracer/check/timeline.h"
 #include "tracer/follow/apart.h"
 #include "tracer/follow/attach.h"
 #include "tracer/follow/exec_log.h"
@@ -136,7 +138,7 @@ static enum status prepare(struct run *run, char **ret_path, char **ret_output)
 		return status;
 	if (options->warm)
 		run->program = run->warm.words;
-	return choose_output(run, ret_output);
+	return options->check ? STATUS_OK : choose_output(run, ret_output);
 }
 
 static bool has_breakpoints(const struct run *run)
@@ -242,6 +244,54 @@ static int outcome(struct run *run)
 	return run->outcome != STATUS_OK ? (int)run->outcome : end_as(run->root_end);
 }
 
+/* --check: what it found is alone on standard output; what PROG writes there goes to standard error. */
+static enum status claim_report(const struct options *options, FILE **ret_report)
+{
+	int report;
+
+	*ret_report = NULL;
+	if (!options->check)
+		return STATUS_OK;
+	report = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (report < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 || !(*ret_report = fdopen(report, "w")))
+		return fail(STATUS_FAILED, "--check: %s: open standard output and standard error",
+		            strerror(errno));
+	return STATUS_OK;
+}
+
+/* --check alone is about the machine. */
+static bool is_of_program(const struct options *options)
+{
+	return options->program[0] || options->attach;
+}
+
+static void describe_end(const struct run *run, char *text, size_t size)
+{
+	if (run->options->attach)
+		snprintf(text, size, "goes on");
+	else if (!run->root_ended)
+		snprintf(text, size, "was ended after %g s", run->options->timeout);
+	else if (WIFSIGNALED(run->root_end))
+		snprintf(text, size, "was ended by signal %d (%s)", WTERMSIG(run->root_end),
+		         strsignal(WTERMSIG(run->root_end)));
+	else
+		snprintf(text, size, "ended with status %d", WEXITSTATUS(run->root_end));
+}
+
+static int report(const struct run *run, enum status status, FILE *out)
+{
+	const struct options *options = run->options;
+	char end[80];
+
+	describe_end(run, end, sizeof(end));
+	if (status == STATUS_OK)
+		status = timeline_report(&run->points, options->asked, end, options->json, out);
+	if ((fflush(out) == EOF || ferror(out)) && status == STATUS_OK)
+		status = fail(STATUS_FAILED, "standard output: %s", strerror(errno));
+	fclose(out);
+	return (int)status;
+}
+
 static bool is_stdout(const char *output)
 {
 	return output && strcmp(output, "-") == 0;
@@ -261,12 +311,14 @@ int main(int argc, char **argv)
 	struct options options;
 	struct run run = {.options = &options, .program = NULL, .launch_report = -1};
 	char *path = NULL, *output = NULL;
+	FILE *to = NULL;
 	enum status status;
 	int result;
 
 	own_libraries(argv);
 	if ((status = options_read(argc, argv, &options)) != STATUS_OK || options.done ||
 	    (status = claim_output(&options)) != STATUS_OK ||
+	    (status = claim_report(&options, &to)) != STATUS_OK ||
 	    (status = surroundings_enter(&options)) != STATUS_OK ||
 	    (status = snapshot_remember_caller()) != STATUS_OK) {
 		options_free(&options);
@@ -280,17 +332,20 @@ int main(int argc, char **argv)
 		status = hot_record(&options, &result);
 		return status == STATUS_OK ? end_as(result) : (int)status;
 	}
-	if ((status = prepare(&run, &path, &output)) == STATUS_OK)
+	if (is_of_program(&options) && (status = prepare(&run, &path, &output)) == STATUS_OK)
 		status = run_program(&run, path);
 	if (status == STATUS_OK && run.phase == PHASE_REACHED && options.train_count > 0) {
 		interrupt_set_mode(INTERRUPT_END_ALWAYS,
 		                   0); /* of a process that was attached to nothing is left */
 		status = hot_train(&options, run.output);
 	}
-	if (status == STATUS_OK && run.phase != PHASE_BEFORE && run.outcome == STATUS_OK &&
+	if (status == STATUS_OK && run.phase != PHASE_BEFORE && run.outcome == STATUS_OK && run.output &&
 	    !options.no_cache && !is_stdout(run.output))
 		cache_copy_make(run.output, options.verbosity > NORMAL);
-	result = status == STATUS_OK ? outcome(&run) : (int)status;
+	if (options.check)
+		result = report(&run, status, to);
+	else
+		result = status == STATUS_OK ? outcome(&run) : (int)status;
 	points_free(&run.points);
 	call_rules_free(&run.own_calls);
 	filter_free(&run.filter);

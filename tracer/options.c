@@ -10,15 +10,17 @@
 
 #include "format/base/duration.h"
 #include "format/facts/cpu.h"
+#include "tracer/check/timeline.h"
 #include "tracer/embeds.h"
 #include "tracer/points/point.h"
 #include "tracer/warm/warm.h"
 
-enum { LEVEL_MAX = 19 };
+enum { LEVEL_MAX = 19, CHECK_SECONDS = 10 };
 
 static const char usage[] = "Usage: snaptrace [-o FILE] [--at POINT]... [options] [--] PROG [ARG...]\n"
                             "       snaptrace [-o FILE] [--at POINT]... [options] -p PID\n"
                             "       snaptrace --log-exec[=FILE] [--json] [--] PROG [ARG...]\n"
+                            "       snaptrace --check [--at POINT]... [--json] [PROG [ARG...] | -p PID]\n"
                             "       snaptrace --record-hot [--timeout DURATION] [--] IMAGE [ARG...]\n"
                             "Runs PROG up to POINT, keeps it as one image file, and ends it.\n"
                             "`snaprun FILE [ARG...]` starts it from there.\n"
@@ -281,7 +283,8 @@ static const struct row rows[] = {
           "followed"},
          take_log,
          0},
-        {{0, "json", NULL, "the log as one JSON object a line"}, FLAG(json)},
+        {{0, "json", NULL, "the log as one JSON object a line; the report of --check as one document"},
+         FLAG(json)},
         {{0, "train", "ARGS",
           "start the new image once with these arguments (words as the shell splits them), its output "
           "thrown away, to note which pages it uses"},
@@ -292,6 +295,11 @@ static const struct row rows[] = {
           "start IMAGE once and note in it which pages it uses up to its end, or for the time of "
           "--timeout: later starts make them in batches"},
          FLAG(record_hot)},
+        {{0, "check", NULL,
+          "write nothing: tell what this machine can, and what a dump at each point that PROG comes to "
+          "would refuse or tell, and a start save; PROG runs to its end, or for the time of --timeout (10 "
+          "s); without PROG only the machine"},
+         FLAG(check)},
         {{0, "compress", "zstd|none", "how pages are stored (zstd; none up to 64 KiB)"}, take_compress, 0},
         {{0, "level", "N", "of zstd, 1 to 19 (3)"}, take_level, 0},
         {{0, "drop-seccomp", NULL, "leave out the program's own seccomp filters instead of refusing"},
@@ -424,8 +432,15 @@ static enum status check_options(const struct options *options)
 		                           "--at, -p or --record-hot with it");
 	if (options->warm_exits_fully && !options->warm)
 		return fail(STATUS_FAILED, "--warm-exit: is about --warm: give that, too");
-	if (options->json && !options->log)
-		return fail(STATUS_FAILED, "--json: it is the form of the log: give --log-exec too");
+	if (options->json && !options->log && !options->check)
+		return fail(STATUS_FAILED,
+		            "--json: it is the form of the log, or of --check: give --log-exec too");
+	if (options->check &&
+	    (options->output || options->runnable || options->record_hot || options->log ||
+	     options->continues || options->skip || options->warm || options->train_count > 0))
+		return fail(STATUS_FAILED,
+		            "--check: writes nothing, and passes all points: leave out what is "
+		            "about the image or the end");
 	if (options->record_hot && (options->attach || options->log || options->continues || options->skip ||
 	                            options->in || options->point_count > 0 || options->embeds.count > 0))
 		return fail(STATUS_FAILED, "--record-hot: goes with -o, --timeout, -q and -v only");
@@ -448,9 +463,28 @@ static enum status check_options(const struct options *options)
 		return fail(
 		        STATUS_FAILED,
 		        "--cpu: the program has asked its processor already: start it with snaptrace --cpu");
-	if (!options->program[0] && !options->attach)
+	if (!options->program[0] && !options->attach && !options->check)
 		return fail(STATUS_FAILED, "no PROG to run: see snaptrace --help");
 	return STATUS_OK;
+}
+
+/* Beside the points that were asked for those of a timeline; of a process that runs already: now. */
+static enum status add_timeline(struct options *options)
+{
+	enum status status = STATUS_OK;
+
+	options->asked = options->point_count;
+	if (options->timeout == 0)
+		options->timeout = CHECK_SECONDS;
+	for (char *const *name = timeline_points; *name && !options->attach && status == STATUS_OK; name++) {
+		bool given = false;
+
+		for (unsigned i = 0; i < options->asked; i++)
+			given = given || strcmp(options->points[i], *name) == 0;
+		if (!given)
+			status = add_point(options, *name);
+	}
+	return status;
 }
 
 /* SNAP_AT, or main; of a process that runs already: at once. The log alone has none. */
@@ -464,7 +498,7 @@ static enum status add_default_point(struct options *options)
 		return add_point(options, warm_point);
 	if (given && !options->record_hot)
 		return add_point(options, given);
-	if ((options->log && !options->attach) || options->record_hot)
+	if (((options->log || options->check) && !options->attach) || options->record_hot)
 		return STATUS_OK;
 	return add_point(options, options->attach ? at_once : main_point);
 }
@@ -498,6 +532,8 @@ enum status options_read(int argc, char **argv, struct options *ret_options)
 		options.cpu_level = SNAPIMG_LEVEL_X86_64_V2;
 	if (status == STATUS_OK && !options.done && !options.point_count)
 		status = add_default_point(&options);
+	if (status == STATUS_OK && options.check && !options.done && (options.program[0] || options.attach))
+		status = add_timeline(&options);
 	if (status == STATUS_OK && !options.done)
 		status = check_options(&options);
 	*ret_options = options;

@@ -16,7 +16,7 @@ struct options {
 	char *points[POINTS_MAX +
 	             1]; /* --at, several times; or else SNAP_AT, or else "main"; of --log-exec alone none */
 	unsigned point_count;
-	bool runnable;        /* --runnable */
+	unsigned asked;       /* of them, how many the caller gave: --check adds others */
 	unsigned long skip;   /* --skip: how many points met are passed over */
 	double timeout;       /* --timeout: seconds, 0: none */
 	int attach;           /* -p: process id, 0: PROG is started */
@@ -25,6 +25,7 @@ struct options {
 	bool log;             /* --log-exec */
 	const char *log_file; /* NULL: stderr */
 	bool json;
+	bool check;               /* --check: nothing is written */
 	char *trains[TRAINS_MAX]; /* --train: arguments as one text each */
 	unsigned train_count;
 	bool no_cache;
@@ -37,11 +38,12 @@ struct options {
 	bool self_contained;
 	bool portable; /* --portable: self_contained, and cpu_level unless that was given */
 	bool reproducible;
-	bool drop_seccomp;
-	const char *warm; /* --warm: a language, or "auto"; NULL: not given */
-	bool warm_exits_fully;
-	uint32_t cpu_level; /* --cpu: enum snapimg_level */
+	bool runnable; /* --runnable */
 	bool cpu_given;
+	bool warm_exits_fully;
+	bool drop_seccomp;
+	const char *warm;           /* --warm: a language, or "auto"; NULL: not given */
+	uint32_t cpu_level;         /* --cpu: enum snapimg_level */
 	struct overrides overrides; /* --fd, --tcp */
 	struct carry carry;         /* --carry */
 	struct embeds embeds;       /* --embed */

@@ -8,6 +8,12 @@ bool run_wants(const struct run *run, const struct tracee *tracee)
 
 bool run_counts(struct run *run, const struct tracee *tracee, const struct point *point)
 {
+	if (run->options->check) {
+		bool first = !run->looked[point->index];
+
+		run->looked[point->index] = true;
+		return first;
+	}
 	if (run->passed >= run->options->skip)
 		return true;
 	run->passed++;

@@ -40,6 +40,7 @@ struct run {
 	bool root_ended;
 	int root_end; /* wait status */
 	double began; /* monotonic seconds */
+	bool looked[POINTS_MAX]; /* --check: whether the point of this index was looked at */
 };
 
 /* Whether there is a point at all: without one everything is only followed. */

@@ -11,7 +11,8 @@ void message_set_verbosity(enum verbosity verbosity)
 }
 
 /* One write per line, so that lines of the target and of snaptrace don't mix within a line. */
-static void __attribute__((format(printf, 1, 0))) print_line(const char *format, va_list arguments)
+static void __attribute__((format(printf, 2, 0)))
+print_line(void (*taker)(const char *), const char *format, va_list arguments)
 {
 	char line[8192];
 	int length = vsnprintf(line, sizeof(line) - 1, format, arguments);
@@ -23,6 +24,10 @@ static void __attribute__((format(printf, 1, 0))) print_line(const char *format,
 	for (int i = 0; i < length; i++) /* a name of a file may hold anything; a message is one line */
 		if (line[i] == '\n')
 			line[i] = '?';
+	if (taker) {
+		taker(line);
+		return;
+	}
 	line[length] = '\n';
 	line[length + 1] = '\0';
 	fflush(stdout);
@@ -30,6 +35,7 @@ static void __attribute__((format(printf, 1, 0))) print_line(const char *format,
 }
 
 bool (*message_reason)(void);
+void (*message_taker)(const char *line);
 
 void message_error(const char *format, ...)
 {
@@ -43,7 +49,7 @@ void message_error(const char *format, ...)
 	}
 	message_reason = reason;
 	va_start(arguments, format);
-	print_line(format, arguments);
+	print_line(message_taker, format, arguments);
 	va_end(arguments);
 }
 
@@ -54,7 +60,7 @@ void explain(const char *format, ...)
 	if (chosen < VERBOSE)
 		return;
 	va_start(arguments, format);
-	print_line(format, arguments);
+	print_line(NULL, format, arguments);
 	va_end(arguments);
 }
 
@@ -65,6 +71,6 @@ void tell(const char *format, ...)
 	if (chosen < NORMAL)
 		return;
 	va_start(arguments, format);
-	print_line(format, arguments);
+	print_line(message_taker, format, arguments);
 	va_end(arguments);
 }

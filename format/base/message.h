@@ -37,6 +37,9 @@ extern bool (*message_reason)(void);
  * caller that what comes back isn't STATUS_OK. */
 #define fail(error, ...) (message_error(__VA_ARGS__), (enum status)(error))
 
+/* While it is set: what would be an error's or tell()'s line is given to it, without the tool's name. */
+extern void (*message_taker)(const char *line);
+
 /* For -v. */
 void explain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Unless -q: the summary line and warnings. */

@@ -32,8 +32,9 @@ ROOMS = {
     "tracer/points": (*BASE, *ABOUT, *CONTRACT, "tracer/ptrace/", "tracer/run.h", "tracer/options.h", "tracer/warm/"),
     "tracer/warm": (*BASE, *FACTS, "tracer/ptrace/", "tracer/options.h", "tracer/program.h", "tracer/points/call_rules.h",
                     "tracer/capture/snapshot.h"),
+    "tracer/check": (*FACTS, *BASE, "tracer/points/"),
     "tracer/follow": (*BASE, *ABOUT, *CONTRACT, "tracer/ptrace/", "tracer/processor/", "tracer/run.h", "tracer/points/",
-                     "tracer/capture/snapshot.h"),
+                     "tracer/capture/snapshot.h", "tracer/check/"),
     "tracer/capture": (*WRITER, *FACTS, *BASE, *ABOUT, *ASKED, *CONTRACT, "tracer/ptrace/"),
     "tracer/hot": (*WRITER, *FACTS, *BASE, "format/convert/", "tracer/ptrace/", "tracer/options.h"),
 }

@@ -458,10 +458,10 @@ enum status snapshot_take(const struct snapshot_request *request, struct snapsho
 		status = gather(capture);
 	explain("looked at in %.1f ms: %zu mappings, %zu jobs", (monotonic_seconds() - start) * 1e3,
 	        capture->mappings.count, capture->plan.job_count);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK && !request->is_look)
 		status = publish(capture, &result);
 	status = leave(capture, status);
-	result.stored_pages = capture->totals.stored_pages;
+	result.stored_pages = request->is_look ? capture->plan.pages : capture->totals.stored_pages;
 	result.zero_pages = capture->totals.zero_pages;
 	result.file_pages = capture->totals.file_pages + capture->mappings.file_bytes / SNAPIMG_PAGE_SIZE;
 	result.seconds = monotonic_seconds() - start;

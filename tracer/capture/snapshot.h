@@ -47,7 +47,9 @@ struct snapshot_input {
 };
 
 struct snapshot_request {
-	pid_t pid; /* the process; all its threads are stopped (stop_threads.h) */
+	bool is_look; /* nothing is written: only what would be refused or told is, and the result's numbers
+	               */
+	pid_t pid;    /* the process; all its threads are stopped (stop_threads.h) */
 	const struct stopped_threads *threads;
 	struct remote_gate gate;
 	const char *point;     /* as given: for ORIGIN */

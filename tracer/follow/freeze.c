@@ -6,15 +6,16 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "format/base/proc.h"
 #include "format/base/progress.h"
 #include "tracer/capture/snapshot.h"
+#include "tracer/check/timeline.h"
 #include "tracer/follow/interrupt.h"
 #include "tracer/follow/release.h"
 #include "tracer/follow/resume.h"
+#include "tracer/follow/summary.h"
 #include "tracer/follow/tick.h"
 #include "tracer/processor/held.h"
 #include "tracer/processor/sites.h"
@@ -61,58 +62,15 @@ static enum status tell_of_unmet(const struct tracee *tracee)
 	return status;
 }
 
-static void print_size(char *text, size_t size, uint64_t bytes)
+/* What is of snaptrace in the program's code. */
+static enum status take_out(struct tracee *tracee)
 {
-	static const char units[] = "KMGT";
-	double amount = (double)bytes / 1024;
-	size_t unit = 0;
+	enum status status;
 
-	while (amount >= 1024 && unit < sizeof(units) - 2) {
-		amount /= 1024;
-		unit++;
-	}
-	snprintf(text, size, "%.1f %ciB", amount, units[unit]);
-}
-
-/* A start that saves less is hardly worth an image: it takes some milliseconds itself. */
-#define LITTLE 0.01
-
-/* Seconds from the exec of the process's first program to now; of one that was attached to, since its birth.
- */
-static double time_saved(const struct process *process)
-{
-	struct timespec now;
-	struct proc_stat stat;
-
-	if (process->began > 0)
-		return monotonic_seconds() - process->began;
-	if (proc_try_read_stat(process->pid, &stat) < 0 || clock_gettime(CLOCK_BOOTTIME, &now) < 0)
-		return 0;
-	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9 -
-	       (double)stat.field[STAT_START_TIME] / (double)sysconf(_SC_CLK_TCK);
-}
-
-static void print_saved(char *text, size_t size, double seconds, const struct point *point)
-{
-	bool early = seconds < LITTLE && point->kind->at_start;
-
-	snprintf(text, size, seconds < 1 ? "a start saves %.0f ms%s" : "a start saves %.1f s%s",
-	         seconds < 1 ? seconds * 1e3 : seconds, early ? ", a later point more" : "");
-}
-
-static void print_summary(const struct run *run, const struct point *point,
-                          const struct snapshot_result *result, double saved)
-{
-	uint64_t bytes = result->stored_pages * 4096;
-	char image[32], pages[32], start[64];
-
-	print_size(image, sizeof(image), result->image_size);
-	print_size(pages, sizeof(pages), bytes);
-	print_saved(start, sizeof(start), saved, point);
-	tell("%s: %s, %llu pages (%s, ratio %.1f), %u thread%s, at %s, in %.2f s; %s", run->output, image,
-	     (unsigned long long)result->stored_pages, pages,
-	     result->image_size ? (double)bytes / (double)result->image_size : 0.0, result->threads,
-	     result->threads == 1 ? "" : "s", point->text, result->seconds, start);
+	if ((status = tell_of_unmet(tracee)) != STATUS_OK ||
+	    (status = breakpoint_take_out_all(tracee->process)) != STATUS_OK)
+		return status;
+	return sites_take_out(tracee);
 }
 
 static enum status take(struct run *run, struct tracee *tracee, const struct arrival *arrival,
@@ -121,6 +79,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	struct process *process = tracee->process;
 	const struct options *options = run->options;
 	struct snapshot_request request = {
+	        .is_look = options->check,
 	        .pid = process->pid,
 	        .threads = threads,
 	        .gate = process->gate,
@@ -156,16 +115,33 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 		return status;
 	request.input = run->warm.inputs.record;
 	request.input_count = run->warm.inputs.record_count;
-	if ((status = check_state(tracee)) != STATUS_OK || (status = tell_of_unmet(tracee)) != STATUS_OK ||
-	    (status = breakpoint_take_out_all(process)) != STATUS_OK ||
-	    (status = sites_take_out(tracee)) != STATUS_OK ||
+	if ((status = check_state(tracee)) != STATUS_OK ||
+	    (!options->check && (status = take_out(tracee)) != STATUS_OK) ||
 	    /* The program may have moved its vdso since it began: a restored one has. */
 	    (status = remote_find_gate(process->pid, options->attach != 0, &request.gate)) != STATUS_OK)
 		return status;
 	process->gate = request.gate;
-	if ((status = held_give(tracee)) != STATUS_OK)
+	if (!options->check && (status = held_give(tracee)) != STATUS_OK)
 		return status;
 	return snapshot_take(&request, ret_result);
+}
+
+static void go_on(struct run *run, struct tracee *tracee, const struct stopped_threads *threads)
+{
+	/* The kernel makes an interrupted call again on its way through a stop (get_signal(),
+	 * kernel/signal.c). */
+	ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
+	stopped_threads_give_back(threads, &tracee->process->gate);
+	for (size_t i = 0; i < threads->count; i++) {
+		struct tracee *other = tracee_find(threads->thread[i].tid);
+		if (!other || other == tracee)
+			continue;
+		if (threads->thread[i].in_group_stop && run->phase != PHASE_RELEASING)
+			ptrace(PTRACE_LISTEN, other->tid, 0, 0);
+		else
+			(void)resume(run, other, 0);
+	}
+	(void)resume(run, tracee, 0);
 }
 
 /* The program goes on, and with a log that is still written everything is followed on, else nothing. */
@@ -184,20 +160,7 @@ static enum status let_live(struct run *run, struct tracee *tracee, const struct
 		tick_start(); /* what tells of a signal to us */
 	if (!run->options->log)
 		release_begin(run, outcome);
-	/* The kernel makes an interrupted call again on its way through a stop (get_signal(),
-	 * kernel/signal.c). */
-	ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
-	stopped_threads_give_back(threads, &tracee->process->gate);
-	for (size_t i = 0; i < threads->count; i++) {
-		struct tracee *other = tracee_find(threads->thread[i].tid);
-		if (!other || other == tracee)
-			continue;
-		if (threads->thread[i].in_group_stop && run->phase != PHASE_RELEASING)
-			ptrace(PTRACE_LISTEN, other->tid, 0, 0);
-		else
-			(void)resume(run, other, 0);
-	}
-	(void)resume(run, tracee, 0);
+	go_on(run, tracee, threads);
 	return status;
 }
 
@@ -222,14 +185,69 @@ static bool asked_to_end(void)
 	return interrupt_asked() != 0;
 }
 
+/* After --check has looked: the program goes on as if it had not been at a point; it won't be there again. */
+static enum status pass(struct run *run, struct tracee *tracee, const struct arrival *arrival,
+                        const struct stopped_threads *threads)
+{
+	struct user_regs_struct registers;
+	struct breakpoint *breakpoint = NULL;
+	enum status status = STATUS_OK;
+
+	if (run->options->attach)
+		return let_live(run, tracee, arrival, threads, STATUS_OK);
+	if (tracee_get_registers(tracee, &registers))
+		breakpoint = breakpoint_at(tracee->process, registers.rip);
+	if (breakpoint)
+		status = breakpoint_take_out(tracee->process, breakpoint);
+	if (arrival->live)
+		tracee_set_registers(tracee, arrival->live);
+	tick_start();
+	go_on(run, tracee, threads);
+	return status;
+}
+
+/* The time of a look is none of the program's. */
+static void leave_out(double seconds)
+{
+	for (struct tracee *tracee = tracee_next(NULL); tracee; tracee = tracee_next(tracee))
+		if (tracee->tid == tracee->process->pid && tracee->process->began > 0)
+			tracee->process->began += seconds;
+}
+
+static enum status look(struct run *run, struct tracee *tracee, const struct arrival *arrival)
+{
+	struct stopped_threads threads CLEANUP(stopped_threads_free) = {0};
+	const double began = monotonic_seconds();
+	struct snapshot_result result = {0};
+	struct look look = {.point = arrival->point,
+	                    .pid = tracee->process->pid,
+	                    .saved = summary_saved(tracee->process)};
+	enum status status;
+
+	tick_stop();
+	timeline_listen();
+	if ((look.status = stop_threads(tracee, asked_to_end, &threads)) == STATUS_OK)
+		look.status = take(run, tracee, arrival, &threads, &result);
+	if (look.status == STATUS_REFUSED)
+		look.status = refusals_end();
+	look.threads = result.threads;
+	look.pages = result.stored_pages;
+	if ((status = timeline_add(look)) == STATUS_OK)
+		status = pass(run, tracee, arrival, &threads);
+	leave_out(monotonic_seconds() - began);
+	return status;
+}
+
 enum status freeze(struct run *run, struct tracee *tracee, const struct arrival *arrival)
 {
 	struct stopped_threads threads CLEANUP(stopped_threads_free) = {0};
 	const struct options *options = run->options;
-	const double saved = time_saved(tracee->process);
+	const double saved = summary_saved(tracee->process);
 	struct snapshot_result result;
 	enum status status;
 
+	if (options->check)
+		return look(run, tracee, arrival);
 	tick_stop();
 	if (!options->attach)
 		interrupt_set_mode(INTERRUPT_END_ALWAYS, run->root);
@@ -239,7 +257,7 @@ enum status freeze(struct run *run, struct tracee *tracee, const struct arrival 
 	message_reason = tell_if_ended;
 	if ((status = stop_threads(tracee, options->attach ? asked_to_end : NULL, &threads)) == STATUS_OK &&
 	    (status = take(run, tracee, arrival, &threads, &result)) == STATUS_OK)
-		print_summary(run, arrival->point, &result, saved);
+		summary_print(run, arrival->point, &result, saved);
 	if (status == STATUS_REFUSED)
 		status = refusals_end();
 	message_reason = NULL;

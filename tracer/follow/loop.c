@@ -66,7 +66,8 @@ static bool is_due(struct run *run, struct process *process, double now)
 	for (unsigned i = 0; i < run->points.count; i++) {
 		const struct point *point = &run->points.point[i];
 
-		if (!point->kind->is_due || !point->kind->is_due(run, point, process, now))
+		if (!point->kind->is_due || run->looked[point->index] ||
+		    !point->kind->is_due(run, point, process, now))
 			continue;
 		process->due = point;
 		return true;
@@ -96,6 +97,10 @@ static enum status on_tick(struct run *run)
 		release_begin(run, fail(STATUS_FAILED,
 		                        "ended by a signal: no image was written: process %d goes on",
 		                        options->attach));
+	if (run->phase == PHASE_BEFORE && options->check && now - run->began >= options->timeout) {
+		run->phase = PHASE_REACHED; /* that was all */
+		return STATUS_OK;
+	}
 	if (run->phase == PHASE_BEFORE && options->timeout > 0 && now - run->began >= options->timeout)
 		return fail(STATUS_TIMED_OUT, "no point was reached within %g s: see --timeout",
 		            options->timeout);

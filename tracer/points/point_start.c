@@ -26,8 +26,8 @@ static enum status arm_main(struct run *run, struct tracee *tracee, const struct
 	if ((symbol = elf_symbol(executable, "main", ELF_CODE)))
 		address = symbol->st_value;
 	else if (!(address = entry_find_main(executable))) {
-		if (process->pid != run->root && !run->options->in)
-			return STATUS_OK; /* one of several programs: another may have a main */
+		if ((process->pid != run->root && !run->options->in) || run->options->check)
+			return STATUS_OK; /* one of several programs, or points: another may be met */
 		return fail(STATUS_FAILED,
 		            "%s: a static program without a main that can be found (not C): "
 		            "use --at entry, here, path:PATH, syscall:NAME or 0xADDRESS",
