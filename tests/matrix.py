@@ -102,9 +102,9 @@ CARRIED = {
         ("shared memory without a file as one memory, however many mappings show it, whole or in parts, with what none shows",
          "memory_twice memory_parts memory_only_the_end memory_protections memory_named memory_dev_zero memory_read_only_closed "
          "memory_deleted_closed memory_locked memory_many_views"),
-        ("memfds and deleted files that have mappings and descriptors, with seals, also past their end, also private",
+        ("memfds, deleted files and anonymous shared memory that have mappings and descriptors, with seals, also past their end, also private",
          "memory_code memory_write_sealed memory_future_write_sealed memory_deleted memory_unnamed memory_past_the_end "
-         "memory_private_view memory_sparse memory_much memory_much_unmapped memory_goes_on "
+         "memory_private_view memory_private_of_anonymous memory_sparse memory_much memory_much_unmapped memory_goes_on "
          "memory_java"),
         ("files mapped for reading that may be written", "memory_file_that_may_be_written"),
         ("programs under AddressSanitizer and ThreadSanitizer", "sanitized_address sanitized_thread memory_reservation"),

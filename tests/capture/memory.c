@@ -228,6 +228,28 @@ static void private_view(void)
 	EXPECT(shared[2] == 's' && pwrite(4, "f", 1, 0) == 1 && by_descriptor[0] == 'f');
 }
 
+/* Anonymous shared memory can be opened only as what a mapping shows, which needs a capability. */
+static void private_of_anonymous(void)
+{
+	char *shared = anonymous(3 * PAGE, 0), path[96];
+	snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)(uintptr_t)shared,
+	         (unsigned long)(uintptr_t)shared + 3 * PAGE);
+	int fd = open(path, O_RDWR);
+	if (fd < 0) {
+		perror(path);
+		exit(77);
+	}
+	memset(shared, 's', 3 * PAGE);
+	char *own = checked(mmap(NULL, 3 * PAGE, RW, MAP_PRIVATE, fd, 0));
+	EXPECT(close(fd) == 0);
+	own[0] = 'o';
+	marker();
+	shared[0] = shared[PAGE] = 't';
+	EXPECT(own[0] == 'o' && own[1] == 's' && own[PAGE] == 't' && own[2 * PAGE] == 's');
+	own[2 * PAGE] = 'p';
+	EXPECT(shared[2 * PAGE] == 's');
+}
+
 /* Not a page of it is read or stored that isn't there. */
 static void sparse(void)
 {
@@ -329,6 +351,7 @@ int main(int argc, char **argv)
 	        MODE(deleted_closed),
 	        MODE(past_the_end),
 	        MODE(private_view),
+	        MODE(private_of_anonymous),
 	        MODE(sparse),
 	        MODE(much),
 	        MODE(much_unmapped),

@@ -9,6 +9,7 @@
 #include "format/base/array.h"
 #include "tracer/capture/identity/module.h"
 #include "tracer/capture/identity/places.h"
+#include "tracer/ptrace/memory.h"
 
 enum { RED_ZONE = 128, KEPT_MAX = 256, COMMON_BELOW = 4096 };
 
@@ -112,16 +113,20 @@ static bool is_fixed(const struct fixups *fixups, uint64_t address)
 static bool is_of_file(const struct look *look, const struct mapping *mapping, const struct id_found *found)
 {
 	const struct snapimg_mapping *record = &mapping->record;
-	uint32_t wanted = look->threads->thread[found->thread].tid, word;
+	uint8_t here[sizeof(look->search->text)], there[sizeof(here)];
+	size_t size = found->kind == SNAPIMG_KEPT_WORD     ? sizeof(uint32_t)
+	              : found->kind == SNAPIMG_KEPT_TAGGED ? sizeof(uint64_t)
+	                                                   : look->search->length;
 
 	if (mapping->of_shim) /* which is in the image by content, and keeps no ID */
 		return true;
-	if (record->kind != SNAPIMG_MAPPING_FILE || record->file == 0 || found->kind != SNAPIMG_KEPT_WORD)
+	if (record->kind != SNAPIMG_MAPPING_FILE || record->file == 0)
 		return false;
 	const struct file *file = &look->files->file[record->file - 1];
 	off_t offset = (off_t)(record->offset + (found->address - record->start));
-	return file->fd >= 0 && pread(file->fd, &word, sizeof(word), offset) == (ssize_t)sizeof(word) &&
-	       word == wanted;
+	return file->fd >= 0 && pread(file->fd, there, size, offset) == (ssize_t)size &&
+	       tracee_read(look->threads->stopped->thread[0].tid, found->address, here, size) == 0 &&
+	       memcmp(here, there, size) == 0;
 }
 
 /* What lies in the program's own memory, which it alone can write: there a fix-up can be. */

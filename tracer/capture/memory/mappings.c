@@ -162,9 +162,11 @@ static enum status classify_file(const struct snapshot_request *request, const s
 	size_t index;
 	enum status status;
 
-	if (!vma->shared && strncmp(vma->name, "/dev/zero", 9) == 0) {
-		mapping->record.kind =
-		        SNAPIMG_MAPPING_ANONYMOUS; /* which is what it is (drivers/char/mem.c) */
+	/* Which is anonymous (drivers/char/mem.c). As "/dev/zero (deleted)" shared memory shows that is
+	 * mapped once more by /proc/PID/map_files (mm/shmem.c), whose content is behind what was not written.
+	 */
+	if (!vma->shared && strcmp(vma->name, "/dev/zero") == 0) {
+		mapping->record.kind = SNAPIMG_MAPPING_ANONYMOUS;
 		return STATUS_OK;
 	}
 	if (vma->shared && !(present && S_ISREG(identity.st_mode)))
