@@ -71,6 +71,12 @@ void json_bool(struct json *json, const char *name, bool value)
 	(void)fputs(value ? "true" : "false", json->out);
 }
 
+void json_verbatim(struct json *json, const char *text, size_t size)
+{
+	begin(json, NULL);
+	(void)fwrite(text, 1, size, json->out);
+}
+
 void json_null(struct json *json, const char *name)
 {
 	begin(json, name);

@@ -3,6 +3,7 @@
 #define FORMAT_BASE_JSON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -20,6 +21,8 @@ void json_number(struct json *json, const char *name, uint64_t number);
 void json_signed(struct json *json, const char *name, int64_t number);
 void json_real(struct json *json, const char *name, double number); /* two decimals */
 void json_bool(struct json *json, const char *name, bool value);
+/* A value that is JSON already. */
+void json_verbatim(struct json *json, const char *text, size_t size);
 void json_null(struct json *json, const char *name);
 /* A string "0x…", as JSON numbers are often read as doubles. */
 void json_address(struct json *json, const char *name, uint64_t address);

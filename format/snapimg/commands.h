@@ -21,12 +21,13 @@ struct command_options {
 	const char *output; /* -o; NULL where the command makes no image */
 	const char *key;    /* --key: a file; NULL: none */
 	bool json;
+	bool runnable; /* of oci */
 	bool answered; /* --help or --version: nothing to do */
 };
 
 typedef enum exit_status command(const struct command_options *options);
 command command_info, command_maps, command_verify, command_thaw, command_freeze, command_diff, command_patch,
-        command_runnable, command_sign, command_core;
+        command_runnable, command_oci, command_unpack, command_sign, command_core;
 
 /* Opens the image at `path`; on failure prints the line for it and returns its status. *ret_failure may be
  * NULL. */

@@ -26,6 +26,8 @@ static const struct {
         {"runnable", command_runnable, true, 1, "make an executable file of the loader and the image"},
         {"core", command_core, true, 1,
          "make a core file for a debugger, as if the program had died at the point"},
+        {"oci", command_oci, true, 1, "put the image into an OCI image layout, for registries"},
+        {"unpack", command_unpack, true, 1, "make the image again of what is in an OCI image layout"},
         {"sign", command_sign, true, 1, "make the same image with a signature by the private key of --key"},
         {"diff", command_diff, true, 2, "make a delta: what makes the image NEW of the image BASE"},
         {"patch", command_patch, true, 2, "make NEW again, of BASE and the delta"},
@@ -112,6 +114,8 @@ static enum exit_status run(const char *name, int count, char **operands, struct
 		return complain(EXIT_REFUSED, "%s: %s: see snapimg --help",
 		                options->output == NULL ? "no output given (-o)" : "makes no image (-o)",
 		                name);
+	if (options->runnable && commands[i].run != command_oci)
+		return complain(EXIT_REFUSED, "--runnable: only oci takes it: %s: see snapimg --help", name);
 	options->path = operands[0];
 	options->second = count > 1 ? operands[1] : NULL;
 	return finish(commands[i].run(options));
@@ -121,6 +125,13 @@ static enum exit_status take_json(struct command_options *options, const char *v
 {
 	(void)value;
 	options->json = true;
+	return EXIT_FINE;
+}
+
+static enum exit_status take_runnable(struct command_options *options, const char *value)
+{
+	(void)value;
+	options->runnable = true;
 	return EXIT_FINE;
 }
 
@@ -155,6 +166,8 @@ static const struct row {
         {{0, "key", "FILE",
           "an Ed25519 key in PEM: of sign the private one; of verify the public one that must have signed"},
          take_key},
+        {{0, "runnable", NULL, "of oci: a container image, whose program is the runnable file"},
+         take_runnable},
         {{0, "json", NULL,
           "one JSON document instead of text; a byte that is not UTF-8 is written as the lone surrogate "
           "\\udcXX (Python: surrogateescape)"},
@@ -181,6 +194,8 @@ static enum exit_status take_help(struct command_options *options, const char *v
 	(void)put_line(stdout, "Usage: snapimg COMMAND [--json] IMAGE\n"
 	                       "       snapimg thaw|freeze|runnable|core IMAGE -o OUTPUT\n"
 	                       "       snapimg sign --key PRIVATE IMAGE -o OUTPUT\n"
+	                       "       snapimg oci [--runnable] IMAGE -o DIR[:TAG]\n"
+	                       "       snapimg unpack DIR[:TAG] -o IMAGE\n"
 	                       "       snapimg diff BASE NEW -o DELTA\n"
 	                       "       snapimg patch BASE DELTA -o NEW\n"
 	                       "       snapimg cache add IMAGE|list|clear\n"
