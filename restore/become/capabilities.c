@@ -49,6 +49,11 @@ void capabilities_keep(void)
 	kept.taken = true;
 }
 
+bool capabilities_can_map_root(void)
+{
+	return (kept.sets.data[0].effective & bit(CAP_SETFCAP)) != 0;
+}
+
 static void set(const struct capability_sets *sets)
 {
 	long result = sys(__NR_capset, &sets->header, sets->data);

@@ -16,6 +16,9 @@ static_assert(offsetof(struct capability_sets, data) == 8, "CAPABILITY_DATA in r
 
 /* Before the namespace is made. */
 void capabilities_keep(void);
+/* Whether the kept ones suffice for a map of user 0: since Linux 5.12 that needs CAP_SETFCAP
+ * (user_namespaces(7)), which not every container has. */
+bool capabilities_can_map_root(void);
 /* In it: all is as it was kept, beside what is still needed to restore: CAP_CHECKPOINT_RESTORE. */
 void capabilities_narrow(void);
 /* That one goes too, of this thread alone. Nothing where none were kept. */

@@ -60,6 +60,8 @@ static long make_namespaces(const char *option, uint64_t flags)
 	if ((uint64_t)sys(__NR_getuid) != user || (uint64_t)sys(__NR_getgid) != group)
 		return -EPERM; /* both can't be mapped */
 	capabilities_keep();
+	if (user == 0 && !capabilities_can_map_root())
+		return -EPERM;
 	long result = sys(__NR_unshare, CLONE_NEWUSER | flags);
 	if (result >= 0) {
 		map_ids(option, user, group);
