@@ -41,18 +41,18 @@ const char *base_name(const char *path)
 /* A row of the table: what the option is, and what takes it. `value` is NULL where none was given. */
 struct row {
 	struct option_words words;
-	enum status (*take)(const struct row *row, struct options *options, char *value);
+	enum status (*take)(const struct row *row, struct options *options, const char *value);
 	size_t place; /* in struct options, of what set_flag or set_text sets */
 };
 
-static enum status set_flag(const struct row *row, struct options *options, char *value)
+static enum status set_flag(const struct row *row, struct options *options, const char *value)
 {
 	(void)value;
 	*(bool *)((char *)options + row->place) = true;
 	return STATUS_OK;
 }
 
-static enum status set_text(const struct row *row, struct options *options, char *value)
+static enum status set_text(const struct row *row, struct options *options, const char *value)
 {
 	*(const char **)((char *)options + row->place) = value;
 	return STATUS_OK;
@@ -83,7 +83,7 @@ static enum status read_number(const char *option, const char *text, unsigned lo
 	return STATUS_OK;
 }
 
-static enum status add_point(struct options *options, char *text)
+static enum status add_point(struct options *options, const char *text)
 {
 	if (options->point_count == POINTS_MAX)
 		return fail(STATUS_FAILED, "--at %s: more than %d points: give fewer", text, POINTS_MAX);
@@ -91,18 +91,18 @@ static enum status add_point(struct options *options, char *text)
 	return STATUS_OK;
 }
 
-static enum status take_at(const struct row *row, struct options *options, char *value)
+static enum status take_at(const struct row *row, struct options *options, const char *value)
 {
 	(void)row;
 	return add_point(options, value);
 }
 
-static enum status take_skip(const struct row *row, struct options *options, char *value)
+static enum status take_skip(const struct row *row, struct options *options, const char *value)
 {
 	return read_number(row->words.name, value, 0, ULONG_MAX, &options->skip);
 }
 
-static enum status take_timeout(const struct row *row, struct options *options, char *value)
+static enum status take_timeout(const struct row *row, struct options *options, const char *value)
 {
 	(void)row;
 	if (duration_parse(value, &options->timeout) && options->timeout > 0)
@@ -110,7 +110,7 @@ static enum status take_timeout(const struct row *row, struct options *options, 
 	return fail(STATUS_FAILED, "--timeout %s: not a duration: write it like 500ms, 10s or 2m", value);
 }
 
-static enum status take_pid(const struct row *row, struct options *options, char *value)
+static enum status take_pid(const struct row *row, struct options *options, const char *value)
 {
 	unsigned long pid = 0;
 	enum status status = read_number(row->words.name, value, 1, INT_MAX, &pid);
@@ -119,19 +119,19 @@ static enum status take_pid(const struct row *row, struct options *options, char
 	return status;
 }
 
-static enum status take_continue(const struct row *row, struct options *options, char *value)
+static enum status take_continue(const struct row *row, struct options *options, const char *value)
 {
 	(void)row, (void)value;
 	options->continues = options->others_go_on = true;
 	return STATUS_OK;
 }
 
-static enum status take_others(const struct row *row, struct options *options, char *value)
+static enum status take_others(const struct row *row, struct options *options, const char *value)
 {
 	return read_choice(row->words.name, value, "kill", "continue", &options->others_go_on);
 }
 
-static enum status take_log(const struct row *row, struct options *options, char *value)
+static enum status take_log(const struct row *row, struct options *options, const char *value)
 {
 	(void)row;
 	options->log = true;
@@ -139,7 +139,7 @@ static enum status take_log(const struct row *row, struct options *options, char
 	return STATUS_OK;
 }
 
-static enum status take_train(const struct row *row, struct options *options, char *value)
+static enum status take_train(const struct row *row, struct options *options, const char *value)
 {
 	(void)row;
 	if (options->train_count == TRAINS_MAX)
@@ -148,13 +148,13 @@ static enum status take_train(const struct row *row, struct options *options, ch
 	return STATUS_OK;
 }
 
-static enum status take_compress(const struct row *row, struct options *options, char *value)
+static enum status take_compress(const struct row *row, struct options *options, const char *value)
 {
 	options->compress_given = true;
 	return read_choice(row->words.name, value, "none", "zstd", &options->compress);
 }
 
-static enum status take_level(const struct row *row, struct options *options, char *value)
+static enum status take_level(const struct row *row, struct options *options, const char *value)
 {
 	unsigned long level = 0;
 	enum status status = read_number(row->words.name, value, 1, LEVEL_MAX, &level);
@@ -163,18 +163,18 @@ static enum status take_level(const struct row *row, struct options *options, ch
 	return status;
 }
 
-static enum status take_fd(const struct row *row, struct options *options, char *value)
+static enum status take_fd(const struct row *row, struct options *options, const char *value)
 {
 	(void)row;
 	return overrides_add(&options->overrides, value);
 }
 
-static enum status take_tcp(const struct row *row, struct options *options, char *value)
+static enum status take_tcp(const struct row *row, struct options *options, const char *value)
 {
 	return read_choice(row->words.name, value, "refuse", "reset", &options->overrides.tcp_reset);
 }
 
-static enum status take_carry(const struct row *row, struct options *options, char *value)
+static enum status take_carry(const struct row *row, struct options *options, const char *value)
 {
 	struct carry *carry = &options->carry;
 
@@ -192,13 +192,13 @@ static enum status take_carry(const struct row *row, struct options *options, ch
 	return STATUS_OK;
 }
 
-static enum status take_embed(const struct row *row, struct options *options, char *value)
+static enum status take_embed(const struct row *row, struct options *options, const char *value)
 {
 	(void)row;
 	return embeds_add(&options->embeds, value);
 }
 
-static enum status take_cpu(const struct row *row, struct options *options, char *value)
+static enum status take_cpu(const struct row *row, struct options *options, const char *value)
 {
 	(void)row;
 	for (uint32_t level = 0; level < SNAPIMG_LEVELS; level++)
@@ -210,34 +210,34 @@ static enum status take_cpu(const struct row *row, struct options *options, char
 	return fail(STATUS_FAILED, "--cpu %s: not known: give native, x86-64, x86-64-v2 or x86-64-v3", value);
 }
 
-static enum status take_warm(const struct row *row, struct options *options, char *value)
+static enum status take_warm(const struct row *row, struct options *options, const char *value)
 {
 	(void)row;
 	options->warm = value ? value : "auto";
 	return warm_check_language(options->warm);
 }
 
-static enum status take_warm_exit(const struct row *row, struct options *options, char *value)
+static enum status take_warm_exit(const struct row *row, struct options *options, const char *value)
 {
 	return read_choice(row->words.name, value, "quick", "full", &options->warm_exits_fully);
 }
 
-static enum status take_quiet(const struct row *row, struct options *options, char *value)
+static enum status take_quiet(const struct row *row, struct options *options, const char *value)
 {
 	(void)row, (void)value;
 	options->verbosity = QUIET;
 	return STATUS_OK;
 }
 
-static enum status take_verbose(const struct row *row, struct options *options, char *value)
+static enum status take_verbose(const struct row *row, struct options *options, const char *value)
 {
 	(void)row, (void)value;
 	options->verbosity = VERBOSE;
 	return STATUS_OK;
 }
 
-static enum status take_help(const struct row *row, struct options *options, char *value);
-static enum status take_version(const struct row *row, struct options *options, char *value);
+static enum status take_help(const struct row *row, struct options *options, const char *value);
+static enum status take_version(const struct row *row, struct options *options, const char *value);
 
 #define FLAG(member) set_flag, offsetof(struct options, member)
 #define TEXT(member) set_text, offsetof(struct options, member)
@@ -352,7 +352,7 @@ static bool put_line(void *context, const char *line)
 	return fputs(line, context) != EOF;
 }
 
-static enum status take_help(const struct row *row, struct options *options, char *value)
+static enum status take_help(const struct row *row, struct options *options, const char *value)
 {
 	const struct help help = {HELP_COLUMN, put_line, stdout};
 
@@ -369,7 +369,7 @@ static enum status take_help(const struct row *row, struct options *options, cha
 	return STATUS_OK;
 }
 
-static enum status take_version(const struct row *row, struct options *options, char *value)
+static enum status take_version(const struct row *row, struct options *options, const char *value)
 {
 	(void)row, (void)value;
 	options->done = true;
@@ -476,7 +476,8 @@ static enum status add_timeline(struct options *options)
 	options->asked = options->point_count;
 	if (options->timeout == 0)
 		options->timeout = CHECK_SECONDS;
-	for (char *const *name = timeline_points; *name && !options->attach && status == STATUS_OK; name++) {
+	for (const char *const *name = timeline_points; *name && !options->attach && status == STATUS_OK;
+	     name++) {
 		bool given = false;
 
 		for (unsigned i = 0; i < options->asked; i++)
@@ -490,9 +491,9 @@ static enum status add_timeline(struct options *options)
 /* SNAP_AT, or main; of a process that runs already: at once. The log alone has none. */
 static enum status add_default_point(struct options *options)
 {
-	static char warm_point[] = "warm";
-	static char main_point[] = "main", at_once[] = "after:0";
-	char *given = getenv("SNAP_AT");
+	static const char warm_point[] = "warm";
+	static const char main_point[] = "main", at_once[] = "after:0";
+	const char *given = getenv("SNAP_AT");
 
 	if (options->warm)
 		return add_point(options, warm_point);

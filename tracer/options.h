@@ -12,9 +12,9 @@
 enum { POINTS_MAX = 32, TRAINS_MAX = 32 };
 
 struct options {
-	const char *output; /* as given; NULL: PROG's base name and ".snap" */
-	char *points[POINTS_MAX +
-	             1]; /* --at, several times; or else SNAP_AT, or else "main"; of --log-exec alone none */
+	const char *output;                 /* as given; NULL: PROG's base name and ".snap" */
+	const char *points[POINTS_MAX + 1]; /* --at, several times; or else SNAP_AT, or else "main"; of
+	                                       --log-exec alone none */
 	unsigned point_count;
 	unsigned asked;       /* of them, how many the caller gave: --check adds others */
 	unsigned long skip;   /* --skip: how many points met are passed over */
@@ -25,8 +25,8 @@ struct options {
 	bool log;             /* --log-exec */
 	const char *log_file; /* NULL: stderr */
 	bool json;
-	bool check;               /* --check: nothing is written */
-	char *trains[TRAINS_MAX]; /* --train: arguments as one text each */
+	bool check;                     /* --check: nothing is written */
+	const char *trains[TRAINS_MAX]; /* --train: arguments as one text each */
 	unsigned train_count;
 	bool no_cache;
 	bool record_hot; /* --record-hot: PROG is an image */

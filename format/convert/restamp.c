@@ -41,6 +41,7 @@ static bool has_settled(const struct stat *status)
 }
 
 static bool has_content(const struct snapimg *image, const struct snapimg_file *record,
+                        /* NOLINTNEXTLINE(readability-non-const-parameter): it is read into */
                         const struct snapimg_identity *identity, int descriptor, uint8_t *room)
 {
 	const struct file_hash_source source = {read_file, &descriptor, record->size, room, ROOM};

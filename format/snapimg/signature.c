@@ -86,6 +86,7 @@ static bool make_message(const uint8_t *bytes, size_t size, const struct snapimg
 }
 
 /* Nobody is asked for a passphrase. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): as libcrypto calls it */
 static int no_passphrase(char *text, int size, int writing, void *unused)
 {
 	(void)text, (void)size, (void)writing, (void)unused;

@@ -8,6 +8,7 @@
 
 /* Whatever the caller has there: a pipe or a file is opened as well; a socket can't be, and is the caller's
  * own. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long callers_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];

@@ -13,6 +13,7 @@
 #include "restore/fds/overrides.h"
 #include "restore/fds/table.h"
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long epoll_make(uint32_t index, int32_t *ret_other)
 {
 	(void)index;

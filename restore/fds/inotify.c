@@ -4,6 +4,7 @@
 #include "restore/fds/objects.h"
 #include "restore/fds/overrides.h"
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long inotify_make(uint32_t index, int32_t *ret_other)
 {
 	(void)index;

@@ -4,6 +4,7 @@
 #include "restore/fds/kinds.h"
 
 /* O_RDWR, as its content has to be written; opened again as it was, if that was another way. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long memfd_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];

@@ -2,6 +2,7 @@
 #include "restore/base/syscall_x86_64.h"
 #include "restore/fds/kinds.h"
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long signalfd_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];

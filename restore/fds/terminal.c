@@ -14,6 +14,7 @@ static uint64_t open_flags(const struct snapimg_object *object)
 	return (object->flags & (uint32_t)(O_ACCMODE | O_NONBLOCK)) | O_NOCTTY | O_CLOEXEC;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long terminal_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];

@@ -4,6 +4,7 @@
 enum { NANOSECONDS = 1000000000 };
 #define TFD_IOC_SET_TICKS 0x40085400ull /* linux/timerfd.h: _IOW('T', 0, __u64) */
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long timerfd_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];

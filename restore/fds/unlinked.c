@@ -17,6 +17,7 @@ static bool had_no_name(const struct snapimg_object *object)
 }
 
 /* fcntl(2), F_GETFL, shows O_TMPFILE, so a file that had it keeps the descriptor it is made with. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long unlinked_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];

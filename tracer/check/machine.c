@@ -44,14 +44,14 @@ static bool in_child(bool (*attempt)(void), int *ret_error)
 	return *ret_error == 0;
 }
 
-static bool try_kernel(char *text)
+static bool try_kernel(struct machine_fact *fact)
 {
 	struct utsname system;
 	int major = 0, minor = 0;
 
 	if (uname(&system) < 0)
 		return false;
-	snprintf(text, MACHINE_TEXT_MAX, "Linux %s", system.release);
+	snprintf(fact->text, sizeof(fact->text), "Linux %s", system.release);
 	/* NOLINTNEXTLINE(bugprone-unchecked-string-to-number-conversion,cert-err34-c): zeros will do */
 	(void)sscanf(system.release, "%d.%d", &major, &minor);
 	return major > 5 || (major == 5 && minor >= 10);
@@ -76,7 +76,7 @@ static bool trace_child(void)
 	return traced;
 }
 
-static bool try_ptrace(char *text)
+static bool try_ptrace(struct machine_fact *fact)
 {
 	static const char *const of_scope[] = {
 	        "", "; -p attaches to others only with CAP_SYS_PTRACE (kernel.yama.ptrace_scope is 1)",
@@ -90,7 +90,7 @@ static bool try_ptrace(char *text)
 	if (proc_try_read("/proc/sys/kernel/yama/ptrace_scope", &scope) == 0 && scope.bytes[0] >= '0' &&
 	    scope.bytes[0] <= '3')
 		number = (unsigned)(scope.bytes[0] - '0');
-	snprintf(text, MACHINE_TEXT_MAX, "%s%s", works ? "programs that it starts" : strerror(error),
+	snprintf(fact->text, sizeof(fact->text), "%s%s", works ? "programs that it starts" : strerror(error),
 	         of_scope[number]);
 	return works;
 }
@@ -104,20 +104,20 @@ static bool set_filter(void)
 	       syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
 }
 
-static bool try_filter(char *text)
+static bool try_filter(struct machine_fact *fact)
 {
 	int error;
 
-	(void)text;
+	(void)fact;
 	return in_child(set_filter, &error);
 }
 
 /* Of what prctl(PR_SET_MM) is made (CONFIG_CHECKPOINT_RESTORE); it needs no privilege. */
-static bool try_memory_map(char *text)
+static bool try_memory_map(struct machine_fact *fact)
 {
 	unsigned size = 0;
 
-	(void)text;
+	(void)fact;
 	return prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &size, 0, 0) == 0;
 }
 
@@ -126,11 +126,11 @@ static bool compare_self(void)
 	return syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, 0, 0) >= 0 || errno == EBADF;
 }
 
-static bool try_compare(char *text)
+static bool try_compare(struct machine_fact *fact)
 {
 	int error;
 
-	(void)text;
+	(void)fact;
 	return in_child(compare_self, &error);
 }
 
@@ -149,28 +149,28 @@ static bool make_time_namespace(void)
 	return make_namespace(CLONE_NEWTIME);
 }
 
-static bool try_pid_namespace(char *text)
+static bool try_pid_namespace(struct machine_fact *fact)
 {
 	int error;
 	bool works = in_child(make_pid_namespace, &error);
 
 	if (!works)
-		snprintf(text, MACHINE_TEXT_MAX, "%s", strerror(error));
+		snprintf(fact->text, sizeof(fact->text), "%s", strerror(error));
 	return works;
 }
 
-static bool try_time_namespace(char *text)
+static bool try_time_namespace(struct machine_fact *fact)
 {
 	int error;
 	bool works = in_child(make_time_namespace, &error);
 
 	if (!works)
-		snprintf(text, MACHINE_TEXT_MAX, "%s", strerror(error));
+		snprintf(fact->text, sizeof(fact->text), "%s", strerror(error));
 	return works;
 }
 
 /* struct pm_scan_arg of include/uapi/linux/fs.h, Linux 6.7. */
-static bool try_scan(char *text)
+static bool try_scan(struct machine_fact *fact)
 {
 	struct {
 		uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages, inverted, mask, anyof,
@@ -179,7 +179,7 @@ static bool try_scan(char *text)
 	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	unsigned long request = 0xc0606610; /* _IOWR('f', 16, struct pm_scan_arg) */
 
-	(void)text;
+	(void)fact;
 	int result = pagemap < 0 ? -1 : (int)syscall(SYS_ioctl, pagemap, request, &scan);
 	int error = errno;
 	if (pagemap >= 0)
@@ -202,18 +202,19 @@ static bool advise(size_t size, int advice)
 	return done;
 }
 
-static bool try_populate(char *text)
+static bool try_populate(struct machine_fact *fact)
 {
-	(void)text;
+	(void)fact;
 	return advise(PAGE, MADV_POPULATE_WRITE);
 }
 
-static bool try_huge_pages(char *text)
+static bool try_huge_pages(struct machine_fact *fact)
 {
 	struct text enabled CLEANUP(text_free) = {0};
 
 	if (proc_try_read("/sys/kernel/mm/transparent_hugepage/enabled", &enabled) == 0)
-		snprintf(text, MACHINE_TEXT_MAX, "%.*s", (int)strcspn(enabled.bytes, "\n"), enabled.bytes);
+		snprintf(fact->text, sizeof(fact->text), "%.*s", (int)strcspn(enabled.bytes, "\n"),
+		         enabled.bytes);
 	return advise(HUGE_PAGE, COLLAPSE);
 }
 
@@ -222,16 +223,16 @@ static bool fault_cpuid(void)
 	return syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0) == 0;
 }
 
-static bool try_cpuid_faulting(char *text)
+static bool try_cpuid_faulting(struct machine_fact *fact)
 {
 	int error;
 
-	(void)text;
+	(void)fact;
 	return in_child(fault_cpuid, &error);
 }
 
 /* The highest level of which nothing is missing. */
-static bool try_level(char *text)
+static bool try_level(struct machine_fact *fact)
 {
 	uint32_t here[SNAPIMG_CPU_WORDS], wanted[SNAPIMG_CPU_WORDS];
 	uint32_t level = SNAPIMG_LEVELS;
@@ -244,15 +245,16 @@ static bool try_level(char *text)
 		for (unsigned i = 0; i < SNAPIMG_CPU_WORDS; i++)
 			has_all = has_all && !(wanted[i] & ~here[i]);
 	}
-	snprintf(text, MACHINE_TEXT_MAX, "%s", has_all ? snapimg_level_names[level] : "less than x86-64");
+	snprintf(fact->text, sizeof(fact->text), "%s",
+	         has_all ? snapimg_level_names[level] : "less than x86-64");
 	return has_all;
 }
 
-static bool try_nameless(char *text)
+static bool try_nameless(struct machine_fact *fact)
 {
 	int file = open(".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 
-	(void)text;
+	(void)fact;
 	if (file >= 0)
 		close(file);
 	return file >= 0;
@@ -260,7 +262,7 @@ static bool try_nameless(char *text)
 
 static const struct {
 	const char *name;
-	bool (*attempt)(char *text); /* may fill it, as machine_fact has it */
+	bool (*attempt)(struct machine_fact *fact); /* may say in its text what was found */
 	bool is_needed;
 	const char *otherwise; /* what becomes of it where it doesn't work */
 } facts[] = {
@@ -287,15 +289,18 @@ static const struct {
 bool machine_try(unsigned index, struct machine_fact *ret_fact)
 {
 	struct machine_fact fact = {0};
-	char found[MACHINE_TEXT_MAX] = "";
 
 	if (index >= sizeof(facts) / sizeof(*facts))
 		return false;
 	fact.name = facts[index].name;
 	fact.is_needed = facts[index].is_needed;
-	fact.works = facts[index].attempt(found);
-	snprintf(fact.text, sizeof(fact.text), "%s%s%s", found, !fact.works && *found ? ": " : "",
-	         fact.works ? "" : facts[index].otherwise);
+	fact.works = facts[index].attempt(&fact);
+	if (!fact.works) {
+		size_t length = strlen(fact.text);
+
+		snprintf(fact.text + length, sizeof(fact.text) - length, "%s%s", length ? ": " : "",
+		         facts[index].otherwise);
+	}
 	*ret_fact = fact;
 	return true;
 }

@@ -9,9 +9,8 @@
 #include "format/base/text.h"
 #include "tracer/check/machine.h"
 
-static char entry[] = "entry", main_point[] = "main", effect[] = "effect", input[] = "read:0",
-            output[] = "output", listening[] = "listen", accepting[] = "accept", idle[] = "idle";
-char *const timeline_points[] = {entry, main_point, effect, input, output, listening, accepting, idle, NULL};
+const char *const timeline_points[] = {"entry",  "main",   "effect", "read:0", "output",
+                                       "listen", "accept", "idle",   NULL};
 
 /* A look and the lines that it was told. */
 struct row {

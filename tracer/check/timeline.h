@@ -31,6 +31,6 @@ enum status timeline_report(const struct points *points, unsigned asked, const c
                             FILE *out) __attribute__((warn_unused_result));
 
 /* The points that --check adds to those that were asked for, NULL after the last. */
-extern char *const timeline_points[];
+extern const char *const timeline_points[];
 
 #endif

@@ -41,6 +41,7 @@ static bool carries_rights(struct msghdr *message)
 }
 
 /* One look at the queue; a stream's shows all of it. Its length, or -1: nothing more, or -2: refused. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is received into */
 static ssize_t look(struct taking *taking, struct open_descriptor *it, char *bytes, size_t room)
 {
 	_Alignas(struct cmsghdr) char control[4096];
