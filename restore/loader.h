@@ -92,6 +92,7 @@ struct loader {
 	uint32_t tid;
 	uint32_t reservation;  /* flags of mmap(2) that makes the zone the program's; 0: it has none there */
 	bool is_copy;          /* the image is the thawed copy in the cache */
+	bool maps_files;       /* EMBEDDED mappings are made of their files, which are here */
 	bool image_is_piped;   /* it was read from a pipe, into memory */
 	int image_descriptor;  /* open until the pages are filled */
 	uint64_t image_offset; /* where the image begins in that file: not 0 in a runnable one */
@@ -163,6 +164,9 @@ struct range {
 /* files.c: opens a file of the image for reading or as `flags` say and, the first time, checks that
  * it is the recorded one. Returns the descriptor, which may have O_NONBLOCK. */
 int file_open(uint32_t index, uint32_t flags);
+/* files.c: whether all files of EMBEDDED mappings are here, and the image tells which of its pages they have.
+ */
+bool files_are_here(void);
 /* files.c: ends as file_open() would, and leaves nothing. */
 void file_check(uint32_t index, uint32_t flags);
 

@@ -50,7 +50,7 @@ CARRIED = {
         ("with `--self-contained` all files that are mapped or open for reading, for a start without them or with other "
          "versions of them in their places",
          "embedded_pie embedded_static embedded_musl embedded_muslstatic embedded_python embedded_bash embedded_node embedded_sqlite "
-         "embedded_replaced embedded_noexec embedded_told embedded_directory embedded_info embedded_mapped "
+         "embedded_from_files embedded_replaced embedded_noexec embedded_told embedded_directory embedded_info embedded_mapped "
          "embedded_second_generation"),
         ("with `--embed` files that the program opens later, under `snaprun --root=image`",
          "restore.embed"),

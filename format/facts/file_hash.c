@@ -42,8 +42,7 @@ bool snapimg_hash_mapped(const struct file_hash_source *source, const struct fil
 		        (const void *)((const uint8_t *)mappings->first + i * mappings->stride);
 		uint64_t end = record->offset + (record->end - record->start);
 
-		if (record->kind != SNAPIMG_MAPPING_FILE || record->flags & SNAPIMG_MAP_EMBEDDED ||
-		    record->file != index + 1)
+		if (record->kind != SNAPIMG_MAPPING_FILE || record->file != index + 1)
 			continue;
 		if (!add_range(source, &state, record->offset, end < source->size ? end : source->size))
 			return false;

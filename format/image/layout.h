@@ -456,6 +456,7 @@ enum snapimg_extent_kind {
 
 /* The bytes of the DATA runs among [run_first, run_first + run_count), one after the other.
  * Extents cover all runs in order, and all of DATA in order. */
+enum snapimg_extent_flag { SNAPIMG_EXTENT_OF_FILES = 1 }; /* as the files of its mappings have it */
 struct snapimg_extent {
 	uint64_t offset;   /* in the file */
 	uint64_t checksum; /* XXH3-64 of the stored bytes */
@@ -464,7 +465,7 @@ struct snapimg_extent {
 	uint32_t run_first;
 	uint32_t run_count;
 	uint32_t kind;
-	uint32_t reserved_zero;
+	uint32_t flags; /* enum snapimg_extent_flag */
 };
 static_assert(sizeof(struct snapimg_extent) == 40, "extent layout");
 

@@ -277,17 +277,6 @@ static bool extent_kind_is_valid(const struct snapimg *image, const struct snapi
 	}
 }
 
-enum snapimg_error snapimg_rule_extent(const struct snapimg *image, uint32_t index)
-{
-	const struct snapimg_extent *extent = snapimg_get_extent(image) + index;
-
-	if (extent->reserved_zero != 0 || !extent_kind_is_valid(image, extent) ||
-	    !extent_is_placed(image, index) || !extent_runs_are_valid(image, index) ||
-	    !extent_piece_is_valid(image, extent))
-		return SNAPIMG_ERR_EXTENT;
-	return SNAPIMG_OK;
-}
-
 uint32_t snapimg_mapping_after(const struct snapimg *image, uint64_t address)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
@@ -315,6 +304,38 @@ static const struct snapimg_mapping *find_mapping(const struct snapimg *image, u
 	    size > mapping[low].end - address)
 		return NULL;
 	return mapping + low;
+}
+
+/* OF_FILES: nothing but what a loader may map from files instead. */
+static bool extent_flags_are_valid(const struct snapimg *image, const struct snapimg_extent *extent)
+{
+	const struct snapimg_run *run = snapimg_get_run(image) + extent->run_first;
+	uint32_t i;
+
+	if (extent->flags == 0)
+		return true;
+	if (extent->flags != SNAPIMG_EXTENT_OF_FILES ||
+	    (extent->kind != SNAPIMG_EXTENT_RAW && extent->kind != SNAPIMG_EXTENT_ZSTD))
+		return false;
+	for (i = 0; i < extent->run_count; i++) {
+		const struct snapimg_mapping *mapping =
+		        find_mapping(image, run[i].address, (uint64_t)run[i].pages * SNAPIMG_PAGE_SIZE);
+
+		if (mapping == NULL || !(mapping->flags & SNAPIMG_MAP_EMBEDDED))
+			return false;
+	}
+	return true;
+}
+
+enum snapimg_error snapimg_rule_extent(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_extent *extent = snapimg_get_extent(image) + index;
+
+	if (!extent_kind_is_valid(image, extent) || !extent_is_placed(image, index) ||
+	    !extent_runs_are_valid(image, index) || !extent_piece_is_valid(image, extent) ||
+	    !extent_flags_are_valid(image, extent))
+		return SNAPIMG_ERR_EXTENT;
+	return SNAPIMG_OK;
 }
 
 enum snapimg_error snapimg_rule_hot(const struct snapimg *image, uint32_t index)

@@ -111,7 +111,6 @@ enum snapimg_error snapimg_writer_put_extent(struct snapimg_writer *writer, stru
 	extent->offset = writer->position;
 	extent->run_first = (uint32_t)first;
 	extent->run_count = run_count;
-	extent->reserved_zero = 0;
 	if (extent->kind == SNAPIMG_EXTENT_ZERO)
 		extent->checksum = snapimg_checksum(NULL, 0);
 	if ((error = emit(writer, stored, extent->stored_size)) != SNAPIMG_OK)

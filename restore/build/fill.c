@@ -102,10 +102,17 @@ static void scatter(const struct snapimg_extent *extent, const struct snapimg_ru
 		copy_runs(extent, run, NULL, SNAPIMG_RUN_ZERO);
 }
 
+/* Mapped, from the image or from files (mappings.c). */
+static bool is_there(const struct snapimg_extent *extent)
+{
+	return extent->kind == SNAPIMG_EXTENT_MAPPED ||
+	       ((extent->flags & SNAPIMG_EXTENT_OF_FILES) != 0 && loader.maps_files);
+}
+
 static void fill_extent(struct worker *worker, const struct snapimg_extent *extent)
 {
-	if (extent->kind == SNAPIMG_EXTENT_MAPPED)
-		return; /* its pages are there already (mappings.c) */
+	if (is_there(extent))
+		return;
 	const uint8_t *stored = image_stored(extent);
 	if (stored == NULL) {
 		stored = worker->stored;
@@ -169,7 +176,7 @@ static struct needs measure(void)
 	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
 	struct needs needs = {0};
 	for (uint32_t i = 0; i < snapimg_extent_count(&loader.image); i++) {
-		if (extent[i].kind == SNAPIMG_EXTENT_MAPPED)
+		if (is_there(&extent[i]))
 			continue;
 		needs.raw_bytes += extent[i].raw_size;
 		if (image_stored(&extent[i]) == NULL && extent[i].stored_size > needs.stored)

@@ -199,7 +199,8 @@ static void map(const struct snapimg_mapping *mapping, struct open_file *file, s
 		rest.start = first->end;
 	for (; first < last && last[-1].end == rest.end; last--)
 		rest.end = last[-1].start;
-	bool is_file = mapping->kind == SNAPIMG_MAPPING_FILE && (mapping->flags & SNAPIMG_MAP_EMBEDDED) == 0,
+	bool is_file = mapping->kind == SNAPIMG_MAPPING_FILE &&
+	               ((mapping->flags & SNAPIMG_MAP_EMBEDDED) == 0 || loader.maps_files),
 	     is_stack = mapping->kind == SNAPIMG_MAPPING_STACK;
 	struct source source = {
 	        .descriptor = -1,
@@ -313,6 +314,7 @@ void mappings_build(void)
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
 	const struct snapimg_piece *next_piece = snapimg_get_piece(&loader.image);
 	struct open_file file = {.descriptor = -1};
+	loader.maps_files = files_are_here();
 	unmap_rest();
 	shared_make();
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {

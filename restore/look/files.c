@@ -2,6 +2,7 @@
 #include <asm/errno.h>
 #include <asm/stat.h>
 #include <linux/fcntl.h>
+#include <linux/mman.h>
 
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
@@ -94,6 +95,68 @@ static long make_and_open(uint32_t index, const char *path, uint32_t flags)
 		return made;
 	sys(__NR_close, made);
 	return open_at_once(path, flags);
+}
+
+static bool has_pages_of_files(void)
+{
+	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
+	for (uint32_t i = 0; i < snapimg_extent_count(&loader.image); i++)
+		if ((extent[i].flags & SNAPIMG_EXTENT_OF_FILES) != 0)
+			return true;
+	return false;
+}
+
+/* And lies where code may be mapped from. */
+static bool is_here(const struct snapimg_mapping *mapping)
+{
+	const char *path =
+	        snapimg_string(&loader.image, snapimg_get_file(&loader.image)[mapping->file - 1].path);
+	long descriptor = open_at_once(path, O_RDONLY);
+	if (descriptor < 0)
+		return false;
+	bool same = file_is_same(mapping->file - 1, path, (int)descriptor);
+	if (same && (mapping->protection & PROT_EXEC) != 0) {
+		long mapped = sys(__NR_mmap, 0, SNAPIMG_PAGE_SIZE, PROT_EXEC, MAP_PRIVATE, descriptor,
+		                  mapping->offset);
+		same = mapped > 0;
+		if (same)
+			sys(__NR_munmap, mapped, SNAPIMG_PAGE_SIZE);
+	}
+	sys(__NR_close, descriptor);
+	return same;
+}
+
+static bool is_seen(uint32_t index, uint8_t *seen, bool is_executable)
+{
+	uint8_t bit = (uint8_t)(1u << index % 8);
+	if (is_executable || index >= FILES_MAX)
+		return false;
+	bool was = (seen[index / 8] & bit) != 0;
+	seen[index / 8] |= bit;
+	return was;
+}
+
+/* Names first: where one is missing, none is read for its content. */
+bool files_are_here(void)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	const uint32_t count = snapimg_mapping_count(&loader.image);
+	static uint8_t seen[FILES_MAX / 8];
+	if (loader.options.verify || image_is_thawed() || !has_pages_of_files())
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		if ((mapping[i].flags & SNAPIMG_MAP_EMBEDDED) != 0 &&
+		    sys(__NR_faccessat, AT_FDCWD,
+		        snapimg_string(&loader.image,
+		                       snapimg_get_file(&loader.image)[mapping[i].file - 1].path),
+		        4 /* R_OK */) < 0)
+			return false;
+	for (uint32_t i = 0; i < count; i++)
+		if ((mapping[i].flags & SNAPIMG_MAP_EMBEDDED) != 0 &&
+		    !is_seen(mapping[i].file - 1, seen, (mapping[i].protection & PROT_EXEC) != 0) &&
+		    !is_here(&mapping[i]))
+			return false;
+	return true;
 }
 
 void file_check(uint32_t index, uint32_t flags)

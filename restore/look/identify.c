@@ -143,6 +143,17 @@ static void tell_if_shared(uint32_t index, const char *path, int descriptor)
 		warn(path, ": another process has it open, too: both may write to it");
 }
 
+bool file_is_same(uint32_t index, const char *path, int descriptor)
+{
+	const struct snapimg_file *file = &snapimg_get_file(&loader.image)[index];
+	const struct snapimg_identity *identity = find_identity(index);
+	struct stat status = {0};
+	return identity != NULL && (identity->flags & SNAPIMG_IDENTITY_HASHED) != 0 &&
+	       sys(__NR_fstat, descriptor, &status) == 0 &&
+	       (status.st_mode & TYPE_MASK) == (file->mode & TYPE_MASK) &&
+	       is_recorded(index, file, identity, path, descriptor, &status);
+}
+
 void file_identify(uint32_t index, const char *path, int descriptor)
 {
 	const struct snapimg_file *file = &snapimg_get_file(&loader.image)[index];

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 /* Ends the loader, or warns, as --on-mismatch says, if file `index`, open as `descriptor`, is another. */
+/* Whether this is the recorded file; false where its content isn't known. */
+bool file_is_same(uint32_t index, const char *path, int descriptor);
 void file_identify(uint32_t index, const char *path, int descriptor);
 /* Makes a file that the program had made itself, with its content. Never over one that is there. A descriptor
  * that is open for reading and writing, or -errno; -ENOENT if the image has no content of it. It is removed

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Self-contained images: programs start where none of their files is, or where others stand in their places."""
+import hashlib
 import json
 import os
 import re
@@ -256,7 +257,44 @@ def second_generation():
         t.same(t.restore("thawed.snap"), direct)
 
 
+def from_files():
+    """Where all files are the recorded ones a start maps them, by whatever inode; else what is in the image."""
+    with open("data", "wb") as file:
+        file.write(bytes(range(256)) * 1024)
+    script = ("import hashlib, mmap, os\nfile = open('data', 'rb')\nview = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)\n"
+              "view[8192:8195] = b'new'\nview[81920:86016] = bytes(4096)\nfile.close()\nos.access('/snap/here', 0)\n"
+              "print(hashlib.sha256(view).hexdigest(), '/data\\n' in open('/proc/self/maps').read())\n")
+    t.freeze("image.snap", ["/usr/bin/python3", "-c", script], at=HERE, options=["--self-contained"])
+    t.check(t.run([t.SNAPIMG, "thaw", "image.snap", "-o", "thawed.snap"]).status == 0, "not thawed")
+
+    def start(mapped, image="image.snap", options=("--cache=off",)):
+        started = t.restore(image, options=options)
+        wanted = hashlib.sha256(changed).hexdigest().encode() + b" " + str(mapped).encode() + b"\n"
+        t.same(started, t.Result(0, wanted, b""))
+    content = open("data", "rb").read()
+    changed = bytearray(content)
+    changed[8192:8195] = b"new"
+    changed[81920:86016] = bytes(4096)
+    start(True)
+    start(False, options=("--cache=off", "--verify"))
+    start(False, image="thawed.snap")
+    shutil.copy("data", "again")
+    os.rename("again", "data")
+    start(True)
+    with open("data", "r+b") as file:
+        file.seek(100000)
+        file.write(b"another")
+    start(False)
+    os.truncate("data", 4096)
+    start(False)
+    os.unlink("data")
+    start(False)
+    os.mkfifo("data")
+    start(False)
+
+
 ROWS = {
+    "embedded_from_files": from_files,
     "embedded_pie": lambda: program("pie"), "embedded_static": lambda: program("static"),
     "embedded_musl": lambda: program("musl"), "embedded_muslstatic": lambda: program("muslstatic"),
     "embedded_python": python, "embedded_bash": bash, "embedded_node": node,

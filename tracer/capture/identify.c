@@ -52,7 +52,7 @@ static void note_mappings(const struct mappings *mappings, uint8_t *uses)
 		const struct snapimg_mapping *record = &mappings->mapping[i].record;
 		const uint32_t written = SNAPIMG_MAP_SHARED | SNAPIMG_MAP_MAY_WRITE;
 
-		if (record->kind != SNAPIMG_MAPPING_FILE || record->flags & SNAPIMG_MAP_EMBEDDED)
+		if (record->kind != SNAPIMG_MAPPING_FILE)
 			continue;
 		if (!(record->flags & SNAPIMG_MAP_SHARED))
 			uses[record->file - 1] |= USE_PRIVATE;

@@ -16,22 +16,21 @@ struct making {
 	int file;
 	int source;     /* what is to be read where it is not the program's memory, or -1 */
 	uint64_t shift; /* from addresses of the image to those that are read */
-	bool is_alone; /* no other mapping's pages are in its frames: other images of the file have equal ones
-	                */
+	bool of_files;  /* as the file has it: see struct job */
 };
 
 /* The job that takes the next `pages` pages in a row. Few of them share a frame with others, which compresses
  * better; many have their own, which the loader decodes straight into place. */
-static struct job *open_job(struct plan *plan, uint64_t pages, bool is_alone)
+static struct job *open_job(struct plan *plan, uint64_t pages, bool of_files)
 {
 	struct job *last = plan->job_count ? &plan->job[plan->job_count - 1] : NULL;
-	if (last && last->pages < plan->job_pages && !(pages >= OWN_JOB_PAGES && last->pages) &&
-	    last->is_alone == is_alone)
+	if (last && last->of_files == of_files && last->pages < plan->job_pages &&
+	    !(pages >= OWN_JOB_PAGES && last->pages))
 		return last;
 	struct job *job = array_add(plan->job, plan->job_count);
 	if (job) {
 		job->range_first = plan->range_count;
-		job->is_alone = is_alone;
+		job->of_files = of_files;
 	}
 	return job;
 }
@@ -49,7 +48,7 @@ static enum status add_run(void *context, uint64_t start, uint64_t end)
 
 	while (start < end) {
 		uint64_t pages = (end - start) / SNAPIMG_PAGE_SIZE;
-		struct job *job = open_job(plan, pages, making->is_alone);
+		struct job *job = open_job(plan, pages, making->of_files);
 		struct page_range *range = array_add(plan->range, plan->range_count);
 		if (!job || !range)
 			return fail(STATUS_FAILED, "out of memory");
@@ -65,7 +64,7 @@ static enum status add_run(void *context, uint64_t start, uint64_t end)
 		        .file = making->file,
 		        .file_offset = mapping->vma->offset + (start - mapping->vma->start),
 		        .zero_must_be_kept =
-		                (mapping->record.kind == SNAPIMG_MAPPING_FILE && !is_embedded(mapping)) ||
+		                (mapping->record.kind == SNAPIMG_MAPPING_FILE && !making->of_files) ||
 		                mapping->record.kind == SNAPIMG_MAPPING_VIEW,
 		};
 		job->range_count++;
@@ -95,18 +94,50 @@ static enum status add_memory(const struct remote *remote, struct making *making
 	return shared_walk(remote, memory, add_part, making);
 }
 
+/* An embedded mapping: all before `next` is planned. */
+struct embedding {
+	struct making *making;
+	uint64_t next;
+};
+
+/* As the file has it; a few pages are not worth an extent of their own. */
+static enum status add_unchanged(struct embedding *embedding, uint64_t end)
+{
+	struct making making = *embedding->making;
+	uint64_t start = embedding->next;
+
+	making.of_files = (end - start) / SNAPIMG_PAGE_SIZE >= OWN_JOB_PAGES;
+	embedding->next = end;
+	return start < end ? add_run(&making, start, end) : STATUS_OK;
+}
+
+static enum status add_changed(void *context, uint64_t start, uint64_t end)
+{
+	struct embedding *embedding = context;
+	enum status status = add_unchanged(embedding, start);
+
+	embedding->next = end;
+	return status == STATUS_OK ? add_run(embedding->making, start, end) : status;
+}
+
 /* Up to the file's end: what follows can't be touched, and is zero in a start. */
-static enum status add_embedded(const struct mapping *mapping, const struct file *file, struct making *making)
+static enum status add_embedded(const struct pages *pages, const struct mapping *mapping,
+                                const struct file *file, struct making *making)
 {
 	const struct snapimg_mapping *record = &mapping->record;
 	uint64_t size = file->record.size > record->offset ? file->record.size - record->offset : 0;
-	uint64_t pages = size / SNAPIMG_PAGE_SIZE + (size % SNAPIMG_PAGE_SIZE != 0);
+	uint64_t count = size / SNAPIMG_PAGE_SIZE + (size % SNAPIMG_PAGE_SIZE != 0);
 	uint64_t most = (record->end - record->start) / SNAPIMG_PAGE_SIZE;
+	struct embedding embedding = {making, record->start};
+	struct vma part = *mapping->vma;
+	enum status status;
 
-	/* What can be written differs from image to image. */
-	making->is_alone = most >= OWN_JOB_PAGES && !(record->protection & SNAPIMG_PROT_WRITE);
-	return add_run(making, record->start,
-	               record->start + (pages < most ? pages : most) * SNAPIMG_PAGE_SIZE);
+	part.start = record->start;
+	part.end = record->start + (count < most ? count : most) * SNAPIMG_PAGE_SIZE;
+	if (part.start == part.end)
+		return STATUS_OK;
+	status = pages_walk(pages, &part, true, add_changed, &embedding);
+	return status == STATUS_OK ? add_unchanged(&embedding, part.end) : status;
 }
 
 static enum status advise(void *context, uint64_t start, uint64_t size, int advice, int64_t *ret_result)
@@ -133,7 +164,7 @@ static enum status add_mapping(const struct remote *remote, const struct pages *
 	if (mapping->by_content)
 		return add_run(&making, record->start, record->end);
 	if (is_embedded(mapping))
-		return add_embedded(mapping, &files->file[record->file - 1], &making);
+		return add_embedded(pages, mapping, &files->file[record->file - 1], &making);
 	if (of_file)
 		making.file = files->file[record->file - 1].fd;
 	part.start = record->start;

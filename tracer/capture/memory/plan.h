@@ -26,7 +26,9 @@ struct job {
 	size_t range_first;
 	uint32_t range_count;
 	uint32_t pages;
-	bool is_alone; /* its pages are all of one file that is in the image */
+	/* All pages are of a file that is in the image, and as it has them: a start may map that instead, and
+	 * other images of the file have equal frames of it. */
+	bool of_files;
 };
 
 struct plan {

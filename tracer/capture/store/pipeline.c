@@ -102,6 +102,8 @@ static void *work(void *argument)
 		page_reader_read(&pipeline->reader, &pipeline->plan->job[job], &slot->pages);
 		pipeline->observer.look(pipeline->observer.context, &slot->pages);
 		pack(worker, slot);
+		if (pipeline->plan->job[job].of_files && slot->extent.raw_size > 0)
+			slot->extent.flags = SNAPIMG_EXTENT_OF_FILES;
 		pthread_mutex_lock(&pipeline->lock);
 		slot->done = true;
 		pthread_cond_signal(&pipeline->job_done);
