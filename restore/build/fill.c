@@ -19,6 +19,7 @@
 #include "restore/base/thread_x86_64.h"
 #include "restore/base/undo.h"
 #include "restore/build/decoder.h"
+#include "restore/build/huge.h"
 #include "restore/loader.h"
 #include "restore/zone.h"
 
@@ -130,7 +131,10 @@ static void fill_extent(struct worker *worker, const struct snapimg_extent *exte
 		                    extent->stored_size))
 			damaged(extent, SNAPIMG_ERR_EXTENT_FRAME);
 	}
-	scatter(extent, snapimg_get_run(&loader.image) + extent->run_first, bytes);
+	const struct snapimg_run *run = snapimg_get_run(&loader.image) + extent->run_first;
+	if (extent->run_count > 0)
+		huge_expect(snapimg_run_end(&run[extent->run_count - 1]));
+	scatter(extent, run, bytes);
 }
 
 /* A set of processors, as sched_getaffinity(2) gives it. */
