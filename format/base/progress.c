@@ -8,6 +8,23 @@
 #define EVERY       0.1
 enum { BAR = 40 };
 
+static const char *shown_as; /* NULL: nobody asked */
+
+void progress_show_as(const char *tool)
+{
+	shown_as = tool;
+}
+
+bool progress_is_shown(void)
+{
+	return shown_as != NULL;
+}
+
+bool progress_was_long(double start)
+{
+	return monotonic_seconds() - start >= FIRST_AFTER;
+}
+
 double monotonic_seconds(void)
 {
 	struct timespec now;
@@ -35,7 +52,8 @@ void progress_update(struct progress *progress, uint64_t done)
 	memset(bar, ' ', BAR);
 	memset(bar, '=', (size_t)(done * BAR / progress->total));
 	bar[BAR] = '\0';
-	fprintf(stderr, "\rsnaptrace: [%s] %3u %%", bar, (unsigned int)(done * 100 / progress->total));
+	fprintf(stderr, "\r%s: [%s] %3u %%", shown_as ? shown_as : "snaptrace", bar,
+	        (unsigned int)(done * 100 / progress->total));
 	fflush(stderr);
 }
 

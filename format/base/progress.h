@@ -1,4 +1,4 @@
-/* A bar on the terminal while a dump lasts. */
+/* A bar on the terminal while a dump or a conversion lasts. */
 #ifndef FORMAT_BASE_PROGRESS_H
 #define FORMAT_BASE_PROGRESS_H
 
@@ -13,6 +13,13 @@ struct progress {
 
 /* Seconds of CLOCK_MONOTONIC. */
 double monotonic_seconds(void);
+
+/* A tool whose errors go to a terminal: what its conversions do is shown there, under its name. */
+void progress_show_as(const char *tool);
+/* Whether that is so. */
+bool progress_is_shown(void);
+/* Whether what began then (monotonic seconds) has lasted so long that somebody will have waited for it. */
+bool progress_was_long(double start);
 
 struct progress progress_begin(bool wanted, uint64_t total);
 /* Cheap enough to be called often; shows nothing in the first half second. */

@@ -7,6 +7,7 @@
 #include <zstd.h>
 
 #include "format/base/compressor.h"
+#include "format/base/progress.h"
 #include "format/facts/checksum.h"
 
 /* The plain form is compressed in chunks, each with the same part of the base's, and some more on both sides,
@@ -415,11 +416,13 @@ static enum delta_error fill_extents(const struct snapimg_delta *header, const s
 	const uint8_t *next = plain->bytes + SNAPIMG_HEADER_AREA + metadata_size(image);
 	uint8_t *room = malloc(compressor_bound(SNAPIMG_EXTENT_MAX));
 	struct compressor compressor = {0};
+	struct progress progress = progress_begin(progress_is_shown(), snapimg_extent_count(image));
 	enum delta_error error = room != NULL ? DELTA_OK : DELTA_NO_MEMORY;
 
 	if (error == DELTA_OK && header->decoded && !compressor_open(&settings, header->largest, &compressor))
 		error = DELTA_OTHER_ZSTD;
 	for (uint32_t i = 0; i < snapimg_extent_count(image) && error == DELTA_OK; i++) {
+		progress_update(&progress, i);
 		bool packs = header->decoded && extent[i].kind == SNAPIMG_EXTENT_ZSTD;
 
 		if (packs && !makes_frame(&compressor, room, next, &extent[i]))
@@ -430,6 +433,7 @@ static enum delta_error fill_extents(const struct snapimg_delta *header, const s
 		if (error == DELTA_OK && snapimg_check_extent(image, &extent[i]) != SNAPIMG_OK)
 			error = DELTA_DAMAGED;
 	}
+	progress_end(&progress);
 	compressor_close(&compressor);
 	free(room);
 	return error;

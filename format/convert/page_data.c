@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <zstd.h>
 
+#include "format/base/progress.h"
+
 #include "format/convert/decode_ahead.h"
 
 enum snapimg_error page_data_open(struct page_data *data, struct snapimg *image)
@@ -59,17 +61,20 @@ enum snapimg_error page_data_visit(struct page_data *data, page_visitor *visit, 
 	enum snapimg_error error = SNAPIMG_OK;
 	const uint8_t *bytes;
 	uint32_t i;
+	struct progress progress = progress_begin(progress_is_shown(), snapimg_extent_count(image));
 
 	page_data_expect(data);
 	if (data->ahead == NULL)
 		return SNAPIMG_ERR_MEMORY;
 	for (i = 0; i < snapimg_extent_count(image) && error == SNAPIMG_OK; i++) {
+		progress_update(&progress, i);
 		image->failed_section = SNAPIMG_SECTION_EXTENTS;
 		image->failed_index = i;
 		error = decode_ahead_take(data->ahead, i, &bytes);
 		if (error == SNAPIMG_OK)
 			error = visit_runs(data, &extent[i], bytes, visit, context);
 	}
+	progress_end(&progress);
 	decode_ahead_end(data->ahead);
 	data->ahead = NULL;
 	return error;

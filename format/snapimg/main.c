@@ -4,9 +4,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "format/base/output_file.h"
 #include "format/base/own_libraries.h"
+#include "format/base/progress.h"
 #include "format/base/text.h"
 #include "format/facts/command_line.h"
 #include "format/snapimg/commands.h"
@@ -95,8 +98,27 @@ static enum exit_status finish(enum exit_status status)
 	return status;
 }
 
+/* To who waits at a terminal. What -o - wrote has no size any more. */
+static void tell_made(const char *name, const char *output, double start)
+{
+	struct stat status;
+	char size[TEXT_SIZE_MAX], line[128];
+
+	if (!progress_is_shown() || !progress_was_long(start))
+		return;
+	(void)fprintf(stderr, "snapimg: %s: ", name);
+	text_print(stderr, output);
+	bool has_size = stat(output, &status) == 0 && S_ISREG(status.st_mode);
+	(void)snprintf(line, sizeof(line), "%s%s in %.2f s", has_size ? ": " : ":",
+	               has_size ? text_size(size, (uint64_t)status.st_size) : "",
+	               monotonic_seconds() - start);
+	(void)fprintf(stderr, "%s\n", line);
+}
+
 static enum exit_status run(const char *name, int count, char **operands, struct command_options *options)
 {
+	enum exit_status status;
+	double start;
 	size_t i;
 
 	for (i = 0; i < COMMAND_COUNT; i++)
@@ -118,7 +140,11 @@ static enum exit_status run(const char *name, int count, char **operands, struct
 		return complain(EXIT_REFUSED, "--runnable: only oci takes it: %s: see snapimg --help", name);
 	options->path = operands[0];
 	options->second = count > 1 ? operands[1] : NULL;
-	return finish(commands[i].run(options));
+	start = monotonic_seconds();
+	status = finish(commands[i].run(options));
+	if (status == EXIT_FINE && options->output != NULL)
+		tell_made(name, options->output, start);
+	return status;
 }
 
 static enum exit_status take_json(struct command_options *options, const char *value)
@@ -278,6 +304,8 @@ int main(int argc, char **argv)
 {
 	own_libraries(argv);
 	output_file_abandon_on_signals();
+	if (isatty(STDERR_FILENO))
+		progress_show_as("snapimg");
 	/* Its words include a whole command line, options and all. */
 	if (argc > 1 && strcmp(argv[1], "cache") == 0)
 		return (int)finish(command_cache(argc - 2, argv + 2));
