@@ -14,10 +14,10 @@ REACHED, MISSED, NO_BAR, NOT_MEASURED = "reached", "MISSED", "", "-"
 class Outcome:
     """ours, theirs: Series, or None. ratio: what is held against the bar. reason: of a row that wasn't measured."""
     row: object
-    ours: Series | None = None
-    theirs: Series | None = None
-    ratio: float | None = None
-    reason: str | None = None
+    ours: Series = None
+    theirs: Series = None
+    ratio: float = None
+    reason: str = None
 
     @property
     def verdict(self):

@@ -16,9 +16,9 @@ class Row:
     title: str
     figure: Callable
     ours: str
-    peer: str | None
+    peer: str  # or None
     against: str
-    bar: float | None
+    bar: float  # or None
     limits: str  # what takes the time, or the room
     unit: str = "ms"
 

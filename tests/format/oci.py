@@ -293,8 +293,9 @@ def parents(path):
         path = os.path.dirname(path)
 
 
-ROWS = {f"oci.{function.__name__.replace('_', '-')}": function for function in (
-    frozen, self_contained, thawed, runnable, shared, deterministic, tags, damaged, other_documents, wrong_use, container)}
+ROWS = {"oci.frozen": frozen, "oci.self-contained": self_contained, "oci.thawed": thawed, "oci.runnable": runnable,
+        "oci.shared": shared, "oci.deterministic": deterministic, "oci.tags": tags, "oci.damaged": damaged,
+        "oci.other-documents": other_documents, "oci.wrong-use": wrong_use, "oci.container": container}
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -119,8 +119,8 @@ def cmake_package():
     t.check(t.run([snaprun, "image.snap"]) == t.Result(0, b"", b""), "snaprun")
 
 
-ROWS = {f"completion-{shell}": lambda shell=shell: completion(shell) for shell in ("bash", "zsh", "fish")}
-ROWS |= {"debian-package": debian_package, "cmake-package": cmake_package}
+ROWS = {"completion-bash": lambda: completion("bash"), "completion-zsh": lambda: completion("zsh"),
+        "completion-fish": lambda: completion("fish"), "debian-package": debian_package, "cmake-package": cmake_package}
 
 if __name__ == "__main__":
     t.main(ROWS)
