@@ -88,7 +88,8 @@ struct loader {
 	struct kernel_stack stack;
 	struct snapimg image;
 	struct resume_area area;
-	uint8_t random[16]; /* fresh from the kernel: AT_RANDOM */
+	uint8_t random[16];      /* fresh from the kernel: AT_RANDOM */
+	bool refresh_is_useless; /* a launcher's image would be refused again, if it were made once more */
 	uint32_t tid;
 	uint32_t reservation;  /* flags of mmap(2) that makes the zone the program's; 0: it has none there */
 	bool is_copy;          /* the image is the thawed copy in the cache */

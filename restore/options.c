@@ -4,6 +4,7 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/loader.h"
+#include "restore/look/launcher.h"
 #include "restore/look/own_file.h"
 #include "restore/look/words.h"
 
@@ -94,6 +95,12 @@ static void option_verified(const char *value)
 	loader.options.verified = value + 1;
 }
 
+static void option_launcher(const char *value)
+{
+	loader.options.launcher = value;
+	launcher_read(value);
+}
+
 static void option_inputs(const char *value)
 {
 	loader.options.inputs = text_equal(value, "check");
@@ -128,6 +135,10 @@ static const struct row {
           "of a program that snaptrace --warm froze: start it only if all that it had read is as it was "
           "(ignore)"},
          option_inputs,
+         NULL},
+        {{0, "launcher", "FILE",
+          "of the first line of a file that snaptrace --launcher made: start its image, or else its program"},
+         option_launcher,
          NULL},
         {{0, "cache", "auto|off|DIR",
           "where thawed copies of frozen images are kept (auto: $XDG_CACHE_HOME/snaptrace or "
@@ -236,7 +247,8 @@ static void take_option(char ***ret_at)
 /* Moves *ret_at past the options; whether a "--" ended them. */
 static bool take_options(char ***ret_at)
 {
-	while (**ret_at != NULL && ***ret_at == '-' && (**ret_at)[1] != '\0') {
+	while (loader.options.launcher == NULL && **ret_at != NULL && ***ret_at == '-' &&
+	       (**ret_at)[1] != '\0') {
 		if (text_equal(**ret_at, "--")) {
 			(*ret_at)++;
 			return true;
@@ -282,6 +294,16 @@ void options_parse(void)
 		return;
 	}
 	(void)take_options(&at);
+	if (loader.options.launcher != NULL) {
+		at[-1] = (char *)(uint64_t)loader.options.image;
+		loader.options.words = at - 1;
+		take_arguments(at, true);
+		if (loader.options.key != NULL || environment("SNAP_KEY") != NULL) {
+			loader.refresh_is_useless = true;
+			die(EXIT_REFUSED, loader.options.image, ": a launcher's image is not signed");
+		}
+		return;
+	}
 	if (*at == NULL)
 		die(EXIT_REFUSED, "no image: what to start: see snaprun --help");
 	loader.options.words = at;

@@ -112,7 +112,9 @@ static enum status choose_output(struct run *run, char **ret_output)
 	if (!options->output &&
 	    asprintf(ret_output, "%s.%s", base_name(prog), options->runnable ? "run" : "snap") < 0)
 		return fail(STATUS_FAILED, "out of memory");
-	run->output = options->output ? options->output : *ret_output;
+	run->output = run->launcher.image ? run->launcher.image
+	              : options->output   ? options->output
+	                                  : *ret_output;
 	return snapshot_check_output(run->output);
 }
 
@@ -133,6 +135,10 @@ static enum status prepare(struct run *run, char **ret_path, char **ret_output)
 	if (status != STATUS_OK || !run_has_points(run))
 		return status;
 	if (!options->attach && (status = exec_stop_find_shim(&run->shim)) != STATUS_OK)
+		return status;
+	if (options->launcher &&
+	    ((status = launcher_begin(run->launcher_options, ret_path, &run->launcher)) != STATUS_OK ||
+	     (status = launcher_check(&run->launcher)) != STATUS_OK))
 		return status;
 	if (options->warm && (status = warm_prepare(options, run->shim, ret_path, &run->warm)) != STATUS_OK)
 		return status;
@@ -309,9 +315,11 @@ static enum status claim_output(const struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options;
-	struct run run = {.options = &options, .program = NULL, .launch_report = -1};
+	struct run run = {.options = &options, .launcher_options = &options, .launch_report = -1};
 	char *path = NULL, *output = NULL;
 	FILE *to = NULL;
+	struct launcher loaded = {0};
+	bool nothing = false;
 	enum status status;
 	int result;
 
@@ -328,6 +336,18 @@ int main(int argc, char **argv)
 	run.program = options.program;
 	sites_begin(options.cpu_level);
 	message_set_verbosity(options.verbosity);
+	if (options.lists || options.remove) {
+		status = options.lists ? launcher_list() : launcher_remove(options.remove);
+		options_free(&options);
+		return (int)status;
+	}
+	if (options.refresh &&
+	    ((status = launcher_refresh(&options, &loaded, &nothing)) != STATUS_OK || nothing)) {
+		launcher_free(&loaded);
+		options_free(&options);
+		return (int)status;
+	}
+	run.program = options.program;
 	if (options.record_hot) {
 		status = hot_record(&options, &result);
 		return status == STATUS_OK ? end_as(result) : (int)status;
@@ -339,8 +359,12 @@ int main(int argc, char **argv)
 		                   0); /* of a process that was attached to nothing is left */
 		status = hot_train(&options, run.output);
 	}
+	if (status == STATUS_OK && run.phase == PHASE_REACHED && options.launcher)
+		status = launcher_finish(&run.launcher);
+	if (options.refresh && (status != STATUS_OK || run.phase == PHASE_BEFORE))
+		launcher_refused(&loaded);
 	if (status == STATUS_OK && run.phase != PHASE_BEFORE && run.outcome == STATUS_OK && run.output &&
-	    !options.no_cache && !is_stdout(run.output))
+	    !options.launcher && !options.no_cache && !is_stdout(run.output))
 		cache_copy_make(run.output, options.verbosity > NORMAL);
 	if (options.check)
 		result = report(&run, status, to);
@@ -350,6 +374,8 @@ int main(int argc, char **argv)
 	call_rules_free(&run.own_calls);
 	filter_free(&run.filter);
 	warm_free(&run.warm);
+	launcher_free(&run.launcher);
+	launcher_free(&loaded);
 	free(run.shim);
 	free(output);
 	free(path);

@@ -272,6 +272,15 @@ static const struct row rows[] = {
           "with it"},
          take_warm_exit,
          0},
+        {{0, "launcher", "FILE",
+          "make FILE a command that starts PROG from an image (--warm) where all that it had read is as it "
+          "was, and else cold, and has the image made again then"},
+         TEXT(launcher)},
+        {{0, "refresh", "FILE|IMAGE", "make a launcher's image again"}, TEXT(refresh)},
+        {{0, "if-needed", NULL, "of --refresh: only if a start would be cold"}, FLAG(if_needed)},
+        {{0, "list", NULL, "list the launchers, and whether their images are right here and now"},
+         FLAG(lists)},
+        {{0, "remove", "FILE|IMAGE", "take a launcher and its image away"}, TEXT(remove)},
         {{0, "continue", NULL, "let the program go on after the dump, untraced; ends as PROG does"},
          take_continue,
          0},
@@ -430,6 +439,10 @@ static enum status check_options(const struct options *options)
 	                      strcmp(options->points[0], "warm") != 0))
 		return fail(STATUS_FAILED, "--warm: is a point of its own, of a program that begins: give no "
 		                           "--at, -p or --record-hot with it");
+	if (options->launcher && (options->output || options->runnable || options->continues))
+		return fail(STATUS_FAILED,
+		            "--launcher: its image has a place of its own: leave out -o, --runnable and "
+		            "--continue");
 	if (options->warm_exits_fully && !options->warm)
 		return fail(STATUS_FAILED, "--warm-exit: is about --warm: give that, too");
 	if (options->json && !options->log && !options->check)
@@ -463,6 +476,13 @@ static enum status check_options(const struct options *options)
 		return fail(
 		        STATUS_FAILED,
 		        "--cpu: the program has asked its processor already: start it with snaptrace --cpu");
+	if (options->refresh || options->remove || options->lists)
+		return options->program[0] || options->launcher
+		               ? fail(STATUS_FAILED,
+		                      "--refresh, --remove and --list: go with nothing else: leave "
+		                      "out %s",
+		                      options->program[0] ? options->program[0] : "--launcher")
+		               : STATUS_OK;
 	if (!options->program[0] && !options->attach && !options->check)
 		return fail(STATUS_FAILED, "no PROG to run: see snaptrace --help");
 	return STATUS_OK;
@@ -495,6 +515,10 @@ static enum status add_default_point(struct options *options)
 	static const char main_point[] = "main", at_once[] = "after:0";
 	const char *given = getenv("SNAP_AT");
 
+	if (options->refresh || options->lists || options->remove)
+		return STATUS_OK;
+	if (options->launcher && !options->warm)
+		options->warm = "auto";
 	if (options->warm)
 		return add_point(options, warm_point);
 	if (given && !options->record_hot)

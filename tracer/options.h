@@ -38,7 +38,11 @@ struct options {
 	bool self_contained;
 	bool portable; /* --portable: self_contained, and cpu_level unless that was given */
 	bool reproducible;
-	bool runnable; /* --runnable */
+	bool runnable;                /* --runnable */
+	const char *launcher;         /* --launcher: the file to make */
+	const char *refresh, *remove; /* a launcher or its image */
+	bool lists;
+	bool if_needed; /* of --refresh: nothing is made where the image is right */
 	bool cpu_given;
 	bool warm_exits_fully;
 	bool drop_seccomp;

@@ -8,6 +8,7 @@
 #include "tracer/options.h"
 #include "tracer/points/filter.h"
 #include "tracer/points/point.h"
+#include "tracer/warm/launcher.h"
 #include "tracer/warm/warm.h"
 
 /* How far a run is; it only goes forward. */
@@ -22,7 +23,9 @@ struct run {
 	const char *output;   /* the image's path */
 	char *const *program; /* what is executed: PROG and its arguments, or with a helper between them */
 	struct warm_run warm;
-	char *shim; /* its absolute path; NULL: none is needed */
+	struct launcher launcher;         /* --launcher: the one that is being made */
+	struct options *launcher_options; /* the same options, for the words that it makes absolute */
+	char *shim;                       /* its absolute path; NULL: none is needed */
 	struct points points;
 	struct call_rules own_calls; /* those that snaptrace itself must see */
 	struct filter filter;        /* of all calls that must stop; length 0: none */

@@ -102,6 +102,49 @@ class Seeds:
                 generator.seed()
 
 
+class Lookups:
+    """A finder of modules lists whole directories, though it looks for a few names only: these are told instead."""
+
+    def __init__(self, is_wanted):
+        self.names, self.is_wanted = set(), is_wanted
+
+    def watch(self):
+        from importlib import machinery, util  # and what they need, before the program's directory is looked at
+        self.finder, names = machinery.FileFinder, self.names
+        self.fill, self.find = find_in(self.finder, '_fill_cache'), find_in(self.finder, 'find_spec')
+        fill, find = self.fill, self.find
+        if not self.is_wanted or fill is None or find is None or util is None:
+            return
+
+        def _fill_cache(self):
+            os.access(MARK + '/pause', 0)
+            try:
+                return fill(self)
+            finally:
+                os.access(MARK + '/resume', 0)
+
+        def find_spec(self, fullname, target=None):
+            names.add((self.path, fullname.rpartition('.')[2]))
+            return find(self, fullname, target)
+
+        self.finder._fill_cache, self.finder.find_spec = _fill_cache, find_spec
+
+    def unwatch(self):
+        if self.fill is not None and self.find is not None:
+            self.finder._fill_cache, self.finder.find_spec = self.fill, self.find
+
+    def tell(self):
+        from importlib.machinery import all_suffixes
+        suffixes = ['', *all_suffixes()]
+        for directory, name in sorted(self.names):
+            for suffix in suffixes:
+                os.access((directory or '.') + '/' + name + suffix, 0)
+
+
+def find_in(holder, name):
+    return vars(holder).get(name)
+
+
 class Arguments(list):
     """sys.argv until somebody looks at more than argv[0], which is the same in every run."""
     __slots__ = ()
@@ -201,12 +244,12 @@ def new_stream(stream, descriptor, mode, was_terminal):
         return
     if stream.fileno() != descriptor:
         return
-    raw, text = buffer.raw, (stream.encoding, stream.errors)
+    text = stream.encoding, stream.errors
     is_terminal, name, through = os.isatty(descriptor), buffer.raw.name, getattr(stream, 'write_through', False)
     lines = stream.line_buffering
     if lines == wants_lines(descriptor, was_terminal):  # else the program has chosen
         lines = wants_lines(descriptor, is_terminal)
-    raw.__init__(descriptor, mode, closefd=False)
+    raw = io.FileIO(descriptor, mode, closefd=False)  # a new one, since it remembers whether it can seek
     raw.name = name
     buffer.__init__(raw, raw._blksize if raw._blksize > 1 else io.DEFAULT_BUFFER_SIZE)
     stream.__init__(buffer, *text, newline='\n', line_buffering=lines, write_through=through)
@@ -217,6 +260,7 @@ class Run:
         self.helper, self.script, self.words = helper, script, words
         self.is_watched = os.environ.pop('SNAP_WARM', None)
         self.is_started = False
+        self.lookups = Lookups(self.is_watched)
 
     def look(self):
         """Once: the point. What was watched is as it would be without us before anything else happens."""
@@ -224,6 +268,7 @@ class Run:
             return
         self.is_looked_at = True
         self.unwatch()
+        self.lookups.tell()
         for name in self.variables():
             os.access(os.fsencode(MARK) + b'/variable/' + name, 0)
         for stream in (sys.stdout, sys.stderr):
@@ -279,12 +324,17 @@ class Run:
         sys.dont_write_bytecode = self.dont_write
         self.leave_arguments()
         self.seeds.unwatch()
+        self.lookups.unwatch()
 
     def prepare(self):
         """All that the interpreter does before it runs a script (pymain_run_python() of main.c)."""
         here = os.path.dirname(os.path.realpath(self.helper))
         if sys.path and sys.path[0] == here:
-            sys.path[0] = os.path.dirname(os.path.realpath(self.script))
+            del sys.path[0]
+            self.lookups.watch()
+            sys.path.insert(0, os.path.dirname(os.path.realpath(self.script)))
+        else:
+            self.lookups.watch()
         if hasattr(sys, 'orig_argv') and self.helper in sys.orig_argv:
             sys.orig_argv.remove(self.helper)
         self.original_count = len(self.words)

@@ -222,7 +222,10 @@ void inputs_check(void)
 		    "--warm");
 	for (uint32_t i = 0; i < count; i++) {
 		const char *name = snapimg_string(&loader.image, input[i].name);
-		if (!same[input[i].kind](&input[i], name))
+		bool is_same = same[input[i].kind](&input[i], name);
+		/* Who makes it again has no terminal. */
+		loader.refresh_is_useless = !is_same && input[i].kind >= SNAPIMG_INPUT_STREAM;
+		if (!is_same)
 			die(EXIT_REFUSED, loader.options.image, ": ", snapimg_input_name(input[i].kind), " ",
 			    name, *name != '\0' ? " " : "",
 			    "is not as it was when the program read it: make the image again, or leave out "

@@ -5,6 +5,7 @@
  *
  *     /snap/warm/begin           the program itself begins
  *     /snap/warm/variable/NAME   it has read this variable; NAME*: all that begin so
+ *     /snap/warm/pause, resume   what is read in between counts by what follows
  *     /snap/warm                 the point; 0 is the answer after a start
  *
  * What reaches outside between the first and the last would be missing in each
@@ -64,6 +65,8 @@ static bool hear(struct run *run, const struct tracee *tracee, const char *said)
 
 	if (strcmp(said, "/begin") == 0)
 		run->warm.begun = tracee->process->pid;
+	else if (strcmp(said, "/pause") == 0 || strcmp(said, "/resume") == 0)
+		run->warm.inputs.is_paused = said[1] == 'p';
 	else if (strncmp(said, variable, sizeof(variable) - 1) == 0)
 		inputs_note_variable(&run->warm.inputs, said + sizeof(variable) - 1);
 	else

@@ -153,6 +153,8 @@ void inputs_note(struct inputs *inputs, pid_t pid, const struct call *call, bool
 	char path[PATH_MAX];
 	bool by_cwd;
 
+	if (inputs->is_paused)
+		return;
 	if (!inputs_path(pid, call, path, &by_cwd)) {
 		note_descriptor(inputs, pid, call, program_runs);
 		return;

@@ -29,6 +29,7 @@ struct inputs {
 	size_t variable_count;
 	char **made; /* files that it made and has not taken away yet */
 	size_t made_count;
+	bool is_paused; /* nothing is noted */
 	bool cwd_is_used;
 	unsigned streams[3]; /* asked of descriptors 0 to 2: bits 1 << kind - SNAPIMG_INPUT_STREAM */
 	int64_t began;       /* nanoseconds of Unix time: what is younger changed meanwhile */

@@ -79,6 +79,16 @@ static size_t find_file(const struct language *language, char *const *words)
 	return words[i] && words[i][0] != '-' ? i : 0;
 }
 
+size_t warm_find_file(const struct options *options, const char *path)
+{
+	const struct language *language = find_language(path);
+	struct script script;
+
+	if (!language || !script_read(path, &script) || script.count > 0)
+		return 0;
+	return find_file(language, options->program);
+}
+
 static bool add_word(struct warm_run *warm, size_t *count, const char *word)
 {
 	char **room = array_add(warm->words, *count);
