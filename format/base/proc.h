@@ -46,6 +46,8 @@ enum proc_stat_field {
 	STAT_PPID = 4,
 	STAT_PGRP = 5,
 	STAT_SESSION = 6,
+	STAT_TERMINAL = 7,
+	STAT_FOREGROUND = 8,
 	STAT_FLAGS = 9,
 	STAT_NICE = 19,
 	STAT_START_TIME = 22,

@@ -756,7 +756,8 @@ static_assert(sizeof(struct snapimg_kept) == 32, "kept ID layout");
 	X(THREAD_TIME_STAMP, 28, "access to the time-stamp counter (PR_SET_TSC)")                            \
 	X(THREAD_MEMORY_FAILURE, 29, "memory-failure policy (PR_MCE_KILL)")                                  \
 	X(SLICE, 30, "time slice")                                                                           \
-	X(MEMBARRIER, 31, "membarrier registration")
+	X(MEMBARRIER, 31, "membarrier registration")                                                         \
+	X(SESSION, 32, "session and process group")
 enum snapimg_attribute_kind {
 #define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
 	SNAPIMG_ATTRIBUTES(X)

@@ -92,6 +92,9 @@ static bool attribute_is_valid(const struct snapimg *image, const struct snapimg
 		return is_between(image, attribute, 0, INT64_MAX);
 	case SNAPIMG_ATTRIBUTE_MEMBARRIER:
 		return is_plain(attribute, MEMBARRIERS) && (value & ~(uint64_t)MEMBARRIERS) == 0;
+	case SNAPIMG_ATTRIBUTE_SESSION:
+		return value <= INT32_MAX && more > 0 && more <= INT32_MAX &&
+		       attribute->argument <= (value == 0);
 	}
 	return false;
 }

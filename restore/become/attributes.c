@@ -8,6 +8,7 @@
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/become/session.h"
 #include "restore/fds/table.h"
 #include "restore/loader.h"
 
@@ -249,7 +250,8 @@ enum { REFUSABLE = 1, LAST = 2 };
 	X(THREAD_TIME_STAMP, OF_SELF, NULL, set_by_prctl, 0)                                                 \
 	X(THREAD_MEMORY_FAILURE, OF_SELF, NULL, set_memory_failure, REFUSABLE)                               \
 	X(SLICE, OF_THREAD, NULL, set_slice, REFUSABLE)                                                      \
-	X(MEMBARRIER, OF_PROCESS, register_membarriers, register_membarriers, 0)
+	X(MEMBARRIER, OF_PROCESS, register_membarriers, register_membarriers, 0)                             \
+	X(SESSION, OF_PROCESS, session_check, session_enter, 0)
 
 static const struct {
 	attribute_setter *check, *set;

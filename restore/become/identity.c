@@ -21,6 +21,7 @@
 #include "restore/become/capabilities.h"
 #include "restore/become/keeper.h"
 #include "restore/become/kept.h"
+#include "restore/become/session.h"
 #include "restore/loader.h"
 
 enum { INIT_ID = 1 };
@@ -243,4 +244,9 @@ void identity_enter(void)
 	if (loader.options.exe || kept_asks_for_executable())
 		enter_for_executable();
 	narrow();
+	if (!has_same_ids && session_needs_process()) {
+		uint32_t before = loader.tid;
+		keeper_split_here();
+		tell_own_id(before, loader.tid);
+	}
 }

@@ -22,6 +22,8 @@ enum { SIGNAL_KEEPER_GONE = SIGUSR1 };
 /* Shared by the keeper and init: what the keeper tells. */
 static volatile struct {
 	uint32_t program_ended;
+	uint32_t keeper;  /* 0: it is outside of the namespace */
+	uint32_t program; /* 0: all in the namespace ends with its init */
 	uint32_t awaited; /* init_await() has returned */
 } * told;
 
@@ -51,14 +53,17 @@ static bool reap(void)
  * nobody in it can pass for the keeper. */
 static _Noreturn void serve(void)
 {
+	const bool is_guard = told->keeper != 0;
 	const uint64_t awaited = (uint64_t)1 << (SIGCHLD - 1) | (uint64_t)1 << (SIGNAL_KEEPER_GONE - 1);
 	bool alone = false;
 	for (;;) {
 		siginfo_t info = {0};
 		long number = sys(__NR_rt_sigtimedwait, &awaited, &info, 0, SIGNAL_SET_SIZE);
-		if (number == SIGNAL_KEEPER_GONE && info.si_pid == 0) {
+		if (number == SIGNAL_KEEPER_GONE && info.si_pid == (int)told->keeper) {
 			alone = true;
-			if (!told->program_ended)
+			if (!told->program_ended && told->program != 0)
+				sys(__NR_kill, told->program, SIGKILL);
+			if (!told->program_ended || is_guard)
 				break;
 		}
 		if (!reap() && alone)
@@ -70,7 +75,7 @@ static _Noreturn void serve(void)
 
 static _Noreturn void become_init(int ready)
 {
-	sys(__NR_prctl, PR_SET_NAME, "snaprun-init");
+	sys(__NR_prctl, PR_SET_NAME, told->keeper != 0 ? "snaprun-guard" : "snaprun-init");
 	sys(__NR_prctl, PR_SET_PDEATHSIG, SIGNAL_KEEPER_GONE);
 	sys(__NR_setsid); /* out of the terminal's and the job's reach */
 	sys(__NR_chdir, "/");
@@ -81,14 +86,17 @@ static _Noreturn void become_init(int ready)
 	} readers = {.descriptor = ready};
 	print(ready, "x");
 	sys(__NR_poll, &readers, 1, -1);
-	if (!told->awaited)
+	if (!told->awaited) {
+		if (told->program != 0)
+			sys(__NR_kill, told->program, SIGKILL);
 		sys(__NR_exit_group, 0);
+	}
 	sys(__NR_close_range, 0, ~0u, 0);
 	capabilities_drop();
 	serve();
 }
 
-int init_start(void)
+int init_start(bool in_namespace)
 {
 	int32_t ends[2] = {-1, -1};
 	long shared = sys(__NR_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -96,6 +104,7 @@ int init_start(void)
 	if (result < 0)
 		die(EXIT_REFUSED, "--ids=same: cannot be prepared: ", error_text(result));
 	told = (void *)shared;
+	told->keeper = in_namespace ? 0 : loader.tid;
 	result = sys(__NR_clone, SIGCHLD);
 	if (result == 0) {
 		sys(__NR_close, ends[0]);
@@ -113,6 +122,11 @@ void init_await(int ready)
 	char byte;
 	sys(__NR_read, ready, &byte, 1);
 	told->awaited = 1;
+}
+
+void init_tell_program(uint32_t program)
+{
+	told->program = program;
 }
 
 void init_tell_end(void)

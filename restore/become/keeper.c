@@ -9,7 +9,9 @@
  *            1, which says that the parent has died
  *   program  becomes what the image holds
  *
- * Signals of the terminal go to the whole process group, in which the program is: they are not passed on.
+ * Signals of the terminal go to the whole process group: where the program is in it, they are not passed on.
+ * Without a namespace, for a program that has to get into a session of its own, the keeper is its parent, and
+ * init a guard.
  */
 #include "restore/become/keeper.h"
 
@@ -29,6 +31,7 @@
 #include "restore/base/thread_x86_64.h"
 #include "restore/become/capabilities.h"
 #include "restore/become/init.h"
+#include "restore/become/session.h"
 #include "restore/loader.h"
 
 struct process_end {
@@ -40,6 +43,7 @@ struct process_end {
 struct kept_process {
 	uint32_t own_id, id;
 	bool is_inside; /* it is the stand-in */
+	bool is_parent; /* there is none */
 	struct process_end end;
 };
 
@@ -68,8 +72,10 @@ static void take_default(uint32_t own_id, int number)
 static _Noreturn void end_as(const struct kept_process *kept)
 {
 	const struct process_end *end = &kept->end;
-	if (kept->is_inside)
+	if (kept->is_inside || kept->is_parent)
 		init_tell_end();
+	if (!kept->is_inside)
+		session_leave();
 	if (end->how != CLD_EXITED)
 		take_default(kept->own_id, end->status);
 	sys(__NR_exit_group, end->how == CLD_EXITED ? end->status : 128 + end->status);
@@ -107,6 +113,8 @@ static bool is_of_terminal(const struct kept_process *kept, const siginfo_t *inf
 	const uint64_t to_group = bit(SIGINT) | bit(SIGQUIT) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU) |
 	                          bit(SIGWINCH) | bit(SIGHUP) | bit(SIGCONT);
 	const uint64_t to_leader = bit(SIGHUP) | bit(SIGCONT);
+	if (session_wanted() != NULL) /* in a group of its own */
+		return false;
 	if (info->si_code != SI_KERNEL || (to_group & bit(info->si_signo)) == 0)
 		return false;
 	return (to_leader & bit(info->si_signo)) == 0 || sys(__NR_getsid, 0) != (long)kept->own_id;
@@ -181,6 +189,9 @@ static struct {
 	int32_t answer[2]; /* a pipe: by it the keeper hears whether there is a program */
 	struct interval_timer timer[INTERVAL_TIMERS];
 	void *begun[5];
+	struct kernel_sigaction child_action; /* the caller's, as is the mask */
+	uint64_t mask;
+	long failed;
 	_Alignas(16) uint8_t stack[8192];
 } split;
 
@@ -190,13 +201,62 @@ static _Noreturn void die_without_id(uint32_t tid, long result)
 	    error_text(result), ": start it with --ids=new");
 }
 
+/* A child, or for 0 in the program. `tid`: 0: any. */
+static long start_child(uint64_t flags, uint32_t tid, uint64_t exit_signal)
+{
+	int32_t wanted = (int32_t)tid;
+	struct clone_args arguments = {
+	        .flags = flags, .exit_signal = exit_signal, .set_tid = (uint64_t)&wanted, .set_tid_size = 1};
+	if (tid == 0)
+		return sys(__NR_clone, flags | exit_signal);
+	return sys(__NR_clone3, &arguments, sizeof arguments);
+}
+
+/* Into a session one gets by its leader alone, which goes before the program goes on; the program is the
+ * child of who calls this all the same. */
+static long start_in_session(uint32_t tid, uint32_t session)
+{
+	uint32_t status = 0;
+	long leader = start_child(0, tid == 0 ? 0 : session, SIGCHLD), program = tid;
+	if (leader < 0)
+		return leader;
+	if (leader == 0) {
+		sys(__NR_setsid);
+		program =
+		        start_child(CLONE_PARENT, tid, 0); /* with the leader's own exit signal (clone(2)) */
+		if (program == 0) {
+			while (sys(__NR_kill, sys(__NR_getsid, 0), 0) == 0) /* until it is waited for */
+				sys(__NR_sched_yield);
+			return 0;
+		}
+		if (program > 0 && tid == 0) /* else the keeper waits for another answer */
+			sys(__NR_write, split.answer[1], &program, sizeof program);
+		sys(__NR_exit_group, program < 0 ? -program : 0);
+	}
+	sys(__NR_wait4, leader, &status, __WALL, 0);
+	if (status != 0)
+		return status >> 8 != 0 ? -(long)(status >> 8) : -EAGAIN;
+	if (tid == 0)
+		sys(__NR_read, split.answer[0], &program, sizeof program);
+	return program;
+}
+
+/* In the one that is to be the program's parent. */
+static long start_program(uint32_t tid, uint32_t parent)
+{
+	const struct snapimg_attribute *session = session_wanted();
+	if (session != NULL && session_is_anothers(session)) {
+		if (tid == 0 || session->value != parent)
+			return start_in_session(tid, (uint32_t)session->value);
+		sys(__NR_setsid); /* its parent led it */
+	}
+	return start_child(0, tid, SIGCHLD);
+}
+
 static void stand_in(void *unused)
 {
-	int32_t wanted = (int32_t)split.tid;
-	struct clone_args arguments = {
-	        .exit_signal = SIGCHLD, .set_tid = (uint64_t)&wanted, .set_tid_size = 1};
 	(void)unused;
-	long program = sys(__NR_clone3, &arguments, sizeof arguments);
+	long program = start_program(split.tid, split.parent);
 	if (program == 0)
 		__builtin_longjmp(split.begun, 1);
 	sys(__NR_write, split.answer[1], &program, sizeof program);
@@ -236,29 +296,59 @@ __attribute__((noinline)) static _Noreturn void become_keeper(void)
 	keep((struct kept_process){.own_id = loader.tid, .id = (uint32_t)child});
 }
 
-void keeper_split(uint32_t tid, uint32_t parent)
+/* All signals are blocked, and an end is seen. */
+static void begin_split(bool in_namespace)
 {
 	const struct kernel_sigaction plain = {0};
-	static struct kernel_sigaction child_action;
-	static uint64_t mask;
-	set_mask(~(uint64_t)0, &mask);
+	set_mask(~(uint64_t)0, &split.mask);
 	/* A caller that ignores its children's ends has that inherited, but the keeper must see one. */
-	sys(__NR_rt_sigaction, SIGCHLD, &plain, &child_action, SIGNAL_SET_SIZE);
-	split.tid = tid;
-	split.parent = parent;
-	split.init_ready = init_start();
+	sys(__NR_rt_sigaction, SIGCHLD, &plain, &split.child_action, SIGNAL_SET_SIZE);
+	split.init_ready = init_start(in_namespace);
 	read_timers(split.timer);
-	long result = sys(__NR_pipe2, split.answer, O_CLOEXEC);
-	if (result < 0)
-		die_without_id(tid, result);
-	if (__builtin_setjmp(split.begun) == 0)
-		become_keeper();
+	split.failed = sys(__NR_pipe2, split.answer, O_CLOEXEC);
+}
+
+/* In the program. */
+static void end_split(void)
+{
+	if (split.tid == 0)
+		init_tell_program(
+		        (uint32_t)sys(__NR_gettid)); /* before the guard can take the keeper for gone */
 	set_timers(split.timer, true);
 	sys(__NR_close, split.answer[0]);
 	sys(__NR_close, split.answer[1]);
 	sys(__NR_close, split.init_ready);
-	init_mount_proc();
-	sys(__NR_rt_sigaction, SIGCHLD, &child_action, 0, SIGNAL_SET_SIZE);
-	set_mask(mask, 0);
-	loader.tid = split.tid;
+	if (split.tid != 0)
+		init_mount_proc();
+	sys(__NR_rt_sigaction, SIGCHLD, &split.child_action, 0, SIGNAL_SET_SIZE);
+	set_mask(split.mask, 0);
+	loader.tid = split.tid != 0 ? split.tid : (uint32_t)sys(__NR_gettid);
+}
+
+void keeper_split(uint32_t tid, uint32_t parent)
+{
+	split.tid = tid;
+	split.parent = parent;
+	begin_split(true);
+	if (split.failed < 0)
+		die_without_id(tid, split.failed);
+	if (__builtin_setjmp(split.begun) == 0)
+		become_keeper();
+	end_split();
+}
+
+void keeper_split_here(void)
+{
+	begin_split(false);
+	long program = split.failed < 0 ? split.failed : start_program(0, 0);
+	if (program < 0)
+		die(EXIT_REFUSED,
+		    "the program's own session: no process can be started: ", error_text(program),
+		    ": raise ulimit -u");
+	if (program > 0) {
+		set_timers(split.timer, false);
+		init_await(split.init_ready);
+		keep((struct kept_process){.own_id = loader.tid, .id = (uint32_t)program, .is_parent = true});
+	}
+	end_split();
 }

@@ -1,4 +1,5 @@
-/* With the recorded IDs: the process that snaprun was started as, and the init of the namespace. */
+/* Where another process becomes the program, for its recorded IDs or its session: the one that snaprun was
+ * started as. */
 #ifndef RESTORE_BECOME_KEEPER_H
 #define RESTORE_BECOME_KEEPER_H
 
@@ -8,5 +9,7 @@
  * a child of that with the id `tid`, and returns in that child, which has the signal actions and mask of the
  * caller. The caller itself stays, passes signals on, and ends as the child does. */
 void keeper_split(uint32_t tid, uint32_t parent);
+/* The same in no namespace: a guard, and a child with any id. */
+void keeper_split_here(void);
 
 #endif

@@ -1,8 +1,10 @@
 /* As carried.c, for what a process is beside its memory and descriptors: its clocks, session, place. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -65,10 +67,105 @@ static void cpu_timers(void)
 	EXPECT(pthread_join(worker, NULL) == 0 && rung[WORKER] == 1);
 }
 
+/* No terminal, no way to leave it, and nobody else in it. */
+static bool is_own_session(void)
+{
+	return getsid(0) == getpid() && getpgrp() == getpid() && open("/dev/tty", O_RDWR) < 0 && setsid() < 0;
+}
+
+static void session(void)
+{
+	EXPECT(setsid() == getpid());
+	marker();
+	EXPECT(is_own_session());
+}
+
+/* Tells who it is, and ends by a signal. */
+static void session_stays(void)
+{
+	EXPECT(setsid() == getpid());
+	marker();
+	printf("%d %d\n", (int)getpid(), is_own_session());
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+static void group(void)
+{
+	EXPECT(setpgid(0, 0) == 0);
+	marker();
+	EXPECT(getpgrp() == getpid() && getsid(0) != getpid() && kill(-getpid(), 0) == 0);
+}
+
+/* As a daemon does it: whoever comes back is the child of a process that has gone, after what that one did.
+ * The first one ends as it does. */
+static void leave(void (*first)(void))
+{
+	int status;
+	EXPECT(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+	pid_t leader = fork();
+	if (leader == 0) {
+		first();
+		if (fork() != 0)
+			_exit(0);
+		while (kill(getpgrp(), 0) == 0) /* until it is waited for */
+			sched_yield();
+		return;
+	}
+	EXPECT(waitpid(leader, &status, 0) == leader && status == 0);
+	EXPECT(wait(&status) > 0 && WIFEXITED(status));
+	_exit(WEXITSTATUS(status));
+}
+
+static void begin_session(void)
+{
+	EXPECT(setsid() == getpid());
+}
+
+static void begin_group(void)
+{
+	EXPECT(setpgid(0, 0) == 0);
+}
+
+static bool is_gone(pid_t id)
+{
+	return id > 0 && id != getpid() && kill(id, 0) < 0 && errno == ESRCH && kill(-id, 0) == 0;
+}
+
+static void session_of_another(void)
+{
+	leave(begin_session);
+	marker();
+	EXPECT(is_gone(getsid(0)) && getpgrp() == getsid(0) && open("/dev/tty", O_RDWR) < 0);
+	EXPECT(setsid() == getpid() && is_own_session());
+}
+
+static void group_of_another(void)
+{
+	leave(begin_group);
+	marker();
+	EXPECT(is_gone(getpgrp()) && getsid(0) != getpgrp());
+}
+
+static void group_in_session_of_another(void)
+{
+	leave(begin_session);
+	EXPECT(setpgid(0, 0) == 0);
+	marker();
+	EXPECT(kill(getsid(0), 0) < 0 && getpgrp() == getpid() && getsid(0) != getpid());
+}
+
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
+	        MODE(session_stays),
 	        MODE(cpu_timers),
+	        MODE(session),
+	        MODE(group),
+	        MODE(session_of_another),
+	        MODE(group_of_another),
+	        MODE(group_in_session_of_another),
 	};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

@@ -19,8 +19,7 @@ STATES = {
     "refused_other_user": ("changed user", "65534"),
     "refused_other_root": ("root directory",),
     "refused_user_namespace": ("namespace", "user"),
-    "refused_session": ("session",),
-    "refused_group": ("process group",),
+    "refused_session_terminal": ("controlling terminal", "process"),
     "refused_secret_memory": ("secret memory", "mapping"),
     "refused_other_clock_timer": ("POSIX timer", "timer 0"),
     "refused_sysv_memory": ("System V shared memory", "mapping"),
@@ -107,7 +106,7 @@ def check_lines(result, words):
 def together():
     """All that is in the way is told at once."""
     result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", REFUSED, "together"])
-    for words in (("session",), ("deleted or replaced", "descriptor"), ("seccomp filter",)):
+    for words in (("neither Internet's nor Unix's",), ("deleted or replaced", "descriptor"), ("seccomp filter",)):
         check_lines(result, ("can't be carried", *words))
     t.check(result.err.count(b"\n") == 3, "wanted three lines, got", result)
     t.check(not os.path.exists("image.snap"), "an image was written")

@@ -143,14 +143,10 @@ static bool user_namespace(void)
 	return unshare(CLONE_NEWUSER) == 0;
 }
 
-static bool session(void)
+static bool session_terminal(void)
 {
-	return setsid() >= 0;
-}
-
-static bool group(void)
-{
-	return setpgid(0, 0) == 0;
+	int master = posix_openpt(O_RDWR | O_NOCTTY);
+	return setsid() >= 0 && master >= 0 && unlockpt(master) == 0 && open(ptsname(master), O_RDWR) >= 0;
 }
 
 /* Descriptor 9 is a memfd of the one who runs snaptrace. */
@@ -471,7 +467,7 @@ static bool tiles(void)
 /* Three that no image holds: one line each. */
 static bool together(void)
 {
-	return session() && path_only() && own_filter();
+	return netlink() && path_only() && own_filter();
 }
 
 static bool vfork_memory(void)
@@ -490,8 +486,7 @@ int main(int argc, char **argv)
 	        MODE(other_user),
 	        MODE(other_root),
 	        MODE(user_namespace),
-	        MODE(session),
-	        MODE(group),
+	        MODE(session_terminal),
 	        MODE(shared_inherited),
 	        MODE(secret_memory),
 	        MODE(other_clock_timer),

@@ -199,7 +199,45 @@ def reopened_elsewhere():
     t.check(result == t.Result(0, b"to the pipe\n", b""), result)
 
 
-ROWS = {"terminal_raw": raw, "terminal_told_at_once": told_at_once, "terminal_pager": pager, "terminal_piped": without_terminal, "terminal_silent": silent,
+def under_shell(*options):
+    """By a shell that has no job control, which goes on to read from the terminal."""
+    script = '"$@"; echo "status $?"; read -r line; echo "shell: $line"'
+    return Terminal(["/bin/sh", "-c", script, "sh", t.SNAPRUN, *options, "image.snap"])
+
+
+FOREGROUND = python("signal.signal(signal.SIGTTOU, signal.SIG_IGN); before = os.getpgrp(); os.setpgid(0, 0)\n"
+                    "os.tcsetpgrp(0, os.getpgrp()); os.path.exists('/snap/here'); os.write(1, b'READY')\n"
+                    "line = os.read(0, 100); own = os.tcgetpgrp(0) == os.getpgrp() == os.getpid(); print(line, own)")
+
+
+def foreground():
+    """A program in a process group of its own, as shells and editors are, has the terminal's keys; then its caller has them."""
+    t.need_pid_namespace()
+    freeze(FOREGROUND)
+    program = start()
+    program.until(b"READY")
+    program.type(b"line\n")
+    t.check(program.end() == 0 and b"b'line\\n' True" in program.seen, program.seen)
+    program = under_shell("--ids=same")
+    program.until(b"READY")
+    program.type(b"line\n")
+    program.until(b"status 0")
+    program.type(b"again\n")
+    t.check(program.end() == 0 and b"shell: again" in program.seen and b"b'line\\n' True" in program.seen, program.seen)
+
+
+def shell():
+    """bash with job control, at its prompt: it runs commands in the foreground, stops a job, and ends."""
+    freeze(["/bin/bash", "--norc", "-i"], at="idle")
+    program = start()
+    for line, answer in ((b"echo $((6*7))", b"42\r\n"), (b"sh -c 'echo rea\"\"dy; exec sleep 30'", b"ready\r\n"), (b"\x1a", b"Stopped")):
+        program.type(line if line == b"\x1a" else line + b"\n")
+        program.until(answer)
+    program.type(b"kill -9 %1\nexit 7\nexit 7\n")  # the first one may find that there was a stopped job
+    t.check(program.end() == 7, program.seen)
+
+
+ROWS = {"terminal_foreground": foreground, "terminal_shell": shell, "terminal_raw": raw, "terminal_told_at_once": told_at_once, "terminal_pager": pager, "terminal_piped": without_terminal, "terminal_silent": silent,
         "terminal_silent_already": silent_already, "terminal_put_back": put_back, "terminal_untouched": untouched,
         "terminal_reopened": reopened, "terminal_reopened_elsewhere": reopened_elsewhere}
 

@@ -336,6 +336,12 @@ R(OK, 0, "a slice", ATTRIBUTE(3, kind, 30))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a slice with more", ATTRIBUTE(3, kind, 30), ATTRIBUTE(3, more, 1))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "an unknown membarrier", ATTRIBUTE(3, kind, 31))
 R(OK, 0, "a membarrier", ATTRIBUTE(3, kind, 31), ATTRIBUTE(3, value, 0x10))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a session without a group", ATTRIBUTE(3, kind, 32))
+R(OK, 0, "a session", ATTRIBUTE(3, kind, 32), ATTRIBUTE(3, value, 77), ATTRIBUTE(3, more, 77))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a wide session", ATTRIBUTE(3, kind, 32), ATTRIBUTE(3, value, FAR),
+  ATTRIBUTE(3, more, 77))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a session in the foreground", ATTRIBUTE(3, kind, 32),
+  ATTRIBUTE(3, more, 77), ATTRIBUTE(3, argument, 1))
 R(OK, 0, "no limit", ATTRIBUTE(0, more, FAR), ATTRIBUTE(0, value, FAR))
 
 /* Timers */

@@ -123,17 +123,11 @@ static enum status check_root(const struct subject *subject)
 
 static enum status check_session(const struct subject *subject)
 {
-	if (the_caller.attached) /* its shell's doing, and as good as ours is for what
-	                            is started from the image */
+	if (the_caller.attached || (pid_t)subject->stat.field[STAT_SESSION] == getsid(0) ||
+	    subject->stat.field[STAT_TERMINAL] == 0)
 		return STATUS_OK;
-	if ((pid_t)subject->stat.field[STAT_SESSION] != getsid(0))
-		return refuse("a session of the program's own (setsid)", "choose a point before it is made",
-		              "process %d", subject->pid);
-	if ((pid_t)subject->stat.field[STAT_PGRP] != getpgrp())
-		return refuse("a process group of the program's own (setpgid)",
-		              "choose a point before it is made, or turn job control off", "process %d",
-		              subject->pid);
-	return STATUS_OK;
+	return refuse("a controlling terminal of the program's own session (setsid, TIOCSCTTY)",
+	              "choose a point before it has it", "process %d", subject->pid);
 }
 
 enum status refuse_process(const struct subject *subject)

@@ -164,6 +164,22 @@ static enum status read_membarriers(const struct subject *subject, const struct 
 	                                        (uint64_t)registered & MEMBARRIER_REGISTERS);
 }
 
+/* The caller's are the next caller's; of one that ran before (-p) they are its shell's doing, and count as
+ * such. */
+static enum status read_session(const struct subject *subject, struct attributes *attributes)
+{
+	const uint64_t *field = subject->stat.field;
+	pid_t session = (pid_t)field[STAT_SESSION], group = (pid_t)field[STAT_PGRP];
+
+	if (session == getsid(0))
+		session = 0;
+	if (the_caller.attached || (session == 0 && group == getpgrp()))
+		return STATUS_OK;
+	bool is_foreground = session == 0 && (pid_t)field[STAT_FOREGROUND] == group;
+	return attributes_add_more(attributes, SNAPIMG_ATTRIBUTE_SESSION, is_foreground, (uint64_t)session,
+	                           (uint64_t)group);
+}
+
 enum status attributes_read(const struct subject *subject, const struct remote *remote,
                             struct attributes *attributes)
 {
@@ -173,7 +189,7 @@ enum status attributes_read(const struct subject *subject, const struct remote *
 	enum status status;
 
 	if ((status = read_lock_future(subject, remote, attributes)) || /* before the page is used */
-	    (status = read_limits(pid, noted, attributes)) ||
+	    (status = read_session(subject, attributes)) || (status = read_limits(pid, noted, attributes)) ||
 	    (status = read_file(pid, "oom_score_adj", 10, SNAPIMG_ATTRIBUTE_OOM_SCORE_ADJ, attributes)) ||
 	    (status = read_file(pid, "coredump_filter", 16, SNAPIMG_ATTRIBUTE_COREDUMP_FILTER, attributes)) ||
 	    (status = read_prctls(remote, noted, attributes)) ||
