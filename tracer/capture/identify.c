@@ -31,7 +31,12 @@ enum use {
 };
 
 /* The kernel's clock for files has ticks of up to 10 ms (CONFIG_HZ; current_time(), fs/inode.c). */
-enum { FRESH_NS = 20000000, SECOND = 1000000000, BLOCK = SNAPIMG_EXTENT_MAX };
+enum {
+	FRESH_NS = 20000000,
+	SECOND = 1000000000,
+	BLOCK = SNAPIMG_EXTENT_MAX,
+	HASHED = 128 << 10 /* at once: stays in the cache */
+};
 
 static int64_t nanoseconds(int64_t seconds, uint32_t rest)
 {
@@ -117,7 +122,7 @@ static long read_file(void *descriptor, void *to, size_t size, uint64_t offset)
 
 static void hash(struct file *file, uint32_t index, const struct mappings *mappings, uint8_t uses)
 {
-	static uint8_t block[BLOCK];
+	static uint8_t block[HASHED];
 	struct snapimg_identity *identity = &file->identity;
 	const struct file_hash_source source = {read_file, &file->fd, file->record.size, block,
 	                                        sizeof(block)};

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tracer/capture/refuse.h"
+#include "tracer/ptrace/noted.h"
 
 static bool is_thread_of(uint64_t tid, pid_t pid)
 {
@@ -60,7 +61,12 @@ enum status refuse_tracer(const struct subject *subject)
 {
 	struct dirent *entry;
 	pid_t found = 0;
-	DIR *directory = opendir("/proc");
+	DIR *directory;
+
+	/* Else every process that there is must be asked. */
+	if (subject->request->noted_all && !(subject->request->noted->bits & NOTED_TRACER))
+		return STATUS_OK;
+	directory = opendir("/proc");
 
 	while (directory && !found && (entry = readdir(directory))) {
 		pid_t pid = atoi(entry->d_name);

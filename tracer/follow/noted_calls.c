@@ -235,6 +235,8 @@ static const struct noted_row rows[] = {
         {PRCTL(PR_MCE_KILL), .at_once = true, .bits = NOTED_OF_THREAD},
         {PRCTL(PR_SET_SECUREBITS), .bits = NOTED_OF_THREAD | NOTED_SECURE_BITS},
         {PRCTL(PR_SET_SYSCALL_USER_DISPATCH), .bits = NOTED_DISPATCH},
+        /* None of its children becomes its tracee by itself (PTRACE_TRACEME): they have a tracer. */
+        {SYS_ptrace, .at_once = true, .bits = NOTED_TRACER},
         {SYS_add_key, .at_once = true, .bits = NOTED_OF_THREAD},
         {SYS_request_key, .at_once = true, .bits = NOTED_OF_THREAD},
         {SYS_keyctl, .at_once = true, .bits = NOTED_OF_THREAD},

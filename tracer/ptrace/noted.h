@@ -23,7 +23,8 @@
 	X(PORTS, 12, false)         /* iopl(2) */                                                            \
 	X(OF_THREAD, 13, true) /* any call that sets what a thread has for itself: a look is worth it */     \
 	X(DISPATCH, 14, false) /* PR_SET_SYSCALL_USER_DISPATCH */                                            \
-	X(TERMINAL, 15, true)  /* modes of a terminal */
+	X(TERMINAL, 15, true)  /* modes of a terminal */                                                     \
+	X(TRACER, 16, true)    /* ptrace(2): it may have traced another process */
 enum noted_bit {
 #define X(name, bit, outlives) NOTED_##name = 1 << (bit),
 	NOTED(X)
