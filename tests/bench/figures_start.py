@@ -57,6 +57,20 @@ def python_work(bench):
     return bench.sample({**bench.starts(image), "cold": warm("work"), "fork": warm("fork-work", ":warm")})
 
 
+def python_floors(bench):
+    """What comes after the point costs as much in a process that is warm already: a cold start with it, less one without, and
+    an exec that does nothing."""
+    work = bench.freeze("work.snap", PYTHON, WARM, "work", at=POINT)
+    end = bench.freeze("python.snap", PYTHON, SCRIPT, at=POINT)
+    took = bench.sample({"work": bench.starts(work)["hot"], "end": bench.starts(end)["hot"], "no-op": Command([bench.program("noop")]),
+                         "cold work": warm("work"), "cold exit": warm("exit"), "cold end": Command([PYTHON, SCRIPT]),
+                         "cold point": Command([PYTHON, SCRIPT], ":byte")})
+    for name, whole, less in (("work floor", "cold work", "cold exit"), ("end floor", "cold end", "cold point")):
+        after = difference(took[whole], took[less])
+        took[name] = Series([a + b for a, b in zip(after.values, took["no-op"].values)])
+    return took
+
+
 def python_output(bench):
     """To the first byte of output, with new arguments, as the README shows it; and frozen at main instead."""
     image = bench.freeze("python.snap", PYTHON, SCRIPT, at=POINT)
