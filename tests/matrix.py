@@ -155,7 +155,7 @@ REFUSED = {
         ("threads that share less than threads do", "own_directory"),
         ("child processes, running or not yet waited for", "child zombie"),
         ("seccomp filters of the program, unless `--drop-seccomp`", "own_filter"),
-        ("sandboxes of landlock", "landlock capture.state_landlock_failed"),
+        ("sandboxes of landlock", "landlock capture.state_landlock_failed tracer.confined.itself tracer.confined.thread"),
         ("system calls that go to a handler (PR_SET_SYSCALL_USER_DISPATCH)", "user_dispatch"),
         ("keyrings of a thread or the process, and a session keyring of its own", "thread_keyring process_keyring session_keyring"),
         ("semaphore operations that are undone at the end (SEM_UNDO)", "semaphore_undo"),

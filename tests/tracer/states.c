@@ -3,9 +3,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -111,6 +113,46 @@ static int in_vfork(char **argv)
 	return DONE;
 }
 
+/* In a sandbox in which nothing may be executed. */
+static void confine(void)
+{
+	uint64_t handled = 1; /* LANDLOCK_ACCESS_FS_EXECUTE */
+	long ruleset = syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ruleset < 0 ||
+	    syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) {
+		printf("no landlock here\n");
+		fflush(stdout);
+		_exit(77);
+	}
+	close((int)ruleset);
+}
+
+static void *sleeps_confined(void *unused)
+{
+	confine();
+	*(volatile int *)unused = 1;
+	return sleeps(NULL);
+}
+
+/* confined WHO: itself, its second thread, or nobody. */
+static int confined(char **argv)
+{
+	volatile int is_confined = strcmp(argv[2], "thread") != 0;
+	pthread_t thread;
+	char byte;
+
+	begin_threads();
+	if (strcmp(argv[2], "itself") == 0)
+		confine();
+	else if (!is_confined)
+		pthread_create(&thread, NULL, sleeps_confined, (void *)&is_confined);
+	while (!is_confined)
+		usleep(1000);
+	say_pid();
+	return read(0, &byte, 1) == 1 ? DONE : 1;
+}
+
 /* call NUMBER INDEX PATH: a system call one of whose arguments is PATH. */
 static int call(char **argv)
 {
@@ -139,7 +181,8 @@ int main(int argc, char **argv)
 		int (*run)(char **argv);
 	} states[] = {
 	        {"waits", waits},       {"large", large}, {"child-of-thread", child_of_thread},
-	        {"in-vfork", in_vfork}, {"call", call},   {"trained", trained},
+	        {"in-vfork", in_vfork}, {"call", call},   {"confined", confined},
+	        {"trained", trained},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(states) / sizeof(*states); i++)

@@ -180,6 +180,25 @@ def in_vfork():
     t.check(target.returncode == DONE, target.returncode)
 
 
+def confined(who):
+    """A sandbox that was made before the attach is found, whichever thread is in it; and none where there is none."""
+    target = subprocess.Popen([STATES, "confined", who], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=t.PLAIN_ENV)
+    said = target.stdout.readline().decode().strip()
+    if not said.isdigit():
+        t.skip(said)
+    done = t.run([t.SNAPTRACE, "--no-cache", "--continue", "-o", "image.snap", "-p", said])
+    if b"can't be seen" in done.err:
+        t.check(done.status == 0, done)
+        target.communicate(b"x", timeout=60)
+        t.skip("this machine's rules for kcmp(2) hide it, which is told")
+    if who == "nobody":
+        t.check(done.status == 0 and b"landlock" not in done.err, done)
+    else:
+        t.one_line(done, 125, "a sandbox of landlock", f"of process {said}", "choose a point")
+    target.communicate(b"x", timeout=60)
+    t.check(target.returncode == DONE, target.returncode)
+
+
 def attached_execs():
     """What a process that was attached to starts, or becomes, gets nothing of ours."""
     target, pid = start("/bin/sh", "-c", "echo $$; read x; env; exec env")
@@ -282,6 +301,9 @@ t.main({
     "child-of-thread": child_of_thread,
     "stopped": stopped,
     "in-vfork": in_vfork,
+    "confined.itself": lambda: confined("itself"),
+    "confined.thread": lambda: confined("thread"),
+    "confined.nobody": lambda: confined("nobody"),
     "attached-execs": attached_execs,
     "attached-idle": attached_idle,
     "after-execs": after_execs,

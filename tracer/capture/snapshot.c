@@ -23,6 +23,7 @@
 #include "tracer/capture/process/attributes.h"
 #include "tracer/capture/process/clocks.h"
 #include "tracer/capture/process/kept_arguments.h"
+#include "tracer/capture/process/sandbox.h"
 #include "tracer/capture/process/state.h"
 #include "tracer/capture/process/timers.h"
 #include "tracer/capture/root.h"
@@ -162,7 +163,9 @@ static enum status examine(struct capture *capture)
 		return status;
 	if ((status = refuse_process(&capture->subject)) != STATUS_OK)
 		return status;
-	if ((status = threads_refuse_partial(&capture->threads, &capture->subject)) != STATUS_OK)
+	if ((status = threads_refuse_partial(&capture->threads, &capture->subject)) != STATUS_OK ||
+	    (status = refuse_old_sandbox(&capture->subject, &capture->remote, capture->request->threads)) !=
+	            STATUS_OK)
 		return status;
 	return threads_refuse(&capture->threads, &capture->subject);
 }
