@@ -89,7 +89,7 @@ CARRIED = {
     "Memory": (
         ("private and shared, of files and anonymous, in any patchwork of protections",
          "programs.mappings carried_patchwork carried_shared_file"),
-        ("heaps of malloc and of the break", "programs.heap programs.brk"),
+        ("heaps of malloc and of the break, also of programs that need it there (GNU Common Lisp, maxima)", "programs.heap programs.brk programs.brk_heap"),
         ("stacks that grow on", "programs.stack state_grows_down"),
         ("pages of files: changed, unchanged, read-only again, at the file's end",
          "carried_file_pages carried_file_read_only_again"),

@@ -101,7 +101,7 @@ static bool is_wanted(const Elf64_Sym *symbol, enum elf_wanted wanted)
 {
 	unsigned type = ELF64_ST_TYPE(symbol->st_info);
 
-	if (symbol->st_shndx == SHN_UNDEF || symbol->st_shndx == SHN_ABS)
+	if ((symbol->st_shndx == SHN_UNDEF) != (wanted == ELF_IMPORT) || symbol->st_shndx == SHN_ABS)
 		return false;
 	if (wanted == ELF_OBJECT)
 		return type == STT_OBJECT || type == STT_NOTYPE;

@@ -29,12 +29,12 @@ const Elf64_Shdr *elf_section(const struct elf_file *file, const char *name);
 /* Whether the address (as the file has it, without a bias) lies in a PT_LOAD segment. */
 bool elf_covers(const struct elf_file *file, uint64_t address);
 
-enum elf_wanted { ELF_CODE, ELF_OBJECT };
+enum elf_wanted { ELF_CODE, ELF_OBJECT, ELF_IMPORT };
 
 /*
- * Looks a defined symbol up by name, in .symtab and then in .dynsym; a global one wins over a local one.
- * ELF_CODE: functions, ifuncs and symbols without a type. Returns NULL when there is none; the symbol lies
- * in the mapped file.
+ * Looks a symbol up by name, in .symtab and then in .dynsym; a global one wins over a local one.
+ * ELF_CODE: functions, ifuncs and symbols without a type. ELF_IMPORT: one that is not defined, but wanted
+ * from a library. Returns NULL when there is none; the symbol lies in the mapped file.
  */
 const Elf64_Sym *elf_symbol(const struct elf_file *file, const char *name, enum elf_wanted wanted);
 

@@ -23,6 +23,7 @@ CHECKED = {
     "heap": ((HERE,), (), ("pie", "static", "musl")),
     "brk": ((HERE,), ("traced",), ("pie", "static")),
     "brk_tls": ((HERE,), (), ("bare",)),
+    "brk_heap": ((HERE,), (), ("pie",)),
     "registers": (("stop_here",), (), ("pie", "static")),
     "tls": ((HERE, "entry"), (), ALL),
     "rseq": ((HERE, "main"), (), ("pie", "static")),

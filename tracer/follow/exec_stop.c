@@ -61,12 +61,23 @@ static uint64_t initial_break(pid_t pid)
  * it gets none (csu/libc-tls.c, __libc_setup_tls). It gets no guard: its malloc, once refused, would not
  * round the break up to a page, as the next request after the restore needs it. One without symbols may be of
  * that kind.
+ *
+ * An executable that has a malloc of its own and asks the C library for sbrk may keep its objects in the
+ * break and nowhere else (GNU Common Lisp, and so maxima). Its heap is carried where it is.
  */
+static bool has_heap_in_break(const struct elf_file *executable)
+{
+	return elf_segment(executable, PT_INTERP) && elf_symbol(executable, "sbrk", ELF_IMPORT) &&
+	       elf_symbol(executable, "malloc", ELF_CODE);
+}
+
 static bool needs_break(const struct elf_file *executable)
 {
 	static const char *const others[] = {"_dl_early_allocate" /* glibc 2.35 */, "__init_tls" /* musl */};
 
-	if (elf_segment(executable, PT_INTERP) || !elf_segment(executable, PT_TLS))
+	if (elf_segment(executable, PT_INTERP))
+		return has_heap_in_break(executable);
+	if (!elf_segment(executable, PT_TLS))
 		return false;
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (elf_symbol(executable, others[i], ELF_CODE))
@@ -135,9 +146,10 @@ static enum status prepare_chosen(struct run *run, struct tracee *tracee, const 
 	struct process *process = tracee->process;
 	bool to_main = points_find(&run->points, &point_main);
 	bool to_constructors = to_main && entry_has_constructors(executable);
-	unsigned flags = (to_main ? (unsigned)SNAP_SHIM_MARK_MAIN : 0u) |
-	                 (to_constructors ? (unsigned)SNAP_SHIM_MARK_CONSTRUCTORS : 0u) |
-	                 (run->options->continues ? 0u : (unsigned)SNAP_SHIM_REFUSE_BRK);
+	unsigned flags =
+	        (to_main ? (unsigned)SNAP_SHIM_MARK_MAIN : 0u) |
+	        (to_constructors ? (unsigned)SNAP_SHIM_MARK_CONSTRUCTORS : 0u) |
+	        (run->options->continues || needs_break(executable) ? 0u : (unsigned)SNAP_SHIM_REFUSE_BRK);
 	bool attached = run->options->attach != 0; /* such a process gets neither the guard nor the shim */
 	enum status status;
 
