@@ -263,7 +263,8 @@ static const struct row rows[] = {
         {{'p', "pid", "PID", "attach to a running process instead of starting PROG"}, take_pid, 0},
         {{0, "in", "NAME", "only in a process whose executable or script has this base name"}, TEXT(in)},
         {{0, "warm", "[=LANGUAGE]",
-          "the point is where an unchanged program of python first looks at its arguments (auto: the "
+          "the point is where an unchanged program of python, node or ruby first looks at its arguments "
+          "(auto: the "
           "interpreter tells)"},
          take_warm,
          0},

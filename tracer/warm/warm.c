@@ -24,9 +24,13 @@ struct language {
 static const char *const of_all[] = {"LANG", "LANGUAGE", "LC_*",           "TZ", "HOME",
                                      "LD_*", "MALLOC_*", "GLIBC_TUNABLES", NULL};
 static const char *const of_python[] = {"PYTHON*", NULL};
+static const char *const of_node[] = {"NODE*", "OPENSSL_*", "SSL_*", "UV_*", NULL};
+static const char *const of_ruby[] = {"RUBY*", "GEM_*", "BUNDLE*", NULL};
 
 static const struct language languages[] = {
         {"python", "python.py", {NULL}, "WX", of_python, "cm"},
+        {"node", "node.cjs", {"-r", NULL}, "rC", of_node, "epi"},
+        {"ruby", "ruby.rb", {"-r", NULL}, "IrEC", of_ruby, "en"},
 };
 enum { LANGUAGES = sizeof(languages) / sizeof(*languages) };
 
