@@ -1,9 +1,12 @@
 /* Where a process can be made to run a call: instructions that it has mapped anyway. */
+#include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "format/base/maps.h"
+#include "format/base/proc.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/remote.h"
 
@@ -34,19 +37,55 @@ static uint64_t find_bytes(pid_t pid, const struct vma *vma, const uint8_t *byte
 	return 0;
 }
 
+/* Whether the thread stands in the room, or may: in the frame that a tracer left which was killed just now.
+ * The stack pointer is the last but one word of /proc/PID/syscall, of a thread that does not run (proc(5)).
+ */
+static bool may_stand_in(pid_t pid, const char *tid, uint64_t room)
+{
+	struct text text CLEANUP(text_free) = {0};
+	const char *last, *before;
+
+	if (proc_try_read(proc_path(pid, "task/%s/syscall", tid).text, &text) < 0)
+		return false; /* it has ended */
+	if (!(last = strrchr(text.bytes, ' ')))
+		return true;
+	for (before = last; before > text.bytes && before[-1] != ' ';)
+		before--;
+	return strtoull(before, NULL, 16) - room < REMOTE_ROOM;
+}
+
+static bool is_in_use(pid_t pid, uint64_t room)
+{
+	DIR *tasks = opendir(proc_path(pid, "task").text);
+	const struct dirent *entry;
+	bool found = false;
+
+	while (tasks && !found && (entry = readdir(tasks)))
+		found = entry->d_name[0] != '.' && may_stand_in(pid, entry->d_name, room);
+	if (tasks)
+		closedir(tasks);
+	return found;
+}
+
 /* The lowest part of the stack was never touched, or only by us, so nobody misses what was there; the kernel
  * made it larger than most programs need (setup_arg_pages() in fs/exec.c, stack_expand). */
 static uint64_t find_room(pid_t pid, const struct vma *stack)
 {
+	enum { ROOMS = 4, ABOVE = 3 };
 	static const uint8_t nothing[REMOTE_ROOM];
-	static uint8_t room[REMOTE_ROOM];
-	uint64_t mark;
+	static uint8_t content[REMOTE_ROOM];
+	uint64_t mark, room = stack->start;
 
-	if (stack->end - stack->start < 4 * (uint64_t)REMOTE_ROOM ||
-	    tracee_read(pid, stack->start, room, sizeof(room)) < 0)
-		return 0;
-	memcpy(&mark, room, sizeof(mark)); /* of one that was killed */
-	return mark == REMOTE_MARK || memcmp(room, nothing, sizeof(room)) == 0 ? stack->start : 0;
+	for (int i = 0; i < ROOMS; i++, room += REMOTE_ROOM) {
+		if (stack->end - room < (ABOVE + 1) * (uint64_t)REMOTE_ROOM ||
+		    tracee_read(pid, room, content, sizeof(content)) < 0)
+			return 0;
+		memcpy(&mark, content, sizeof(mark)); /* of one that was killed */
+		if (mark == REMOTE_MARK ? !is_in_use(pid, room)
+		                        : memcmp(content, nothing, sizeof(content)) == 0)
+			return room;
+	}
+	return 0;
 }
 
 static void look_at(pid_t pid, const struct vma *vma, struct remote_gate *inside,
