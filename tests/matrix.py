@@ -163,6 +163,7 @@ REFUSED = {
         ("calls that wait with a part of their bytes done: write, send, splice, receive with MSG_WAITALL",
          "partial_write partial_send partial_receive"),
         ("seccomp's strict mode: the kernel has none beside snaptrace's filter, and a line says so", "capture.strict_mode_told"),
+        ("how often a POSIX timer was late (timer_getoverrun): a line says so, and the timer is carried", "tracer.overrun"),
         ("changed users, root directories, namespaces", "other_user other_root user_namespace"),
         ("a session of its own that has a controlling terminal", "session_terminal"),
         ("a removed working directory", "removed_cwd"),

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { DONE = 7, THREADS = 4, SIZE = 4 << 20 };
@@ -153,6 +154,33 @@ static int confined(char **argv)
 	return read(0, &byte, 1) == 1 ? DONE : 1;
 }
 
+/* A timer whose signal was taken late, at the marker; and then once more. */
+static int overrun(char **argv)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct itimerspec often = {{0, 1000000}, {0, 1000000}};
+	sigset_t set;
+	timer_t timer;
+	int number;
+
+	(void)argv;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 || timer_settime(timer, 0, &often, NULL) != 0)
+		return 1;
+	do {
+		usleep(5000);
+		sigwait(&set, &number);
+	} while (timer_getoverrun(timer) <= 0);
+	access("/snap/here", F_OK);
+	do {
+		usleep(5000);
+		sigwait(&set, &number);
+	} while (timer_getoverrun(timer) <= 0);
+	return DONE;
+}
+
 /* call NUMBER INDEX PATH: a system call one of whose arguments is PATH. */
 static int call(char **argv)
 {
@@ -180,9 +208,9 @@ int main(int argc, char **argv)
 		const char *word;
 		int (*run)(char **argv);
 	} states[] = {
-	        {"waits", waits},       {"large", large}, {"child-of-thread", child_of_thread},
-	        {"in-vfork", in_vfork}, {"call", call},   {"confined", confined},
-	        {"trained", trained},
+	        {"waits", waits},       {"large", large},     {"child-of-thread", child_of_thread},
+	        {"in-vfork", in_vfork}, {"call", call},       {"confined", confined},
+	        {"overrun", overrun},   {"trained", trained},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(states) / sizeof(*states); i++)

@@ -199,6 +199,13 @@ def confined(who):
     t.check(target.returncode == DONE, target.returncode)
 
 
+def overrun():
+    """How often a timer was late is told, for it is not in the image; the timer is."""
+    done = t.run([t.SNAPTRACE, "--no-cache", "--at", "path:/snap/here", "-o", "image.snap", STATES, "overrun"])
+    t.check(done.status == 0 and b"overruns are not in the image" in done.err, done)
+    t.same(t.restore("image.snap"), t.Result(DONE, b"", b""))
+
+
 def attached_execs():
     """What a process that was attached to starts, or becomes, gets nothing of ours."""
     target, pid = start("/bin/sh", "-c", "echo $$; read x; env; exec env")
@@ -304,6 +311,7 @@ t.main({
     "confined.itself": lambda: confined("itself"),
     "confined.thread": lambda: confined("thread"),
     "confined.nobody": lambda: confined("nobody"),
+    "overrun": overrun,
     "attached-execs": attached_execs,
     "attached-idle": attached_idle,
     "after-execs": after_execs,

@@ -132,6 +132,21 @@ static enum status read_posix_timer(const struct subject *subject, const struct 
 	return STATUS_OK;
 }
 
+/* Of the signal that came last; setting a timer makes it 0 (kernel/time/posix-timers.c, common_timer_set()).
+ */
+static enum status tell_overruns(const struct subject *subject, const struct remote *remote,
+                                 const struct snapimg_timer *record)
+{
+	int64_t overruns = 0;
+	enum status status = remote_call(remote, &overruns, SYS_timer_getoverrun, record->id, 0, 0, 0);
+
+	if (status == STATUS_OK && overruns > 0)
+		tell("timer %u of process %d: its %" PRId64 " overruns are not in the image: "
+		     "timer_getoverrun(2) gives 0 until its next signal",
+		     record->id, subject->pid, overruns);
+	return status;
+}
+
 static int by_id(const void *left, const void *right)
 {
 	const struct snapimg_timer *a = left, *b = right;
@@ -159,8 +174,9 @@ static enum status read_posix_timers(const struct subject *subject, const struct
 			            "can't read the program's state: /proc/%d/timers: unknown form",
 			            subject->pid);
 		if ((status = read_posix_timer(subject, threads, remote, &record, clock, target)) ==
-		    STATUS_OK)
-			status = add(timers, record);
+		            STATUS_OK &&
+		    (status = add(timers, record)) == STATUS_OK)
+			status = tell_overruns(subject, remote, &record);
 		status = pass_refusal(status);
 	}
 	return status;
