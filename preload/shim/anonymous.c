@@ -1,6 +1,6 @@
 /* Makes anonymous memory of what is mapped from the image. */
 #include <asm/errno.h>
-#include <asm/unistd_64.h>
+#include <asm/unistd.h>
 #include <linux/mman.h>
 
 #include "preload/shim/mapped.h"

@@ -8,7 +8,7 @@
  * but without a system call, and also where the guard found no room.
  * After a restore all of it works again.
  */
-#include <asm/unistd_64.h>
+#include <asm/unistd.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <stddef.h>

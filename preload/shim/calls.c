@@ -5,7 +5,7 @@
  * jump (shim_x86_64.S), as some of them return twice.
  */
 #include <asm/errno.h>
-#include <asm/unistd_64.h>
+#include <asm/unistd.h>
 #include <linux/ioctl.h>
 #include <linux/mman.h>
 #include <stdarg.h>

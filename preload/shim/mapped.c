@@ -28,7 +28,7 @@
 #include "preload/shim/mapped.h"
 
 #include <asm/errno.h>
-#include <asm/unistd_64.h>
+#include <asm/unistd.h>
 #include <linux/mman.h>
 
 #include "preload/shim/process_maps.h"

@@ -8,7 +8,7 @@
  *     meanwhile writes to addresses that the call takes away.
  */
 #include <asm/errno.h>
-#include <asm/unistd_64.h>
+#include <asm/unistd.h>
 #include <linux/mman.h>
 
 #include "preload/shim/mapped.h"

@@ -12,7 +12,7 @@
  * start, where there is more than one thread.
  */
 #include <asm/errno.h>
-#include <asm/unistd_64.h>
+#include <asm/unistd.h>
 #include <linux/fcntl.h>
 #include <linux/futex.h>
 #include <linux/mman.h>

@@ -1,6 +1,6 @@
 #include "preload/shim/process_maps.h"
 
-#include <asm/unistd_64.h>
+#include <asm/unistd.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 #include <linux/stat.h>

@@ -15,7 +15,7 @@
 #include "preload/shim/random.h"
 
 #include <asm/errno.h>
-#include <asm/unistd_64.h>
+#include <asm/unistd.h>
 
 #include "preload/shim/mapped.h"
 #include "preload/shim/process_maps.h"

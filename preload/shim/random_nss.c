@@ -4,7 +4,7 @@
  * when the program was frozen; so the same is done first in a child of this
  * process, where it does no harm if it waits for ever.
  */
-#include <asm/unistd_64.h>
+#include <asm/unistd.h>
 #include <elf.h>
 #include <stddef.h>
 

@@ -5,7 +5,7 @@
 #ifndef RESTORE_BASE_SYSCALL_X86_64_H
 #define RESTORE_BASE_SYSCALL_X86_64_H
 
-#include <asm/unistd_64.h>
+#include <asm/unistd.h>
 #include <stdint.h>
 
 static inline long syscall6(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
