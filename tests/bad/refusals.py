@@ -99,6 +99,7 @@ def unknown_option():
     refused(125, argv=trace("--level", "99", TRUE))
     refused(125, argv=trace("--compress=lzma", TRUE))
     refused(125, "x86-64-v9", "x86-64-v2", argv=trace("--cpu=x86-64-v9", TRUE))
+    refused(125, "--check", argv=trace("--check", TRUE))  # trace() gives -o
     refused(125, "--cpu", "start it", argv=trace("--cpu=x86-64", "-p", str(os.getpid())))
 
 
