@@ -151,7 +151,15 @@ static enum status take_train(const struct row *row, struct options *options, co
 static enum status take_compress(const struct row *row, struct options *options, const char *value)
 {
 	options->compress_given = true;
-	return read_choice(row->words.name, value, "none", "zstd", &options->compress);
+	options->compress = strcmp(value, "none") != 0;
+	for (int codec = 0; codec < CODECS && options->compress; codec++)
+		if (strcmp(value, codec_name((enum codec)codec)) == 0) {
+			options->codec = (enum codec)codec;
+			return STATUS_OK;
+		}
+	return options->compress ? fail(STATUS_FAILED, "--%s %s: not known: give zstd, lz4 or none",
+	                                row->words.name, value)
+	                         : STATUS_OK;
 }
 
 static enum status take_level(const struct row *row, struct options *options, const char *value)
@@ -310,8 +318,10 @@ static const struct row rows[] = {
           "would refuse or tell, and a start save; PROG runs to its end, or for the time of --timeout (10 "
           "s); without PROG only the machine"},
          FLAG(check)},
-        {{0, "compress", "zstd|none", "how pages are stored (zstd; none up to 64 KiB)"}, take_compress, 0},
-        {{0, "level", "N", "of zstd, 1 to 19 (3)"}, take_level, 0},
+        {{0, "compress", "zstd|lz4|none", "how pages are stored (zstd; none up to 64 KiB)"},
+         take_compress,
+         0},
+        {{0, "level", "N", "of compression, 1 to 19 (3)"}, take_level, 0},
         {{0, "drop-seccomp", NULL, "leave out the program's own seccomp filters instead of refusing"},
          FLAG(drop_seccomp)},
         {{0, "fd", "N=close|null|inherit|file:PATH",

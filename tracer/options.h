@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "format/base/compressor.h"
 #include "format/base/message.h"
 #include "tracer/capture/snapshot.h"
 #include "tracer/overrides.h"
@@ -33,7 +34,8 @@ struct options {
 	const char *in;  /* --in: base name of the executable; NULL: any */
 	enum verbosity verbosity;
 	int level;     /* 0: not given */
-	bool compress; /* --compress=zstd, or not given */
+	bool compress; /* not --compress=none */
+	enum codec codec;
 	bool compress_given;
 	bool self_contained;
 	bool portable; /* --portable: self_contained, and cpu_level unless that was given */

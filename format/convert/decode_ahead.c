@@ -1,5 +1,6 @@
 #include "format/convert/decode_ahead.h"
 
+#include <lz4.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -57,10 +58,15 @@ static void decode(const struct decode_ahead *ahead, ZSTD_DCtx *decoder, uint32_
 
 	slot->error = snapimg_check_extent(ahead->image, extent);
 	slot->result = stored;
-	if (slot->error != SNAPIMG_OK || extent->kind != SNAPIMG_EXTENT_ZSTD)
+	if (slot->error != SNAPIMG_OK || !snapimg_extent_is_packed(extent))
 		return;
 	slot->result = to;
-	if (!decode_frame(decoder, to, extent->raw_size, stored, extent->stored_size))
+	bool is_whole =
+	        extent->kind == SNAPIMG_EXTENT_LZ4
+	                ? LZ4_decompress_safe((const char *)stored, (char *)to, (int)extent->stored_size,
+	                                      (int)extent->raw_size) == (int)extent->raw_size
+	                : decode_frame(decoder, to, extent->raw_size, stored, extent->stored_size);
+	if (!is_whole)
 		slot->error = SNAPIMG_ERR_EXTENT_FRAME;
 }
 
@@ -105,7 +111,7 @@ static size_t largest_frame(const struct snapimg *image)
 	size_t largest = SNAPIMG_PAGE_SIZE;
 
 	for (uint32_t i = 0; i < snapimg_extent_count(image); i++)
-		if (extent[i].kind == SNAPIMG_EXTENT_ZSTD && extent[i].raw_size > largest)
+		if (snapimg_extent_is_packed(&extent[i]) && extent[i].raw_size > largest)
 			largest = extent[i].raw_size;
 	return largest;
 }
@@ -118,7 +124,7 @@ static uint32_t wanted_helpers(const struct snapimg *image)
 	int count = sched_getaffinity(0, sizeof(processors), &processors) == 0 ? CPU_COUNT(&processors) : 1;
 
 	for (uint32_t i = 0; i < snapimg_extent_count(image); i++)
-		bytes += extent[i].kind == SNAPIMG_EXTENT_ZSTD ? extent[i].raw_size : 0;
+		bytes += snapimg_extent_is_packed(&extent[i]) ? extent[i].raw_size : 0;
 	uint64_t wanted = bytes / WORTH_A_THREAD, others = (uint64_t)(count > 1 ? count - 1 : 0);
 	wanted = wanted < others ? wanted : others;
 	return wanted < HELPERS_MAX ? (uint32_t)wanted : HELPERS_MAX;

@@ -168,7 +168,8 @@ static bool find_packing(const struct snapimg *image, const struct plain *plain,
 
 	for (size_t i = 0; i < sizeof(largest) / sizeof(*largest); i++)
 		for (size_t k = 0; k < sizeof(least_match) / sizeof(*least_match); k++) {
-			const struct packing packing = {{level_of(image), least_match[k]}, largest[i]};
+			const struct packing packing = {
+			        {.level = level_of(image), .least_match = least_match[k]}, largest[i]};
 
 			if (packs_alike(image, plain, &packing)) {
 				*ret_packing = packing;
@@ -411,7 +412,8 @@ static enum delta_error open_records(const struct snapimg_delta *header, const s
 static enum delta_error fill_extents(const struct snapimg_delta *header, const struct snapimg *image,
                                      const struct plain *plain, uint8_t *memory)
 {
-	const struct compressor_settings settings = {header->level, header->least_match};
+	const struct compressor_settings settings = {.level = header->level,
+	                                             .least_match = header->least_match};
 	const struct snapimg_extent *extent = snapimg_get_extent(image);
 	const uint8_t *next = plain->bytes + SNAPIMG_HEADER_AREA + metadata_size(image);
 	uint8_t *room = malloc(compressor_bound(SNAPIMG_EXTENT_MAX));

@@ -69,7 +69,7 @@ static enum snapimg_error put_packed(struct repacking *repacking)
 	                      repacking->pages, raw_size);
 	if (size == 0)
 		return SNAPIMG_ERR_MEMORY;
-	extent.kind = SNAPIMG_EXTENT_ZSTD;
+	extent.kind = repacking->compressor.codec == CODEC_LZ4 ? SNAPIMG_EXTENT_LZ4 : SNAPIMG_EXTENT_ZSTD;
 	extent.stored_size = (uint32_t)size;
 	return put(repacking, &extent, repacking->packed);
 }
@@ -219,7 +219,7 @@ static bool set_up_compressor(struct repacking *repacking, const struct snapimg 
 
 	for (uint32_t i = 0; i < snapimg_extent_count(image); i++)
 		pages += extent[i].raw_size / SNAPIMG_PAGE_SIZE;
-	const struct compressor_settings settings = compressor_choose(options->level, pages);
+	const struct compressor_settings settings = compressor_choose(options->codec, options->level, pages);
 	return !options->compress ||
 	       compressor_open(&settings, PACKED_PAGES * SNAPIMG_PAGE_SIZE, &repacking->compressor);
 }

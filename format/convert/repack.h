@@ -4,13 +4,15 @@
 
 #include <stdbool.h>
 
+#include "format/base/compressor.h"
 #include "format/convert/page_data.h"
 #include "format/convert/thaw_plan.h"
 #include "format/image/writer.h"
 
 struct repack_options {
-	const struct thaw_plan *plan;            /* the pieces to make; NULL: none */
-	bool compress;                           /* what is in no piece */
+	const struct thaw_plan *plan; /* the pieces to make; NULL: none */
+	bool compress;                /* what is in no piece */
+	enum codec codec;
 	int level;                               /* 0: as the size has it */
 	const struct snapimg_unsynced *unsynced; /* of the file that is written; NULL: it will be synced */
 };

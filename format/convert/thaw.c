@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "format/base/compressor.h"
@@ -12,15 +11,6 @@
 #include "format/facts/bootid.h"
 
 enum { LEVEL = 12 }; /* where the image does not tell the one that it was made with */
-
-/* "zstd -N", as snaptrace wrote it. */
-static int level_of(const struct snapimg *image)
-{
-	const char *codec = snapimg_string(image, snapimg_get_origin(image)->codec);
-	long level = strncmp(codec, "zstd -", 6) == 0 ? strtol(codec + 6, NULL, 10) : LEVEL;
-
-	return compressor_has_level(level) ? (int)level : LEVEL;
-}
 
 static enum snapimg_error thaw(struct snapimg *image, const struct snapimg_unsynced *unsynced,
                                snapimg_sink *sink, void *context)
@@ -66,10 +56,12 @@ enum snapimg_error image_thaw_unsynced(struct snapimg *image, snapimg_sink *sink
 
 enum snapimg_error image_freeze(struct snapimg *image, snapimg_sink *sink, void *context)
 {
-	const struct repack_options how = {.compress = true, .level = level_of(image)};
+	struct repack_options how = {.compress = true, .codec = CODEC_ZSTD, .level = LEVEL};
 	struct page_data data;
 	enum snapimg_error error = page_data_open(&data, image);
 
+	/* As snaptrace wrote it. */
+	(void)codec_read(snapimg_string(image, snapimg_get_origin(image)->codec), &how.codec, &how.level);
 	if (error == SNAPIMG_OK)
 		error = repack(&data, &how, sink, context);
 	page_data_close(&data);

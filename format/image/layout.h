@@ -56,7 +56,8 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 	X(OWNERS, 6, "owners")                 /* has OWNERS */                                              \
 	X(MEMORY, 7, "memory")                 /* has mappings that are views of one memory */               \
 	X(CALLERS, 8, "terminals")             /* has CALLERS objects */                                     \
-	X(SELF_CONTAINED, 9, "self-contained") /* has the files that it mapped and read */
+	X(SELF_CONTAINED, 9, "self-contained") /* has the files that it mapped and read */                   \
+	X(LZ4, 10, "lz4")                      /* has LZ4 extents */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)
@@ -452,6 +453,7 @@ enum snapimg_extent_kind {
 	/* From its first run to the end of its last one, page by page as in memory, zeros in between; a PIECE
 	 * maps it. */
 	SNAPIMG_EXTENT_MAPPED = 4,
+	SNAPIMG_EXTENT_LZ4 = 5, /* one lz4 block; its size is raw_size, its checksum the extent's */
 };
 
 /* The bytes of the DATA runs among [run_first, run_first + run_count), one after the other.

@@ -12,6 +12,8 @@
 #ifndef FORMAT_IMAGE_READER_H
 #define FORMAT_IMAGE_READER_H
 
+#include <stdbool.h>
+
 #include "format/image/error.h"
 #include "format/image/layout.h"
 
@@ -92,6 +94,12 @@ const char *snapimg_input_name(uint32_t kind);
 /* The index of the first mapping that ends past the address, or the number of mappings. They are sorted by
  * then. */
 uint32_t snapimg_mapping_after(const struct snapimg *image, uint64_t address);
+
+/* Its stored bytes are to be decoded. */
+static inline bool snapimg_extent_is_packed(const struct snapimg_extent *extent)
+{
+	return extent->kind == SNAPIMG_EXTENT_ZSTD || extent->kind == SNAPIMG_EXTENT_LZ4;
+}
 
 /* snapimg_get_mapping(image) and so on: the first of snapimg_mapping_count(image) records; NULL when there
  * are none. */

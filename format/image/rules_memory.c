@@ -268,6 +268,9 @@ static bool extent_kind_is_valid(const struct snapimg *image, const struct snapi
 	case SNAPIMG_EXTENT_ZSTD:
 		return extent->raw_size > 0 && extent->stored_size > 0 &&
 		       image->header->required_features & SNAPIMG_FEATURE_ZSTD;
+	case SNAPIMG_EXTENT_LZ4:
+		return extent->raw_size > 0 && extent->stored_size > 0 &&
+		       image->header->required_features & SNAPIMG_FEATURE_LZ4;
 	case SNAPIMG_EXTENT_MAPPED:
 		return extent->stored_size > 0 && extent->stored_size >= extent->raw_size &&
 		       extent->stored_size <= SNAPIMG_EXTENT_MAX &&
@@ -315,7 +318,7 @@ static bool extent_flags_are_valid(const struct snapimg *image, const struct sna
 	if (extent->flags == 0)
 		return true;
 	if (extent->flags != SNAPIMG_EXTENT_OF_FILES ||
-	    (extent->kind != SNAPIMG_EXTENT_RAW && extent->kind != SNAPIMG_EXTENT_ZSTD))
+	    (extent->kind != SNAPIMG_EXTENT_RAW && !snapimg_extent_is_packed(extent)))
 		return false;
 	for (i = 0; i < extent->run_count; i++) {
 		const struct snapimg_mapping *mapping =

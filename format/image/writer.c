@@ -83,7 +83,7 @@ static bool extent_is_sane(const struct snapimg_extent *extent, const struct sna
 		return extent->stored_size == extent->raw_size && pages > 0;
 	if (extent->kind == SNAPIMG_EXTENT_MAPPED)
 		return extent->stored_size == snapimg_run_end(&runs[run_count - 1]) - runs[0].address;
-	return extent->kind == SNAPIMG_EXTENT_ZSTD && extent->stored_size > 0 && pages > 0;
+	return snapimg_extent_is_packed(extent) && extent->stored_size > 0 && pages > 0;
 }
 
 enum snapimg_error snapimg_writer_put_extent(struct snapimg_writer *writer, struct snapimg_extent *extent,
@@ -236,6 +236,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	for (i = 0; i < extents->size / sizeof(*extent); i++)
 		if (extent[i].kind == SNAPIMG_EXTENT_ZSTD)
 			features |= SNAPIMG_FEATURE_ZSTD;
+		else if (extent[i].kind == SNAPIMG_EXTENT_LZ4)
+			features |= SNAPIMG_FEATURE_LZ4;
 		else if (extent[i].kind == SNAPIMG_EXTENT_MAPPED)
 			features |= SNAPIMG_FEATURE_THAWED;
 	for (i = 0; i < fixups->size / sizeof(*fixup); i++)

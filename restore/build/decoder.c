@@ -1,7 +1,10 @@
 #include "restore/build/decoder.h"
 
 #define ZSTD_STATIC_LINKING_ONLY
+#include <lz4.h>
 #include <zstd.h>
+
+#include "format/image/layout.h"
 
 size_t decoder_size(void)
 {
@@ -26,8 +29,11 @@ static bool is_frame(const uint8_t *from, size_t stored, size_t size)
 	       ZSTD_findFrameCompressedSize(from, stored) == stored && (from[DESCRIPTOR] & HAS_CHECKSUM) != 0;
 }
 
-bool decoder_decode(struct decoder *decoder, void *to, size_t size, const void *from, size_t stored)
+bool decoder_decode(uint32_t kind, struct decoder *decoder, void *to, size_t size, const void *from,
+                    size_t stored)
 {
+	if (kind == SNAPIMG_EXTENT_LZ4)
+		return LZ4_decompress_safe(from, to, (int)stored, (int)size) == (int)size;
 	return is_frame(from, stored, size) &&
 	       ZSTD_decompressDCtx((ZSTD_DCtx *)decoder, to, size, from, stored) == size;
 }

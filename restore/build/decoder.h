@@ -1,4 +1,4 @@
-/* zstd's decoder in a workspace of the caller's, for one thread. */
+/* The decoders of page data, in a workspace of the caller's, for one thread. */
 #ifndef RESTORE_BUILD_DECODER_H
 #define RESTORE_BUILD_DECODER_H
 
@@ -12,7 +12,9 @@ struct decoder; /* lies at the start of the workspace */
 size_t decoder_size(void);
 /* workspace: 64-aligned. NULL when it is too small. */
 struct decoder *decoder_init(void *workspace, size_t size);
-/* Decodes one frame that must give exactly `size` bytes. */
-bool decoder_decode(struct decoder *decoder, void *to, size_t size, const void *from, size_t stored);
+/* Decodes one frame, or the block of an LZ4 extent, for which there may be no decoder; it must give exactly
+ * `size` bytes. */
+bool decoder_decode(uint32_t kind, struct decoder *decoder, void *to, size_t size, const void *from,
+                    size_t stored);
 
 #endif

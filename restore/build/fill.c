@@ -121,13 +121,13 @@ static void fill_extent(struct worker *worker, const struct snapimg_extent *exte
 			damaged(extent, SNAPIMG_ERR_TRUNCATED);
 	}
 	const uint8_t *bytes = stored;
-	bool is_mapped = image_is_thawed() && extent->kind != SNAPIMG_EXTENT_ZSTD;
+	bool is_mapped = image_is_thawed() && !snapimg_extent_is_packed(extent);
 	enum snapimg_error error = is_mapped ? SNAPIMG_OK : snapimg_check_stored(extent, stored);
 	if (error != SNAPIMG_OK)
 		damaged(extent, error);
-	if (extent->kind == SNAPIMG_EXTENT_ZSTD) {
+	if (snapimg_extent_is_packed(extent)) {
 		bytes = worker->pages;
-		if (!decoder_decode(worker->decoder, worker->pages, extent->raw_size, stored,
+		if (!decoder_decode(extent->kind, worker->decoder, worker->pages, extent->raw_size, stored,
 		                    extent->stored_size))
 			damaged(extent, SNAPIMG_ERR_EXTENT_FRAME);
 	}
@@ -179,16 +179,18 @@ static struct needs measure(void)
 {
 	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
 	struct needs needs = {0};
+	bool has_frames = false;
 	for (uint32_t i = 0; i < snapimg_extent_count(&loader.image); i++) {
 		if (is_there(&extent[i]))
 			continue;
 		needs.raw_bytes += extent[i].raw_size;
 		if (image_stored(&extent[i]) == NULL && extent[i].stored_size > needs.stored)
 			needs.stored = extent[i].stored_size;
-		if (extent[i].kind == SNAPIMG_EXTENT_ZSTD && extent[i].raw_size > needs.pages)
+		has_frames |= extent[i].kind == SNAPIMG_EXTENT_ZSTD;
+		if (snapimg_extent_is_packed(&extent[i]) && extent[i].raw_size > needs.pages)
 			needs.pages = extent[i].raw_size;
 	}
-	needs.decoder = needs.pages > 0 ? page_ceil(decoder_size()) : 0;
+	needs.decoder = has_frames ? page_ceil(decoder_size()) : 0;
 	needs.stored = page_ceil(needs.stored);
 	needs.pages = page_ceil(needs.pages);
 	return needs;

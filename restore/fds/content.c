@@ -35,7 +35,8 @@ const uint8_t *content_try(const struct snapimg_content *content)
 		return bytes;
 	if (state.decoder == NULL)
 		start_decoder();
-	return decoder_decode(state.decoder, state.block, content->size, bytes, content->stored_size)
+	return decoder_decode(SNAPIMG_EXTENT_ZSTD, state.decoder, state.block, content->size, bytes,
+	                      content->stored_size)
 	               ? state.block
 	               : NULL;
 }

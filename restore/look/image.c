@@ -156,7 +156,7 @@ static void map_data(void)
 const uint8_t *image_stored(const struct snapimg_extent *extent)
 {
 	if (image_is_thawed()) /* whole pages, so what was mapped has them all */
-		return extent->kind != SNAPIMG_EXTENT_ZSTD ? loader.image.base + extent->offset : NULL;
+		return !snapimg_extent_is_packed(extent) ? loader.image.base + extent->offset : NULL;
 	return loader.image.size <= SMALL_IMAGE ? loader.image.base + extent->offset : NULL;
 }
 
@@ -220,7 +220,7 @@ static enum snapimg_error check_page_data(void)
 	const struct snapimg_extent *extent = snapimg_get_extent(&loader.image);
 	enum snapimg_error error = SNAPIMG_OK;
 	for (uint32_t i = 0; i < snapimg_extent_count(&loader.image) && error == SNAPIMG_OK; i++)
-		if (extent[i].kind != SNAPIMG_EXTENT_ZSTD) /* those are checked when they are decoded */
+		if (!snapimg_extent_is_packed(&extent[i])) /* those are checked when they are decoded */
 			error = snapimg_check_extent(&loader.image, &extent[i]);
 	return error;
 }

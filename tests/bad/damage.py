@@ -29,6 +29,8 @@ def row(*arguments, **options):
 
 t.main({
     "cuts.run": row(RUN, "cuts"),
+    "flips.verify-lz4": row(VERIFY, "flips", 500, 2, compress="lz4"),
+    "flips.run-lz4": row(RUN, "flips", 2000, 4, compress="lz4"),
     "cuts.run-raw": row(RUN, "cuts", compress="none"),
     "cuts.run-large": row(RUN, "cuts", warm=True),
     "cuts.verify": row(VERIFY, "cuts"),

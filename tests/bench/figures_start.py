@@ -24,7 +24,8 @@ def empty(bench):
 def python_exit(bench):
     """To _exit right after the point."""
     image = bench.freeze("exit.snap", PYTHON, WARM, "exit", at=POINT)
-    return bench.sample({**bench.starts(image), "cold": warm("exit"), "fork": warm("fork-exit", ":warm"),
+    fast = bench.freeze("exit.lz4.snap", PYTHON, WARM, "exit", at=POINT, options=["--compress=lz4"])
+    return bench.sample({**bench.starts(image), "lz4": bench.start(fast), "cold": warm("exit"), "fork": warm("fork-exit", ":warm"),
                          "C fork": warm("c-fork-exit", ":warm"), "criu": value_or_missing(criu)})
 
 

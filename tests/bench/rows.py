@@ -91,6 +91,8 @@ ROWS = (
         FAULTS),
     Row("exit.frozen", "Python + imports, frozen, no cache, to _exit", start.python_exit, "frozen", "cold", "cold start",
         1 / 9, DECODING),
+    Row("exit.frozen.lz4", "Python + imports, frozen by lz4, no cache, to _exit", start.python_exit, "lz4", "cold", "cold start",
+        1 / 12, DECODING),
     Row("exit.frozen.fork", "Python + imports, frozen, no cache, to _exit", start.python_exit, "frozen", "fork", FORK,
         None, DECODING),
     Row("exit.first", "Python + imports, first start with an empty cache, to _exit", start.python_first, "first", "off",

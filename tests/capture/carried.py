@@ -1,4 +1,5 @@
 """States that an image must hold: a program gets into one, is frozen, and checks itself when it is started again."""
+import json
 import os
 import signal
 import sys
@@ -41,6 +42,20 @@ def uncompressed(mode):
     carried(mode, "--compress=none")
 
 
+def again():
+    """Thawed, and frozen again by the same codec, it has the same content and the same answer."""
+    argv = ["/usr/bin/python3", "-c", "import os\nheap = [str(i) * 40 for i in range(30000)]\nos.path.exists('/snap/here')\nprint(hash(tuple(heap)) == hash(tuple(str(i) * 40 for i in range(30000))))"]
+    t.freeze("image.snap", argv, at="path:/snap/here", options=["--compress=lz4"])
+    contents = set()
+    for words in (["thaw", "image.snap", "-o", "thawed.snap"], ["freeze", "thawed.snap", "-o", "again.snap"]):
+        t.check(t.run([t.SNAPIMG, *words]).status == 0, words)
+    for image in ("image.snap", "thawed.snap", "again.snap"):
+        t.same(t.restore(image), t.Result(0, b"True\n", b""))
+        contents.add(json.loads(t.run([t.SNAPIMG, "verify", "--json", image]).out)["content"])
+    said = [json.loads(t.run([t.SNAPIMG, "info", "--json", image]).out)["required_features"] for image in ("image.snap", "again.snap")]
+    t.check(len(contents) == 1 and all("lz4" in features for features in said), contents, said)
+
+
 def large():
     """An image larger than what is written through the page cache: 100 MiB that don't compress, checked after the start."""
     code = ("import hashlib, os, random\nheap = [random.Random(i).randbytes(1 << 20) for i in range(100)]\n"
@@ -57,6 +72,9 @@ def large():
 ROWS = {row: (lambda m=row[len("carried_"):]: carried(m)) for row in STATES}
 ROWS.update({row: (lambda m=row[len("raw_"):]: uncompressed(m)) for row in ("raw_file_pages", "raw_patchwork", "raw_reservation")})
 ROWS.update({row: (lambda n=row[len("level_"):]: carried("patchwork", "--level", n)) for row in ("level_1", "level_9", "level_16", "level_19")})
+ROWS.update({row: (lambda m=row[len("lz4_"):]: carried(m, "--compress=lz4")) for row in ("lz4_file_pages", "lz4_patchwork", "lz4_reservation")})
+ROWS["lz4_level"] = lambda: carried("patchwork", "--compress=lz4", "--level", "16")
+ROWS["lz4_again"] = again
 ROWS["large"] = large
 
 if __name__ == "__main__":

@@ -222,6 +222,7 @@ R(EXTENT, SNAPIMG_SECTION_EXTENTS, "raw with another stored size", EXTENT(1, sto
 R(EXTENT, SNAPIMG_SECTION_EXTENTS, "zero with stored bytes", EXTENT(2, stored_size, 1))
 R(EXTENT, SNAPIMG_SECTION_EXTENTS, "zero with pages", EXTENT(2, raw_size, 4096))
 R(EXTENT, SNAPIMG_SECTION_EXTENTS, "zstd without bytes", EXTENT(0, stored_size, 0))
+R(EXTENT, SNAPIMG_SECTION_EXTENTS, "lz4 without the feature", EXTENT(0, kind, SNAPIMG_EXTENT_LZ4))
 R(EXTENT, SNAPIMG_SECTION_EXTENTS, "first run", EXTENT(0, run_first, 1))
 R(EXTENT, SNAPIMG_SECTION_EXTENTS, "no runs", EXTENT(2, run_count, 0))
 R(EXTENT, SNAPIMG_SECTION_EXTENTS, "runs past the end", EXTENT(3, run_count, FAR))

@@ -12,7 +12,7 @@ MADE = os.path.join(t.BUILD, "share/completions")
 TYPED = [
     ("snaptrace --o", {"--output", "--others"}, {"--at"}),
     ("snaptrace --at ", {"main", "effect", "read:", "idle"}, {"--at"}),
-    ("snaptrace -o x.snap --compress ", {"zstd", "none"}, {"main"}),
+    ("snaptrace -o x.snap --compress ", {"zstd", "lz4", "none"}, {"main"}),
     ("snaprun --ids ", {"auto", "new", "same"}, {"--ids"}),
     ("snaprun --same", {"--same-ids"}, {"--ids"}),
     ("snapimg th", {"thaw"}, {"info"}),

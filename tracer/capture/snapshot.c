@@ -259,7 +259,8 @@ static enum snapimg_error write_origin(const struct capture *capture, struct sna
 	enum snapimg_error error = SNAPIMG_OK;
 
 	if (output->compress)
-		snprintf(codec, sizeof(codec), "zstd -%d", output->settings.level);
+		snprintf(codec, sizeof(codec), "%s -%d", codec_name(output->settings.codec),
+		         output->settings.level);
 	read_cpu_model(model);
 	uname(&system);
 	origin.zero_bytes = totals->zero_pages * SNAPIMG_PAGE_SIZE;

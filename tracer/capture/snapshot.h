@@ -33,7 +33,7 @@ struct embeds {
 struct snapshot_output {
 	const char *path; /* the image; replaced in one step when the new one is complete */
 	bool runnable;    /* the loader stands before it */
-	bool compress;    /* zstd frames, else raw extents */
+	bool compress;    /* by settings.codec, else raw extents */
 	bool may_be_raw;  /* compress was nobody's wish: very few pages are stored raw */
 	/* Level 0: the capture chooses by the size. The rest is the capture's to choose, 0. */
 	struct compressor_settings settings;

@@ -105,7 +105,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	                   .runnable = run->options->runnable,
 	                   .compress = options->compress,
 	                   .may_be_raw = !options->compress_given && options->level == 0,
-	                   .settings = {.level = options->level},
+	                   .settings = {.codec = options->codec, .level = options->level},
 	                   .progress = options->verbosity >= NORMAL && isatty(STDERR_FILENO)},
 	};
 	enum status status;

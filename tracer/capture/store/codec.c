@@ -18,5 +18,5 @@ void codec_choose(struct snapshot_output *output, uint64_t pages)
 
 	if (output->may_be_raw && pages <= RAW_PAGES)
 		output->compress = false;
-	output->settings = compressor_choose(output->settings.level, pages);
+	output->settings = compressor_choose(output->settings.codec, output->settings.level, pages);
 }

@@ -68,7 +68,8 @@ static void pack(struct worker *worker, struct slot *slot)
 		                             slot->pages.bytes, raw_size);
 		if (size == 0)
 			slot->pages.error = ENOMEM;
-		extent->kind = SNAPIMG_EXTENT_ZSTD;
+		extent->kind =
+		        worker->compressor.codec == CODEC_LZ4 ? SNAPIMG_EXTENT_LZ4 : SNAPIMG_EXTENT_ZSTD;
 		extent->stored_size = (uint32_t)size;
 		slot->stored = slot->packed;
 	}
