@@ -256,6 +256,7 @@ enum snapimg_process_flag {
 	SNAPIMG_PROCESS_SUBREAPER = 8,
 	SNAPIMG_PROCESS_NO_THP = 16,         /* prctl(PR_SET_THP_DISABLE) */
 	SNAPIMG_PROCESS_SELF_CONTAINED = 32, /* a start needs none of the files that it mapped and read */
+	SNAPIMG_PROCESS_CWD_REMOVED = 64,    /* cwd names a directory that was removed */
 };
 
 struct snapimg_process {
@@ -516,7 +517,8 @@ static_assert(sizeof(struct snapimg_descriptor) == 32, "descriptor layout");
 	X(SOCKET, 11, "socket")                                                                              \
 	X(PIDFD, 12, "pidfd of itself")                                                                      \
 	X(TERMINAL, 13, "pseudoterminal")                                                                    \
-	X(CALLERS, 14, "caller's terminal, opened once more")
+	X(CALLERS, 14, "caller's terminal, opened once more")                                                \
+	X(ENDED, 15, "pidfd of a process that has ended")
 enum snapimg_object_kind {
 #define X(name, number, text) SNAPIMG_OBJECT_##name = (number),
 	SNAPIMG_OBJECT_KINDS(X)
@@ -576,8 +578,9 @@ enum snapimg_setting_kind {
 	SNAPIMG_SETTING_CONNECT = 4, /* connect(2): the bytes */
 	/* setsockopt(2): the bytes after the name of a network interface, whose number they begin with */
 	SNAPIMG_SETTING_INTERFACE = 5,
-	SNAPIMG_SETTING_TERMIOS = 6, /* TCSETS2: struct termios2 */
-	SNAPIMG_SETTING_WINDOW = 7,  /* TIOCSWINSZ: struct winsize */
+	SNAPIMG_SETTING_TERMIOS = 6,   /* TCSETS2: struct termios2 */
+	SNAPIMG_SETTING_WINDOW = 7,    /* TIOCSWINSZ: struct winsize */
+	SNAPIMG_SETTING_BIND_GONE = 8, /* BIND, then unlink(2) of the file */
 };
 enum {
 	SNAPIMG_INTERFACE_NAME = 16, /* IFNAMSIZ */

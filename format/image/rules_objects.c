@@ -135,8 +135,8 @@ static bool callers_values(const struct snapimg_object *object)
 }
 
 #define SETTINGS_OF_SOCKETS                                                                                  \
-	(1u << SNAPIMG_SETTING_OPTION | 1u << SNAPIMG_SETTING_BIND | 1u << SNAPIMG_SETTING_LISTEN |          \
-	 1u << SNAPIMG_SETTING_CONNECT | 1u << SNAPIMG_SETTING_INTERFACE)
+	(1u << SNAPIMG_SETTING_BIND_GONE | 1u << SNAPIMG_SETTING_OPTION | 1u << SNAPIMG_SETTING_BIND |       \
+	 1u << SNAPIMG_SETTING_LISTEN | 1u << SNAPIMG_SETTING_CONNECT | 1u << SNAPIMG_SETTING_INTERFACE)
 #define SETTINGS_OF_TERMINALS (1u << SNAPIMG_SETTING_TERMIOS | 1u << SNAPIMG_SETTING_WINDOW)
 
 /* A row of SNAPIMG_OBJECT_KINDS that has nothing to say here has none of these. */
@@ -235,6 +235,8 @@ static bool setting_fits(const struct snapimg *image, const struct snapimg_setti
 	switch (setting->kind) {
 	case SNAPIMG_SETTING_OPTION:
 		return setting->size > 0;
+	case SNAPIMG_SETTING_BIND_GONE:
+		return is_address && setting->option == 0 && object->value[SNAPIMG_SOCKET_DOMAIN] == AF_UNIX;
 	case SNAPIMG_SETTING_BIND:
 		return is_address && setting->option >= 0 && setting->option <= MODE_MAX;
 	case SNAPIMG_SETTING_CONNECT:

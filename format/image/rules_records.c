@@ -93,7 +93,8 @@ enum snapimg_error snapimg_rule_process(const struct snapimg *image, uint32_t in
 	const struct snapimg_process *process = snapimg_get_process(image);
 	const uint32_t flags = SNAPIMG_PROCESS_RESUME_MAIN | SNAPIMG_PROCESS_NOT_DUMPABLE |
 	                       SNAPIMG_PROCESS_NO_NEW_PRIVS | SNAPIMG_PROCESS_SUBREAPER |
-	                       SNAPIMG_PROCESS_NO_THP | SNAPIMG_PROCESS_SELF_CONTAINED;
+	                       SNAPIMG_PROCESS_NO_THP | SNAPIMG_PROCESS_SELF_CONTAINED |
+	                       SNAPIMG_PROCESS_CWD_REMOVED;
 
 	(void)index;
 	if (!snapimg_string_is_valid(image, process->executable) ||
@@ -101,6 +102,7 @@ enum snapimg_error snapimg_rule_process(const struct snapimg *image, uint32_t in
 		return SNAPIMG_ERR_STRING;
 	if ((process->flags & ~flags) != 0 || !is_absolute(image, process->executable) ||
 	    (process->cwd != 0 && !is_absolute(image, process->cwd)) ||
+	    (process->cwd == 0 && (process->flags & SNAPIMG_PROCESS_CWD_REMOVED) != 0) ||
 	    (process->umask > UMASK_MAX && process->umask != SNAPIMG_UMASK_INHERITED) ||
 	    process->parent_death_signal > SIGNAL_MAX ||
 	    process->thread_count != snapimg_thread_count(image) ||

@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <stdbool.h>
 
+#include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/base/thread_x86_64.h"
@@ -24,6 +25,34 @@ static struct {
 	int descriptor;
 } directory;
 
+/* One that is removed at once, as the program's was: where that lay, or where anybody may make one. */
+static long make_removed(const char *path)
+{
+	const char *const places[] = {path, "/tmp", "/var/tmp"};
+	static char name[4096 + 64];
+	long result = -ENOENT;
+	for (unsigned i = 0; i < sizeof places / sizeof places[0] && result < 0; i++) {
+		uint64_t number = 0;
+		size_t length = strlen(places[i]);
+		if (length >= 4096)
+			continue;
+		memcpy(name, places[i], length + 1);
+		while (i == 0 && length > 0 && name[length - 1] != '/')
+			length--;
+		memcpy(name + length, "/.snaprun-", sizeof "/.snaprun-");
+		length += strlen(name + length);
+		memcpy(&number, loader.random, sizeof number);
+		const char *digits = dec(number);
+		memcpy(name + length, digits, strlen(digits) + 1);
+		result = sys(__NR_mkdir, name, 0700);
+		if (result < 0)
+			continue;
+		result = sys(__NR_openat, AT_FDCWD, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		sys(__NR_rmdir, name);
+	}
+	return result;
+}
+
 /* With "." after it the kernel looks whether one may go there. */
 void directory_prepare(void)
 {
@@ -34,6 +63,15 @@ void directory_prepare(void)
 	directory.descriptor = AT_FDCWD;
 	if (*path == '\0')
 		return; /* the caller's, as the program had inherited it */
+	if (snapimg_get_process(&loader.image)->flags & SNAPIMG_PROCESS_CWD_REMOVED) {
+		long removed = descriptor_away(make_removed(path));
+		if (removed < 0)
+			die(EXIT_REFUSED, path,
+			    ": no directory can be made and removed, as the program's was: ",
+			    error_text(removed));
+		directory.descriptor = (int)removed;
+		return;
+	}
 	long place = sys(__NR_openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	long inside = place < 0 ? place : sys(__NR_openat, place, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (inside < 0 && image_is_self_contained()) {

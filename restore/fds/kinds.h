@@ -51,6 +51,7 @@ long socket_make(uint32_t index, int32_t *ret_other);
 long socket_fill(const struct snapimg_content *content, const uint8_t *bytes);
 long socket_complete(uint32_t index, int descriptor);
 long pidfd_make(uint32_t index, int32_t *ret_other);
+long pidfd_make_ended(uint32_t index, int32_t *ret_other);
 long terminal_make(uint32_t index, int32_t *ret_other);
 long callers_make(uint32_t index, int32_t *ret_other);
 

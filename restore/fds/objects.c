@@ -41,6 +41,7 @@ static const struct object_kind kinds[] = {
         [SNAPIMG_OBJECT_PIDFD] = {.make = pidfd_make},
         [SNAPIMG_OBJECT_TERMINAL] = {.make = terminal_make, .complete = object_complete_flags},
         [SNAPIMG_OBJECT_CALLERS] = {.make = callers_make},
+        [SNAPIMG_OBJECT_ENDED] = {.make = pidfd_make_ended},
 };
 
 #define X(name, number, text) static_assert((number) < sizeof kinds / sizeof kinds[0], "a row for each kind");

@@ -7,11 +7,12 @@ static object_setter *const setters[] = {
         [SNAPIMG_SETTING_OPTION] = socket_option,     [SNAPIMG_SETTING_BIND] = socket_bind,
         [SNAPIMG_SETTING_LISTEN] = socket_listen,     [SNAPIMG_SETTING_CONNECT] = socket_connect,
         [SNAPIMG_SETTING_INTERFACE] = inet_interface, [SNAPIMG_SETTING_TERMIOS] = terminal_modes,
-        [SNAPIMG_SETTING_WINDOW] = terminal_window,
+        [SNAPIMG_SETTING_WINDOW] = terminal_window,   [SNAPIMG_SETTING_BIND_GONE] = socket_bind,
 };
 
 static const char *const actions[] = {
         [SNAPIMG_SETTING_BIND] = "give its address to",
+        [SNAPIMG_SETTING_BIND_GONE] = "give its address to",
         [SNAPIMG_SETTING_CONNECT] = "connect",
 };
 

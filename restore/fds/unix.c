@@ -93,6 +93,23 @@ static void bind_path(void *argument)
 		sys(__NR_chmod, path, naming->setting->option);
 }
 
+/* The name is free again at once; so another start that has it just now is waited for. */
+static void bind_path_for_a_moment(void *argument)
+{
+	enum { ATTEMPTS = 1000 };
+	struct naming *naming = argument;
+	char path[PATH_SIZE];
+	path_of(naming->address, naming->setting->size, path);
+	naming->result = -EADDRINUSE;
+	for (unsigned i = 0; i < ATTEMPTS && naming->result == -EADDRINUSE; i++) {
+		naming->result = sys(__NR_bind, naming->descriptor, naming->address, naming->setting->size);
+		if (naming->result == -EADDRINUSE)
+			sys(__NR_sched_yield);
+	}
+	if (naming->result == 0)
+		sys(__NR_unlink, path);
+}
+
 static void connect_path(void *argument)
 {
 	struct naming *naming = argument;
@@ -102,6 +119,8 @@ static void connect_path(void *argument)
 long unix_bind(const struct snapimg_setting *setting, int descriptor, const uint8_t *address)
 {
 	struct naming naming = {.setting = setting, .descriptor = descriptor, .address = address};
+	if (setting->kind == SNAPIMG_SETTING_BIND_GONE)
+		return in_directory(bind_path_for_a_moment, &naming);
 	long result = in_directory(bind_path, &naming);
 	if (result < 0)
 		return result;

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -156,9 +157,22 @@ static void group_in_session_of_another(void)
 	EXPECT(kill(getsid(0), 0) < 0 && getpgrp() == getpid() && getsid(0) != getpid());
 }
 
+/* The directory is gone, and nothing can be made in it. */
+static void removed_directory(void)
+{
+	char path[256];
+	struct stat file;
+	EXPECT(mkdir("here", 0700) == 0 && chdir("here") == 0 && rmdir("../here") == 0);
+	marker();
+	EXPECT(getcwd(path, sizeof(path)) == NULL && errno == ENOENT);
+	EXPECT(mkdir("below", 0700) < 0 && errno == ENOENT);
+	EXPECT(stat(".", &file) == 0 && S_ISDIR(file.st_mode) && file.st_nlink == 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
+	        MODE(removed_directory),
 	        MODE(session_stays),
 	        MODE(cpu_timers),
 	        MODE(session),

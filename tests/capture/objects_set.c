@@ -9,7 +9,10 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
 #include "expect.h"
 #include "modes.h"
@@ -184,11 +187,73 @@ static void given_locks(void)
 	       seen.l_len == 5);
 }
 
+/* Of a child that has ended and was waited for. */
+static void ended_pid_descriptor(void)
+{
+	int status;
+	siginfo_t info;
+	pid_t child = fork();
+	if (child == 0)
+		_exit(3);
+	int fd = need((int)syscall(SYS_pidfd_open, child, 0));
+	EXPECT(waitpid(child, &status, 0) == child);
+	marker();
+	struct pollfd ended = {.fd = fd, .events = POLLIN};
+	EXPECT(poll(&ended, 1, 0) == 1 && (ended.revents & POLLIN) != 0);
+	EXPECT(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0 && errno == ESRCH);
+	EXPECT(waitid(3 /* P_PIDFD */, (id_t)fd, &info, WEXITED) < 0 && errno == ECHILD);
+	EXPECT(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+}
+
+/* A listener whose file somebody has removed is still who was connected to it. */
+static void unix_gone(void)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "gone"}, seen = {0};
+	int server = need(socket(AF_UNIX, SOCK_STREAM, 0)), bound = need(socket(AF_UNIX, SOCK_DGRAM, 0));
+	int value = 0;
+	socklen_t size = sizeof(seen);
+	EXPECT(bind(server, (struct sockaddr *)&name, sizeof(name)) == 0 && listen(server, 3) == 0);
+	EXPECT(unlink("gone") == 0);
+	EXPECT(bind(bound, (struct sockaddr *)&name, sizeof(name)) == 0 && unlink("gone") == 0);
+	marker();
+	EXPECT(getsockname(server, (struct sockaddr *)&seen, &size) == 0 &&
+	       strcmp(seen.sun_path, "gone") == 0);
+	size = sizeof(value);
+	EXPECT(getsockopt(server, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value == 1);
+	EXPECT(access("gone", F_OK) < 0 && errno == ENOENT);
+	size = sizeof(seen);
+	EXPECT(getsockname(bound, (struct sockaddr *)&seen, &size) == 0 &&
+	       strcmp(seen.sun_path, "gone") == 0);
+}
+
+/* Descriptors of the namespaces that the process is in. */
+static void own_namespaces(void)
+{
+	static const char *const names[] = {"net", "uts", "pid", "user", "mnt", "ipc"};
+	enum { NAMES = sizeof(names) / sizeof(*names) };
+	int fd[NAMES];
+	for (size_t i = 0; i < NAMES; i++) {
+		char path[64];
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
+		fd[i] = need(open(path, O_RDONLY | (i == 0 ? O_CLOEXEC : 0)));
+	}
+	marker();
+	EXPECT(fcntl(fd[0], F_GETFD) == FD_CLOEXEC && fcntl(fd[1], F_GETFD) == 0);
+	for (size_t i = 0; i < NAMES; i++) {
+		char path[64];
+		struct stat its, own;
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
+		EXPECT(fstat(fd[i], &its) == 0 && stat(path, &own) == 0 && its.st_ino == own.st_ino &&
+		       its.st_dev == own.st_dev);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
-	        MODE(due_timers),        MODE(socket_options), MODE(free_bind),   MODE(shut_datagrams),
-	        MODE(deleted_files_set), MODE(given_flags),    MODE(given_locks),
+	        MODE(ended_pid_descriptor), MODE(unix_gone),   MODE(own_namespaces), MODE(due_timers),
+	        MODE(socket_options),       MODE(free_bind),   MODE(shut_datagrams), MODE(deleted_files_set),
+	        MODE(given_flags),          MODE(given_locks),
 	};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

@@ -44,7 +44,7 @@ STATES = {
     "refused_waiting_datagram": ("datagrams that wait", "descriptor"),
     "refused_in_flight": ("a descriptor on its way", "descriptor"),
     "refused_unix_connection": ("with a name", "descriptor"),
-    "refused_unix_gone": ("file is gone", "descriptor"),
+    "refused_unix_replaced": ("file was replaced", "descriptor"),
     "refused_netlink": ("a socket", "descriptor"),
     "refused_epoll_closed": ("closed or replaced descriptor", "descriptor"),
     "refused_signal_driven": ("F_SETOWN", "descriptor"),
@@ -58,7 +58,6 @@ STATES = {
     "refused_terminal": ("terminal in packet", "descriptor"),
     "refused_own_proc": ("own /proc that has a number", "descriptor"),
     "refused_namespace_descriptor": ("namespace", "descriptor"),
-    "refused_removed_cwd": ("working directory",),
     "refused_tiles": ("AMX",),
     "refused_vfork_memory": ("memory", "vfork"),
 }

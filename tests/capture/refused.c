@@ -346,11 +346,12 @@ static bool unix_connection(void)
 	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && accept(server, NULL, NULL) >= 0;
 }
 
-static bool unix_gone(void)
+static bool unix_replaced(void)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	return bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && unlink("name") == 0;
+	return bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && unlink("name") == 0 &&
+	       open("name", O_RDONLY | O_CREAT, 0600) >= 0;
 }
 
 static bool netlink(void)
@@ -441,14 +442,25 @@ static bool own_proc(void)
 	return opened > 0;
 }
 
+/* Of a child that had another one. */
 static bool namespace_descriptor(void)
 {
-	return open("/proc/self/ns/net", O_RDONLY) >= 0;
-}
-
-static bool removed_cwd(void)
-{
-	return mkdir("here", 0700) == 0 && chdir("here") == 0 && rmdir("../here") == 0;
+	char path[64], byte = 0;
+	int ends[2], status;
+	if (pipe(ends) < 0)
+		return false;
+	pid_t child = fork();
+	if (child == 0) {
+		byte = unshare(CLONE_NEWUSER) == 0;
+		(void)!write(ends[1], &byte, 1);
+		for (;;)
+			pause();
+	}
+	bool is_made = read(ends[0], &byte, 1) == 1 && byte;
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", child);
+	is_made = is_made && open(path, O_RDONLY) >= 0;
+	return kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child && close(ends[0]) == 0 &&
+	       close(ends[1]) == 0 && is_made;
 }
 
 static bool tiles(void)
@@ -512,7 +524,7 @@ int main(int argc, char **argv)
 	        MODE(waiting_datagram),
 	        MODE(in_flight),
 	        MODE(unix_connection),
-	        MODE(unix_gone),
+	        MODE(unix_replaced),
 	        MODE(netlink),
 	        MODE(epoll_closed),
 	        MODE(signal_driven),
@@ -526,7 +538,6 @@ int main(int argc, char **argv)
 	        MODE(terminal),
 	        MODE(own_proc),
 	        MODE(namespace_descriptor),
-	        MODE(removed_cwd),
 	        MODE(tiles),
 	        MODE(together),
 	        MODE(vfork_memory),

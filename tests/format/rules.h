@@ -85,7 +85,9 @@ R(MACHINE, 0, "no vdso but its mapping", MACHINE(vdso_size, 0))
 R(MACHINE, 0, "a vdso but no mapping", MAPPING(8, kind, SNAPIMG_MAPPING_VVAR))
 
 /* Process */
-R(PROCESS, SNAPIMG_SECTION_PROCESS, "unknown flag", PROCESS(flags, 64))
+R(PROCESS, SNAPIMG_SECTION_PROCESS, "unknown flag", PROCESS(flags, 128))
+R(OK, 0, "a removed directory", PROCESS(flags, 64))
+R(PROCESS, SNAPIMG_SECTION_PROCESS, "a removed directory of no name", PROCESS(flags, 64), PROCESS(cwd, 0))
 R(STRING, SNAPIMG_SECTION_PROCESS, "executable out of range", PROCESS(executable, FAR))
 R(STRING, SNAPIMG_SECTION_PROCESS, "directory out of range", PROCESS(cwd, 100000))
 R(PROCESS, SNAPIMG_SECTION_PROCESS, "executable relative", PROCESS(executable, 2))

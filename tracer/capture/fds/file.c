@@ -155,6 +155,38 @@ bool file_can_be_embedded(const struct survey *survey, const struct open_descrip
 	       !is_made_up(survey, it) && !is_written(survey, &it->identity);
 }
 
+/* Of a namespace that the process is in, and that it has from its caller, the link is "net:[4026531840]": in
+ * each start it is the program's own again. */
+static enum status record_namespace(const struct survey *survey, const struct open_descriptor *it,
+                                    struct files *files, struct snapimg_descriptor *record, bool *ret_is_one)
+{
+	static const char *const names[] = {"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"};
+	struct stat its, own;
+	enum status status;
+	size_t index;
+
+	*ret_is_one = false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && !*ret_is_one; i++) {
+		size_t length = strlen(names[i]);
+		char name[64];
+		if (strncmp(it->link, names[i], length) != 0 || it->link[length] != ':' || !it->known ||
+		    stat(proc_path(survey->pid, "ns/%s", names[i]).text, &its) < 0 ||
+		    stat(proc_path(PROC_SELF, "ns/%s", names[i]).text, &own) < 0 ||
+		    its.st_ino != it->identity.st_ino || own.st_ino != its.st_ino || own.st_dev != its.st_dev)
+			continue;
+		snprintf(name, sizeof(name), "/proc/self/ns/%s", names[i]);
+		if ((status = files_add(files, name, &its, SNAPIMG_CHECK_EXISTS, &index)) != STATUS_OK)
+			return status;
+		*record = (struct snapimg_descriptor){.number = it->number,
+		                                      .kind = SNAPIMG_DESCRIPTOR_FILE,
+		                                      .close_on_exec = record->close_on_exec,
+		                                      .flags = it->flags & SNAPIMG_OPEN_FLAGS,
+		                                      .file = (uint32_t)index + 1};
+		*ret_is_one = true;
+	}
+	return STATUS_OK;
+}
+
 enum status record_file(const struct survey *survey, const struct open_descriptor *it, struct files *files,
                         struct snapimg_descriptor *record)
 {
@@ -165,6 +197,10 @@ enum status record_file(const struct survey *survey, const struct open_descripto
 	enum status status;
 	size_t index;
 
+	bool is_namespace;
+	status = record_namespace(survey, it, files, record, &is_namespace);
+	if (status != STATUS_OK || is_namespace)
+		return status;
 	if ((status = refuse_by_link(survey, it)) != STATUS_OK ||
 	    (status = refuse_by_type(survey, it)) != STATUS_OK ||
 	    (status = refuse_message_queue(survey, it)) != STATUS_OK ||

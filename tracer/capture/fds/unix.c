@@ -1,5 +1,6 @@
 /* Unix sockets: pairs with both ends in the process and what is on its way in them; bound and listening ones.
  */
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stddef.h>
@@ -160,17 +161,19 @@ static enum status take_pair(struct taking *taking, struct open_descriptor *it, 
 	return take_queue(taking, it, (int)object->value[SNAPIMG_SOCKET_TYPE]);
 }
 
-/* The socket's file must still be there: a start makes it again. Relative names go by the directory that the
- * program is in. */
-static bool find_file(const struct survey *survey, const struct found *found, struct stat *ret_file)
+/* A start makes the socket's file again, and removes it where it is gone; one in its place would be in the
+ * way. Relative names go by the directory that the program is in. */
+static bool find_file(const struct survey *survey, const struct found *found, struct stat *ret_file,
+                      bool *ret_gone)
 {
 	const char *path = found->name.sun_path;
 	char whole[sizeof(found->name.sun_path) + 64];
 
 	snprintf(whole, sizeof(whole), "%s/%.*s", proc_path(survey->pid, *path == '/' ? "root" : "cwd").text,
 	         (int)sizeof(found->name.sun_path), path);
-	return lstat(whole, ret_file) == 0 && S_ISSOCK(ret_file->st_mode) &&
-	       (uint32_t)ret_file->st_ino == found->state.inode;
+	int result = lstat(whole, ret_file);
+	*ret_gone = result < 0 && errno == ENOENT;
+	return result == 0 && S_ISSOCK(ret_file->st_mode) && (uint32_t)ret_file->st_ino == found->state.inode;
 }
 
 static enum status take_name(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
@@ -185,15 +188,18 @@ static enum status take_name(struct taking *taking, struct open_descriptor *it, 
 	if (!found->named)
 		return STATUS_OK;
 	memcpy(text, found->name.sun_path, length);
-	bool is_abstract = text[0] == '\0';
+	bool is_abstract = text[0] == '\0', is_gone = false;
 	if (is_abstract)
 		text[0] = '@';
 	if ((status = objects_name(taking->objects, text, &object->name)) != STATUS_OK)
 		return status;
-	if (!is_abstract && !find_file(taking->survey, found, &file))
-		return refuse_descriptor(taking->survey, it, "a Unix socket whose file is gone",
+	bool is_there = is_abstract || find_file(taking->survey, found, &file, &is_gone);
+	if (!is_there && !is_gone)
+		return refuse_descriptor(taking->survey, it, "a Unix socket whose file was replaced",
 		                         "close it before the point");
-	if (!is_abstract)
+	if (is_gone)
+		setting.kind = SNAPIMG_SETTING_BIND_GONE;
+	else if (!is_abstract)
 		setting.option = (int32_t)(file.st_mode & 07777);
 	return objects_set(taking->objects, setting, &found->name);
 }

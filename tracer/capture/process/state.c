@@ -157,9 +157,11 @@ static enum status read_paths(const struct subject *subject, struct process_stat
 	if (!is_set && stat(".", &own) == 0 && stat(cwd.text, &its) == 0 && own.st_dev == its.st_dev &&
 	    own.st_ino == its.st_ino)
 		state->cwd[0] = '\0';
-	else if (cut_deleted(state->cwd) || state->cwd[0] != '/')
-		return refuse("a removed working directory", "let the program go to one that stays", "%s",
-		              state->cwd);
+	else if (cut_deleted(state->cwd))
+		state->process.flags |= SNAPIMG_PROCESS_CWD_REMOVED;
+	if (state->cwd[0] && state->cwd[0] != '/')
+		return refuse("a working directory that can't be reached",
+		              "let the program go to one below its root", "%s", state->cwd);
 	return STATUS_OK;
 }
 
