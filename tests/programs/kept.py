@@ -36,8 +36,9 @@ def denied(*options):
 
 
 def known(kind, way):
+    """A C library may leave the ID in a register that it has no more use for (musl 1.2.5): then a start has the recorded one."""
     freeze(kind, way)
-    t.check(kept() == set(), "kept:", kept())
+    t.check(kept() <= ({"register"} if kind == "musl" else set()), "kept:", kept())
     every(lambda: t.restore("image.snap"))
     t.same(denied(), RIGHT)
 
