@@ -93,7 +93,9 @@ static long check_coredump_filter(const struct snapimg_attribute *record, uint32
 	(void)tid;
 	coredump_filter = descriptor_away(
 	        sys(__NR_openat, AT_FDCWD, "/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC));
-	return coredump_filter;
+	return coredump_filter == -ENOENT
+	               ? 0
+	               : coredump_filter; /* without /proc it stays the caller's, and is told */
 }
 
 static long set_coredump_filter(const struct snapimg_attribute *record, uint32_t tid)
@@ -234,7 +236,7 @@ enum { REFUSABLE = 1, LAST = 2 };
 	X(IO_PRIORITY, OF_THREAD, NULL, set_io_priority, REFUSABLE)                                          \
 	X(PERSONALITY, OF_EACH, NULL, set_personality, 0)                                                    \
 	X(OOM_SCORE_ADJ, OF_PROCESS, NULL, set_oom_score, REFUSABLE)                                         \
-	X(COREDUMP_FILTER, OF_PROCESS, check_coredump_filter, set_coredump_filter, 0)                        \
+	X(COREDUMP_FILTER, OF_PROCESS, check_coredump_filter, set_coredump_filter, REFUSABLE)                \
 	X(KEEP_CAPABILITIES, OF_EACH, check_by_prctl, set_by_prctl, 0)                                       \
 	X(SECURE_BITS, OF_EACH, check_by_prctl, set_by_prctl, 0)                                             \
 	X(MEMORY_MERGE, OF_PROCESS, check_by_prctl, set_by_prctl, 0)                                         \
