@@ -124,6 +124,11 @@ def temporary():
     starts()
     write("program.py", PROGRAM.format("import tempfile\ntempfile.mkstemp(dir='.')"), 0o755)
     t.one_line(t.run([t.SNAPTRACE, "-o", "other.snap", "--warm", os.path.abspath("program.py")]), 125, "lack", tool="snaptrace: ")
+    write("data", "")
+    os.mkdir("of-it")
+    write("program.py", PROGRAM.format("import tempfile\ntempfile.mkstemp(dir='of-it')\nos.rename('data', 'of-it/data')"), 0o755)
+    refused = t.run([t.SNAPTRACE, "-o", "other.snap", "--warm", os.path.abspath("program.py")])
+    t.check(refused.status == 125 and b"rename" in refused.err and os.listdir("of-it") == [], "left behind:", os.listdir("of-it"))
 
 
 t.main({f"inputs.{name}": row for name, row in {

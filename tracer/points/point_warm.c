@@ -44,6 +44,7 @@ static const char *find_mark(const struct tracee *tracee, const struct call *cal
 	return strncmp(room, mark, MARK_LENGTH) == 0 ? room + MARK_LENGTH : NULL;
 }
 
+/* It's ended by that, so what it would have taken away itself goes now. */
 static enum status refuse_effect(const struct run *run, const struct tracee *tracee, const struct call *call)
 {
 	unsigned mask = system_call_path_mask(call->number);
@@ -52,10 +53,13 @@ static enum status refuse_effect(const struct run *run, const struct tracee *tra
 	if (mask)
 		(void)!tracee_read_string(tracee->tid, call->argument[__builtin_ctz(mask)], path,
 		                          sizeof(path));
-	return fail(STATUS_FAILED,
-	            "--warm: %s has an effect outside before it looks at its arguments: %s(%s): every start "
-	            "would lack it: leave out --warm, or choose a point with --at",
-	            run->options->program[0], system_call_name(call->number), path);
+	passing_take_away(&run->warm.inputs);
+	return fail(
+	        STATUS_FAILED,
+	        "--warm: %s has an effect outside before it looks at its arguments: %s(%s): every start "
+	        "would lack it: if it fills a cache, run it once first; else leave out --warm, or choose a "
+	        "point with --at",
+	        run->options->program[0], system_call_name(call->number), path);
 }
 
 /* True: the helper has said something that is not the point. */

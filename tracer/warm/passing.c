@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "format/base/array.h"
 #include "tracer/ptrace/memory.h"
@@ -102,4 +103,10 @@ const char *passing_left(const struct inputs *inputs)
 		if (lstat(inputs->made[i], &status) == 0)
 			return inputs->made[i];
 	return NULL;
+}
+
+void passing_take_away(const struct inputs *inputs)
+{
+	for (size_t i = 0; i < inputs->made_count; i++)
+		(void)unlink(inputs->made[i]);
 }

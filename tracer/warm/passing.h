@@ -7,6 +7,8 @@
 /* True: this call leaves nothing that a start would lack, or what it leaves is noted until it's taken away.
  */
 bool passing_takes(struct inputs *inputs, pid_t pid, const struct call *call);
+/* Of a program that is ended before it could do so itself. */
+void passing_take_away(const struct inputs *inputs);
 /* What is still there of it; NULL: nothing. */
 const char *passing_left(const struct inputs *inputs);
 
