@@ -150,6 +150,8 @@ void resume_prepare(void);   /* resume_x86_64.c: threads, registers, all that is
 void resume_commit(void);    /* resume_x86_64.c: the thread's own state, callbacks */
 _Noreturn void resume(void); /* resume_x86_64.c: jump */
 
+/* image.c: that of another process, in the file that is open, in place of the one that was. */
+void image_open_part(uint64_t offset, uint64_t size, const uint8_t *digest);
 /* image.c: the program's memory is mapped from the image, and its page data are not compared with their
  * checksums, for that would read them all. */
 bool image_is_thawed(void);
@@ -168,6 +170,8 @@ int file_open(uint32_t index, uint32_t flags);
 /* files.c: whether all files of EMBEDDED mappings are here, and the image tells which of its pages they have.
  */
 bool files_are_here(void);
+/* files.c: those of another image come. */
+void files_forget(void);
 /* files.c: ends as file_open() would, and leaves nothing. */
 void file_check(uint32_t index, uint32_t flags);
 

@@ -2,7 +2,8 @@
  * snaprun becomes the program that an image holds. In order:
  *
  *   1. look     read the image's records and have them checked; check the machine;
- *               where the program needs its IDs, go on in a new process in a new namespace
+ *               where the program needs its IDs, go on in a new process in a new namespace;
+ *               make the other processes of a tree, which all go on here with their own images
  *   2. clear    keep what the caller gave (arguments, environment), put the
  *               vdso in its place, unmap everything else
  *   3. build    the mappings, then their pages, decoded on all processors
@@ -30,6 +31,7 @@
 #include "restore/become/identity.h"
 #include "restore/become/root.h"
 #include "restore/become/threads_x86_64.h"
+#include "restore/become/tree.h"
 #include "restore/fds/streams.h"
 #include "restore/fds/table.h"
 #include "restore/loader.h"
@@ -142,6 +144,7 @@ _Noreturn void loader_main(uint64_t *stack)
 	clock_enter();
 	root_enter();
 	identity_enter();
+	tree_enter();
 	tell_phase("image and machine checked");
 
 	arguments_keep();
@@ -163,9 +166,11 @@ _Noreturn void loader_main(uint64_t *stack)
 	process_prepare();
 	attributes_check();
 	resume_prepare();
+	tree_await_ready();
 	tell_phase("prepared");
 
 	commit();
+	tree_await_set();
 	tell_phase("process restored");
 
 	resume();

@@ -19,6 +19,7 @@
 #define ZONE_VDSO        0x401000000000ull /* the kernel's vvar and vdso, where they must step aside */
 #define ZONE_DESCRIPTORS 0x402000000000ull /* see fds/table.c */
 #define ZONE_CONTENTS    0x402800000000ull /* see fds/content.c */
+#define ZONE_TREE        0x402c00000000ull /* see become/tree.c */
 #define ZONE_WORKERS     0x403000000000ull /* decoder workspaces and stacks */
 #define ZONE_IMAGE       0x404000000000ull /* the image's bytes; up to ZONE_MEMORY: 256 GiB */
 #define ZONE_MEMORY      0x408000000000ull /* what views look at: format's SNAPIMG_MEMORY_START */

@@ -14,6 +14,16 @@ import snaptest as t  # noqa: E402
 
 # group: (claim, tests: `capture.` where there is no dot; all kinds of executable of programs.NAME).
 CARRIED = {
+    "Trees of processes": (
+        ("parents and children at any depth, zombies with their statuses", "tree.family.inherited tree.family.chain"),
+        ("orphans, also of a session whose leader has ended; subreapers", "tree.family.orphans"),
+        ("process groups and sessions, with their leaders and without", "tree.family.groups"),
+        ("stopped processes, and whether their parents have heard of it", "tree.family.stopped"),
+        ("what they share of descriptors: places in files, pipes, socket pairs, eventfds, and what is in them",
+         "tree.family.inherited tree.family.between tree.family.threads"),
+        ("memory that they share, anonymous or of a deleted file, with mutexes and semaphores in it",
+         "tree.family.shared tree.family.deleted"),
+    ),
     "Threads": (
         ("any number, running or in a system call, with names, signal masks, alternate stacks and thread-local variables",
          "programs.threads programs.crew programs.tls"),
@@ -154,7 +164,7 @@ REFUSED = {
     "Process": (
         ("a main thread that has ended", "main_ended"),
         ("threads that share less than threads do", "own_directory"),
-        ("child processes, running or not yet waited for", "child zombie"),
+        ("with `--tree=root` child processes, running or not yet waited for", "child zombie"),
         ("seccomp filters of the program, unless `--drop-seccomp`", "own_filter"),
         ("sandboxes of landlock", "landlock capture.state_landlock_failed tracer.confined.itself tracer.confined.thread"),
         ("system calls that go to a handler (PR_SET_SYSCALL_USER_DISPATCH)", "user_dispatch"),

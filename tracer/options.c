@@ -131,6 +131,15 @@ static enum status take_others(const struct row *row, struct options *options, c
 	return read_choice(row->words.name, value, "kill", "continue", &options->others_go_on);
 }
 
+static enum status take_tree(const struct row *row, struct options *options, const char *value)
+{
+	(void)row;
+	if (strcmp(value, "root") != 0)
+		return fail(STATUS_FAILED, "--tree %s: not known: give root", value);
+	options->root_only = true;
+	return STATUS_OK;
+}
+
 static enum status take_log(const struct row *row, struct options *options, const char *value)
 {
 	(void)row;
@@ -290,6 +299,13 @@ static const struct row rows[] = {
         {{0, "list", NULL, "list the launchers, and whether their images are right here and now"},
          FLAG(lists)},
         {{0, "remove", "FILE|IMAGE", "take a launcher and its image away"}, TEXT(remove)},
+        {{0, "whole", NULL,
+          "the image holds all processes from PROG on (the one that meets the point, and its descendants)"},
+         FLAG(whole)},
+        {{0, "tree", "root",
+          "the image holds the one process that meets the point, which must have no child"},
+         take_tree,
+         0},
         {{0, "continue", NULL, "let the program go on after the dump, untraced; ends as PROG does"},
          take_continue,
          0},
@@ -456,6 +472,8 @@ static enum status check_options(const struct options *options)
 		            "--continue");
 	if (options->warm_exits_fully && !options->warm)
 		return fail(STATUS_FAILED, "--warm-exit: is about --warm: give that, too");
+	if (options->whole && options->root_only)
+		return fail(STATUS_FAILED, "--whole and --tree=root contradict each other");
 	if (options->json && !options->log && !options->check)
 		return fail(STATUS_FAILED,
 		            "--json: it is the form of the log, or of --check: give --log-exec too");

@@ -23,6 +23,8 @@ struct options {
 	int attach;           /* -p: process id, 0: PROG is started */
 	bool continues;       /* --continue */
 	bool others_go_on;    /* --others=continue, or --continue */
+	bool whole;           /* --whole */
+	bool root_only;       /* --tree=root */
 	bool log;             /* --log-exec */
 	const char *log_file; /* NULL: stderr */
 	bool json;

@@ -41,8 +41,8 @@ struct run {
 	bool filter_set_no_new_privs;
 	bool chosen; /* a process that points count in was seen: see --in */
 	bool root_ended;
-	int root_end; /* wait status */
-	double began; /* monotonic seconds */
+	int root_end;            /* wait status */
+	double began;            /* monotonic seconds */
 	bool looked[POINTS_MAX]; /* --check: whether the point of this index was looked at */
 };
 

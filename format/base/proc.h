@@ -50,6 +50,7 @@ enum proc_stat_field {
 	STAT_FOREGROUND = 8,
 	STAT_FLAGS = 9,
 	STAT_NICE = 19,
+	STAT_THREADS = 20,
 	STAT_START_TIME = 22,
 	STAT_START_CODE = 26,
 	STAT_END_CODE = 27,
@@ -58,6 +59,7 @@ enum proc_stat_field {
 	STAT_START_DATA = 45,
 	STAT_END_DATA = 46,
 	STAT_START_BRK = 47,
+	STAT_EXIT_CODE = 52, /* as wait(2) tells it */
 	STAT_FIELDS = 53,
 };
 struct proc_stat {

@@ -224,18 +224,13 @@ static bool set_up_compressor(struct repacking *repacking, const struct snapimg 
 	       compressor_open(&settings, PACKED_PAGES * SNAPIMG_PAGE_SIZE, &repacking->compressor);
 }
 
-static enum snapimg_error put_all(struct page_data *data, struct repacking *repacking)
+static enum snapimg_error put_source(struct repacking *repacking, const struct snapimg *image)
 {
-	const struct snapimg *image = data->image;
 	struct snapimg_source source;
-	enum snapimg_error error = snapimg_writer_copy_records(repacking->writer, image);
+	enum snapimg_error error;
 
-	if (error == SNAPIMG_OK)
-		error = page_data_visit(data, add_run, repacking);
-	if (error == SNAPIMG_OK)
-		error = end_piece(repacking);
-	if (error != SNAPIMG_OK || repacking->options->plan == NULL)
-		return error;
+	if (repacking->options->plan == NULL)
+		return SNAPIMG_OK;
 	memcpy(source.digest, image->header->digest, sizeof(source.digest));
 	if (snapimg_source_count(image) > 0) /* it was thawed already */
 		source = *snapimg_get_source(image);
@@ -246,8 +241,85 @@ static enum snapimg_error put_all(struct page_data *data, struct repacking *repa
 	return error;
 }
 
-enum snapimg_error repack(struct page_data *data, const struct repack_options *options, snapimg_sink *sink,
-                          void *context)
+static enum snapimg_error repack_into(struct snapimg_writer *writer, struct page_data *data,
+                                      const struct repack_options *options, uint64_t *ret_size,
+                                      uint8_t digest[SNAPIMG_DIGEST_SIZE]);
+
+/* With a plan, if the others have one. */
+static enum snapimg_error repack_member(const struct repacking *repacking, struct snapimg *image,
+                                        struct snapimg_writer *writer, struct snapimg_member *member)
+{
+	struct repack_options options = *repacking->options;
+	struct thaw_plan plan = {0};
+	struct page_data data;
+	enum snapimg_error error = page_data_open(&data, image);
+
+	if (error == SNAPIMG_OK && options.plan != NULL)
+		error = thaw_plan_make(image, &plan);
+	options.plan = options.plan != NULL ? &plan : NULL;
+	options.unsynced = NULL; /* the whole has it */
+	if (error == SNAPIMG_OK)
+		error = repack_into(writer, &data, &options, &member->size, member->digest);
+	thaw_plan_free(&plan);
+	page_data_close(&data);
+	return error;
+}
+
+static enum snapimg_error put_member(struct repacking *repacking, const struct snapimg *image,
+                                     struct snapimg_member *member)
+{
+	struct snapimg_part part;
+	struct snapimg_writer *writer;
+	struct snapimg own;
+	enum snapimg_error error = snapimg_open_member(image, member, &own);
+
+	if (error != SNAPIMG_OK)
+		return error;
+	if ((writer = snapimg_writer_begin_member(repacking->writer, &part)) == NULL)
+		return SNAPIMG_ERR_MEMORY;
+	member->offset = part.offset;
+	error = repack_member(repacking, &own, writer, member);
+	snapimg_writer_free(writer);
+	snapimg_writer_end_member(repacking->writer, &part, member->size);
+	return error;
+}
+
+/* The images of a tree's other processes. */
+static enum snapimg_error put_members(struct repacking *repacking, const struct snapimg *image)
+{
+	uint32_t count = snapimg_member_count(image);
+	enum snapimg_error error = SNAPIMG_OK;
+
+	snapimg_writer_clear(repacking->writer, SNAPIMG_SECTION_TREE);
+	for (uint32_t i = 0; i < count && error == SNAPIMG_OK; i++) {
+		struct snapimg_member member = snapimg_get_member(image)[i];
+
+		if (member.offset != 0)
+			error = put_member(repacking, image, &member);
+		if (error == SNAPIMG_OK)
+			error = snapimg_writer_add(repacking->writer, SNAPIMG_SECTION_TREE, &member,
+			                           sizeof(member));
+	}
+	return error;
+}
+
+static enum snapimg_error put_all(struct page_data *data, struct repacking *repacking)
+{
+	const struct snapimg *image = data->image;
+	enum snapimg_error error = snapimg_writer_copy_records(repacking->writer, image);
+
+	if (error == SNAPIMG_OK)
+		error = page_data_visit(data, add_run, repacking);
+	if (error == SNAPIMG_OK)
+		error = end_piece(repacking);
+	if (error == SNAPIMG_OK)
+		error = put_members(repacking, image);
+	return error == SNAPIMG_OK ? put_source(repacking, image) : error;
+}
+
+static enum snapimg_error repack_into(struct snapimg_writer *writer, struct page_data *data,
+                                      const struct repack_options *options, uint64_t *ret_size,
+                                      uint8_t digest[SNAPIMG_DIGEST_SIZE])
 {
 	struct repacking *repacking = calloc(1, sizeof(*repacking));
 	enum snapimg_error error = SNAPIMG_ERR_MEMORY;
@@ -256,18 +328,29 @@ enum snapimg_error repack(struct page_data *data, const struct repack_options *o
 		return error;
 	repacking->options = options;
 	repacking->packed_room = compressor_bound(PACKED_PAGES * SNAPIMG_PAGE_SIZE);
-	repacking->writer = snapimg_writer_new(sink, context);
+	repacking->writer = writer;
 	repacking->pages = large_new(PAGES_ROOM);
 	repacking->packed = malloc(repacking->packed_room);
-	if (repacking->writer != NULL && repacking->pages != NULL && repacking->packed != NULL &&
+	if (repacking->pages != NULL && repacking->packed != NULL &&
 	    set_up_compressor(repacking, data->image))
 		error = put_all(data, repacking);
 	if (error == SNAPIMG_OK)
-		error = snapimg_writer_finish(repacking->writer, NULL, NULL);
-	snapimg_writer_free(repacking->writer);
+		error = snapimg_writer_finish(repacking->writer, ret_size, digest);
 	compressor_close(&repacking->compressor);
 	large_free(repacking->pages, PAGES_ROOM);
 	free(repacking->packed);
 	free(repacking);
+	return error;
+}
+
+enum snapimg_error repack(struct page_data *data, const struct repack_options *options, snapimg_sink *sink,
+                          void *context)
+{
+	struct snapimg_writer *writer = snapimg_writer_new(sink, context);
+	enum snapimg_error error = SNAPIMG_ERR_MEMORY;
+
+	if (writer != NULL)
+		error = repack_into(writer, data, options, NULL, NULL);
+	snapimg_writer_free(writer);
 	return error;
 }

@@ -65,6 +65,7 @@ static const struct {
         {SNAPIMG_SECTION_CLOCKS, snapimg_rule_clocks},
         {SNAPIMG_SECTION_PROCESSOR, snapimg_rule_processor},
         {SNAPIMG_SECTION_INPUTS, snapimg_rule_input},
+        {SNAPIMG_SECTION_TREE, snapimg_rule_member},
 };
 
 enum snapimg_error snapimg_check_records(struct snapimg *image)

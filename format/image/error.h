@@ -48,6 +48,7 @@
 	X(ATTRIBUTE, "an attribute record is not valid")                                                     \
 	X(TIMER, "a timer record is not valid")                                                              \
 	X(GUARD, "a guard-page record is not valid")                                                         \
+	X(MEMBER, "a record of a tree's process is not valid")                                               \
 	X(SINK, "the image could not be written")                                                            \
 	X(MEMORY, "out of memory")                                                                           \
 	X(LIMIT, "too large for the format")

@@ -57,7 +57,8 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 	X(MEMORY, 7, "memory")                 /* has mappings that are views of one memory */               \
 	X(CALLERS, 8, "terminals")             /* has CALLERS objects */                                     \
 	X(SELF_CONTAINED, 9, "self-contained") /* has the files that it mapped and read */                   \
-	X(LZ4, 10, "lz4")                      /* has LZ4 extents */
+	X(LZ4, 10, "lz4")                      /* has LZ4 extents */                                         \
+	X(TREE, 11, "tree")                    /* several processes: the first one's image, or another's */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)
@@ -135,7 +136,8 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(ROOT, 45, sizeof(struct snapimg_root), '*', "embedded files")                                      \
 	X(ROOTDATA, 46, sizeof(struct snapimg_content), '*', "contents of embedded files")                   \
 	X(UNSYNCED, 47, sizeof(struct snapimg_unsynced), '?', "boot of a copy")                              \
-	X(INPUTS, 48, sizeof(struct snapimg_input), '*', "inputs")
+	X(INPUTS, 48, sizeof(struct snapimg_input), '*', "inputs")                                           \
+	X(TREE, 49, sizeof(struct snapimg_member), '*', "processes")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \
@@ -396,6 +398,7 @@ enum snapimg_mapping_flag {
 	SNAPIMG_MAP_DROPPABLE = 16, /* MAP_DROPPABLE, of a private ANONYMOUS one */
 	SNAPIMG_MAP_SEALED = 32,    /* mseal(2) */
 	SNAPIMG_MAP_EMBEDDED = 64,  /* a FILE that isn't needed: its content is the mapping's runs */
+	SNAPIMG_MAP_TREE = 128,     /* a MEMORY that the tree's first process makes for all, at this place */
 };
 
 /* Advice and locks a mapping was given: X(NAME, bit, letters in smaps' VmFlags, madvise number; 0 = not
@@ -518,7 +521,9 @@ static_assert(sizeof(struct snapimg_descriptor) == 32, "descriptor layout");
 	X(PIDFD, 12, "pidfd of itself")                                                                      \
 	X(TERMINAL, 13, "pseudoterminal")                                                                    \
 	X(CALLERS, 14, "caller's terminal, opened once more")                                                \
-	X(ENDED, 15, "pidfd of a process that has ended")
+	X(ENDED, 15, "pidfd of a process that has ended")                                                    \
+	X(TREE, 16, "object of the tree")                                                                    \
+	X(FILE, 17, "file that several processes have")
 enum snapimg_object_kind {
 #define X(name, number, text) SNAPIMG_OBJECT_##name = (number),
 	SNAPIMG_OBJECT_KINDS(X)
@@ -558,6 +563,9 @@ enum snapimg_value {
 	SNAPIMG_TERMINAL_LOCK = 1,  /* of the master: 1: its slave can't be opened yet */
 	SNAPIMG_TERMINAL_USED = 2,  /* of the master: 1: its slave was opened, be it closed again */
 	SNAPIMG_CALLERS_NUMBER = 0, /* the caller's descriptor that leads to it */
+	SNAPIMG_TREE_OBJECT = 0,    /* index in OBJECTS of the tree's first process */
+	SNAPIMG_OPENED_FILE = 0,    /* FILE: index in FILES */
+	SNAPIMG_OPENED_POSITION = 1,
 	SNAPIMG_SOCKET_DOMAIN = 0,
 	SNAPIMG_SOCKET_TYPE = 1,
 	SNAPIMG_SOCKET_PROTOCOL = 2,
@@ -817,6 +825,33 @@ struct snapimg_signature {
 	uint8_t signature[SNAPIMG_ED25519_SIZE];
 };
 static_assert(sizeof(struct snapimg_signature) == 96, "signature layout");
+
+/* A process of a tree, in the order in which they are made: the first is the one whose image this is, and
+ * each stands after its parent. */
+enum snapimg_member_state {
+	SNAPIMG_MEMBER_ALIVE = 1,
+	SNAPIMG_MEMBER_STOPPED = 2, /* by job control: `status` is the signal, and SNAPIMG_STOP_TOLD */
+	SNAPIMG_MEMBER_ZOMBIE = 3,  /* not waited for: `status` is what wait(2) will tell; it has no image */
+};
+struct snapimg_member {
+	uint64_t
+	        offset; /* of its image, in the file from this image's beginning; 0: it has none of its own */
+	uint64_t size;
+	uint8_t digest[SNAPIMG_DIGEST_SIZE]; /* of its image */
+	uint32_t pid;
+	uint32_t parent;      /* 0: none of the tree's: init, or for the first one the caller */
+	uint32_t group;       /* process group; 0: the caller's */
+	uint32_t session;     /* 0: the caller's */
+	uint32_t state;       /* enum snapimg_member_state */
+	uint32_t status;      /* as the state says */
+	uint32_t descriptors; /* all numbers of its descriptors are below */
+	uint32_t reserved_zero;
+};
+static_assert(sizeof(struct snapimg_member) == 64, "member layout");
+enum {
+	SNAPIMG_MEMBERS_MAX = 4096,
+	SNAPIMG_STOP_TOLD = 0x100, /* its parent has waited for the stop */
+};
 
 struct snapimg_guard {
 	uint64_t address;

@@ -235,9 +235,22 @@ static enum snapimg_error check_sections(struct snapimg *image)
 	return SNAPIMG_OK;
 }
 
+uint64_t snapimg_data_end(const struct snapimg *image)
+{
+	const struct snapimg_member *member = snapimg_get_member(image);
+	uint64_t end = SNAPIMG_HEADER_AREA + image->section[SNAPIMG_SECTION_DATA].size;
+	uint32_t i;
+
+	for (i = 0; i < snapimg_member_count(image); i++)
+		if (member[i].offset != 0)
+			end = member[i].offset + member[i].size;
+	return end;
+}
+
+/* The rules of TREE come later: all it can break here is this comparison. */
 static enum snapimg_error check_data_end(struct snapimg *image)
 {
-	uint64_t end = SNAPIMG_HEADER_AREA + image->section[SNAPIMG_SECTION_DATA].size;
+	uint64_t end = snapimg_data_end(image);
 	uint64_t metadata = image->header->metadata_offset;
 
 	if (metadata != snapimg_align(end, SNAPIMG_ALIGNMENT))
@@ -280,6 +293,17 @@ enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg 
 	    (error = check_sections(image)) == SNAPIMG_OK && (error = check_data_end(image)) == SNAPIMG_OK)
 		error = snapimg_check_records(image);
 	return done_with(image, error);
+}
+
+enum snapimg_error snapimg_open_member(const struct snapimg *image, const struct snapimg_member *member,
+                                       struct snapimg *ret_image)
+{
+	enum snapimg_error error = snapimg_open(image->base + member->offset, member->size, ret_image);
+
+	if (error == SNAPIMG_OK &&
+	    memcmp(ret_image->header->digest, member->digest, SNAPIMG_DIGEST_SIZE) != 0)
+		error = SNAPIMG_ERR_DIGEST;
+	return error;
 }
 
 /* MAPPED: what none of its DATA runs names. */

@@ -52,6 +52,11 @@ static inline uint64_t snapimg_records_start(const struct snapimg *image)
 enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg *image)
         __attribute__((warn_unused_result));
 
+/* The image of another process of a tree, which is in that of the first, with its page data. */
+struct snapimg_member;
+enum snapimg_error snapimg_open_member(const struct snapimg *image, const struct snapimg_member *member,
+                                       struct snapimg *ret_image) __attribute__((warn_unused_result));
+
 /* The string at an offset the reader has checked. */
 const char *snapimg_string(const struct snapimg *image, uint32_t offset);
 
@@ -69,6 +74,9 @@ static inline uint64_t snapimg_run_end(const struct snapimg_run *run)
 {
 	return run->address + (uint64_t)run->pages * SNAPIMG_PAGE_SIZE;
 }
+
+/* Where the page data and the images of a tree's other processes end. */
+uint64_t snapimg_data_end(const struct snapimg *image);
 
 /* The value, or the next multiple of the alignment, which is a power of two. */
 static inline uint64_t snapimg_align(uint64_t value, uint64_t alignment)
@@ -112,7 +120,7 @@ static inline bool snapimg_extent_is_packed(const struct snapimg_extent *extent)
 	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(inotify, INOTIFY) X(owner, OWNERS)       \
 	X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)        \
 	X(identity, IDENTITIES) X(kept, KEPT) X(clocks, CLOCKS) X(processor, PROCESSOR) X(signature, SIGNATURE) \
-	X(root, ROOT) X(unsynced, UNSYNCED) X(input, INPUTS)
+	X(root, ROOT) X(unsynced, UNSYNCED) X(input, INPUTS) X(member, TREE)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \

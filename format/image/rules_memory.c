@@ -5,7 +5,7 @@ enum {
 	PROTECTION_ALL = SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE | SNAPIMG_PROT_EXEC,
 	MAP_FLAGS_ALL = SNAPIMG_MAP_SHARED | SNAPIMG_MAP_NORESERVE | SNAPIMG_MAP_READ_ONLY |
 	                SNAPIMG_MAP_MAY_WRITE | SNAPIMG_MAP_DROPPABLE | SNAPIMG_MAP_SEALED |
-	                SNAPIMG_MAP_EMBEDDED,
+	                SNAPIMG_MAP_EMBEDDED | SNAPIMG_MAP_TREE,
 	ADVICE_ALL = 0
 #define X(name, bit, letters, advice) | SNAPIMG_ADVICE_##name
 	SNAPIMG_ADVICE(X)
@@ -48,7 +48,8 @@ static bool memory_is_valid(const struct snapimg *image, const struct snapimg_ma
 	if (memory->file == 0)
 		return true;
 	kind = snapimg_get_object(image)[memory->file - 1].kind;
-	return kind == SNAPIMG_OBJECT_MEMFD || kind == SNAPIMG_OBJECT_UNLINKED;
+	return kind == SNAPIMG_OBJECT_MEMFD || kind == SNAPIMG_OBJECT_UNLINKED ||
+	       (kind == SNAPIMG_OBJECT_TREE && memory->flags & SNAPIMG_MAP_TREE);
 }
 
 static bool view_is_valid(const struct snapimg *image, const struct snapimg_mapping *view)
@@ -80,6 +81,9 @@ static bool mapping_flags_are_valid(const struct snapimg *image, const struct sn
 	     !(image->header->required_features & SNAPIMG_FEATURE_SELF_CONTAINED)))
 		return false;
 	if (flags & SNAPIMG_MAP_READ_ONLY && mapping->kind != SNAPIMG_MAPPING_VIEW)
+		return false;
+	if (flags & SNAPIMG_MAP_TREE && (mapping->kind != SNAPIMG_MAPPING_MEMORY ||
+	                                 !(image->header->required_features & SNAPIMG_FEATURE_TREE)))
 		return false;
 	return !(flags & SNAPIMG_MAP_MAY_WRITE) ||
 	       (mapping->kind == SNAPIMG_MAPPING_FILE && flags & SNAPIMG_MAP_SHARED &&

@@ -134,6 +134,11 @@ static bool callers_values(const struct snapimg_object *object)
 	return object->value[SNAPIMG_CALLERS_NUMBER] < SNAPIMG_DESCRIPTOR_MAX;
 }
 
+static bool opened_values(const struct snapimg_object *object)
+{
+	return object->value[SNAPIMG_OPENED_POSITION] <= INT64_MAX;
+}
+
 #define SETTINGS_OF_SOCKETS                                                                                  \
 	(1u << SNAPIMG_SETTING_BIND_GONE | 1u << SNAPIMG_SETTING_OPTION | 1u << SNAPIMG_SETTING_BIND |       \
 	 1u << SNAPIMG_SETTING_LISTEN | 1u << SNAPIMG_SETTING_CONNECT | 1u << SNAPIMG_SETTING_INTERFACE)
@@ -151,6 +156,7 @@ static const struct kind_rule kind_rules[] = {
         [SNAPIMG_OBJECT_SOCKET] = {socket_values, socket_peer, socket_content, SETTINGS_OF_SOCKETS, false},
         [SNAPIMG_OBJECT_TERMINAL] = {terminal_values, terminal_peer, NULL, SETTINGS_OF_TERMINALS, false},
         [SNAPIMG_OBJECT_CALLERS] = {callers_values, NULL, NULL, 0, false},
+        [SNAPIMG_OBJECT_FILE] = {opened_values, NULL, NULL, 0, false},
 };
 enum { KIND_RULES = sizeof(kind_rules) / sizeof(*kind_rules) };
 
@@ -191,6 +197,17 @@ static bool name_is_valid(const struct snapimg *image, const struct snapimg_obje
 	       (!rule_of(object)->names_path || snapimg_string(image, object->name)[0] == '/');
 }
 
+/* What only trees have: FILE in the first process's image, TREE in those of the others. */
+static bool tree_is_valid(const struct snapimg *image, const struct snapimg_object *object)
+{
+	bool is_first = snapimg_member_count(image) > 0;
+
+	if (object->kind == SNAPIMG_OBJECT_FILE)
+		return is_first && object->value[SNAPIMG_OPENED_FILE] < snapimg_file_count(image);
+	return object->kind != SNAPIMG_OBJECT_TREE ||
+	       (!is_first && image->header->required_features & SNAPIMG_FEATURE_TREE);
+}
+
 enum snapimg_error snapimg_rule_object(const struct snapimg *image, uint32_t index)
 {
 	const struct snapimg_object *object = snapimg_get_object(image) + index;
@@ -198,7 +215,7 @@ enum snapimg_error snapimg_rule_object(const struct snapimg *image, uint32_t ind
 
 	if (!kind_is_known(object->kind) || (object->flags & ~(uint32_t)SNAPIMG_OPEN_FLAGS) != 0 ||
 	    !name_is_valid(image, object) || !peer_is_valid(image, index) ||
-	    (rule->values != NULL && !rule->values(object)) ||
+	    (rule->values != NULL && !rule->values(object)) || !tree_is_valid(image, object) ||
 	    (image->header->required_features & SNAPIMG_FEATURE_OBJECTS) == 0)
 		return SNAPIMG_ERR_OBJECT;
 	return SNAPIMG_OK;

@@ -12,6 +12,7 @@ struct snapimg_writer {
 	void *context;
 	enum snapimg_error error; /* sticky */
 	uint64_t position;        /* next byte of the image */
+	uint64_t data_end; /* of the page data, where images of a tree follow; 0: they end at position */
 	struct growing section[SNAPIMG_SECTION_LIMIT];
 	struct intern_table strings;
 	struct snapimg check; /* the finished records as a reader would see them */
@@ -149,6 +150,26 @@ enum snapimg_error snapimg_writer_add(struct snapimg_writer *writer, enum snapim
 	return stick(writer, growing_append(&writer->section[type], bytes, size));
 }
 
+static int put_member(void *context, uint64_t offset, const void *bytes, size_t size)
+{
+	struct snapimg_part *part = context;
+
+	return part->writer->sink(part->writer->context, part->offset + offset, bytes, size);
+}
+
+struct snapimg_writer *snapimg_writer_begin_member(struct snapimg_writer *writer, struct snapimg_part *part)
+{
+	if (writer->data_end == 0)
+		writer->data_end = writer->position;
+	*part = (struct snapimg_part){writer, snapimg_align(writer->position, SNAPIMG_PAGE_SIZE)};
+	return snapimg_writer_new(put_member, part);
+}
+
+void snapimg_writer_end_member(struct snapimg_writer *writer, const struct snapimg_part *part, uint64_t size)
+{
+	writer->position = part->offset + size;
+}
+
 uint64_t snapimg_writer_position(const struct snapimg_writer *writer)
 {
 	return writer->position;
@@ -232,6 +253,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 			features |= SNAPIMG_FEATURE_FILE_MAPPINGS;
 		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY || mapping[i].flags & SNAPIMG_MAP_MAY_WRITE)
 			features |= SNAPIMG_FEATURE_MEMORY;
+		if (mapping[i].flags & SNAPIMG_MAP_TREE)
+			features |= SNAPIMG_FEATURE_TREE;
 	}
 	for (i = 0; i < extents->size / sizeof(*extent); i++)
 		if (extent[i].kind == SNAPIMG_EXTENT_ZSTD)
@@ -256,6 +279,10 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 	for (i = 0; i < objects->size / sizeof(*object); i++)
 		if (object[i].kind == SNAPIMG_OBJECT_CALLERS)
 			features |= SNAPIMG_FEATURE_CALLERS;
+		else if (object[i].kind == SNAPIMG_OBJECT_TREE)
+			features |= SNAPIMG_FEATURE_TREE;
+	if (writer->section[SNAPIMG_SECTION_TREE].size > 0)
+		features |= SNAPIMG_FEATURE_TREE;
 	if (writer->section[SNAPIMG_SECTION_OWNERS].size > 0)
 		features |= SNAPIMG_FEATURE_OWNERS;
 	if (is_self_contained(&writer->section[SNAPIMG_SECTION_PROCESS]))
@@ -272,6 +299,7 @@ static enum snapimg_error check_own_records(struct snapimg_writer *writer,
 	uint32_t type;
 
 	check->header = header;
+	check->size = writer->position;
 	for (type = 1; type < SNAPIMG_SECTION_LIMIT; type++) {
 		const struct growing *section = &writer->section[type];
 		const struct snapimg_section_rule *rule = &snapimg_section_rules[type];
@@ -357,7 +385,7 @@ enum snapimg_error snapimg_writer_finish(struct snapimg_writer *writer, uint64_t
 		uint8_t bytes[SNAPIMG_HEADER_AREA];
 	} area = {.bytes = {0}};
 	struct snapimg_header *header = &area.header;
-	uint64_t data_size = writer->position - SNAPIMG_HEADER_AREA;
+	uint64_t data_size = (writer->data_end ? writer->data_end : writer->position) - SNAPIMG_HEADER_AREA;
 
 	if (writer->error != SNAPIMG_OK)
 		return writer->error;

@@ -22,6 +22,16 @@ typedef int snapimg_sink(void *context, uint64_t offset, const void *bytes, size
 
 struct snapimg_writer;
 
+/* The image of another process of a tree, in that of the first: after its page data and before its records.
+ * What is given to the writer that _begin_ returns (NULL: out of memory) lies at part->offset; when it is
+ * finished, and freed, with that `size`, _end_ goes on after it. *part must stay where it is until then. */
+struct snapimg_part {
+	struct snapimg_writer *writer;
+	uint64_t offset;
+};
+struct snapimg_writer *snapimg_writer_begin_member(struct snapimg_writer *writer, struct snapimg_part *part);
+void snapimg_writer_end_member(struct snapimg_writer *writer, const struct snapimg_part *part, uint64_t size);
+
 /* NULL when out of memory. The header area's offset is left unwritten until _finish. */
 struct snapimg_writer *snapimg_writer_new(snapimg_sink *sink, void *context);
 void snapimg_writer_free(struct snapimg_writer *writer);

@@ -54,7 +54,13 @@ enum exit_status command_diff(const struct command_options *options)
 	if (status != EXIT_FINE)
 		return status;
 	status = open_image(&image, options->second, IMAGE_WHOLE, NULL);
-	if (status == EXIT_FINE) {
+	if (status == EXIT_FINE &&
+	    (snapimg_member_count(&base.image) || snapimg_member_count(&image.image))) {
+		status = complain(EXIT_REFUSED,
+		                  "%s: a tree of processes: no delta can be made of it yet: send the image",
+		                  snapimg_member_count(&image.image) ? options->second : options->path);
+		image_file_close(&image);
+	} else if (status == EXIT_FINE) {
 		if (output_file_begin(&output, options->output, 0))
 			error = delta_make(&base.image, &image.image, output_file_sink, &output);
 		status = end_output(&output, options->output,

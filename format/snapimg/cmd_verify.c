@@ -23,22 +23,6 @@ static enum snapimg_error add_run(void *context, const struct snapimg_run *run, 
 	return SNAPIMG_OK;
 }
 
-static enum snapimg_error check_extents(struct page_data *data, char content[2 * SNAPIMG_DIGEST_SIZE + 1])
-{
-	XXH128_canonical_t canonical;
-	XXH3_state_t *state = XXH3_createState();
-	enum snapimg_error error = SNAPIMG_ERR_MEMORY;
-
-	if (state == NULL)
-		return error;
-	(void)XXH3_128bits_reset(state);
-	error = page_data_visit(data, add_run, state);
-	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
-	(void)text_hex(content, canonical.digest, SNAPIMG_DIGEST_SIZE);
-	(void)XXH3_freeState(state);
-	return error;
-}
-
 /* Of a section of struct snapimg_content. */
 static enum snapimg_error check_contents(struct snapimg *image, enum snapimg_section_type section)
 {
@@ -56,7 +40,7 @@ static enum snapimg_error check_contents(struct snapimg *image, enum snapimg_sec
 	return SNAPIMG_OK;
 }
 
-static enum snapimg_error check_data(struct snapimg *image, char content[2 * SNAPIMG_DIGEST_SIZE + 1])
+static enum snapimg_error check_one(struct snapimg *image, XXH3_state_t *state)
 {
 	static const enum snapimg_section_type sections[] = {
 	        SNAPIMG_SECTION_CONTENTS, SNAPIMG_SECTION_CARRIED, SNAPIMG_SECTION_ROOTDATA};
@@ -64,10 +48,53 @@ static enum snapimg_error check_data(struct snapimg *image, char content[2 * SNA
 	enum snapimg_error error = page_data_open(&data, image);
 
 	if (error == SNAPIMG_OK)
-		error = check_extents(&data, content);
+		error = page_data_visit(&data, add_run, state);
 	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections) && error == SNAPIMG_OK; i++)
 		error = check_contents(image, sections[i]);
 	page_data_close(&data);
+	return error;
+}
+
+/* The images of a tree's other processes, and that there is nothing between them. */
+static enum snapimg_error check_members(struct snapimg *image, XXH3_state_t *state)
+{
+	const struct snapimg_member *member = snapimg_get_member(image);
+	uint64_t end = SNAPIMG_HEADER_AREA + image->section[SNAPIMG_SECTION_DATA].size;
+	enum snapimg_error error = SNAPIMG_OK;
+
+	for (uint32_t i = 0; i < snapimg_member_count(image) && error == SNAPIMG_OK; i++) {
+		struct snapimg own;
+
+		if (member[i].offset == 0)
+			continue;
+		for (; end < member[i].offset && error == SNAPIMG_OK; end++)
+			error = image->base[end] == 0 ? SNAPIMG_OK : SNAPIMG_ERR_PADDING;
+		end = member[i].offset + member[i].size;
+		image->failed_section = SNAPIMG_SECTION_TREE;
+		image->failed_index = i;
+		if (error == SNAPIMG_OK)
+			error = snapimg_open_member(image, &member[i], &own);
+		if (error == SNAPIMG_OK)
+			error = check_one(&own, state);
+	}
+	return error;
+}
+
+static enum snapimg_error check_data(struct snapimg *image, char content[2 * SNAPIMG_DIGEST_SIZE + 1])
+{
+	XXH128_canonical_t canonical;
+	XXH3_state_t *state = XXH3_createState();
+	enum snapimg_error error = SNAPIMG_ERR_MEMORY;
+
+	if (state == NULL)
+		return error;
+	(void)XXH3_128bits_reset(state);
+	error = check_one(image, state);
+	if (error == SNAPIMG_OK)
+		error = check_members(image, state);
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+	(void)text_hex(content, canonical.digest, SNAPIMG_DIGEST_SIZE);
+	(void)XXH3_freeState(state);
 	return error;
 }
 

@@ -346,6 +346,7 @@ void info_put_json(const struct snapimg *image, const char *path, const char *sh
 	put_signature(&json, image);
 	put_origin(&json, image);
 	put_process(&json, image);
+	info_put_tree(&json, image);
 	put_memory(&json, image);
 	put_hot(&json, image);
 	put_features(&json, image);

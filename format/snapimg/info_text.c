@@ -337,6 +337,7 @@ void info_print_text(const struct snapimg *image, const char *path, const char *
 	print_memory(image);
 	print_features(image);
 	print_cpu(image);
+	info_print_tree(image);
 	if (snapimg_place_count(image) > 0)
 		puts("\nthreads:");
 	for (i = 0; i < snapimg_place_count(image); i++)

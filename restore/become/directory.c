@@ -90,6 +90,13 @@ void directory_prepare(void)
 		die(EXIT_REFUSED, path, ": cannot be kept open: ", error_text(directory.descriptor));
 }
 
+void directory_forget(void)
+{
+	if (directory.is_open && directory.descriptor != AT_FDCWD)
+		sys(__NR_close, directory.descriptor);
+	directory.is_open = false;
+}
+
 int directory_descriptor(void)
 {
 	directory_prepare();

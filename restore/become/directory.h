@@ -12,4 +12,7 @@ long directory_run(void (*function)(void *), void *argument);
 /* Goes there. */
 void directory_commit(void);
 
+/* In a new process of a tree: the next one is another. */
+void directory_forget(void);
+
 #endif

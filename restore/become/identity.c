@@ -91,6 +91,10 @@ static bool is_thread_id(uint32_t id)
 	for (uint32_t i = 0; i < snapimg_thread_count(&loader.image); i++)
 		if (thread[i].tid == id)
 			return true;
+	const struct snapimg_member *member = snapimg_get_member(&loader.image);
+	for (uint32_t i = 0; i < snapimg_member_count(&loader.image); i++)
+		if (member[i].pid == id || member[i].group == id || member[i].session == id)
+			return true;
 	return false;
 }
 
@@ -101,7 +105,9 @@ static uint32_t parent_id(void)
 	if (id > INIT_ID && !is_thread_id(id))
 		return id;
 	for (id = snapimg_get_thread(&loader.image)->tid - 1; id <= INIT_ID || is_thread_id(id);)
-		id = id > INIT_ID ? id - 1 : INIT_ID + snapimg_thread_count(&loader.image) + 1;
+		id = id > INIT_ID ? id - 1
+		                  : INIT_ID + snapimg_thread_count(&loader.image) +
+		                            3 * snapimg_member_count(&loader.image) + 1;
 	return id;
 }
 
@@ -237,7 +243,13 @@ static void enter_for_executable(void)
 
 void identity_enter(void)
 {
-	if (loader.options.ids == IDS_SAME)
+	bool is_tree = snapimg_member_count(&loader.image) > 0;
+	if (is_tree && loader.options.ids == IDS_NEW)
+		die(EXIT_REFUSED, "--ids=new: ", loader.options.image,
+		    " is a tree of processes, which know each other by their IDs: leave it out");
+	if (is_tree)
+		must("a tree of processes", enter_same_ids());
+	else if (loader.options.ids == IDS_SAME)
 		must("--ids=same", enter_same_ids());
 	else if (loader.options.ids == IDS_AUTO)
 		enter_as_needed();

@@ -32,6 +32,7 @@
 #include "restore/become/capabilities.h"
 #include "restore/become/init.h"
 #include "restore/become/session.h"
+#include "restore/become/tree.h"
 #include "restore/loader.h"
 
 struct process_end {
@@ -113,7 +114,7 @@ static bool is_of_terminal(const struct kept_process *kept, const siginfo_t *inf
 	const uint64_t to_group = bit(SIGINT) | bit(SIGQUIT) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU) |
 	                          bit(SIGWINCH) | bit(SIGHUP) | bit(SIGCONT);
 	const uint64_t to_leader = bit(SIGHUP) | bit(SIGCONT);
-	if (session_wanted() != NULL) /* in a group of its own */
+	if (session_wanted() != NULL || tree_leads_group()) /* in a group of its own */
 		return false;
 	if (info->si_code != SI_KERNEL || (to_group & bit(info->si_signo)) == 0)
 		return false;

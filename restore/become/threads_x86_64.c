@@ -18,6 +18,7 @@
 enum {
 	DEPARTURE_SIZE = 32,
 	STACK_SIZE = 8192, /* a message's buffers, at most */
+	PATIENT_ATTEMPTS = 1 << 14,
 	ATTEMPTS_MAX = 1 << 16,
 	THREAD_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
 	               CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
@@ -155,9 +156,12 @@ static long make_with_id(uint32_t index, uint64_t stack, int32_t tid)
 	        .set_tid = (uint64_t)&tid,
 	        .set_tid_size = 1,
 	};
+	const int64_t moment[2] = {0, 200000};
 	long result = -EEXIST;
 	for (uint32_t attempt = 0; result == -EEXIST && attempt < ATTEMPTS_MAX; attempt++) {
-		if (attempt > 0)
+		if (attempt > PATIENT_ATTEMPTS) /* another process of a tree has a decoder with it */
+			sys(__NR_nanosleep, moment, 0);
+		else if (attempt > 0)
 			sys(__NR_sched_yield);
 		result = thread_clone3(&arguments, sizeof arguments);
 	}

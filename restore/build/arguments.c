@@ -13,6 +13,7 @@
 #include "restore/base/syscall_x86_64.h"
 #include "restore/become/resume_x86_64.h"
 #include "restore/become/threads_x86_64.h"
+#include "restore/become/tree.h"
 #include "restore/loader.h"
 #include "restore/look/words.h"
 #include "restore/zone.h"
@@ -110,7 +111,8 @@ void arguments_keep(void)
 	if (loader.options.arguments_given)
 		given = from_vector(loader.options.arguments);
 	words_hide();
-	struct strings environment = from_vector(loader.stack.envp);
+	struct strings environment =
+	        tree_is_member() ? from_section(SNAPIMG_SECTION_ENVIRONMENT) : from_vector(loader.stack.envp);
 
 	struct resume_area *area = &loader.area;
 	area->argc = fixed.count + given.count;

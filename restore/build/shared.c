@@ -10,6 +10,7 @@
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/become/tree.h"
 #include "restore/fds/objects.h"
 #include "restore/fds/table.h"
 #include "restore/loader.h"
@@ -38,12 +39,30 @@ static void make_one(const struct snapimg_mapping *memory)
 		mapping_die(memory, "make shared memory of", result);
 }
 
+/* It was inherited, at this place. */
+static void find_one(const struct snapimg_mapping *memory)
+{
+	if (!tree_is_member())
+		die(EXIT_REFUSED, loader.options.image, ": belongs to a tree of processes: start that");
+	if (memory->file == 0)
+		return;
+	descriptors_begin();
+	objects_make_file(memory->file - 1);
+}
+
 void shared_make(void)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
-	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
-		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY)
+	static bool is_made; /* by the first process of a tree, before it makes the others */
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
+		if (mapping[i].kind != SNAPIMG_MAPPING_MEMORY)
+			continue;
+		if ((mapping[i].flags & SNAPIMG_MAP_TREE) != 0)
+			find_one(&mapping[i]);
+		else if (!is_made || tree_is_member())
 			make_one(&mapping[i]);
+	}
+	is_made = true;
 }
 
 static long map_by_descriptor(const struct snapimg_mapping *view, uint32_t object)

@@ -54,6 +54,8 @@ long pidfd_make(uint32_t index, int32_t *ret_other);
 long pidfd_make_ended(uint32_t index, int32_t *ret_other);
 long terminal_make(uint32_t index, int32_t *ret_other);
 long callers_make(uint32_t index, int32_t *ret_other);
+long tree_make(uint32_t index, int32_t *ret_other);
+long opened_make(uint32_t index, int32_t *ret_other);
 
 /* A setting of an object, with the bytes that belong to it: a row of settings.c for each kind of them. */
 typedef long object_setter(const struct snapimg_setting *setting, int descriptor, const uint8_t *data);

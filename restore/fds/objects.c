@@ -42,6 +42,8 @@ static const struct object_kind kinds[] = {
         [SNAPIMG_OBJECT_TERMINAL] = {.make = terminal_make, .complete = object_complete_flags},
         [SNAPIMG_OBJECT_CALLERS] = {.make = callers_make},
         [SNAPIMG_OBJECT_ENDED] = {.make = pidfd_make_ended},
+        [SNAPIMG_OBJECT_TREE] = {.make = tree_make},
+        [SNAPIMG_OBJECT_FILE] = {.make = opened_make},
 };
 
 #define X(name, number, text) static_assert((number) < sizeof kinds / sizeof kinds[0], "a row for each kind");
@@ -51,6 +53,7 @@ SNAPIMG_OBJECT_KINDS(X)
 static struct {
 	int32_t *made;  /* by object */
 	int32_t *other; /* by object: the other end of it, until that is an object's own or closed */
+	bool is_done;
 } state;
 
 _Noreturn void object_die(uint32_t index, const char *what, long result)
@@ -146,6 +149,7 @@ static void complete(uint32_t index)
 void objects_begin(int32_t *room)
 {
 	uint32_t count = snapimg_object_count(&loader.image);
+	state.is_done = false;
 	state.made = room;
 	state.other = room + count;
 	for (uint32_t i = 0; i < count; i++)
@@ -162,6 +166,9 @@ void objects_make(void)
 {
 	uint32_t count = snapimg_object_count(&loader.image);
 	const struct snapimg_content *content = snapimg_get_content(&loader.image);
+	if (state.is_done) /* for a tree */
+		return;
+	state.is_done = true;
 	for (uint32_t i = 0; i < count; i++)
 		make(i);
 	objects_set();
@@ -171,6 +178,13 @@ void objects_make(void)
 		fill(&content[i]);
 	for (uint32_t i = 0; i < count; i++)
 		complete(i);
+}
+
+void objects_copy_numbers(int32_t *to)
+{
+	uint32_t count = snapimg_object_count(&loader.image);
+	memcpy(to, state.made, count * sizeof *to);
+	memcpy(to + count, state.other, count * sizeof *to);
 }
 
 void objects_leave(void)

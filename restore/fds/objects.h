@@ -12,6 +12,8 @@ void objects_begin(int32_t *room);
 void objects_make_file(uint32_t index);
 /* Makes all others, with what is in them. */
 void objects_make(void);
+/* By object: its descriptor, then likewise that of its other end; -1: none. */
+void objects_copy_numbers(int32_t *to);
 /* When the program's descriptors of them are there: closes what only helped. */
 void objects_leave(void);
 

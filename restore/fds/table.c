@@ -8,6 +8,7 @@
 #include "restore/base/limits.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/become/tree.h"
 #include "restore/fds/objects.h"
 #include "restore/fds/overrides.h"
 #include "restore/loader.h"
@@ -20,6 +21,7 @@ static struct {
 	bool begun;
 	uint32_t count;
 	int32_t *waits; /* by record: the number where it is now, which may be its own */
+	uint64_t size;  /* bytes of it, in the zone */
 	uint64_t above; /* all numbers of the program */
 	uint64_t limit; /* numbers are below it */
 	bool moves;     /* one is out of the way of the caller's */
@@ -41,6 +43,7 @@ static int32_t *make_room(uint64_t count)
 	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	if (result != (long)ZONE_DESCRIPTORS)
 		die(EXIT_REFUSED, "no memory for the descriptors: ", error_text(result));
+	table.size = count * sizeof(int32_t);
 	return (int32_t *)ZONE_DESCRIPTORS;
 }
 
@@ -54,9 +57,19 @@ void descriptors_begin(void)
 	table.count = snapimg_descriptor_count(&loader.image);
 	table.waits = make_room(table.count + 2 * (uint64_t)objects);
 	table.above = table.count > 0 ? (uint64_t)record[table.count - 1].number + 1 : FIRST_FREE;
+	if (table.above < tree_descriptors_end())
+		table.above = tree_descriptors_end();
 	if (table.count > 0 || objects > 0)
 		table.limit = limit_raise(RLIMIT_NOFILE);
 	objects_begin(table.waits + table.count);
+}
+
+/* In a new process of a tree, whose image is another. */
+void descriptors_restart(void)
+{
+	if (table.begun && table.waits == (int32_t *)ZONE_DESCRIPTORS)
+		sys(__NR_munmap, ZONE_DESCRIPTORS, table.size);
+	table.begun = table.moves = false;
 }
 
 /* Beyond the limit it is EINVAL (fcntl(2)), for those who ask for a place the same as EMFILE. */
@@ -134,13 +147,18 @@ static void begin_directory(int descriptor)
 	sys(__NR_getdents64, descriptor, entries, sizeof entries);
 }
 
+void descriptor_begin_file(int descriptor, uint32_t flags)
+{
+	if ((flags & (O_NONBLOCK | O_PATH)) == 0)
+		sys(__NR_fcntl, descriptor, F_SETFL, flags & ~(uint32_t)FASYNC);
+	if ((flags & O_DIRECTORY) != 0)
+		begin_directory(descriptor);
+}
+
 static void prepare_file(uint32_t index, const struct snapimg_descriptor *record)
 {
 	int descriptor = file_open(record->file - 1, record->flags);
-	if ((record->flags & (O_NONBLOCK | O_PATH)) == 0)
-		sys(__NR_fcntl, descriptor, F_SETFL, record->flags & ~(uint32_t)FASYNC);
-	if ((record->flags & O_DIRECTORY) != 0)
-		begin_directory(descriptor);
+	descriptor_begin_file(descriptor, record->flags);
 	/* Devices have no place to seek to. */
 	if (record->position != 0) {
 		long result = sys(__NR_lseek, descriptor, record->position, 0);
@@ -205,6 +223,7 @@ void descriptors_prepare(void)
 		if (overrides_leave_need(i))
 			prepare_one(i, &record[i]);
 	}
+	tree_leave_objects();
 	epoll_watch(true);
 	inotify_watch();
 	if (!table.moves) /* else sets may wait for the others */

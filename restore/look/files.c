@@ -4,6 +4,7 @@
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
+#include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/fds/overrides.h"
@@ -37,6 +38,11 @@ static const char *advice_for(long result)
 	default:
 		return "";
 	}
+}
+
+void files_forget(void)
+{
+	memset(checked, 0, sizeof checked);
 }
 
 static bool is_needed(uint32_t index)

@@ -142,7 +142,7 @@ bool image_is_self_contained(void)
  * from now on. What is still copied of them is copied from here, without a buffer in between. */
 static void map_data(void)
 {
-	uint64_t end = page_floor(loader.image.header->metadata_offset);
+	uint64_t end = page_floor(SNAPIMG_HEADER_AREA + loader.image.section[SNAPIMG_SECTION_DATA].size);
 	if (end <= SNAPIMG_HEADER_AREA)
 		return;
 	long result = sys(__NR_mmap, ZONE_IMAGE + SNAPIMG_HEADER_AREA, end - SNAPIMG_HEADER_AREA, PROT_READ,
@@ -237,6 +237,26 @@ static enum snapimg_error open_records(uint64_t size)
 	return loader.options.verify ? check_page_data() : SNAPIMG_OK;
 }
 
+static _Noreturn void die_damaged(enum snapimg_error error)
+{
+	const char *where = loader.image.failed_section == 0 ? "" : " in section ";
+	const char *name =
+	        loader.image.failed_section == 0 ? "" : snapimg_section_name(loader.image.failed_section);
+	die(EXIT_REFUSED, loader.options.image, ": ", snapimg_strerror(error), where, name,
+	    advice_for(error));
+}
+
+void image_open_part(uint64_t offset, uint64_t size, const uint8_t *digest)
+{
+	sys(__NR_munmap, ZONE_IMAGE, loader.image.size);
+	loader.image_offset += offset;
+	enum snapimg_error error = open_records(size);
+	if (error == SNAPIMG_OK && memcmp(loader.image.header->digest, digest, SNAPIMG_DIGEST_SIZE) != 0)
+		error = SNAPIMG_ERR_DIGEST;
+	if (error != SNAPIMG_OK)
+		die_damaged(error);
+}
+
 enum copy { COPY_SOUND, COPY_DAMAGED, COPY_OF_OTHER_BOOT, COPY_OF_UNKNOWN_BOOT };
 
 /* After a loss of power a file that nobody has synced may lack pages, which are not compared with their
@@ -297,11 +317,6 @@ void image_open(void)
 	if (loader.is_copy)
 		return;
 	enum snapimg_error error = open_records(size);
-	if (error != SNAPIMG_OK) {
-		const char *where = loader.image.failed_section == 0 ? "" : " in section ";
-		const char *name = loader.image.failed_section == 0
-		                           ? ""
-		                           : snapimg_section_name(loader.image.failed_section);
-		die(EXIT_REFUSED, path, ": ", snapimg_strerror(error), where, name, advice_for(error));
-	}
+	if (error != SNAPIMG_OK)
+		die_damaged(error);
 }

@@ -42,7 +42,7 @@ def shared_there():
     held = os.path.join(t.BUILD, "tests/capture/refused_held")
     for mode, words in (("eventfd_elsewhere", b"an eventfd shared with another process"),
                         ("place_elsewhere", b"whose place is shared with another process")):
-        result = t.run([DENIED, t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", held, mode])
+        result = t.run([DENIED, t.SNAPTRACE, "--tree=root", "-o", "image.snap", "--at", "path:/snap/here", "--", held, mode])
         t.check(result.status == 125 and words in result.err, "wanted a refusal, got", result)
 
 

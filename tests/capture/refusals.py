@@ -111,10 +111,14 @@ def together():
     t.check(not os.path.exists("image.snap"), "an image was written")
 
 
+WITH_CHILD = {row for row in STATES if row.endswith("_elsewhere")} | {"refused_child", "refused_zombie"}
+
+
 def refused(row):
     program = REFUSED_WAITING if row in WAITING else REFUSED_HELD if row in HELD else REFUSED
     mode = row[len("refused_"):]
-    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", program, mode])
+    alone = ["--tree=root"] if row in WITH_CHILD else []  # else the child is in the image, too
+    result = t.run([t.SNAPTRACE, *alone, "-o", "image.snap", "--at", "path:/snap/here", "--", program, mode])
     t.skip_if_ended_so(result)
     words = STATES[row] if row in SHARED_MEMORY_BY_THE_CONTROL else ("can't be carried", *STATES[row])
     if row in SHARED_MEMORY_BY_THE_CONTROL:

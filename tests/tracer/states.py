@@ -146,7 +146,7 @@ def breakpoint_ended():
 
 def child_of_thread():
     """A child is seen whichever thread forked it."""
-    refused = t.run([t.SNAPTRACE, "-q", "--at", "path:/snap/here", "-o", "image.snap", STATES, "child-of-thread"])
+    refused = t.run([t.SNAPTRACE, "-q", "--tree=root", "--at", "path:/snap/here", "-o", "image.snap", STATES, "child-of-thread"])
     t.one_line(refused, 125, "a child process")
 
 

@@ -78,22 +78,39 @@ static bool holds_lock(const struct descriptors *descriptors, int32_t number)
 	return false;
 }
 
+static void note_opened(uint32_t flags, bool is_locked, uint8_t *uses)
+{
+	if (flags & O_PATH)
+		return;
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		*uses |= USE_READ;
+	else if (!(flags & O_APPEND))
+		*uses |= USE_WRITE;
+	if ((flags & (O_ACCMODE | O_APPEND)) == O_WRONLY)
+		*uses |= USE_OUTPUT;
+	if (is_locked)
+		*uses |= USE_LOCK;
+}
+
+/* Those that several processes of a tree have are objects. */
 static void note_descriptors(const struct descriptors *descriptors, uint8_t *uses)
 {
+	const struct snapimg_object *object = descriptors->objects.object.items;
+
 	for (size_t i = 0; i < descriptors->count; i++) {
 		const struct snapimg_descriptor *record = &descriptors->record[i];
+		bool is_locked = holds_lock(descriptors, record->number);
 
-		if (record->kind != SNAPIMG_DESCRIPTOR_FILE || record->flags & O_PATH)
-			continue;
-		if ((record->flags & O_ACCMODE) == O_RDONLY)
-			uses[record->file - 1] |= USE_READ;
-		else if (!(record->flags & O_APPEND))
-			uses[record->file - 1] |= USE_WRITE;
-		if ((record->flags & (O_ACCMODE | O_APPEND)) == O_WRONLY)
-			uses[record->file - 1] |= USE_OUTPUT;
-		if (holds_lock(descriptors, record->number))
-			uses[record->file - 1] |= USE_LOCK;
+		if (record->kind == SNAPIMG_DESCRIPTOR_FILE)
+			note_opened(record->flags, is_locked, &uses[record->file - 1]);
+		else if (record->kind == SNAPIMG_DESCRIPTOR_OBJECT &&
+		         object[record->source].kind == SNAPIMG_OBJECT_FILE)
+			note_opened(object[record->source].flags, is_locked,
+			            &uses[object[record->source].value[SNAPIMG_OPENED_FILE]]);
 	}
+	for (size_t i = 0; i < descriptors->objects.object.count; i++)
+		if (object[i].kind == SNAPIMG_OBJECT_FILE)
+			note_opened(object[i].flags, false, &uses[object[i].value[SNAPIMG_OPENED_FILE]]);
 }
 
 /* Whose content is real: the kernel makes up the others at each look. */

@@ -13,7 +13,7 @@
 
 static enum status check_children(const struct subject *subject)
 {
-	pid_t child = proc_find_child(subject->pid, false);
+	pid_t child = subject->request->in_tree ? 0 : proc_find_child(subject->pid, false);
 
 	if (child == 0)
 		return STATUS_OK;

@@ -2,11 +2,14 @@
 
 #include <cpuid.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "format/base/output_file.h"
@@ -62,8 +65,17 @@ struct capture {
 	struct root root;
 };
 
+/* Those of a tree, the first is its root. */
+struct captures {
+	struct capture **capture;
+	size_t count;
+	const struct snapshot_tree *tree;
+};
+
 static void capture_free(struct capture *capture)
 {
+	if (!capture)
+		return;
 	root_free(&capture->root);
 	kept_free(&capture->kept);
 	id_search_free(&capture->search);
@@ -181,7 +193,8 @@ static enum status read_thread_attributes(struct capture *capture)
 	return status;
 }
 
-static enum status gather(struct capture *capture)
+/* Up to what processes of a tree share. */
+static enum status gather_memory(struct capture *capture)
 {
 	pid_t pid = capture->request->pid;
 	enum status status;
@@ -190,13 +203,40 @@ static enum status gather(struct capture *capture)
 	if ((status = maps_read(pid, &capture->maps)) != STATUS_OK ||
 	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
-	    (status = shared_find(&capture->mappings, &capture->shared)) != STATUS_OK ||
-	    (status = remote_map_scratch(&capture->remote)) != STATUS_OK ||
-	    (status = descriptors_read(capture->request, &capture->remote, &capture->files, &capture->shared,
-	                               &capture->descriptors)) != STATUS_OK ||
-	    (status = shared_settle(&capture->remote, &capture->shared, &capture->descriptors.objects,
-	                            &capture->mappings)) != STATUS_OK ||
-	    (status = attributes_read(&capture->subject, &capture->remote, &capture->attributes)) !=
+	    (status = shared_find(&capture->mappings, &capture->shared)) != STATUS_OK)
+		return status;
+	return remote_map_scratch(&capture->remote);
+}
+
+static enum status gather_shared(struct captures *captures)
+{
+	size_t count = captures->count;
+	struct descriptors_request *descriptors = calloc(count, sizeof(*descriptors));
+	struct shared_process *shared = calloc(count, sizeof(*shared));
+	enum status status = descriptors && shared ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
+
+	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+		struct capture *capture = captures->capture[i];
+		descriptors[i] =
+		        (struct descriptors_request){capture->request, &capture->remote, &capture->files,
+		                                     &capture->shared, &capture->descriptors};
+		shared[i] = (struct shared_process){&capture->remote, &capture->shared,
+		                                    &capture->descriptors.objects, &capture->mappings};
+		if (i > 0)
+			captures->capture[i - 1]->shared.next = &capture->shared;
+	}
+	if (status == STATUS_OK && (status = descriptors_read(descriptors, count)) == STATUS_OK)
+		status = shared_settle(shared, count);
+	free(descriptors);
+	free(shared);
+	return status;
+}
+
+static enum status gather_state(struct capture *capture)
+{
+	enum status status;
+
+	if ((status = attributes_read(&capture->subject, &capture->remote, &capture->attributes)) !=
 	            STATUS_OK ||
 	    (status = pass_refusal(process_state_read(&capture->subject, &capture->remote,
 	                                              &capture->state))) != STATUS_OK ||
@@ -207,10 +247,17 @@ static enum status gather(struct capture *capture)
 	    (status = read_thread_attributes(capture)) != STATUS_OK ||
 	    (status = threads_read_own(&capture->threads, &capture->subject, &capture->remote,
 	                               &capture->attributes)) != STATUS_OK ||
-	    (status = read_vdso(capture)) != STATUS_OK ||
-	    (status = pass_refusal(read_fixups(capture))) != STATUS_OK ||
-	    (status = refusals_end()) != STATUS_OK ||
-	    (status = files_identify(&capture->files, &capture->mappings, &capture->descriptors,
+	    (status = read_vdso(capture)) != STATUS_OK)
+		return status;
+	return pass_refusal(read_fixups(capture));
+}
+
+/* When nothing is refused any more. */
+static enum status gather_plan(struct capture *capture)
+{
+	enum status status;
+
+	if ((status = files_identify(&capture->files, &capture->mappings, &capture->descriptors,
 	                             &capture->subject.stat, capture->request->carry)) != STATUS_OK ||
 	    (status = root_read(capture->request->embeds, &capture->descriptors.objects, &capture->root)) !=
 	            STATUS_OK)
@@ -223,6 +270,59 @@ static enum status gather(struct capture *capture)
 		capture->shim = (struct snapimg_shim){0}; /* so nothing anonymous is made a piece */
 	return plan_make(&capture->remote, &capture->mappings, &capture->files,
 	                 codec_job_pages(&capture->request->output), &capture->plan);
+}
+
+static enum status for_each(struct captures *captures, enum status (*function)(struct capture *))
+{
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < captures->count && status == STATUS_OK; i++)
+		status = function(captures->capture[i]);
+	return status;
+}
+
+static struct capture *capture_of(const struct captures *captures, uint32_t pid)
+{
+	for (size_t i = 0; i < captures->count; i++)
+		if ((uint32_t)captures->capture[i]->request->pid == pid)
+			return captures->capture[i];
+	return NULL;
+}
+
+/* Whether a parent has heard that its child was stopped is only for itself to ask. */
+static enum status gather_stops(struct captures *captures)
+{
+	const struct snapshot_tree *tree = captures->tree;
+
+	for (size_t i = 0; i < tree->count; i++) {
+		struct snapimg_member *member = &tree->member[i];
+		const struct capture *parent = capture_of(captures, member->parent);
+		siginfo_t info = {0};
+		enum status status;
+
+		if (member->state != SNAPIMG_MEMBER_STOPPED)
+			continue;
+		if (parent && (status = remote_fetch(&parent->remote, "a stopped child", &info, sizeof(info),
+		                                     SYS_waitid, P_PID, member->pid, parent->remote.scratch,
+		                                     WSTOPPED | WNOHANG | WNOWAIT)) != STATUS_OK)
+			return status;
+		if (info.si_pid == 0)
+			member->status |= SNAPIMG_STOP_TOLD;
+	}
+	return STATUS_OK;
+}
+
+static enum status gather(struct captures *captures)
+{
+	enum status status;
+
+	if ((status = for_each(captures, gather_memory)) != STATUS_OK ||
+	    (status = gather_stops(captures)) != STATUS_OK ||
+	    (status = gather_shared(captures)) != STATUS_OK ||
+	    (status = for_each(captures, gather_state)) != STATUS_OK ||
+	    (status = refusals_end()) != STATUS_OK)
+		return status;
+	return for_each(captures, gather_plan);
 }
 
 /* CPUID's brand string; /proc/cpuinfo of a large machine takes long to read. */
@@ -360,27 +460,87 @@ static void look_for_ids(void *context, const struct job_pages *pages)
 	}
 }
 
-static enum status write_image(struct capture *capture, struct snapimg_writer *writer,
-                               struct output_file *output, struct snapshot_result *result)
+static enum status write_pages(struct capture *capture, struct snapimg_writer *writer,
+                               enum snapimg_error *ret_error)
 {
-	double start = monotonic_seconds(), piped, written;
-	enum snapimg_error error;
 	enum status status;
 
 	if ((status = id_search_begin(capture->threads.thread, capture->threads.count, &capture->search)) !=
 	            STATUS_OK ||
 	    (status = pipeline_run(capture->request->pid, &capture->plan, &capture->output,
 	                           (struct page_observer){look_for_ids, capture}, writer, &capture->totals,
-	                           &error)) != STATUS_OK)
+	                           ret_error)) != STATUS_OK)
 		return status;
 	/* Where the program has run for a while, it has asked already. */
 	bool is_new = capture->request->resume_main || strcmp(capture->request->point, "entry") == 0;
 	const char *executable = is_new ? capture->state.executable : NULL;
-	if (error == SNAPIMG_OK &&
-	    (status = kept_find(&capture->search, &capture->threads, &capture->mappings, &capture->files,
-	                        executable, &capture->fixups, &capture->kept)) != STATUS_OK)
+	if (*ret_error != SNAPIMG_OK)
+		return STATUS_OK;
+	return kept_find(&capture->search, &capture->threads, &capture->mappings, &capture->files, executable,
+	                 &capture->fixups, &capture->kept);
+}
+
+/* Another process's image within the first one's. */
+static enum status write_member(struct capture *capture, struct snapimg_writer *writer,
+                                const struct output_file *output, struct snapimg_member *member)
+{
+	struct snapimg_part part;
+	struct snapimg_writer *own = snapimg_writer_begin_member(writer, &part);
+	enum snapimg_error error = SNAPIMG_OK;
+	enum status status = own ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
+
+	if (own)
+		status = write_pages(capture, own, &error);
+	if (status == STATUS_OK && error == SNAPIMG_OK)
+		error = write_records(capture, own);
+	if (status == STATUS_OK && error == SNAPIMG_OK)
+		error = snapimg_writer_finish(own, &member->size, member->digest);
+	if (status == STATUS_OK && error != SNAPIMG_OK)
+		status = writer_failed(own, output, error);
+	member->offset = part.offset;
+	if (status == STATUS_OK)
+		snapimg_writer_end_member(writer, &part, member->size);
+	snapimg_writer_free(own);
+	return status;
+}
+
+static enum status write_others(struct captures *captures, struct snapimg_writer *writer,
+                                const struct output_file *output)
+{
+	struct snapimg_member *member = captures->tree->member;
+	enum status status = STATUS_OK;
+	size_t next = 0;
+
+	for (size_t i = 0; i < captures->tree->count && status == STATUS_OK; i++) {
+		if (member[i].state == SNAPIMG_MEMBER_ZOMBIE)
+			continue;
+		struct capture *capture = captures->capture[next++];
+		const struct descriptors *descriptors = &capture->descriptors;
+		member[i].descriptors =
+		        descriptors->count ? (uint32_t)descriptors->record[descriptors->count - 1].number + 1
+		                           : 0;
+		if (i > 0)
+			status = write_member(capture, writer, output, &member[i]);
+	}
+	return status;
+}
+
+static enum status write_image(struct captures *captures, struct snapimg_writer *writer,
+                               struct output_file *output, struct snapshot_result *result)
+{
+	struct capture *capture = captures->capture[0];
+	const struct snapshot_tree *tree = captures->tree;
+	double start = monotonic_seconds(), piped, written;
+	enum snapimg_error error;
+	enum status status;
+
+	if ((status = write_pages(capture, writer, &error)) != STATUS_OK ||
+	    (error == SNAPIMG_OK && (status = write_others(captures, writer, output)) != STATUS_OK))
 		return status;
 	piped = monotonic_seconds();
+	if (error == SNAPIMG_OK && tree->count)
+		error = snapimg_writer_add(writer, SNAPIMG_SECTION_TREE, tree->member,
+		                           tree->count * sizeof(*tree->member));
 	if (error == SNAPIMG_OK)
 		error = write_records(capture, writer);
 	if (error == SNAPIMG_OK)
@@ -409,20 +569,24 @@ static enum status put_loader(struct output_file *output)
 	return done ? STATUS_OK : output_failed(output->path, output->error);
 }
 
-static enum status publish(struct capture *capture, struct snapshot_result *result)
+static enum status publish(struct captures *captures, struct snapshot_result *result)
 {
 	struct output_file output;
 	enum status status = STATUS_OK;
+	const struct snapshot_output *wanted = &captures->capture[0]->request->output;
 
-	capture->output = capture->request->output;
-	codec_choose(&capture->output, capture->plan.pages);
-	if (!output_file_begin(&output, capture->request->output.path, OUTPUT_PAST_CACHE))
+	for (size_t i = 0; i < captures->count; i++) {
+		struct capture *capture = captures->capture[i];
+		capture->output = capture->request->output;
+		codec_choose(&capture->output, capture->plan.pages);
+	}
+	if (!output_file_begin(&output, wanted->path, OUTPUT_PAST_CACHE))
 		status = output_failed(output.path, output.error);
-	else if (capture->output.runnable)
+	else if (wanted->runnable)
 		status = put_loader(&output);
 	struct snapimg_writer *writer = snapimg_writer_new(output_file_sink, &output);
 	if (status == STATUS_OK && writer)
-		status = write_image(capture, writer, &output, result);
+		status = write_image(captures, writer, &output, result);
 	else if (status == STATUS_OK)
 		status = fail(STATUS_FAILED, "out of memory");
 	snapimg_writer_free(writer);
@@ -443,33 +607,71 @@ static enum status leave(struct capture *capture, enum status status)
 	return status == STATUS_OK ? left : status;
 }
 
-enum status snapshot_take(const struct snapshot_request *request, struct snapshot_result *ret_result)
+static enum status make_captures(const struct snapshot_request *request, struct captures *captures)
+{
+	for (size_t i = 0; i < captures->count; i++) {
+		struct capture *capture = captures->capture[i] = calloc(1, sizeof(*capture));
+		if (!capture)
+			return fail(STATUS_FAILED, "out of memory");
+		capture->request = &request[i];
+		capture->subject = (struct subject){.request = &request[i], .pid = request[i].pid};
+		clocks_read(&capture->subject, &capture->clocks);
+	}
+	return STATUS_OK;
+}
+
+static void add_up(const struct captures *captures, struct snapshot_result *result)
+{
+	result->processes = (uint32_t)captures->count;
+	for (size_t i = 0; i < captures->count; i++) {
+		const struct capture *capture = captures->capture[i];
+		result->threads += (uint32_t)capture->request->threads->count;
+		result->stored_pages +=
+		        capture->request->is_look ? capture->plan.pages : capture->totals.stored_pages;
+		result->zero_pages += capture->totals.zero_pages;
+		result->file_pages +=
+		        capture->totals.file_pages + capture->mappings.file_bytes / SNAPIMG_PAGE_SIZE;
+	}
+}
+
+static enum status take_all(const struct snapshot_request *request, struct captures *captures,
+                            struct snapshot_result *result)
 {
 	double start = monotonic_seconds();
-	struct snapshot_result result = {.threads = (uint32_t)request->threads->count};
-	struct capture *capture = calloc(1, sizeof(*capture));
-	enum status status;
+	enum status status = make_captures(request, captures);
 
-	if (!capture)
-		return fail(STATUS_FAILED, "out of memory");
-	capture->request = request;
-	capture->subject = (struct subject){.request = request, .pid = request->pid};
-	(void)refusals_end(); /* of a dump that failed in its midst */
-	clocks_read(&capture->subject, &capture->clocks);
-	status = examine(capture);
+	if (status == STATUS_OK)
+		status = for_each(captures, examine);
 	allow_many_files(); /* not before limits were compared */
 	if (status == STATUS_OK)
-		status = gather(capture);
-	explain("looked at in %.1f ms: %zu mappings, %zu jobs", (monotonic_seconds() - start) * 1e3,
-	        capture->mappings.count, capture->plan.job_count);
+		status = gather(captures);
+	if (status == STATUS_OK)
+		explain("looked at in %.1f ms: %zu mappings, %zu jobs", (monotonic_seconds() - start) * 1e3,
+		        captures->capture[0]->mappings.count, captures->capture[0]->plan.job_count);
 	if (status == STATUS_OK && !request->is_look)
-		status = publish(capture, &result);
-	status = leave(capture, status);
-	result.stored_pages = request->is_look ? capture->plan.pages : capture->totals.stored_pages;
-	result.zero_pages = capture->totals.zero_pages;
-	result.file_pages = capture->totals.file_pages + capture->mappings.file_bytes / SNAPIMG_PAGE_SIZE;
-	result.seconds = monotonic_seconds() - start;
-	capture_free(capture);
+		status = publish(captures, result);
+	for (size_t i = 0; i < captures->count && captures->capture[i]; i++)
+		status = leave(captures->capture[i], status);
+	if (status == STATUS_OK)
+		add_up(captures, result);
+	result->seconds = monotonic_seconds() - start;
+	return status;
+}
+
+enum status snapshot_take(const struct snapshot_request *request, size_t count,
+                          const struct snapshot_tree *tree, struct snapshot_result *ret_result)
+{
+	struct snapshot_result result = {0};
+	struct captures captures = {
+	        .capture = calloc(count, sizeof(struct capture *)), .count = count, .tree = tree};
+	enum status status;
+
+	(void)refusals_end(); /* of a dump that failed in its midst */
+	status = captures.capture ? take_all(request, &captures, &result)
+	                          : fail(STATUS_FAILED, "out of memory");
+	for (size_t i = 0; captures.capture && i < count; i++)
+		capture_free(captures.capture[i]);
+	free(captures.capture);
 	if (status == STATUS_OK)
 		*ret_result = result;
 	return status;

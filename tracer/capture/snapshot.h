@@ -72,13 +72,22 @@ struct snapshot_request {
 	const struct embeds *embeds;
 	const struct snapshot_input *input; /* what the program has read; NULL: nobody noted it */
 	size_t input_count;
+	bool in_tree; /* its parent or children are in the image, too */
+	bool is_root; /* and it is the first of them */
 	struct snapshot_output output;
+};
+
+/* Several processes in one image: a request for each that lives, in the order of `member`, which has zombies
+ * besides. count 0: one process alone. */
+struct snapshot_tree {
+	struct snapimg_member *member;
+	size_t count;
 };
 
 struct snapshot_result { /* for the summary line */
 	uint64_t image_size;
 	uint64_t stored_pages, zero_pages, file_pages; /* file_pages: present, but left to their files */
-	uint32_t threads;
+	uint32_t threads, processes;
 	double seconds;
 	uint8_t digest[16];
 };
@@ -94,8 +103,9 @@ enum status snapshot_check_output(const char *path) __attribute__((warn_unused_r
 /* Whether this file, or all that is in this directory, can be in an image. */
 enum status snapshot_check_embed(const char *path) __attribute__((warn_unused_result));
 
-/* Refuses (by name, in one line) or writes the image. The process is still stopped afterwards. */
-enum status snapshot_take(const struct snapshot_request *request, struct snapshot_result *ret_result)
+/* Refuses (by name, in one line) or writes the image. The processes are still stopped afterwards. */
+enum status snapshot_take(const struct snapshot_request *request, size_t count,
+                          const struct snapshot_tree *tree, struct snapshot_result *ret_result)
         __attribute__((warn_unused_result));
 
 /* Async-signal-safe, for a handler that ends snaptrace: a dump under way leaves nothing behind. (Where the

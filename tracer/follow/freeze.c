@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -17,6 +18,7 @@
 #include "tracer/follow/resume.h"
 #include "tracer/follow/summary.h"
 #include "tracer/follow/tick.h"
+#include "tracer/follow/tree.h"
 #include "tracer/processor/held.h"
 #include "tracer/processor/sites.h"
 #include "tracer/ptrace/breakpoint.h"
@@ -73,20 +75,17 @@ static enum status take_out(struct tracee *tracee)
 	return sites_take_out(tracee);
 }
 
-static enum status take(struct run *run, struct tracee *tracee, const struct arrival *arrival,
-                        const struct stopped_threads *threads, struct snapshot_result *ret_result)
+static struct snapshot_request request_for(const struct run *run, struct tracee *tracee,
+                                           const struct stopped_threads *threads)
 {
 	struct process *process = tracee->process;
 	const struct options *options = run->options;
-	struct snapshot_request request = {
+	return (struct snapshot_request){
 	        .is_look = options->check,
 	        .pid = process->pid,
 	        .threads = threads,
 	        .gate = process->gate,
-	        .point = arrival->point->text,
 	        .trigger = run->trigger,
-	        .resume_main = arrival->resume_main,
-	        .environ_cell = arrival->environ_cell,
 	        .guard_start = process->guard_start,
 	        .guard_end = process->guard_end,
 	        .shim = run->shim,
@@ -108,30 +107,83 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 	                   .settings = {.codec = options->codec, .level = options->level},
 	                   .progress = options->verbosity >= NORMAL && isatty(STDERR_FILENO)},
 	};
-	enum status status;
-
-	if (run->warm.fixed_arguments &&
-	    (status = inputs_settle(&run->warm.inputs, process->pid)) != STATUS_OK)
-		return status;
-	request.input = run->warm.inputs.record;
-	request.input_count = run->warm.inputs.record_count;
-	if ((status = check_state(tracee)) != STATUS_OK ||
-	    (!options->check && (status = take_out(tracee)) != STATUS_OK) ||
-	    /* The program may have moved its vdso since it began: a restored one has. */
-	    (status = remote_find_gate(process->pid, options->attach != 0, &request.gate)) != STATUS_OK)
-		return status;
-	process->gate = request.gate;
-	if (!options->check && (status = held_give(tracee)) != STATUS_OK)
-		return status;
-	return snapshot_take(&request, ret_result);
 }
 
-static void go_on(struct run *run, struct tracee *tracee, const struct stopped_threads *threads)
+/* What a program that was made warm had read of its surroundings. */
+static enum status add_inputs(struct run *run, struct snapshot_request *request)
 {
-	/* The kernel makes an interrupted call again on its way through a stop (get_signal(),
-	 * kernel/signal.c). */
-	ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
-	stopped_threads_give_back(threads, &tracee->process->gate);
+	enum status status = STATUS_OK;
+
+	if (run->warm.fixed_arguments)
+		status = inputs_settle(&run->warm.inputs, request->pid);
+	request->input = run->warm.inputs.record;
+	request->input_count = run->warm.inputs.record_count;
+	return status;
+}
+
+static enum status make_ready(const struct run *run, struct tracee *tracee, struct snapshot_request *request)
+{
+	struct process *process = tracee->process;
+	enum status status;
+
+	if ((status = check_state(tracee)) != STATUS_OK ||
+	    (!run->options->check && (status = take_out(tracee)) != STATUS_OK) ||
+	    /* The program may have moved its vdso since it began: a restored one has. */
+	    (status = remote_find_gate(process->pid, run->options->attach != 0, &request->gate)) != STATUS_OK)
+		return status;
+	process->gate = request->gate;
+	return run->options->check ? STATUS_OK : held_give(tracee);
+}
+
+static enum status take(struct run *run, struct tracee *tracee, const struct arrival *arrival,
+                        const struct tree *tree, struct snapshot_result *ret_result)
+{
+	struct snapshot_request *request = calloc(tree->count, sizeof(*request));
+	struct snapshot_tree members = {.member = calloc(tree->count, sizeof(*members.member))};
+	enum status status = request && members.member ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
+	static const struct embeds none;
+	bool is_tree = tree->count > 1;
+	size_t count = 0;
+
+	for (size_t i = 0; i < tree->count && status == STATUS_OK; i++) {
+		struct tracee *its = tree->process[i].tracee;
+		struct snapshot_request *next = &request[count];
+		members.member[i] = tree->process[i].record;
+		if (!its)
+			continue;
+		bool is_at_point = its->process == tracee->process;
+		*next = request_for(run, its, &tree->process[i].threads);
+		next->point = arrival->point->text;
+		next->in_tree = is_tree;
+		next->is_root = i == 0;
+		if (i > 0) { /* what the first one's image has for all */
+			next->embeds = &none;
+			next->fixed_arguments = 0;
+		}
+		next->resume_main = is_at_point && arrival->resume_main;
+		next->environ_cell = is_at_point ? arrival->environ_cell : 0;
+		if (i == 0)
+			status = add_inputs(run, next);
+		if (status == STATUS_OK)
+			status = make_ready(run, is_at_point ? tracee : its, next);
+		count++;
+	}
+	members.count = is_tree ? tree->count : 0;
+	if (status == STATUS_OK)
+		status = snapshot_take(request, count, &members, ret_result);
+	free(request);
+	free(members.member);
+	return status;
+}
+
+/* Each other thread goes on, or stays stopped and hears SIGCONT. */
+static void let_go(struct run *run, const struct tracee *tracee, const struct tree_process *process)
+{
+	const struct stopped_threads *threads = &process->threads;
+
+	if (!process->tracee)
+		return;
+	stopped_threads_give_back(threads, &process->tracee->process->gate);
 	for (size_t i = 0; i < threads->count; i++) {
 		struct tracee *other = tracee_find(threads->thread[i].tid);
 		if (!other || other == tracee)
@@ -141,12 +193,21 @@ static void go_on(struct run *run, struct tracee *tracee, const struct stopped_t
 		else
 			(void)resume(run, other, 0);
 	}
+}
+
+static void go_on(struct run *run, struct tracee *tracee, const struct tree *tree)
+{
+	/* The kernel makes an interrupted call again on its way through a stop (get_signal(),
+	 * kernel/signal.c). */
+	ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
+	for (size_t i = 0; i < tree->count; i++)
+		let_go(run, tracee, &tree->process[i]);
 	(void)resume(run, tracee, 0);
 }
 
 /* The program goes on, and with a log that is still written everything is followed on, else nothing. */
 static enum status let_live(struct run *run, struct tracee *tracee, const struct arrival *arrival,
-                            const struct stopped_threads *threads, enum status outcome)
+                            const struct tree *tree, enum status outcome)
 {
 	enum status status = release_clean(tracee);
 
@@ -160,7 +221,7 @@ static enum status let_live(struct run *run, struct tracee *tracee, const struct
 		tick_start(); /* what tells of a signal to us */
 	if (!run->options->log)
 		release_begin(run, outcome);
-	go_on(run, tracee, threads);
+	go_on(run, tracee, tree);
 	return status;
 }
 
@@ -185,16 +246,31 @@ static bool asked_to_end(void)
 	return interrupt_asked() != 0;
 }
 
+/* All that will be in the image stands; what was stopped is in *ret_tree in any case. */
+static enum status stop(const struct run *run, struct tracee *tracee, struct tree *ret_tree)
+{
+	const struct options *options = run->options;
+	stop_asked *asked = options->attach ? asked_to_end : NULL;
+	struct stopped_threads threads = {0};
+	enum status status = stop_threads(tracee, asked, &threads);
+
+	if (status == STATUS_OK)
+		status = tree_stop(run, tracee, asked, &threads, ret_tree);
+	if (threads.count) /* the tree has not got so far */
+		status = tree_add(ret_tree, tracee, &threads, status);
+	return status;
+}
+
 /* After --check has looked: the program goes on as if it had not been at a point; it won't be there again. */
 static enum status pass(struct run *run, struct tracee *tracee, const struct arrival *arrival,
-                        const struct stopped_threads *threads)
+                        const struct tree *tree)
 {
 	struct user_regs_struct registers;
 	struct breakpoint *breakpoint = NULL;
 	enum status status = STATUS_OK;
 
 	if (run->options->attach)
-		return let_live(run, tracee, arrival, threads, STATUS_OK);
+		return let_live(run, tracee, arrival, tree, STATUS_OK);
 	if (tracee_get_registers(tracee, &registers))
 		breakpoint = breakpoint_at(tracee->process, registers.rip);
 	if (breakpoint)
@@ -202,7 +278,7 @@ static enum status pass(struct run *run, struct tracee *tracee, const struct arr
 	if (arrival->live)
 		tracee_set_registers(tracee, arrival->live);
 	tick_start();
-	go_on(run, tracee, threads);
+	go_on(run, tracee, tree);
 	return status;
 }
 
@@ -216,7 +292,7 @@ static void leave_out(double seconds)
 
 static enum status look(struct run *run, struct tracee *tracee, const struct arrival *arrival)
 {
-	struct stopped_threads threads CLEANUP(stopped_threads_free) = {0};
+	struct tree tree CLEANUP(tree_free) = {0};
 	const double began = monotonic_seconds();
 	struct snapshot_result result = {0};
 	struct look look = {.point = arrival->point,
@@ -226,21 +302,28 @@ static enum status look(struct run *run, struct tracee *tracee, const struct arr
 
 	tick_stop();
 	timeline_listen();
-	if ((look.status = stop_threads(tracee, asked_to_end, &threads)) == STATUS_OK)
-		look.status = take(run, tracee, arrival, &threads, &result);
+	if ((look.status = stop(run, tracee, &tree)) == STATUS_OK)
+		look.status = take(run, tracee, arrival, &tree, &result);
 	if (look.status == STATUS_REFUSED)
 		look.status = refusals_end();
 	look.threads = result.threads;
 	look.pages = result.stored_pages;
 	if ((status = timeline_add(look)) == STATUS_OK)
-		status = pass(run, tracee, arrival, &threads);
+		status = pass(run, tracee, arrival, &tree);
 	leave_out(monotonic_seconds() - began);
 	return status;
 }
 
+static void end_all(const struct tree *tree)
+{
+	for (size_t i = 0; i < tree->count; i++)
+		if (tree->process[i].tracee)
+			kill(tree->process[i].tracee->process->pid, SIGKILL);
+}
+
 enum status freeze(struct run *run, struct tracee *tracee, const struct arrival *arrival)
 {
-	struct stopped_threads threads CLEANUP(stopped_threads_free) = {0};
+	struct tree tree CLEANUP(tree_free) = {0};
 	const struct options *options = run->options;
 	const double saved = summary_saved(tracee->process);
 	struct snapshot_result result;
@@ -255,17 +338,17 @@ enum status freeze(struct run *run, struct tracee *tracee, const struct arrival 
 	frozen.tid = tracee->tid;
 	frozen.pid = tracee->process->pid;
 	message_reason = tell_if_ended;
-	if ((status = stop_threads(tracee, options->attach ? asked_to_end : NULL, &threads)) == STATUS_OK &&
-	    (status = take(run, tracee, arrival, &threads, &result)) == STATUS_OK)
+	if ((status = stop(run, tracee, &tree)) == STATUS_OK &&
+	    (status = take(run, tracee, arrival, &tree, &result)) == STATUS_OK)
 		summary_print(run, arrival->point, &result, saved);
 	if (status == STATUS_REFUSED)
 		status = refusals_end();
 	message_reason = NULL;
 	if (options->continues || (status != STATUS_OK && options->attach))
-		return let_live(run, tracee, arrival, &threads, status);
+		return let_live(run, tracee, arrival, &tree, status);
 	if (status != STATUS_OK)
 		return status;
-	kill(tracee->process->pid, SIGKILL);
+	end_all(&tree);
 	run->phase = PHASE_REACHED;
 	return STATUS_OK;
 }

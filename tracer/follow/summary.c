@@ -50,13 +50,15 @@ void summary_print(const struct run *run, const struct point *point, const struc
                    double saved)
 {
 	uint64_t bytes = result->stored_pages * 4096;
-	char image[32], pages[32], start[64];
+	char image[32], pages[32], start[64], processes[32] = "";
 
 	print_size(image, sizeof(image), result->image_size);
 	print_size(pages, sizeof(pages), bytes);
 	print_saved(start, sizeof(start), saved, point);
-	tell("%s: %s, %llu pages (%s, ratio %.1f), %u thread%s, at %s, in %.2f s; %s", run->output, image,
+	if (result->processes > 1)
+		snprintf(processes, sizeof(processes), "%u processes, ", result->processes);
+	tell("%s: %s, %llu pages (%s, ratio %.1f), %s%u thread%s, at %s, in %.2f s; %s", run->output, image,
 	     (unsigned long long)result->stored_pages, pages,
-	     result->image_size ? (double)bytes / (double)result->image_size : 0.0, result->threads,
-	     result->threads == 1 ? "" : "s", point->text, result->seconds, start);
+	     result->image_size ? (double)bytes / (double)result->image_size : 0.0, processes,
+	     result->threads, result->threads == 1 ? "" : "s", point->text, result->seconds, start);
 }

@@ -267,6 +267,10 @@ static enum status record(const struct options *options, bool silent, int *ret_w
 	*ret_wait_status = 0;
 	if (!image_file_open(&image, name, IMAGE_WHOLE, &failure))
 		return image_failed(&failure, name);
+	if (snapimg_member_count(&image.image))
+		return fail(STATUS_FAILED,
+		            "%s: a tree of processes: which pages it uses can't be recorded: leave it out",
+		            name);
 	if (image.offset != 0)
 		return fail(
 		        STATUS_FAILED,

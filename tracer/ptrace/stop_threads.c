@@ -30,7 +30,8 @@ static enum status refuse_main_thread(pid_t pid)
 
 /* What stopping them is about. */
 struct stopping {
-	const struct tracee *point; /* the thread that stands already */
+	pid_t pid;
+	const struct tracee *point; /* the thread that stands already; NULL: none does */
 	stop_asked *asked;
 };
 
@@ -44,7 +45,13 @@ static enum status refuse_vfork(pid_t tid)
 static enum status note_end(const struct tracee *tracee, const struct stopping *stopping)
 {
 	struct user_regs_struct registers;
+	struct proc_stat stat;
 
+	if (!stopping->point) /* a process of a tree may end as a whole */
+		return tracee->tid == stopping->pid && proc_try_read_stat(stopping->pid, &stat) == 0 &&
+		                       stat.field[STAT_THREADS] > 1
+		               ? refuse_main_thread(tracee->tid)
+		               : STATUS_OK;
 	if (!tracee_get_registers(stopping->point, &registers))
 		return fail(STATUS_FAILED, "the program ended: process %d: while it was being frozen",
 		            tracee->process->pid);
@@ -120,6 +127,9 @@ static enum status settle(struct tracee *tracee, const struct stopping *stopping
 			if (WSTOPSIG(status) == SIGTRAP)
 				return STATUS_OK;
 			thread->in_group_stop = true;
+			thread->stop_signal = WSTOPSIG(status);
+			if (!stopping->point)
+				return STATUS_OK;
 			return refuse("a stopped program", "choose a point where it runs",
 			              "process %d was stopped by signal %d", tracee->process->pid,
 			              WSTOPSIG(status));
@@ -216,9 +226,9 @@ static enum status stop_new(const struct stopping *stopping, DIR *tasks, struct 
 			return refuse(
 			        "a worker thread of the kernel (io_uring)",
 			        "make the io_uring after the point (libuv and Node.js: UV_USE_IO_URING=0)",
-			        "process %d", point->process->pid);
+			        "process %d", stopping->pid);
 		*ret_new = true;
-		thread.at_point = thread.tid == point->tid;
+		thread.at_point = point && thread.tid == point->tid;
 		if (!tracee && (status = tracee_adopt(thread.tid, &tracee)) != STATUS_OK)
 			return status;
 		if (!thread.at_point)
@@ -236,21 +246,22 @@ static int by_id(const void *one, const void *other)
 	return (a > b) - (a < b);
 }
 
-enum status stop_threads(struct tracee *tracee, stop_asked *asked, struct stopped_threads *ret_threads)
+static enum status stop_all(const struct stopping *stopping, struct stopped_threads *ret_threads)
 {
-	const struct stopping stopping = {.point = tracee, .asked = asked};
 	struct stopped_threads threads = {0};
-	pid_t pid = tracee->process->pid;
+	pid_t pid = stopping->pid;
 	enum status status = STATUS_OK;
 	bool new_ones = true;
 	struct proc_path path = proc_path(pid, "task");
 
 	while (status == STATUS_OK && new_ones) {
 		DIR *tasks = opendir(path.text);
+		if (!tasks && !stopping->point)
+			break; /* it has ended */
 		if (!tasks)
 			status = fail(STATUS_FAILED, "%s: %s", path.text, strerror(errno));
 		else
-			status = stop_new(&stopping, tasks, &threads, &new_ones);
+			status = stop_new(stopping, tasks, &threads, &new_ones);
 		if (tasks)
 			closedir(tasks);
 	}
@@ -266,6 +277,20 @@ enum status stop_threads(struct tracee *tracee, stop_asked *asked, struct stoppe
 			threads.thread[0] = main_thread;
 		}
 	return STATUS_OK;
+}
+
+enum status stop_threads(struct tracee *tracee, stop_asked *asked, struct stopped_threads *ret_threads)
+{
+	const struct stopping stopping = {.pid = tracee->process->pid, .point = tracee, .asked = asked};
+
+	return stop_all(&stopping, ret_threads);
+}
+
+enum status stop_process(const struct tracee *tracee, stop_asked *asked, struct stopped_threads *ret_threads)
+{
+	const struct stopping stopping = {.pid = tracee->process->pid, .asked = asked};
+
+	return stop_all(&stopping, ret_threads);
 }
 
 /* The thread itself queues it, as only it may with a code of the kernel's (rt_tgsigqueueinfo(2)), in memory

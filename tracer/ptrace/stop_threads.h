@@ -9,7 +9,8 @@
 struct stopped_thread {
 	pid_t tid;
 	bool at_point;
-	bool in_group_stop; /* it was refused, and is to listen for SIGCONT again */
+	bool in_group_stop; /* by job control: it is to listen for SIGCONT again */
+	int stop_signal;    /* which one stopped it */
 	siginfo_t signal;   /* was about to be delivered, and is no longer pending in the kernel; si_signo 0:
 	                       none */
 };
@@ -30,6 +31,10 @@ typedef bool stop_asked(void);
  * before is in *ret_threads all the same. Owned; stopped_threads_free() takes it apart.
  */
 enum status stop_threads(struct tracee *tracee, stop_asked *asked, struct stopped_threads *ret_threads)
+        __attribute__((warn_unused_result));
+/* The same of a process that met no point, runs or is stopped by job control, and may end just now: then
+ * there are fewer threads, or none. Its main thread is `tracee`, which may be gone afterwards. */
+enum status stop_process(const struct tracee *tracee, stop_asked *asked, struct stopped_threads *ret_threads)
         __attribute__((warn_unused_result));
 /* For a program that goes on: the signals that were taken from its threads are pending again, with their
  * siginfo. gate: see ptrace/remote.h. */

@@ -26,9 +26,9 @@ static const char *name_of(const struct open_descriptor *it)
 }
 
 /* A new description of it: the target's own has a place that must stay. */
-static int open_again(const struct taking *taking, const struct open_descriptor *it)
+static int open_again(const struct open_descriptor *it)
 {
-	struct proc_path path = proc_path(taking->survey->pid, "fd/%d", it->number);
+	struct proc_path path = proc_path(it->pid, "fd/%d", it->number);
 
 	return open(path.text, O_RDONLY | O_CLOEXEC);
 }
@@ -48,7 +48,7 @@ enum status take_embedded(struct taking *taking, struct open_descriptor *it, str
 		return status;
 	object->value[SNAPIMG_FILE_MODE] = (it->identity.st_mode & 0777) | S_IRUSR;
 	object->value[SNAPIMG_FILE_SEALS] = seals;
-	int fd = it->identity.st_size ? open_again(taking, it) : -1;
+	int fd = it->identity.st_size ? open_again(it) : -1;
 	if (fd < 0 && it->identity.st_size)
 		return refuse_descriptor(taking->survey, it, "a file that can't be read again",
 		                         "let snaptrace read it, or close it before the point");

@@ -38,11 +38,11 @@ static enum status ask_set(const struct remote *remote, int set, int watched, bo
 static enum status is_same(const struct taking *taking, const struct open_descriptor *set, int watched,
                            bool *ret_same)
 {
-	pid_t pid = taking->survey->pid;
+	pid_t pid = taking->pid;
 	struct kcmp_epoll_slot slot = {.efd = (uint32_t)set->number, .tfd = (uint32_t)watched};
 
 	*ret_same = false;
-	if (!survey_find(taking->survey, watched))
+	if (!survey_find(taking->survey, set->process, watched))
 		return STATUS_OK;
 	long order = syscall(SYS_kcmp, pid, pid, KCMP_EPOLL_TFD, watched, &slot);
 	if (order < 0 && errno != ENOENT && errno != EBADF)

@@ -48,17 +48,17 @@ static enum status refuse_by_type(const struct survey *survey, const struct open
 	return STATUS_OK;
 }
 
-static __fsword_t filesystem_of(const struct survey *survey, const struct open_descriptor *it)
+static __fsword_t filesystem_of(const struct open_descriptor *it)
 {
 	struct statfs system;
 
-	return statfs(proc_path(survey->pid, "fd/%d", it->number).text, &system) == 0 ? system.f_type : 0;
+	return statfs(proc_path(it->pid, "fd/%d", it->number).text, &system) == 0 ? system.f_type : 0;
 }
 
 /* Files the kernel makes up have no size and another time at each look. */
-static bool is_made_up(const struct survey *survey, const struct open_descriptor *it)
+static bool is_made_up(const struct open_descriptor *it)
 {
-	__fsword_t type = filesystem_of(survey, it);
+	__fsword_t type = filesystem_of(it);
 
 	return type == PROC_SUPER_MAGIC || type == SYSFS_MAGIC || type == CGROUP_SUPER_MAGIC ||
 	       type == CGROUP2_SUPER_MAGIC;
@@ -69,7 +69,7 @@ enum status refuse_message_queue(const struct survey *survey, const struct open_
 {
 	enum { MQUEUE_MAGIC = 0x19800202 }; /* ipc/mqueue.c */
 
-	if (filesystem_of(survey, it) != MQUEUE_MAGIC)
+	if (filesystem_of(it) != MQUEUE_MAGIC)
 		return STATUS_OK;
 	return refuse_descriptor(survey, it, "a POSIX message queue", "close it before the point");
 }
@@ -86,9 +86,9 @@ static bool is_numbered(const char *rest)
 	return false;
 }
 
-static struct proc_path own_directory(const struct survey *survey)
+static struct proc_path own_directory(const struct open_descriptor *it)
 {
-	return proc_path(survey->pid, "%s", "");
+	return proc_path(it->pid, "%s", "");
 }
 
 /* What follows the path of a directory, given with its '/' at the end: "" or from that '/' on; or NULL. */
@@ -103,11 +103,10 @@ static const char *below(const char *path, const char *directory)
 
 /* What the process calls its own /proc directory, or its main thread's, by whatever number it has; of other
  * paths and what has numbers itself NULL. */
-static const char *own_name(const struct survey *survey, const struct open_descriptor *it,
-                            char name[PATH_MAX])
+static const char *own_name(const struct open_descriptor *it, char name[PATH_MAX])
 {
-	struct proc_path own = own_directory(survey);
-	struct proc_path task = proc_path(survey->pid, "task/%d/", survey->pid);
+	struct proc_path own = own_directory(it);
+	struct proc_path task = proc_path(it->pid, "task/%d/", it->pid);
 	const char *rest;
 
 	if ((rest = below(it->link, task.text)) && !is_numbered(rest))
@@ -119,9 +118,9 @@ static const char *own_name(const struct survey *survey, const struct open_descr
 	return name;
 }
 
-static bool is_own(const struct survey *survey, const struct open_descriptor *it)
+static bool is_own(const struct open_descriptor *it)
 {
-	struct proc_path own = own_directory(survey);
+	struct proc_path own = own_directory(it);
 
 	return strncmp(it->link, own.text, strlen(own.text)) == 0;
 }
@@ -152,13 +151,13 @@ bool file_can_be_embedded(const struct survey *survey, const struct open_descrip
 {
 	return it->known && it->link[0] == '/' && S_ISREG(it->identity.st_mode) &&
 	       it->identity.st_nlink > 0 && (it->flags & (O_ACCMODE | O_PATH)) == O_RDONLY &&
-	       !is_made_up(survey, it) && !is_written(survey, &it->identity);
+	       !is_made_up(it) && !is_written(survey, &it->identity);
 }
 
 /* Of a namespace that the process is in, and that it has from its caller, the link is "net:[4026531840]": in
  * each start it is the program's own again. */
-static enum status record_namespace(const struct survey *survey, const struct open_descriptor *it,
-                                    struct files *files, struct snapimg_descriptor *record, bool *ret_is_one)
+static enum status record_namespace(const struct open_descriptor *it, struct files *files,
+                                    struct snapimg_descriptor *record, bool *ret_is_one)
 {
 	static const char *const names[] = {"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"};
 	struct stat its, own;
@@ -170,7 +169,7 @@ static enum status record_namespace(const struct survey *survey, const struct op
 		size_t length = strlen(names[i]);
 		char name[64];
 		if (strncmp(it->link, names[i], length) != 0 || it->link[length] != ':' || !it->known ||
-		    stat(proc_path(survey->pid, "ns/%s", names[i]).text, &its) < 0 ||
+		    stat(proc_path(it->pid, "ns/%s", names[i]).text, &its) < 0 ||
 		    stat(proc_path(PROC_SELF, "ns/%s", names[i]).text, &own) < 0 ||
 		    its.st_ino != it->identity.st_ino || own.st_ino != its.st_ino || own.st_dev != its.st_dev)
 			continue;
@@ -191,14 +190,14 @@ enum status record_file(const struct survey *survey, const struct open_descripto
                         struct snapimg_descriptor *record)
 {
 	char own[PATH_MAX];
-	const char *name = own_name(survey, it, own);
+	const char *name = own_name(it, own);
 	uint32_t flags = it->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)(O_ASYNC | O_NOFOLLOW);
 	struct stat found;
 	enum status status;
 	size_t index;
 
 	bool is_namespace;
-	status = record_namespace(survey, it, files, record, &is_namespace);
+	status = record_namespace(it, files, record, &is_namespace);
 	if (status != STATUS_OK || is_namespace)
 		return status;
 	if ((status = refuse_by_link(survey, it)) != STATUS_OK ||
@@ -211,11 +210,11 @@ enum status record_file(const struct survey *survey, const struct open_descripto
 	    found.st_ino != it->identity.st_ino)
 		return refuse_descriptor(survey, it, "a deleted or replaced file",
 		                         "close it before the point");
-	if (!name && is_own(survey, it))
+	if (!name && is_own(it))
 		return refuse_descriptor(survey, it, "a file of the process's own /proc that has a number",
 		                         "close it before the point");
-	bool stamped = S_ISREG(found.st_mode) && (flags & (O_ACCMODE | O_PATH)) == O_RDONLY &&
-	               !is_made_up(survey, it);
+	bool stamped =
+	        S_ISREG(found.st_mode) && (flags & (O_ACCMODE | O_PATH)) == O_RDONLY && !is_made_up(it);
 	status = files_add(files, name ? name : it->link, &found,
 	                   stamped ? SNAPIMG_CHECK_STAMP : SNAPIMG_CHECK_EXISTS, &index);
 	if (status != STATUS_OK)

@@ -102,27 +102,27 @@ static void read_directory(struct search *search, const char *path)
 }
 
 /* The working directory, open files, arguments, the executable; then everything. */
-static void add_places(struct search *search, const struct survey *survey)
+static void add_places(struct search *search, const struct survey *survey, pid_t pid)
 {
 	struct text arguments CLEANUP(text_free) = {0};
 	char link[PATH_MAX];
 
-	add_place(search, proc_path(survey->pid, "cwd").text);
+	add_place(search, proc_path(pid, "cwd").text);
 	for (size_t i = 0; i < survey->count; i++)
 		if (survey->open[i].link[0] == '/' && survey->open[i].inherited < 0)
 			add_place(search, survey->open[i].link);
-	if (proc_read(proc_path(survey->pid, "cmdline"), &arguments) == STATUS_OK) {
+	if (proc_read(proc_path(pid, "cmdline"), &arguments) == STATUS_OK) {
 		const char *end = arguments.bytes + arguments.size;
 		for (const char *word = arguments.bytes; word < end; word += strlen(word) + 1) {
-			snprintf(link, sizeof(link), "%s/%s", proc_path(survey->pid, "cwd").text, word);
+			snprintf(link, sizeof(link), "%s/%s", proc_path(pid, "cwd").text, word);
 			add_place(search, *word == '/' ? word : link);
 		}
 	}
-	add_place(search, proc_path(survey->pid, "exe").text);
+	add_place(search, proc_path(pid, "exe").text);
 	add_place(search, "/");
 }
 
-enum status find_paths(const struct survey *survey, struct wanted_path *wanted, size_t count)
+enum status find_paths(const struct survey *survey, pid_t pid, struct wanted_path *wanted, size_t count)
 {
 	struct search *search = calloc(1, sizeof(*search));
 
@@ -131,7 +131,7 @@ enum status find_paths(const struct survey *survey, struct wanted_path *wanted, 
 	search->wanted = wanted;
 	search->count = search->missing = count;
 	if (count)
-		add_places(search, survey);
+		add_places(search, survey, pid);
 	while (search->first < search->last && search->missing && search->entries <= ENTRIES_MAX)
 		read_directory(search, search->queue[search->first++]);
 	for (size_t i = 0; i < search->last; i++)

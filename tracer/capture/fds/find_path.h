@@ -15,7 +15,7 @@ struct wanted_path {
 };
 
 /* Sets what it finds. STATUS_OK also where it finds nothing. */
-enum status find_paths(const struct survey *survey, struct wanted_path *wanted, size_t count)
+enum status find_paths(const struct survey *survey, pid_t pid, struct wanted_path *wanted, size_t count)
         __attribute__((warn_unused_result));
 
 #endif

@@ -36,7 +36,7 @@ static int by_watch(const void *left, const void *right)
 static enum status add_all(struct taking *taking, struct open_descriptor *it, struct snapimg_inotify *watched,
                            struct wanted_path *wanted, size_t count)
 {
-	enum status status = find_paths(taking->survey, wanted, count);
+	enum status status = find_paths(taking->survey, it->pid, wanted, count);
 
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		if (!wanted[i].path)

@@ -98,9 +98,10 @@ enum status refuse_by_link(const struct survey *survey, const struct open_descri
 
 enum status refuse_held(const struct survey *survey, const struct open_descriptor *it, const char *what)
 {
+	(void)survey;
 	if (it->holder == 0)
 		return STATUS_OK;
 	return refuse(what, "close it before the point, or say with --fd what it is to be",
-	              "descriptor %d of process %d, %s, which process %d has, too", it->number, survey->pid,
+	              "descriptor %d of process %d, %s, which process %d has, too", it->number, it->pid,
 	              it->link, it->holder);
 }

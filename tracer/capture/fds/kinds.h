@@ -10,6 +10,7 @@
 
 struct taking {
 	const struct survey *survey;
+	pid_t pid; /* whose descriptor it is, with its remote and noted */
 	struct objects *objects;
 	struct shared *shared;
 	const struct overrides *overrides;

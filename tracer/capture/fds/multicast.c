@@ -76,7 +76,7 @@ static enum status take_v4(struct taking *taking, const struct open_descriptor *
 	unsigned int interface = 0;
 	enum status status;
 
-	if ((status = proc_read(proc_path(taking->survey->pid, "net/igmp"), &text)) != STATUS_OK)
+	if ((status = proc_read(proc_path(taking->pid, "net/igmp"), &text)) != STATUS_OK)
 		return status;
 	for (char *rest = text.bytes, *line; status == STATUS_OK && (line = strsep(&rest, "\n"));) {
 		struct sockaddr_in group = {.sin_family = AF_INET};
@@ -92,7 +92,7 @@ static enum status take_v4(struct taking *taking, const struct open_descriptor *
 static enum status take_v6(struct taking *taking, const struct open_descriptor *it)
 {
 	struct text text CLEANUP(text_free) = {0};
-	struct proc_path path = proc_path(taking->survey->pid, "net/igmp6");
+	struct proc_path path = proc_path(taking->pid, "net/igmp6");
 	enum status status = STATUS_OK;
 
 	if (proc_try_read(path.text, &text) != 0) /* no IPv6 here */

@@ -23,7 +23,7 @@ static enum status read_piece(struct taking *taking, int fd, off_t at, off_t end
 		got = pread(fd, block + filled, end - at < PIECE ? (size_t)(end - at) : PIECE, at);
 		if (got <= 0)
 			return fail(STATUS_FAILED, "can't read an unnamed file of process %d: %s",
-			            taking->survey->pid, strerror(got < 0 ? errno : EIO));
+			            taking->pid, strerror(got < 0 ? errno : EIO));
 		bool is_hole = memcmp(block + filled, zeros, (size_t)got) == 0;
 		filled += is_hole ? 0 : (size_t)got;
 		if (filled && (is_hole || filled > BLOCK - PIECE || at + got == end)) {
@@ -55,7 +55,7 @@ static enum status read_content(struct taking *taking, int fd, off_t size)
 static uint64_t owner_of(const struct taking *taking, const struct stat *file)
 {
 	struct text status CLEANUP(text_free) = {0};
-	struct proc_path path = proc_path(taking->survey->pid, "status");
+	struct proc_path path = proc_path(taking->pid, "status");
 	unsigned int user, group;
 
 	if (proc_try_read(path.text, &status) == 0 &&
@@ -68,9 +68,9 @@ static uint64_t owner_of(const struct taking *taking, const struct stat *file)
 
 /* Not the copy, whose place is the target's and which may be write-only. Nobody but the target has the file,
  * so its owner may read it whatever its mode. */
-static int open_again(const struct taking *taking, const struct open_descriptor *it)
+static int open_again(const struct open_descriptor *it)
 {
-	struct proc_path path = proc_path(taking->survey->pid, "fd/%d", it->number);
+	struct proc_path path = proc_path(it->pid, "fd/%d", it->number);
 	int fd = open(path.text, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == EACCES && fchmod(it->copy, S_IRUSR) == 0) {
 		fd = open(path.text, O_RDONLY | O_CLOEXEC);
@@ -126,7 +126,7 @@ enum status take_nameless(struct taking *taking, struct open_descriptor *it, str
 		return STATUS_OK;
 	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
 	object->value[SNAPIMG_FILE_OWNER] = owner_of(taking, &it->identity);
-	int fd = it->identity.st_size ? open_again(taking, it) : -1;
+	int fd = it->identity.st_size ? open_again(it) : -1;
 	if (fd < 0 && it->identity.st_size)
 		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",
 		                         "close it before the point");

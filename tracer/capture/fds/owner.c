@@ -3,9 +3,9 @@
 
 #include "tracer/capture/fds/kinds.h"
 
-static bool whom(const struct taking *taking, const struct f_owner_ex *owner, uint32_t *ret_kind)
+static bool whom(pid_t pid, const struct f_owner_ex *owner, uint32_t *ret_kind)
 {
-	if (owner->pid != 0 && (owner->pid != taking->survey->pid || owner->type == F_OWNER_PGRP))
+	if (owner->pid != 0 && (owner->pid != pid || owner->type == F_OWNER_PGRP))
 		return false;
 	*ret_kind = owner->pid == 0              ? SNAPIMG_OWNER_NONE
 	            : owner->type == F_OWNER_PID ? SNAPIMG_OWNER_PROCESS
@@ -19,7 +19,7 @@ static enum status refuse_watched_directory(struct taking *taking, struct open_d
 	struct f_owner_ex owner = {0};
 
 	if (!survey_try_copy(taking->survey, it) || fcntl(it->copy, F_GETOWN_EX, &owner) < 0 ||
-	    owner.pid != taking->survey->pid)
+	    owner.pid != it->pid)
 		return STATUS_OK;
 	return refuse_descriptor(taking->survey, it, "a directory that signals what happens in it (F_NOTIFY)",
 	                         "watch it after the point");
@@ -46,7 +46,7 @@ enum status take_owner(struct taking *taking, struct open_descriptor *it)
 		return status;
 	int signal = fcntl(it->copy, F_GETSIG);
 	bool is_known = fcntl(it->copy, F_GETOWN_EX, &owner) == 0 && signal >= 0 &&
-	                whom(taking, &owner, &record.kind);
+	                whom(it->pid, &owner, &record.kind);
 	if (is_inherited && (!is_known || record.kind == SNAPIMG_OWNER_NONE))
 		return STATUS_OK;
 	if (!is_known)

@@ -11,7 +11,7 @@ enum status take_pidfd(struct taking *taking, struct open_descriptor *it, struct
 		object->kind = SNAPIMG_OBJECT_ENDED;
 		return STATUS_OK;
 	}
-	if (of_thread || (pid_t)proc_number(&it->info, "Pid", 10) != taking->survey->pid)
+	if (of_thread || (pid_t)proc_number(&it->info, "Pid", 10) != it->pid)
 		return refuse_descriptor(taking->survey, it, "a pidfd of another process or of a thread",
 		                         "close it before the point");
 	return STATUS_OK;

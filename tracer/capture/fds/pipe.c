@@ -26,7 +26,7 @@ static struct open_descriptor *find_other(const struct taking *taking, const str
 	*ret_inherited = *ret_given = false;
 	for (size_t i = 0; i < all; i++) {
 		struct open_descriptor *candidate = opened[i];
-		if (candidate->duplicate >= 0)
+		if (!is_representative(taking->survey, candidate))
 			continue;
 		if (candidate->override) {
 			*ret_given = true;
@@ -71,7 +71,7 @@ enum status take_pipe_content(struct taking *taking, int from, int size, int wai
 		status = fail(STATUS_FAILED,
 		              "can't copy what is in a pipe of process %d: raise the limits of "
 		              "/proc/sys/fs/pipe-*",
-		              taking->survey->pid);
+		              taking->pid);
 	free(bytes);
 	if (own[0] >= 0) {
 		close(own[0]);

@@ -11,12 +11,13 @@
 #include "tracer/description.h"
 
 static struct {
-	pid_t pid;
 	bool compares; /* kcmp(2) works */
 } state;               /* qsort(3) has no place for it */
 
 static int by_number(const struct open_descriptor *a, const struct open_descriptor *b)
 {
+	if (a->process != b->process)
+		return a->process < b->process ? -1 : 1;
 	return (a->number > b->number) - (a->number < b->number);
 }
 
@@ -27,7 +28,7 @@ static int by_description(const void *left, const void *right)
 	int order = strcmp(a->link, b->link);
 
 	if (order == 0 && state.compares) {
-		order = description_compare(state.pid, a->number, state.pid, b->number);
+		order = description_compare(a->pid, a->number, b->pid, b->number);
 		order = order == 1 ? -1 : order == 2;
 	} else if (order == 0) {
 		order = (a->first > b->first) - (a->first < b->first);
@@ -71,7 +72,7 @@ static bool spell(const struct survey *survey, struct open_descriptor **it, size
 	return done;
 }
 
-/* Names one description's descriptors by the lowest number among them. Where no flag can be changed (O_PATH
+/* Names one description's descriptors by the first of them. Where no flag can be changed (O_PATH
  * has none), alike is the same: two such can't be told apart by the program either. */
 static enum status name_group(const struct survey *survey, struct open_descriptor **it, size_t count)
 {
@@ -85,7 +86,7 @@ static enum status name_group(const struct survey *survey, struct open_descripto
 			lowest[i] = INT32_MAX;
 		for (size_t i = 0; i < count; i++) {
 			last[i] = done ? last[i] : 0;
-			lowest[last[i]] = it[i]->number < lowest[last[i]] ? it[i]->number : lowest[last[i]];
+			lowest[last[i]] = it[i]->first < lowest[last[i]] ? it[i]->first : lowest[last[i]];
 		}
 		for (size_t i = 0; i < count; i++)
 			it[i]->first = lowest[last[i]];
@@ -139,9 +140,8 @@ enum status sharing_sort(struct survey *survey)
 		survey->by_link[i] = &survey->open[i];
 	if (!survey->count)
 		return STATUS_OK;
-	int any = survey->open[0].number;
-	state.pid = survey->pid;
-	state.compares = description_compare(survey->pid, any, survey->pid, any) == 0;
+	const struct open_descriptor *any = &survey->open[0];
+	state.compares = description_compare(any->pid, any->number, any->pid, any->number) == 0;
 	if (!state.compares && (status = name_by_flags(survey)) != STATUS_OK)
 		return status;
 	qsort(survey->by_link, survey->count, sizeof(*survey->by_link), by_description);
@@ -149,7 +149,7 @@ enum status sharing_sort(struct survey *survey)
 		const struct open_descriptor *before = survey->by_link[i - 1];
 		struct open_descriptor *it = survey->by_link[i];
 		if (strcmp(before->link, it->link) == 0 &&
-		    description_compare(survey->pid, before->number, survey->pid, it->number) == 0)
+		    description_compare(before->pid, before->number, it->pid, it->number) == 0)
 			it->first = before->first;
 	}
 	return STATUS_OK;
@@ -182,16 +182,16 @@ static bool is_one_file(const struct stat *left, const struct stat *right)
 	return left->st_dev == right->st_dev && left->st_ino == right->st_ino;
 }
 
-bool sharing_is_callers(const struct survey *survey, const struct open_descriptor *it, int number)
+bool sharing_is_callers(const struct open_descriptor *it, int number)
 {
 	struct stat file;
 
 	if (state.compares)
-		return description_compare(survey->pid, it->number, getpid(), number) == 0;
+		return description_compare(it->pid, it->number, getpid(), number) == 0;
 	if (it->flags & O_PATH) { /* it has no flag to change, and no state */
 		return it->known && look_at(getpid(), number, &file) && is_one_file(&it->identity, &file);
 	}
-	return description_is_copy_of(number, survey->pid, it->number);
+	return description_is_copy_of(number, it->pid, it->number);
 }
 
 /* Any of the target's descriptors of the description, among those of one link. */
@@ -202,7 +202,7 @@ static struct open_descriptor *find_same(const struct survey *survey, struct ope
 
 	while (state.compares && low < high) {
 		size_t middle = low + (high - low) / 2;
-		int order = description_compare(survey->pid, it[middle]->number, pid, number);
+		int order = description_compare(it[middle]->pid, it[middle]->number, pid, number);
 		if (order == 0)
 			return it[middle];
 		if (order < 0)
@@ -219,6 +219,14 @@ static struct open_descriptor *find_same(const struct survey *survey, struct ope
 	return NULL;
 }
 
+static bool is_surveyed(const struct survey *survey, pid_t pid)
+{
+	for (size_t i = 0; i < survey->process_count; i++)
+		if (survey->process[i].pid == pid)
+			return true;
+	return false;
+}
+
 /* Files in other mount namespaces, or without a name, may have the same link. */
 static bool note_holder(void *context, pid_t pid, int number, const char *link)
 {
@@ -228,6 +236,8 @@ static bool note_holder(void *context, pid_t pid, int number, const char *link)
 	struct stat file;
 	bool is_one = link[0] != '/';
 
+	if (is_surveyed(survey, pid))
+		return true;
 	for (size_t i = 0; i < count; i++)
 		asked += it[i]->holding != HELD_UNNOTICED && it[i]->holder == 0;
 	if (asked == 0 || (!is_one && !look_at(pid, number, &file)))
@@ -243,10 +253,11 @@ static bool note_holder(void *context, pid_t pid, int number, const char *link)
 
 void sharing_look_around(const struct survey *survey)
 {
-	(void)description_visit_all(survey->pid, note_holder, &survey);
+	(void)description_visit_all(0, note_holder, &survey);
 }
 
 struct wanted {
+	const struct survey *survey;
 	const char *link;
 	const struct stat *identity;
 	pid_t found;
@@ -258,16 +269,16 @@ static bool find_file(void *context, pid_t pid, int number, const char *link)
 
 	struct stat file;
 
-	if (strcmp(link, wanted->link) == 0 && look_at(pid, number, &file) &&
-	    is_one_file(wanted->identity, &file))
+	if (!is_surveyed(wanted->survey, pid) && strcmp(link, wanted->link) == 0 &&
+	    look_at(pid, number, &file) && is_one_file(wanted->identity, &file))
 		wanted->found = pid;
 	return wanted->found == 0;
 }
 
 pid_t sharing_file_holder(const struct survey *survey, const char *link, const struct stat *identity)
 {
-	struct wanted wanted = {.link = link, .identity = identity};
+	struct wanted wanted = {.survey = survey, .link = link, .identity = identity};
 
-	(void)description_visit_all(survey->pid, find_file, &wanted);
+	(void)description_visit_all(0, find_file, &wanted);
 	return wanted.found;
 }

@@ -56,7 +56,7 @@ enum status take_stream(struct taking *taking, struct open_descriptor *it)
 /* Whether the caller's descriptor `number` led to this terminal when the program began. */
 static bool caller_had(const struct survey *survey, const struct open_descriptor *it, int number)
 {
-	const struct open_descriptor *now = survey_find(survey, number);
+	const struct open_descriptor *now = survey_find(survey, it->process, number);
 
 	if (!the_caller.attached)
 		return caller_modes(number) && strcmp(caller_link(number), it->link) == 0;

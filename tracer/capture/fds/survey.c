@@ -35,25 +35,29 @@ static int by_number(const void *left, const void *right)
 {
 	const struct open_descriptor *a = left, *b = right;
 
+	if (a->process != b->process)
+		return a->process < b->process ? -1 : 1;
 	return (a->number > b->number) - (a->number < b->number);
 }
 
-static enum status look_at(struct survey *survey, int number)
+static enum status look_at(struct survey *survey, size_t process, int number)
 {
+	pid_t pid = survey->process[process].pid;
 	struct open_descriptor *it = array_add(survey->open, survey->count); /* freed with the others */
-	struct proc_path path = proc_path(survey->pid, "fd/%d", number);
+	struct proc_path path = proc_path(pid, "fd/%d", number);
 	char link[4096];
 	enum status status;
 
 	if (!it)
 		return fail(STATUS_FAILED, "out of memory");
-	*it = (struct open_descriptor){.number = number,
+	*it = (struct open_descriptor){.pid = pid,
+	                               .process = process,
+	                               .number = number,
 	                               .inherited = -1,
 	                               .duplicate = -1,
 	                               .object = -1,
-	                               .copy = -1,
-	                               .first = number};
-	if ((status = proc_read(proc_path(survey->pid, "fdinfo/%d", number), &it->info)) != STATUS_OK ||
+	                               .copy = -1};
+	if ((status = proc_read(proc_path(pid, "fdinfo/%d", number), &it->info)) != STATUS_OK ||
 	    (status = proc_read_link(path, link, sizeof(link))) != STATUS_OK)
 		return status;
 	it->known = stat(path.text, &it->identity) == 0;
@@ -65,9 +69,9 @@ static enum status look_at(struct survey *survey, int number)
 	return STATUS_OK;
 }
 
-static enum status read_directory(struct survey *survey)
+static enum status read_directory(struct survey *survey, size_t process)
 {
-	struct proc_path path = proc_path(survey->pid, "fd");
+	struct proc_path path = proc_path(survey->process[process].pid, "fd");
 	enum status status = STATUS_OK;
 	struct dirent *entry;
 	DIR *directory = opendir(path.text);
@@ -78,41 +82,66 @@ static enum status read_directory(struct survey *survey)
 	while (status == STATUS_OK && (entry = readdir(directory))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		status = look_at(survey, atoi(entry->d_name));
+		status = look_at(survey, process, atoi(entry->d_name));
 	}
 	closedir(directory);
+	return status;
+}
+
+static enum status read_all(struct survey *survey)
+{
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < survey->process_count && status == STATUS_OK; i++)
+		status = read_directory(survey, i);
 	if (status == STATUS_OK && survey->count)
 		qsort(survey->open, survey->count, sizeof(*survey->open), by_number);
+	for (size_t i = 0; i < survey->count; i++)
+		survey->open[i].first = (int)i;
 	return status;
 }
 
 /* The caller's descriptor it is, or -1. The same number first, as 1 and 2 are often one open file. */
-static int find_inherited(const struct survey *survey, const struct open_descriptor *it)
+static int find_inherited(const struct open_descriptor *it)
 {
 	int found = -1;
 
 	for (size_t i = 0; i < the_caller.descriptor_count; i++) {
 		const struct caller_descriptor *of = &the_caller.descriptor[i];
 		if ((found < 0 || of->number == it->number) && strcmp(it->link, of->link) == 0 &&
-		    sharing_is_callers(survey, it, of->number))
+		    sharing_is_callers(it, of->number))
 			found = of->number;
 	}
 	return found;
 }
 
-/* Of those that are one description the first is the one that is not something else by --fd. */
+/* Of those that are one description, in order of process and number, the first that is not something else by
+ * --fd stands for all; and that of each process for those after it. */
+static void name_group(struct survey *survey, size_t start, size_t end)
+{
+	const struct open_descriptor *all = NULL, *own = NULL;
+	bool spans = survey->by_link[start]->process != survey->by_link[end - 1]->process;
+
+	for (size_t i = start; i < end; i++) {
+		struct open_descriptor *it = survey->by_link[i];
+		it->spans = spans;
+		it->representative = (int)((all ? all : it) - survey->open);
+		if (it->override)
+			continue;
+		own = own && own->process == it->process ? own : NULL;
+		it->duplicate = it->inherited < 0 && own ? own->number : -1;
+		own = own ? own : it;
+		all = all ? all : it;
+	}
+}
+
 static void find_duplicates(struct survey *survey)
 {
 	for (size_t i = 0, end; i < survey->count; i = end) {
-		int original = -1;
-		for (end = i; end < survey->count && survey->by_link[end]->first == survey->by_link[i]->first;
-		     end++) {
-			struct open_descriptor *it = survey->by_link[end];
-			if (it->override)
-				continue;
-			it->duplicate = it->inherited >= 0 ? -1 : original;
-			original = original < 0 ? it->number : original;
-		}
+		for (end = i + 1;
+		     end < survey->count && survey->by_link[end]->first == survey->by_link[i]->first;)
+			end++;
+		name_group(survey, i, end);
 	}
 }
 
@@ -120,23 +149,21 @@ enum status survey_read(struct survey *survey, const struct overrides *overrides
 {
 	enum status status;
 
-	if ((status = read_directory(survey)) != STATUS_OK || (status = sharing_sort(survey)) != STATUS_OK)
+	if ((status = read_all(survey)) != STATUS_OK || (status = sharing_sort(survey)) != STATUS_OK)
 		return status;
 	for (size_t i = 0; i < survey->count; i++) {
 		struct open_descriptor *it = &survey->open[i];
 		/* Of a process that ran before, nobody knows what it was given but its standard streams. */
-		it->inherited = !the_caller.attached ? find_inherited(survey, it)
-		                : it->number < 3     ? it->number
-		                                     : -1;
-		it->override = overrides_find(overrides, it->number);
+		it->inherited = !the_caller.attached ? find_inherited(it) : it->number < 3 ? it->number : -1;
+		it->override = it->process == 0 ? overrides_find(overrides, it->number) : NULL;
 	}
 	find_duplicates(survey);
 	return STATUS_OK;
 }
 
-struct open_descriptor *survey_find(const struct survey *survey, int number)
+struct open_descriptor *survey_find(const struct survey *survey, size_t process, int number)
 {
-	const struct open_descriptor wanted = {.number = number};
+	const struct open_descriptor wanted = {.process = process, .number = number};
 
 	if (!survey->count)
 		return NULL;
@@ -145,7 +172,7 @@ struct open_descriptor *survey_find(const struct survey *survey, int number)
 
 bool survey_try_copy(const struct survey *survey, struct open_descriptor *it)
 {
-	int process = it->copy >= 0 ? -1 : (int)syscall(SYS_pidfd_open, survey->pid, 0);
+	int process = it->copy >= 0 ? -1 : (int)syscall(SYS_pidfd_open, it->pid, 0);
 
 	if (process >= 0) {
 		it->copy = (int)syscall(SYS_pidfd_getfd, process, it->number, 0);
@@ -154,7 +181,7 @@ bool survey_try_copy(const struct survey *survey, struct open_descriptor *it)
 		errno = error;
 	}
 	if (it->copy < 0 && errno != EMFILE)
-		it->copy = passing_copy(survey->passing, it->number);
+		it->copy = passing_copy(survey->process[it->process].passing, it->number);
 	return it->copy >= 0;
 }
 
@@ -162,12 +189,13 @@ enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
 {
 	if (survey_try_copy(survey, it))
 		return STATUS_OK;
-	return fail(STATUS_FAILED, "can't look at descriptor %d of process %d, %s: %s", it->number,
-	            survey->pid, it->link, strerror(errno));
+	return fail(STATUS_FAILED, "can't look at descriptor %d of process %d, %s: %s", it->number, it->pid,
+	            it->link, strerror(errno));
 }
 
 enum status refuse_descriptor(const struct survey *survey, const struct open_descriptor *it, const char *what,
                               const char *advice)
 {
-	return refuse(what, advice, "descriptor %d of process %d, %s", it->number, survey->pid, it->link);
+	(void)survey;
+	return refuse(what, advice, "descriptor %d of process %d, %s", it->number, it->pid, it->link);
 }

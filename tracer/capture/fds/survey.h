@@ -16,6 +16,8 @@ enum holding {
 
 /* One open descriptor of the target. */
 struct open_descriptor {
+	pid_t pid;      /* whose it is */
+	size_t process; /* that one's index */
 	int number;
 	char *link;
 	struct text info; /* /proc/PID/fdinfo/N */
@@ -24,23 +26,29 @@ struct open_descriptor {
 	uint32_t flags; /* as open(2) takes them */
 	uint64_t position;
 	int inherited; /* the caller's descriptor it is, or -1 */
-	int duplicate; /* an earlier number of the same open description, or -1 */
+	int duplicate; /* an earlier number of the same open description in the process, or -1 */
 	bool refused;  /* a line has told */
 	bool embedded; /* a file whose content goes into the image */
 	int object;    /* index in OBJECTS, or -1 */
 	const struct override
 	        *override; /* what the caller wants it to be instead (tracer/overrides.h); NULL: what it is */
 	int copy;          /* of the very description, in this process; -1: see survey_copy() */
-	int first;         /* the lowest number of the same open description */
+	int first;         /* index of the first one of the same open description */
+	int representative;   /* index of the one that is taken for all of them: not something else by --fd */
+	bool spans;           /* several processes have the description */
 	enum holding holding; /* who is looked for by sharing_look_around() */
 	pid_t holder;         /* and was found: another process, or 0 */
 };
 
 struct passing;
-struct survey {
+struct surveyed {
 	pid_t pid;
-	struct passing *passing;      /* the other way to a copy */
-	struct open_descriptor *open; /* sorted by number */
+	struct passing *passing; /* the other way to a copy */
+};
+struct survey {
+	const struct surveyed *process; /* several are a tree; the first is its root */
+	size_t process_count;
+	struct open_descriptor *open; /* sorted by process and number */
 	size_t count;
 	struct open_descriptor *
 	        *by_link; /* those of one link stand together, and in them those of one description */
@@ -51,7 +59,11 @@ enum status survey_read(struct survey *survey, const struct overrides *overrides
         __attribute__((warn_unused_result));
 void survey_free(struct survey *survey);
 /* NULL: not open. */
-struct open_descriptor *survey_find(const struct survey *survey, int number);
+struct open_descriptor *survey_find(const struct survey *survey, size_t process, int number);
+static inline bool is_representative(const struct survey *survey, const struct open_descriptor *it)
+{
+	return &survey->open[it->representative] == it;
+}
 /* All with that link: *ret_count of survey->by_link from there on. */
 struct open_descriptor **survey_of_link(const struct survey *survey, const char *link, size_t *ret_count);
 
@@ -65,10 +77,10 @@ bool survey_try_copy(const struct survey *survey, struct open_descriptor *it);
 /* fds/sharing.c: sorts, and finds which of them are one open description. */
 enum status sharing_sort(struct survey *survey) __attribute__((warn_unused_result));
 /* Whether it is the caller's descriptor `number`, whose link is the same. */
-bool sharing_is_callers(const struct survey *survey, const struct open_descriptor *it, int number);
+bool sharing_is_callers(const struct open_descriptor *it, int number);
 /* One look at all other processes that may be looked at: finds who holds what it->holding asks about. */
 void sharing_look_around(const struct survey *survey);
-/* Another process that has this file open, which the target need not have; or 0. */
+/* A process beside them that has this file open, which they need not have; or 0. */
 pid_t sharing_file_holder(const struct survey *survey, const char *link, const struct stat *identity);
 
 enum status refuse_descriptor(const struct survey *survey, const struct open_descriptor *it, const char *what,

@@ -9,37 +9,131 @@
 #include "tracer/capture/fds/passing.h"
 #include "tracer/capture/refuse.h"
 
-static enum status record_object(struct taking *taking, struct open_descriptor *it,
-                                 const struct descriptor_kind *kind, struct snapimg_descriptor *record)
+/* The processes whose descriptors are read at once. */
+struct reading {
+	const struct descriptors_request *process;
+	struct survey survey;
+};
+
+static struct taking taking_for(const struct reading *reading, const struct open_descriptor *it)
 {
+	const struct descriptors_request *process = &reading->process[it->process];
+
+	return (struct taking){.survey = &reading->survey,
+	                       .pid = it->pid,
+	                       .objects = &process->result->objects,
+	                       .shared = reading->process->shared,
+	                       .overrides = reading->process->snapshot->overrides,
+	                       .remote = process->remote,
+	                       .noted = process->snapshot->noted};
+}
+
+/* What is tied to the process that made it stays in that one's image, unless another has it too. All else is
+ * the tree's, in the image of its first process. */
+static bool is_own(const struct open_descriptor *it, const struct descriptor_kind *kind)
+{
+	return it->process == 0 ||
+	       (!it->spans && (kind->kind == SNAPIMG_OBJECT_EPOLL || kind->kind == SNAPIMG_OBJECT_PIDFD ||
+	                       kind->kind == SNAPIMG_OBJECT_SIGNALFD));
+}
+
+/* In the image of a process beside the first: that it has the object of that one's. */
+static enum status add_reference(const struct reading *reading, const struct open_descriptor *it, int object,
+                                 struct snapimg_descriptor *record)
+{
+	struct objects *objects = &reading->process[it->process].result->objects;
+	struct snapimg_object reference = {.kind = SNAPIMG_OBJECT_TREE};
+
+	record->kind = SNAPIMG_DESCRIPTOR_OBJECT;
+	record->source = object;
+	if (it->process == 0)
+		return STATUS_OK;
+	reference.value[SNAPIMG_TREE_OBJECT] = (uint64_t)object;
+	record->source = (int32_t)objects->object.count;
+	return objects_add(objects, &reference);
+}
+
+static enum status take_object(const struct reading *reading, struct open_descriptor *it,
+                               const struct descriptor_kind *kind, struct objects *objects)
+{
+	struct taking taking = taking_for(reading, it);
 	struct snapimg_object object = {.kind = kind->kind,
 	                                .flags = it->flags & SNAPIMG_OPEN_FLAGS &
 	                                         ~(uint32_t)(O_NOFOLLOW | O_ASYNC)};
 	enum status status;
 
-	record->kind = SNAPIMG_DESCRIPTOR_OBJECT;
-	if (it->object >= 0) { /* another one needed it before it (fds/terminal.c) */
-		record->source = it->object;
+	if (it->object >= 0) /* another one needed it before it (fds/terminal.c), or another process had it */
 		return STATUS_OK;
-	}
 	if (it->refused)
 		return STATUS_REFUSED;
-	if ((status = refuse_held(taking->survey, it, kind->held)) != STATUS_OK ||
-	    (status = survey_copy(taking->survey, it)) != STATUS_OK ||
-	    (status = kind->take(taking, it, &object)) != STATUS_OK) {
+	taking.objects = objects;
+	if (kind->kind == SNAPIMG_OBJECT_EPOLL && it->spans)
+		status = refuse_descriptor(&reading->survey, it, "an epoll set that several processes have",
+		                           "make it after fork(2), or close it in the others");
+	else if ((status = refuse_held(taking.survey, it, kind->held)) == STATUS_OK &&
+	         (status = survey_copy(taking.survey, it)) == STATUS_OK)
+		status = kind->take(&taking, it, &object);
+	if (status != STATUS_OK) {
 		it->refused = status == STATUS_REFUSED;
 		return status;
 	}
-	it->object = (int)taking->objects->object.count;
-	record->source = it->object;
+	it->object = (int)objects->object.count;
+	return objects_add(objects, &object);
+}
+
+static enum status record_object(const struct reading *reading, struct open_descriptor *it,
+                                 const struct descriptor_kind *kind, struct snapimg_descriptor *record)
+{
+	bool own = is_own(it, kind);
+	struct open_descriptor *taken = &reading->survey.open[it->representative];
+	struct objects *objects = &reading->process[own ? it->process : 0].result->objects;
+	enum status status = take_object(reading, taken, kind, objects);
+
+	if (status != STATUS_OK)
+		return status;
 	if (it->known && S_ISREG(it->identity.st_mode) && it->link[0] == '/')
 		record->position = it->position;
-	return objects_add(taking->objects, &object);
+	if (!own)
+		return add_reference(reading, it, taken->object, record);
+	record->kind = SNAPIMG_DESCRIPTOR_OBJECT;
+	record->source = taken->object;
+	return STATUS_OK;
+}
+
+/* A file whose place several processes share is opened by the first one for all. */
+static enum status record_opened(const struct reading *reading, struct open_descriptor *it,
+                                 struct snapimg_descriptor *record)
+{
+	struct open_descriptor *taken = &reading->survey.open[it->representative];
+	struct objects *objects = &reading->process->result->objects;
+	struct snapimg_object object = {.kind = SNAPIMG_OBJECT_FILE};
+	struct snapimg_descriptor file = {0};
+	enum status status;
+
+	if (!it->spans)
+		return record_file(&reading->survey, it, reading->process[it->process].files, record);
+	if (taken->refused)
+		return STATUS_REFUSED;
+	if (taken->object < 0) {
+		status = record_file(&reading->survey, taken, reading->process->files, &file);
+		taken->refused = status == STATUS_REFUSED;
+		if (status != STATUS_OK)
+			return status;
+		object.flags = file.flags;
+		object.value[SNAPIMG_OPENED_FILE] = file.file - 1;
+		object.value[SNAPIMG_OPENED_POSITION] = file.position;
+		if ((status = objects_name(objects, taken->link, &object.name)) != STATUS_OK)
+			return status;
+		taken->object = (int)objects->object.count;
+		if ((status = objects_add(objects, &object)) != STATUS_OK)
+			return status;
+	}
+	return add_reference(reading, it, taken->object, record);
 }
 
 /* The caller's, with what the program has done to it: the flags that it changed, locks, an owner. */
-static enum status record_inherited(struct taking *taking, struct open_descriptor *it,
-                                    struct snapimg_descriptor *record)
+static enum status record_inherited(const struct reading *reading, struct taking *taking,
+                                    struct open_descriptor *it, struct snapimg_descriptor *record)
 {
 	const struct text *before = caller_info(it->inherited);
 	enum status status;
@@ -49,17 +143,19 @@ static enum status record_inherited(struct taking *taking, struct open_descripto
 		record->position =
 		        (it->flags ^ (uint32_t)proc_number(before, "flags", 8)) & SNAPIMG_STATUS_FLAGS;
 	}
-	if ((status = shared_check_inherited(taking->shared, taking->survey, it)) != STATUS_OK ||
-	    (status = take_stream(taking, it)) != STATUS_OK ||
-	    (it->first == it->number && (status = take_locks(taking, it)) != STATUS_OK))
+	if ((status = shared_check_inherited(reading->process[it->process].shared, taking->survey, it)) !=
+	            STATUS_OK ||
+	    (it->process == 0 && (status = take_stream(taking, it)) != STATUS_OK) ||
+	    (&taking->survey->open[it->first] == it && (status = take_locks(taking, it)) != STATUS_OK))
 		return status;
 	return take_owner(taking, it);
 }
 
-static enum status record_one(struct taking *taking, struct open_descriptor *it, struct files *files,
+static enum status record_one(const struct reading *reading, struct open_descriptor *it,
                               struct snapimg_descriptor *record)
 {
 	const struct descriptor_kind *kind = find_kind(it);
+	struct taking taking = taking_for(reading, it);
 	enum status status;
 
 	*record = (struct snapimg_descriptor){
@@ -69,20 +165,19 @@ static enum status record_one(struct taking *taking, struct open_descriptor *it,
 	        .source = it->inherited,
 	};
 	if (it->override)
-		return record_override(it, files, record);
+		return record_override(it, reading->process->files, record);
 	if (it->inherited >= 0)
-		return record_inherited(taking, it, record);
+		return record_inherited(reading, &taking, it, record);
 	if (it->duplicate >= 0) {
 		record->kind = SNAPIMG_DESCRIPTOR_DUPLICATE;
 		record->source = it->duplicate;
 		return STATUS_OK;
 	}
-	if ((status = take_locks(taking, it)) != STATUS_OK || /* first: a lease sets O_ASYNC, too */
-	    (status = take_owner(taking, it)) != STATUS_OK)
+	if ((status = take_locks(&taking, it)) != STATUS_OK || /* first: a lease sets O_ASYNC, too */
+	    (status = take_owner(&taking, it)) != STATUS_OK)
 		return status;
 	record->source = 0;
-	return kind ? record_object(taking, it, kind, record)
-	            : record_file(taking->survey, it, files, record);
+	return kind ? record_object(reading, it, kind, record) : record_opened(reading, it, record);
 }
 
 static void choose_embedded(const struct survey *survey)
@@ -99,7 +194,7 @@ static void ask_for_holders(const struct survey *survey)
 	for (size_t i = 0; i < survey->count; i++) {
 		struct open_descriptor *it = &survey->open[i];
 		const struct descriptor_kind *kind = find_kind(it);
-		if (it->override || it->inherited >= 0 || it->duplicate >= 0)
+		if (it->override || it->inherited >= 0 || !is_representative(survey, it))
 			continue;
 		it->holding = kind ? kind->holding : file_holding(it);
 		any = any || it->holding != HELD_UNNOTICED;
@@ -116,22 +211,35 @@ static bool caller_had(int number)
 	return false;
 }
 
-static enum status record_all(struct taking *taking, struct files *files, struct descriptors *result)
+static enum status check_overrides(const struct reading *reading)
 {
-	const struct survey *survey = taking->survey;
-	enum status status = STATUS_OK;
-	size_t i = 0;
+	const struct overrides *overrides = reading->process->snapshot->overrides;
 
-	for (size_t n = 0; n < taking->overrides->count; n++)
-		if (!survey_find(survey, taking->overrides->fd[n].number))
+	for (size_t n = 0; n < overrides->count; n++)
+		if (!survey_find(&reading->survey, 0, overrides->fd[n].number))
 			return fail(STATUS_FAILED,
 			            "--fd %d: the program has no such descriptor at the point: "
 			            "leave it out",
-			            taking->overrides->fd[n].number);
-	for (int standard = 0; (standard < 3 || i < survey->count) && status == STATUS_OK; standard++) {
+			            overrides->fd[n].number);
+	return STATUS_OK;
+}
+
+/* Those of one process, from survey->open[*first] on, and the standard streams that it has closed. */
+static enum status record_all(const struct reading *reading, size_t process, size_t *first)
+{
+	const struct survey *survey = &reading->survey;
+	struct descriptors *result = reading->process[process].result;
+	enum status status = STATUS_OK;
+	size_t end = *first;
+
+	while (end < survey->count && survey->open[end].process == process)
+		end++;
+	if (!(result->record = calloc(end - *first + 3, sizeof(*result->record))))
+		return fail(STATUS_FAILED, "out of memory");
+	for (int standard = 0; (standard < 3 || *first < end) && status == STATUS_OK; standard++) {
 		struct snapimg_descriptor *record = &result->record[result->count];
-		if (standard >= 3 || (i < survey->count && survey->open[i].number == standard)) {
-			status = pass_refusal(record_one(taking, &survey->open[i++], files, record));
+		if (standard >= 3 || (*first < end && survey->open[*first].number == standard)) {
+			status = pass_refusal(record_one(reading, &survey->open[(*first)++], record));
 			/* A number of no standard stream is closed by leaving it out. */
 			if (record->kind != SNAPIMG_DESCRIPTOR_CLOSED || record->number < 3)
 				result->count++;
@@ -146,39 +254,48 @@ static enum status record_all(struct taking *taking, struct files *files, struct
 	return status;
 }
 
-enum status descriptors_read(const struct snapshot_request *request, const struct remote *remote,
-                             struct files *files, struct shared *shared, struct descriptors *ret_descriptors)
+static enum status read_all(struct reading *reading, size_t count)
+{
+	const struct snapshot_request *first = reading->process->snapshot;
+	enum status status = survey_read(&reading->survey, first->overrides);
+	size_t next = 0;
+
+	if (status != STATUS_OK || (status = check_overrides(reading)) != STATUS_OK)
+		return status;
+	if (first->self_contained)
+		choose_embedded(&reading->survey);
+	ask_for_holders(&reading->survey);
+	for (size_t i = 0; i < count && status == STATUS_OK; i++)
+		status = record_all(reading, i, &next);
+	return status;
+}
+
+enum status descriptors_read(const struct descriptors_request *process, size_t count)
 {
 	enum { LEVEL_FAST = 3 };
-	const struct snapshot_output *output = &request->output;
-	struct passing passing = {.remote = remote, .here = -1};
-	struct survey survey = {.pid = request->pid, .passing = &passing};
-	struct descriptors result = {0};
-	struct taking taking = {.survey = &survey,
-	                        .objects = &result.objects,
-	                        .shared = shared,
-	                        .overrides = request->overrides,
-	                        .remote = remote,
-	                        .noted = request->noted};
-	enum status status;
+	struct surveyed *surveyed = calloc(count, sizeof(*surveyed));
+	struct passing *passing = calloc(count, sizeof(*passing));
+	struct reading reading = {.process = process,
+	                          .survey = {.process = surveyed, .process_count = count}};
+	enum status status = surveyed && passing ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
 
-	if (output->compress)
-		result.objects.level = output->settings.level ? output->settings.level : LEVEL_FAST;
-	if ((status = survey_read(&survey, request->overrides)) == STATUS_OK) {
-		if (request->self_contained)
-			choose_embedded(&survey);
-		ask_for_holders(&survey);
-		result.record = calloc(survey.count + 3, sizeof(*result.record));
-		status = result.record ? record_all(&taking, files, &result)
-		                       : fail(STATUS_FAILED, "out of memory");
+	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+		const struct snapshot_output *output = &process[i].snapshot->output;
+		passing[i] = (struct passing){.remote = process[i].remote, .here = -1};
+		surveyed[i] = (struct surveyed){process[i].snapshot->pid, &passing[i]};
+		if (output->compress)
+			process[i].result->objects.level =
+			        output->settings.level ? output->settings.level : LEVEL_FAST;
 	}
-	survey_free(&survey);
-	enum status ended = passing_end(&passing);
-	status = status == STATUS_OK ? ended : status;
 	if (status == STATUS_OK)
-		*ret_descriptors = result;
-	else
-		descriptors_free(&result);
+		status = read_all(&reading, count);
+	survey_free(&reading.survey);
+	for (size_t i = 0; passing && i < count && passing[i].remote; i++) {
+		enum status ended = passing_end(&passing[i]);
+		status = status == STATUS_OK ? ended : status;
+	}
+	free(surveyed);
+	free(passing);
 	return status;
 }
 

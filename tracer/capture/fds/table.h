@@ -14,9 +14,18 @@ struct descriptors {
 	struct objects objects; /* what they refer to, and locks */
 };
 
-/* Claims the shared memory that descriptors lead to. */
-enum status descriptors_read(const struct snapshot_request *request, const struct remote *remote,
-                             struct files *files, struct shared *shared, struct descriptors *ret_descriptors)
+/* A process whose descriptors are read. */
+struct descriptors_request {
+	const struct snapshot_request *snapshot;
+	const struct remote *remote;
+	struct files *files;
+	struct shared *shared;
+	struct descriptors *result; /* empty before; the caller's to free */
+};
+
+/* Of a process, or at once of all of a tree: what belongs to several, and all that is not tied to its
+ * process, is then among the objects of the first. Claims the shared memory that descriptors lead to. */
+enum status descriptors_read(const struct descriptors_request *process, size_t count)
         __attribute__((warn_unused_result));
 void descriptors_free(struct descriptors *descriptors);
 

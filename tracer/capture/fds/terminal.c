@@ -147,7 +147,7 @@ static struct open_descriptor *find_master(const struct survey *survey, const ch
 
 	for (size_t i = 0; i < survey->count; i++) {
 		struct open_descriptor *master = &survey->open[i];
-		if (!is_master(master) || master->duplicate >= 0 || master->inherited >= 0 ||
+		if (!is_master(master) || !is_representative(survey, master) || master->inherited >= 0 ||
 		    master->override || (master->flags & O_PATH) ||
 		    survey_copy(survey, master) != STATUS_OK || !number_of_master(master->copy, &number))
 			continue;

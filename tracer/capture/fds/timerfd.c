@@ -12,13 +12,12 @@ static uint64_t nanoseconds(struct timespec time)
 
 /* What is due just now shows no time left, as one that is off does (fs/timerfd.c): but it expires, and so is
  * seen in its ticks or in its next time, however late the processor is. */
-static bool is_due(const struct taking *taking, const struct open_descriptor *it, struct itimerspec *timer,
-                   uint64_t *ret_ticks)
+static bool is_due(const struct open_descriptor *it, struct itimerspec *timer, uint64_t *ret_ticks)
 {
 	enum { LOOKS = 20, PAUSE_NS = 500000 };
 	const struct timespec pause = {.tv_nsec = PAUSE_NS};
 	struct text info CLEANUP(text_free) = {0};
-	struct proc_path path = proc_path(taking->survey->pid, "fdinfo/%d", it->number);
+	struct proc_path path = proc_path(it->pid, "fdinfo/%d", it->number);
 	uint64_t before = *ret_ticks;
 
 	for (int i = 0; i < LOOKS; i++) {
@@ -44,12 +43,12 @@ enum status take_timerfd(struct taking *taking, struct open_descriptor *it, stru
 
 	if (timerfd_gettime(it->copy, &timer) < 0)
 		return refuse_descriptor(taking->survey, it, "a timerfd", "make it after the point");
-	if ((status = proc_read(proc_path(taking->survey->pid, "fdinfo/%d", it->number), &info)) != STATUS_OK)
+	if ((status = proc_read(proc_path(it->pid, "fdinfo/%d", it->number), &info)) != STATUS_OK)
 		return status;
 	uint64_t clock = proc_number(&info, "clockid", 10), flags = proc_number(&info, "settime flags", 8);
 	uint64_t ticks = proc_number(&info, "ticks", 10);
 	if (nanoseconds(timer.it_value) == 0 && nanoseconds(timer.it_interval) != 0 &&
-	    is_due(taking, it, &timer, &ticks) && nanoseconds(timer.it_value) == 0)
+	    is_due(it, &timer, &ticks) && nanoseconds(timer.it_value) == 0)
 		timer.it_value.tv_nsec = 1;
 	object->value[SNAPIMG_TIMERFD_CLOCK] = clock;
 	object->value[SNAPIMG_TIMERFD_VALUE] = nanoseconds(timer.it_value);

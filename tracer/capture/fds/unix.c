@@ -122,8 +122,8 @@ static const struct open_descriptor *find_peer(const struct survey *survey, uint
 {
 	for (size_t i = 0; i < survey->count; i++) {
 		const struct open_descriptor *it = &survey->open[i];
-		if (it->duplicate < 0 && it->inherited < 0 && it->known && S_ISSOCK(it->identity.st_mode) &&
-		    it->identity.st_ino == inode)
+		if (is_representative(survey, it) && it->inherited < 0 && it->known &&
+		    S_ISSOCK(it->identity.st_mode) && it->identity.st_ino == inode)
 			return it;
 	}
 	return NULL;
@@ -163,13 +163,12 @@ static enum status take_pair(struct taking *taking, struct open_descriptor *it, 
 
 /* A start makes the socket's file again, and removes it where it is gone; one in its place would be in the
  * way. Relative names go by the directory that the program is in. */
-static bool find_file(const struct survey *survey, const struct found *found, struct stat *ret_file,
-                      bool *ret_gone)
+static bool find_file(pid_t pid, const struct found *found, struct stat *ret_file, bool *ret_gone)
 {
 	const char *path = found->name.sun_path;
 	char whole[sizeof(found->name.sun_path) + 64];
 
-	snprintf(whole, sizeof(whole), "%s/%.*s", proc_path(survey->pid, *path == '/' ? "root" : "cwd").text,
+	snprintf(whole, sizeof(whole), "%s/%.*s", proc_path(pid, *path == '/' ? "root" : "cwd").text,
 	         (int)sizeof(found->name.sun_path), path);
 	int result = lstat(whole, ret_file);
 	*ret_gone = result < 0 && errno == ENOENT;
@@ -193,7 +192,7 @@ static enum status take_name(struct taking *taking, struct open_descriptor *it, 
 		text[0] = '@';
 	if ((status = objects_name(taking->objects, text, &object->name)) != STATUS_OK)
 		return status;
-	bool is_there = is_abstract || find_file(taking->survey, found, &file, &is_gone);
+	bool is_there = is_abstract || find_file(it->pid, found, &file, &is_gone);
 	if (!is_there && !is_gone)
 		return refuse_descriptor(taking->survey, it, "a Unix socket whose file was replaced",
 		                         "close it before the point");

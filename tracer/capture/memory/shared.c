@@ -113,6 +113,8 @@ enum status shared_claim(struct shared *shared, const struct open_descriptor *it
 	struct shared_memory *memory = find(shared, it);
 	enum status status = STATUS_OK;
 
+	for (const struct shared *next = shared->next; !memory && next; next = next->next)
+		memory = find(next, it);
 	if (!memory)
 		status = add_unmapped(shared, size, &memory);
 	*ret_claimed = memory != NULL;
@@ -136,148 +138,6 @@ enum status shared_check_inherited(const struct shared *shared, const struct sur
 	                         "close it before the point");
 }
 
-/* A shared view of a descriptor that was opened for reading only can never be written ("mw" of VmFlags). */
-static bool is_read_only(const struct vma *vma)
-{
-	return vma->shared && *vma->flags && !vma_has(vma, "mw");
-}
-
-/* Mapped once, from its beginning to its end. */
-static bool is_plain(const struct shared_memory *memory)
-{
-	const struct vma *vma = memory->first;
-
-	return !memory->object && memory->count == 1 && vma->offset == 0 &&
-	       memory->size == vma->end - vma->start && !is_read_only(vma);
-}
-
-/* What anonymous memory can't be: read only, private, or shown past its end only. */
-static bool needs_object(const struct shared_memory *memory)
-{
-	bool needed = false;
-
-	for (size_t i = 0; i < memory->count; i++) {
-		const struct vma *vma = memory->showing[i]->vma;
-		needed = needed || !vma->shared || is_read_only(vma) || vma->offset >= memory->size;
-	}
-	return needed && !memory->object;
-}
-
-/* A memfd that no descriptor leads to. */
-static enum status add_object(struct shared_memory *memory, struct objects *objects)
-{
-	struct snapimg_object object = {.kind = SNAPIMG_OBJECT_MEMFD, .flags = 2 /* O_RDWR */};
-	enum status status;
-
-	object.value[SNAPIMG_FILE_SIZE] = memory->size;
-	object.value[SNAPIMG_FILE_MODE] = 0777;
-	if ((status = objects_name(objects, "memory", &object.name)) != STATUS_OK)
-		return status;
-	memory->object = (uint32_t)objects->object.count + 1;
-	return objects_add(objects, &object);
-}
-
-static void make_views(const struct shared_memory *memory, uint32_t index)
-{
-	for (size_t i = 0; i < memory->count; i++) {
-		struct mapping *mapping = memory->showing[i];
-		const struct vma *vma = mapping->vma;
-		mapping->record.kind = SNAPIMG_MAPPING_VIEW;
-		mapping->record.file = index + 1;
-		mapping->record.offset = vma->offset;
-		mapping->record.flags |= is_read_only(vma) ? SNAPIMG_MAP_READ_ONLY : 0;
-		mapping->by_content = mapping->of_object = false;
-	}
-}
-
-/* Its place in the image, after those before it. */
-static enum status place(struct shared_memory *memory, uint64_t *at)
-{
-	uint64_t size = (memory->size + SNAPIMG_PAGE_SIZE - 1) & ~(uint64_t)(SNAPIMG_PAGE_SIZE - 1);
-
-	size = size ? size : SNAPIMG_PAGE_SIZE;
-	if (size > SNAPIMG_MEMORY_END - *at)
-		return refuse_shared(memory, "shared memory of more than 448 GiB that is mapped in parts",
-		                     "map less of it");
-	static char no_name[] = "";
-	memory->vma = memory->first ? *memory->first : (struct vma){.flags = ""};
-	memory->vma.start = *at;
-	memory->vma.end = *at += size;
-	memory->vma.offset = 0;
-	memory->vma.name = no_name;
-	return STATUS_OK;
-}
-
-static enum status insert(struct mappings *mappings, size_t where, const struct shared_memory *memory)
-{
-	struct mapping *grown =
-	        array_reserve(mappings->mapping, mappings->count, 1, &mappings->room, sizeof(*grown));
-
-	if (!grown)
-		return fail(STATUS_FAILED, "out of memory");
-	mappings->mapping = grown;
-	memmove(&grown[where + 1], &grown[where], (mappings->count++ - where) * sizeof(*grown));
-	grown[where] = (struct mapping){
-	        .record = {.start = memory->vma.start,
-	                   .end = memory->vma.end,
-	                   .kind = SNAPIMG_MAPPING_MEMORY,
-	                   .protection = SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE,
-	                   .flags = SNAPIMG_MAP_SHARED |
-	                            (vma_has(&memory->vma, "nr") ? SNAPIMG_MAP_NORESERVE : 0u),
-	                   .file = memory->object},
-	        .vma = &memory->vma,
-	        .memory = memory,
-	};
-	return STATUS_OK;
-}
-
-/* Whether a memory's views are to be made; memory without a descriptor is looked at to know. */
-static enum status examine(const struct remote *remote, struct shared_memory *memory, struct objects *objects,
-                           bool *ret_kept)
-{
-	enum status status;
-
-	*ret_kept = false;
-	if (!memory->shared && !memory->object)
-		return STATUS_OK; /* libraries that were replaced, mostly: by content */
-	if (!memory->object && (status = shared_show(remote, memory)) != STATUS_OK)
-		return status;
-	if (is_plain(memory)) {
-		memory->showing[0]->memory = memory;
-		return STATUS_OK;
-	}
-	if (needs_object(memory) && (status = add_object(memory, objects)) != STATUS_OK)
-		return status;
-	*ret_kept = true;
-	return STATUS_OK;
-}
-
-enum status shared_settle(const struct remote *remote, struct shared *shared, struct objects *objects,
-                          struct mappings *mappings)
-{
-	uint64_t at = SNAPIMG_MEMORY_START;
-	size_t first = 0, kept = 0;
-	bool *is_kept = calloc(shared->count + 1, sizeof(*is_kept));
-	enum status status = is_kept ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
-
-	while (first < mappings->count && mappings->mapping[first].record.start < SNAPIMG_MEMORY_START)
-		first++;
-	if (status == STATUS_OK && shared->count)
-		status = shared_check_others(remote->tid, shared);
-	for (size_t i = 0; i < shared->count && status == STATUS_OK; i++) {
-		struct shared_memory *memory = &shared->memory[i];
-		status = examine(remote, memory, objects, &is_kept[i]);
-		if (status == STATUS_OK && is_kept[i] && (status = place(memory, &at)) == STATUS_OK)
-			make_views(memory, (uint32_t)(first + kept++));
-		status = pass_refusal(status);
-	}
-	for (size_t i = 0, where = first; i < shared->count && status == STATUS_OK; i++)
-		if (is_kept[i])
-			status = insert(mappings, where++, &shared->memory[i]);
-	free(is_kept);
-	return status;
-}
-
 enum status shared_leave(const struct remote *remote, struct shared *shared)
 {
 	enum status status = STATUS_OK;
@@ -299,6 +159,7 @@ void shared_free(struct shared *shared)
 		if (shared->memory[i].content >= 0)
 			close(shared->memory[i].content);
 	free(shared->memory);
+	free(shared->others);
 	free(shared->showing);
 	*shared = (struct shared){0};
 }

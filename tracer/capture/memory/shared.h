@@ -16,19 +16,33 @@ struct shared_memory {
 	const struct vma *first;  /* the mapping that begins lowest in it */
 	struct mapping **showing; /* sorted by offset; until shared_settle() */
 	size_t count;
-	bool shared;       /* one of them is */
-	uint32_t object;   /* index + 1 in OBJECTS */
-	int content;       /* what it has is read by this descriptor, or by the view where that is -1 */
-	uint64_t size;     /* bytes */
-	uint64_t view;     /* in the target, until shared_leave(); 0: none */
-	uint64_t view_end; /* where that ends */
-	uint64_t offset;   /* where in the memory it begins */
+	bool shared;          /* one of them is */
+	uint32_t object;      /* index + 1 in OBJECTS */
+	int content;          /* what it has is read by this descriptor, or by the view where that is -1 */
+	uint64_t size;        /* bytes */
+	uint64_t view;        /* in the target, until shared_leave(); 0: none */
+	uint64_t view_end;    /* where that ends */
+	uint64_t offset;      /* where in the memory it begins */
+	bool kept;            /* as MEMORY and VIEWs */
+	bool in_tree;         /* the first process of a tree makes it for all */
+	uint32_t tree_object; /* index + 1 in its OBJECTS */
+	struct shared_memory *content_of; /* of an earlier process: the same memory, which has the content */
 };
 
 struct shared {
 	struct shared_memory *memory;
 	struct mapping **showing; /* of all memory, in a row */
 	size_t count;
+	const struct shared *next;    /* of the next process of a tree */
+	struct shared_memory *others; /* of the first one: what only others have */
+	size_t other_count;
+};
+
+struct shared_process {
+	const struct remote *remote;
+	struct shared *shared;
+	struct objects *objects;
+	struct mappings *mappings;
 };
 
 /* Finds them. The result borrows the mappings. */
@@ -41,9 +55,10 @@ enum status shared_claim(struct shared *shared, const struct open_descriptor *it
 /* Refuses an inherited descriptor of such memory: the caller's at restore can't be the same. */
 enum status shared_check_inherited(const struct shared *shared, const struct survey *survey,
                                    const struct open_descriptor *it) __attribute__((warn_unused_result));
-/* Makes MEMORY and VIEW mappings where plain ones don't do; moves the mappings. */
-enum status shared_settle(const struct remote *remote, struct shared *shared, struct objects *objects,
-                          struct mappings *mappings) __attribute__((warn_unused_result));
+/* Makes MEMORY and VIEW mappings where plain ones don't do; moves the mappings. Of a process, or of all of a
+ * tree. */
+enum status shared_settle(const struct shared_process *process, size_t count)
+        __attribute__((warn_unused_result));
 /* Takes the views away from the target. */
 enum status shared_leave(const struct remote *remote, struct shared *shared)
         __attribute__((warn_unused_result));
@@ -53,8 +68,9 @@ enum status refuse_shared(const struct shared_memory *memory, const char *what, 
         __attribute__((cold));
 bool is_same_shared(const struct vma *a, const struct vma *b);
 
-/* shared_others.c: refuses what another process has mapped, too. */
-enum status shared_check_others(pid_t pid, const struct shared *shared) __attribute__((warn_unused_result));
+/* shared_others.c: refuses what a process beside these has mapped, too. */
+enum status shared_check_others(const struct shared_process *process, size_t count,
+                                const struct shared *shared) __attribute__((warn_unused_result));
 
 /* shared_view.c: lets the target look at all that is to be reached of a memory without a descriptor. */
 enum status shared_show(const struct remote *remote, struct shared_memory *memory)

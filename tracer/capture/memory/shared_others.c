@@ -37,7 +37,16 @@ static bool any_is_shared(const struct shared *shared)
 	return any;
 }
 
-enum status shared_check_others(pid_t pid, const struct shared *shared)
+static bool is_one_of(const struct shared_process *process, size_t count, pid_t pid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (process[i].remote->tid == pid)
+			return true;
+	return false;
+}
+
+enum status shared_check_others(const struct shared_process *process, size_t count,
+                                const struct shared *shared)
 {
 	DIR *directory = any_is_shared(shared) ? opendir("/proc") : NULL;
 	enum status status = STATUS_OK;
@@ -46,7 +55,7 @@ enum status shared_check_others(pid_t pid, const struct shared *shared)
 
 	while (directory && !found && (entry = readdir(directory))) {
 		pid_t other = atoi(entry->d_name);
-		if (other > 0 && other != pid && other != getpid())
+		if (other > 0 && !is_one_of(process, count, other) && other != getpid())
 			found = find_in_process(shared, other);
 	}
 	if (found)

@@ -164,6 +164,15 @@ static enum status read_membarriers(const struct subject *subject, const struct 
 	                                        (uint64_t)registered & MEMBARRIER_REGISTERS);
 }
 
+/* TREE has the sessions and groups of a tree; what its first process needs before it makes the others, or of
+ * the terminal, is recorded here, too. */
+static bool is_made_alone(const struct snapshot_request *request, pid_t session, pid_t group)
+{
+	if (!request->is_root || session == request->pid)
+		return false;
+	return group == request->pid || (session != 0 && group == session);
+}
+
 /* The caller's are the next caller's; of one that ran before (-p) they are its shell's doing, and count as
  * such. */
 static enum status read_session(const struct subject *subject, struct attributes *attributes)
@@ -174,6 +183,8 @@ static enum status read_session(const struct subject *subject, struct attributes
 	if (session == getsid(0))
 		session = 0;
 	if (the_caller.attached || (session == 0 && group == getpgrp()))
+		return STATUS_OK;
+	if (subject->request->in_tree && !is_made_alone(subject->request, session, group))
 		return STATUS_OK;
 	bool is_foreground = session == 0 && (pid_t)field[STAT_FOREGROUND] == group;
 	return attributes_add_more(attributes, SNAPIMG_ATTRIBUTE_SESSION, is_foreground, (uint64_t)session,

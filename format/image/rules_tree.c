@@ -1,0 +1,68 @@
+/* The rules of TREE: the processes of a tree. */
+#include "format/image/check.h"
+
+enum { SIGNAL_MAX = 64, STATUS_MAX = 0xffff };
+
+/* One of the first `count`. */
+static bool is_process(const struct snapimg *image, uint32_t count, uint32_t pid)
+{
+	const struct snapimg_member *member = snapimg_get_member(image);
+	uint32_t i;
+
+	for (i = 0; i < count; i++)
+		if (member[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* Each is a whole image, after those before it, and all are before the records. */
+static bool place_is_valid(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_member *member = snapimg_get_member(image) + index;
+	uint64_t before = SNAPIMG_HEADER_AREA + image->section[SNAPIMG_SECTION_DATA].size;
+	uint32_t i;
+
+	if (index == 0 || member->state == SNAPIMG_MEMBER_ZOMBIE)
+		return member->offset == 0 && member->size == 0 &&
+		       snapimg_is_zero(member->digest, sizeof(member->digest));
+	for (i = index; i > 0; i--)
+		if (member[(int)i - (int)index - 1].offset != 0) {
+			before =
+			        member[(int)i - (int)index - 1].offset + member[(int)i - (int)index - 1].size;
+			break;
+		}
+	return member->offset % SNAPIMG_PAGE_SIZE == 0 && member->offset >= before &&
+	       member->offset - before < SNAPIMG_PAGE_SIZE && member->size > SNAPIMG_HEADER_AREA &&
+	       member->offset <= image->size && member->size <= image->size - member->offset;
+}
+
+static bool state_is_valid(const struct snapimg_member *member)
+{
+	switch (member->state) {
+	case SNAPIMG_MEMBER_ALIVE:
+		return member->status == 0;
+	case SNAPIMG_MEMBER_STOPPED:
+		return (member->status & ~(uint32_t)SNAPIMG_STOP_TOLD) - 1 < SIGNAL_MAX;
+	case SNAPIMG_MEMBER_ZOMBIE:
+		return member->status <= STATUS_MAX && member->descriptors == 0;
+	default:
+		return false;
+	}
+}
+
+enum snapimg_error snapimg_rule_member(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_member *member = snapimg_get_member(image) + index;
+	bool is_first = index == 0;
+
+	if (snapimg_member_count(image) > SNAPIMG_MEMBERS_MAX || member->pid < 1 || member->pid > INT32_MAX ||
+	    member->group > INT32_MAX || member->session > INT32_MAX || member->reserved_zero != 0 ||
+	    member->descriptors > SNAPIMG_DESCRIPTOR_MAX || is_process(image, index, member->pid) ||
+	    !state_is_valid(member) || !place_is_valid(image, index))
+		return SNAPIMG_ERR_MEMBER;
+	if (is_first ? member->parent != 0 || member->pid != snapimg_get_process(image)->pid ||
+	                       member->state == SNAPIMG_MEMBER_ZOMBIE
+	             : member->parent != 0 && !is_process(image, index, member->parent))
+		return SNAPIMG_ERR_MEMBER;
+	return image->header->required_features & SNAPIMG_FEATURE_TREE ? SNAPIMG_OK : SNAPIMG_ERR_MEMBER;
+}

@@ -1,0 +1,29 @@
+/* A tree of processes: this process is the first, which makes the others. Each becomes what its own image in
+ * the file holds; none goes on before all can. */
+#ifndef RESTORE_BECOME_TREE_H
+#define RESTORE_BECOME_TREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Whether the image is one of a tree, or of a process of it. */
+bool tree_is_one(void);
+/* Its first process is in a process group of its own. */
+bool tree_leads_group(void);
+/* This process is one of those that the first one made. */
+bool tree_is_member(void);
+/* Makes what several of them have, and then the processes; returns in each, with its own image open. After
+ * identity_enter(). */
+void tree_enter(void);
+/* Nothing can be refused any more: waits until that is true of all. */
+void tree_await_ready(void);
+/* All is set: waits until that is true of all. A process that was stopped stops here. */
+void tree_await_set(void);
+/* Descriptors of all processes have numbers below it. */
+uint32_t tree_descriptors_end(void);
+/* The descriptor that the first process made for its object, in each of the others; -1: none. */
+int tree_object(uint64_t index);
+/* When a process has what it needs of them: closes the rest. */
+void tree_leave_objects(void);
+
+#endif

@@ -1,0 +1,27 @@
+/* What the processes of a tree share: made by the first, and inherited by the others. */
+#include <asm/errno.h>
+
+#include "restore/base/syscall_x86_64.h"
+#include "restore/become/tree.h"
+#include "restore/fds/kinds.h"
+#include "restore/fds/table.h"
+
+/* A copy of its own of the inherited descriptor. */
+long tree_make(uint32_t index, int32_t *ret_other)
+{
+	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
+	int made = tree_object(object->value[SNAPIMG_TREE_OBJECT]);
+	(void)ret_other;
+	return made < 0 ? -EBADF : descriptor_copy_away(made);
+}
+
+long opened_make(uint32_t index, int32_t *ret_other)
+{
+	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
+	int descriptor = file_open((uint32_t)object->value[SNAPIMG_OPENED_FILE], object->flags);
+	(void)ret_other;
+	descriptor_begin_file(descriptor, object->flags);
+	long result = sys(__NR_lseek, descriptor, object->value[SNAPIMG_OPENED_POSITION], 0);
+	return result < 0 && result != -ESPIPE && object->value[SNAPIMG_OPENED_POSITION] != 0 ? result
+	                                                                                      : descriptor;
+}

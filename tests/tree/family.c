@@ -1,0 +1,440 @@
+/* Trees of processes that know their own answer. argv[1] names one: its processes come to rest, the first one
+ * passes the marker, and then all find each other as they were. */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "../check.h"
+
+static void marker(void)
+{
+	access("/snap/here", F_OK);
+	errno = 0;
+}
+
+/* A pipe by which one process tells another that it has come so far. */
+struct line {
+	int ends[2];
+};
+
+static struct line line(void)
+{
+	struct line made;
+	CHECK(pipe(made.ends) == 0);
+	return made;
+}
+
+static void tell(const struct line *line, char byte)
+{
+	CHECK(write(line->ends[1], &byte, 1) == 1);
+}
+
+static char hear(const struct line *line)
+{
+	char byte = 0;
+	CHECK(read(line->ends[0], &byte, 1) == 1);
+	return byte;
+}
+
+static pid_t child_of(pid_t child)
+{
+	CHECK(child >= 0);
+	return child;
+}
+
+static int wait_for(pid_t child)
+{
+	int status = -1;
+	CHECK(waitpid(child, &status, 0) == child);
+	return status;
+}
+
+/* --- zombies keep their statuses, a place in a file is one for all that inherited it, a child blocks in a
+ * read */
+static void inherited(void)
+{
+	struct line ready = line(), down = line(), up = line();
+	char word[8] = "";
+	int file = open("numbers", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	CHECK(file >= 0 && write(file, "0123456789", 10) == 10 && lseek(file, 2, SEEK_SET) == 2);
+	pid_t ended = child_of(fork());
+	if (ended == 0)
+		_exit(7);
+	pid_t killed = child_of(fork());
+	if (killed == 0)
+		raise(SIGKILL);
+	siginfo_t info;
+	CHECK(waitid(P_PID, (id_t)ended, &info, WEXITED | WNOWAIT) == 0);
+	CHECK(waitid(P_PID, (id_t)killed, &info, WEXITED | WNOWAIT) == 0);
+	pid_t parent = getpid(), child = child_of(fork());
+	if (child == 0) {
+		close(down.ends[1]);
+		tell(&ready, 'r');
+		CHECK(hear(&down) == 'd' && getppid() == parent && read(file, word, 3) == 3);
+		CHECK(strcmp(word, "234") == 0);
+		tell(&up, 'u');
+		_exit(5);
+	}
+	close(up.ends[1]);
+	hear(&ready);
+	marker();
+	EXPECT(getpid() == parent);
+	tell(&down, 'd');
+	EXPECT(hear(&up) == 'u');
+	EXPECT(lseek(file, 0, SEEK_CUR) == 5);
+	EXPECT(WEXITSTATUS(wait_for(child)) == 5);
+	EXPECT(wait_for(ended) == 7 << 8);
+	EXPECT(wait_for(killed) == SIGKILL);
+	EXPECT(read(up.ends[0], word, 1) == 0); /* nobody has the other end any more */
+	EXPECT(waitpid(-1, NULL, 0) < 0 && errno == ECHILD);
+}
+
+/* --- what is in pipes and sockets between others; both ends are children's */
+static void between(void)
+{
+	struct line ready = line(), go = line(), own = line();
+	int pair[2];
+	char bytes[16] = "";
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	pid_t writer = child_of(fork());
+	if (writer == 0) {
+		CHECK(write(own.ends[1], "in the pipe", 12) == 12 && write(pair[0], "in a socket", 12) == 12);
+		tell(&ready, 'w');
+		hear(&go);
+		CHECK(read(pair[0], bytes, 1) == 1 && *bytes == 'b');
+		_exit(0);
+	}
+	pid_t reader = child_of(fork());
+	if (reader == 0) {
+		tell(&ready, 'r');
+		hear(&go);
+		CHECK(read(own.ends[0], bytes, 12) == 12 && strcmp(bytes, "in the pipe") == 0);
+		CHECK(read(pair[1], bytes, 12) == 12 && strcmp(bytes, "in a socket") == 0);
+		CHECK(write(pair[1], "b", 1) == 1);
+		_exit(0);
+	}
+	close(pair[0]);
+	close(pair[1]);
+	close(own.ends[0]);
+	close(own.ends[1]);
+	hear(&ready);
+	hear(&ready);
+	marker();
+	tell(&go, 'g');
+	tell(&go, 'g');
+	EXPECT(wait_for(writer) == 0 && wait_for(reader) == 0);
+}
+
+/* --- process groups, with their leader and without; a session with its own child */
+static void groups(void)
+{
+	struct line ready = line(), go = line();
+	pid_t leader = child_of(fork());
+	if (leader == 0) {
+		CHECK(setpgid(0, 0) == 0);
+		tell(&ready, 'l');
+		pause();
+	}
+	hear(&ready);
+	pid_t follower = child_of(fork());
+	if (follower == 0) {
+		CHECK(setpgid(0, leader) == 0);
+		tell(&ready, 'f');
+		pause();
+	}
+	hear(&ready);
+	pid_t gone = child_of(fork());
+	if (gone == 0) {
+		CHECK(setpgid(0, 0) == 0);
+		pause();
+	}
+	while (getpgid(gone) != gone)
+		;
+	pid_t left = child_of(fork());
+	if (left == 0) {
+		CHECK(setpgid(0, gone) == 0);
+		tell(&ready, 'g');
+		pause();
+	}
+	hear(&ready);
+	kill(gone, SIGKILL);
+	wait_for(gone);
+	pid_t session = child_of(fork());
+	if (session == 0) {
+		struct line inner = line();
+		CHECK(setsid() == getpid());
+		pid_t grandchild = child_of(fork());
+		if (grandchild == 0) {
+			tell(&inner, 'i');
+			hear(&go);
+			_exit(getsid(0) == getppid() && getpgrp() == getppid() ? 0 : 1);
+		}
+		hear(&inner);
+		tell(&ready, 's');
+		_exit(getsid(0) == getpid() ? WEXITSTATUS(wait_for(grandchild)) : 1);
+	}
+	hear(&ready);
+	marker();
+	EXPECT(getpgid(leader) == leader && getpgid(follower) == leader && getpgid(left) == gone);
+	EXPECT(getsid(session) == session && getsid(leader) == getsid(0));
+	EXPECT(kill(-leader, SIGTERM) == 0);
+	EXPECT(wait_for(leader) == SIGTERM && wait_for(follower) == SIGTERM);
+	EXPECT(kill(-gone, SIGTERM) == 0 && wait_for(left) == SIGTERM);
+	tell(&go, 'g');
+	EXPECT(wait_for(session) == 0);
+}
+
+/* --- a daemon's second child: its session's leader has ended, its parent is init; and one that a subreaper
+ * has taken */
+static void orphans(void)
+{
+	struct line ready = line(), go = line(), back = line();
+	pid_t between = child_of(fork());
+	if (between == 0) {
+		setsid();
+		if (fork() == 0) {
+			pid_t session = getsid(0);
+			while (getppid() == session)
+				usleep(1000);
+			tell(&ready, 'd');
+			hear(&go);
+			tell(&back,
+			     getsid(0) == session && getpgrp() == session && getpid() != session ? 'd' : '!');
+			_exit(0);
+		}
+		_exit(0);
+	}
+	wait_for(between);
+	hear(&ready);
+	CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+	pid_t other = child_of(fork()), adopted;
+	if (other == 0) {
+		pid_t child = child_of(fork());
+		if (child == 0) {
+			tell(&ready, 'a');
+			hear(&go);
+			_exit(9);
+		}
+		hear(&ready);
+		CHECK(write(back.ends[1], &child, sizeof(child)) == sizeof(child));
+		_exit(0);
+	}
+	wait_for(other);
+	CHECK(read(back.ends[0], &adopted, sizeof(adopted)) == sizeof(adopted));
+	marker();
+	tell(&go, 'g');
+	tell(&go, 'g');
+	EXPECT(hear(&back) == 'd');
+	EXPECT(WEXITSTATUS(wait_for(adopted)) == 9);
+}
+
+/* --- stopped children: one whose stop was told, one whose was not */
+static volatile sig_atomic_t heard;
+
+static void hear_child(int number)
+{
+	(void)number;
+	heard++;
+}
+
+static void stopped(void)
+{
+	struct line go = line();
+	pid_t told = child_of(fork());
+	if (told == 0) {
+		raise(SIGSTOP);
+		_exit(hear(&go) == 'g' ? 3 : 1);
+	}
+	int status = 0;
+	CHECK(waitpid(told, &status, WUNTRACED) == told && WSTOPSIG(status) == SIGSTOP);
+	pid_t untold = child_of(fork());
+	if (untold == 0) {
+		setpgid(0, 0); /* a group that its parent minds, whatever the caller's is */
+		raise(SIGTSTP);
+		_exit(4);
+	}
+	siginfo_t info;
+	CHECK(waitid(P_PID, (id_t)untold, &info, WSTOPPED | WNOWAIT) == 0);
+	signal(SIGCHLD, hear_child);
+	marker();
+	EXPECT(heard == 0);
+	EXPECT(waitpid(told, &status, WUNTRACED | WNOHANG) == 0);
+	EXPECT(waitpid(untold, &status, WUNTRACED | WNOHANG) == untold && WIFSTOPPED(status) &&
+	       WSTOPSIG(status) == SIGTSTP);
+	kill(untold, SIGCONT);
+	EXPECT(WEXITSTATUS(wait_for(untold)) == 4);
+	tell(&go, 'g');
+	EXPECT(waitpid(told, &status, WNOHANG) == 0);
+	kill(told, SIGCONT);
+	EXPECT(WEXITSTATUS(wait_for(told)) == 3);
+}
+
+/* --- memory that several share, with futexes in it; one has it at another address, the first not at all */
+struct shared {
+	pthread_mutex_t mutex;
+	sem_t semaphore;
+	atomic_int count;
+	char text[4096];
+};
+
+static void shared(void)
+{
+	struct line ready = line();
+	struct shared *memory =
+	        mmap(NULL, sizeof(*memory), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *theirs = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_mutexattr_t attributes;
+	CHECK(memory != MAP_FAILED && theirs != MAP_FAILED);
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+	pthread_mutex_init(&memory->mutex, &attributes);
+	CHECK(sem_init(&memory->semaphore, 1, 0) == 0);
+	strcpy(memory->text, "before");
+	pthread_mutex_lock(&memory->mutex);
+	pid_t child[2];
+	for (int i = 0; i < 2; i++)
+		if ((child[i] = child_of(fork())) == 0) {
+			theirs[i] = (char)('a' + i);
+			if (i == 1) {
+				struct shared *moved = mremap(memory, 0, sizeof(*memory), MREMAP_MAYMOVE);
+				CHECK(moved != MAP_FAILED && munmap(memory, sizeof(*memory)) == 0);
+				memory = moved;
+			}
+			tell(&ready, 'r');
+			pthread_mutex_lock(&memory->mutex);
+			CHECK(strcmp(memory->text, "after") == 0);
+			memory->count++;
+			pthread_mutex_unlock(&memory->mutex);
+			sem_wait(&memory->semaphore);
+			_exit(theirs[0] == 'a' && theirs[1] == 'b' ? 0 : 1);
+		}
+	hear(&ready);
+	hear(&ready);
+	munmap(theirs, 8192);
+	marker();
+	EXPECT(strcmp(memory->text, "before") == 0 && memory->count == 0);
+	strcpy(memory->text, "after");
+	pthread_mutex_unlock(&memory->mutex);
+	sem_post(&memory->semaphore);
+	sem_post(&memory->semaphore);
+	EXPECT(wait_for(child[0]) == 0 && wait_for(child[1]) == 0);
+	EXPECT(memory->count == 2);
+}
+
+/* --- a deleted file that several have mapped or open; one has a part of it */
+static void deleted(void)
+{
+	struct line ready = line(), go = line();
+	int file = open("deleted", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	CHECK(file >= 0 && ftruncate(file, 3 * 4096) == 0 && unlink("deleted") == 0);
+	char *all = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	CHECK(all != MAP_FAILED);
+	all[4096] = 'x';
+	pid_t child = child_of(fork());
+	if (child == 0) {
+		char *part = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 4096);
+		CHECK(part != MAP_FAILED && munmap(all, 3 * 4096) == 0 && close(file) == 0);
+		tell(&ready, 'r');
+		hear(&go);
+		CHECK(*part == 'y');
+		*part = 'z';
+		_exit(0);
+	}
+	hear(&ready);
+	marker();
+	EXPECT(all[4096] == 'x' && all[0] == 0);
+	char byte = 'y';
+	EXPECT(pwrite(file, &byte, 1, 4096) == 1 && all[4096] == 'y');
+	tell(&go, 'g');
+	EXPECT(wait_for(child) == 0 && all[4096] == 'z');
+}
+
+/* --- threads in several processes, which wait for each other by an eventfd */
+static void *count_to(void *argument)
+{
+	uint64_t value;
+	CHECK(read(*(int *)argument, &value, sizeof(value)) == sizeof(value));
+	return (void *)(uintptr_t)value;
+}
+
+static void threads(void)
+{
+	struct line ready = line();
+	int event = eventfd(0, EFD_SEMAPHORE), done = eventfd(0, 0);
+	CHECK(event >= 0 && done >= 0);
+	pid_t child[2];
+	for (int i = 0; i < 2; i++)
+		if ((child[i] = child_of(fork())) == 0) {
+			pthread_t thread[3];
+			void *value;
+			uint64_t sum = 0;
+			for (int k = 0; k < 3; k++)
+				CHECK(pthread_create(&thread[k], NULL, count_to, &event) == 0);
+			tell(&ready, 'r');
+			for (int k = 0; k < 3; k++) {
+				CHECK(pthread_join(thread[k], &value) == 0);
+				sum += (uintptr_t)value;
+			}
+			CHECK(write(done, &sum, sizeof(sum)) == sizeof(sum));
+			_exit(0);
+		}
+	hear(&ready);
+	hear(&ready);
+	marker();
+	uint64_t six = 6, sum = 0;
+	EXPECT(write(event, &six, sizeof(six)) == sizeof(six));
+	EXPECT(wait_for(child[0]) == 0 && wait_for(child[1]) == 0);
+	EXPECT(read(done, &sum, sizeof(sum)) == sizeof(sum) && sum == 6);
+}
+
+/* --- a chain of processes, each the child of the one before */
+static void chain(void)
+{
+	enum { DEPTH = 30 };
+	struct line ready = line(), go = line();
+	pid_t first = getpid();
+	for (int depth = 1; depth <= DEPTH; depth++) {
+		pid_t child = child_of(fork());
+		if (child != 0) {
+			if (getpid() == first) {
+				hear(&ready);
+				marker();
+				tell(&go, 'g');
+			}
+			int status = wait_for(child);
+			if (getpid() != first)
+				_exit(WEXITSTATUS(status) + 1);
+			EXPECT(WEXITSTATUS(status) == DEPTH - 1);
+			return;
+		}
+	}
+	tell(&ready, 'r');
+	hear(&go);
+	_exit(0);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} modes[] = {{"inherited", inherited}, {"between", between}, {"groups", groups},
+             {"orphans", orphans},     {"stopped", stopped}, {"shared", shared},
+             {"deleted", deleted},     {"threads", threads}, {"chain", chain}};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++)
+		if (strcmp(argv[1], modes[i].name) == 0) {
+			modes[i].run();
+			return check_result();
+		}
+	return 2;
+}
