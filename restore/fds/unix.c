@@ -96,7 +96,10 @@ static void bind_path(void *argument)
 /* The name is free again at once; so another start that has it just now is waited for. */
 static void bind_path_for_a_moment(void *argument)
 {
-	enum { ATTEMPTS = 1000 };
+	enum { ATTEMPTS = 5000 };
+	static const struct {
+		int64_t seconds, nanoseconds;
+	} pause = {0, 1000000};
 	struct naming *naming = argument;
 	char path[PATH_SIZE];
 	path_of(naming->address, naming->setting->size, path);
@@ -104,7 +107,7 @@ static void bind_path_for_a_moment(void *argument)
 	for (unsigned i = 0; i < ATTEMPTS && naming->result == -EADDRINUSE; i++) {
 		naming->result = sys(__NR_bind, naming->descriptor, naming->address, naming->setting->size);
 		if (naming->result == -EADDRINUSE)
-			sys(__NR_sched_yield);
+			sys(__NR_nanosleep, &pause, 0);
 	}
 	if (naming->result == 0)
 		sys(__NR_unlink, path);
