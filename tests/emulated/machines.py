@@ -1,7 +1,9 @@
-"""Images that were made here, started on processors that are not: emulated ones, with a root of busybox and their files.
+"""Images that were made here, started on processors and kernels that are not: in emulated machines.
 
-A row boots qemu-system-x86_64 (apt-get install qemu-system-x86 busybox-static cpio) with the kernel that SNAP_KERNEL names,
-or the newest of /boot. It takes 15 s to 2 minutes each, so these are tests for `cmake -DSNAP_EMULATED=ON` alone.
+A row boots qemu-system-x86_64 (apt-get install qemu-system-x86 busybox-static cpio) with a kernel of Debian's from the directory
+SNAP_KERNELS, or build/kernels, which tests/emulated/kernels fills. The root has busybox, runnable files that need nothing, and the
+files of those images that are not self-contained. It takes 20 s to 2 minutes each, so these are tests for
+`cmake -DSNAP_EMULATED=ON` alone.
 """
 import base64
 import glob
@@ -23,24 +25,52 @@ try: os.stat("/snap/here")
 except OSError: pass
 print(hashlib.sha256(b"x" * 100000).hexdigest(), json.dumps({"a": 1.5}))
 """
+BASH = """declare -A of=([a]=1 [b]=2)
+read one </snap/here
+echo "$((of[a] + of[b])) ${BASH_VERSINFO[0]}"
+"""
+SQLITE = """create table it(n);
+with recursive c(x) as (select 1 union all select x + 1 from c where x < 999) insert into it select x from c;
+.read /snap/here
+select sum(n), count(*) from it;
+"""
+JAVA = """public class Loop {
+    public static void main(String[] words) throws Exception {
+        long sum = 0;
+        for (int i = 0; i < 100000; i++) sum += Integer.toString(i).hashCode();
+        new java.io.File("/snap/here").exists();
+        for (int i = 0; i < 100000; i++) sum += Integer.toString(i).hashCode();
+        System.out.println("sum " + sum);
+    }
+}
+"""
 BUSYBOX = "/bin/busybox"
-# What is started there, with what it was made with.
+# What is started there from its image and its files, with what it was made with.
 MADE = {
     "asks-native": ("native", [ASKS, "thread"]),
     "asks-v1": ("x86-64", [ASKS, "thread"]),
     "asks-v2": ("x86-64-v2", [ASKS, "thread"]),
     "asks-v3": ("x86-64-v3", [ASKS, "thread"]),
-    "python-v1": ("x86-64", ["/usr/bin/python3", "-c", PYTHON]),
-    "python-v2": ("x86-64-v2", ["/usr/bin/python3", "-c", PYTHON]),
-    "node-v2": ("x86-64-v2", ["/usr/bin/node", "-e", "try { require('fs').statSync('/snap/here') } catch (e) {}; console.log(6 * 7)"]),
 }
-# processor: what starts there, and what is refused
+# What is started from a runnable file and nothing else.
+ALONE = {
+    "python": ["/usr/bin/python3", "-c", PYTHON],
+    "bash": ["/bin/bash", "script.sh"],
+    "sqlite": ["/usr/bin/sqlite3", "-init", "/dev/null", ":memory:", ".read fill.sql"],
+    "node": ["/usr/bin/node", "-e", "try { require('fs').statSync('/snap/here') } catch (e) {}; console.log(6 * 7)"],
+    "java": ["/usr/bin/java", "-Xint", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx64m", "-Xshare:off", "-cp", ".", "Loop"],
+    "musl": [os.path.join(t.PROGRAMS, "here-muslstatic")],
+}
+AT_HERE = {"musl": "here"}
+# processor: the level of the runnable files; what starts there, and what is refused
 MACHINES = {
-    "Nehalem": (("asks-v1", "asks-v2", "python-v1", "python-v2", "node-v2"), ("asks-native", "asks-v3")),
-    "Haswell": (("asks-v2", "asks-v3", "python-v2"), ("asks-native",)),
-    "kvm64": (("asks-v1", "python-v1"), ("asks-v2",)),
-    "EPYC": (("asks-v3", "python-v2"), ("asks-native",)),
+    "Nehalem": ("x86-64-v2", ("asks-v1", "asks-v2"), ("asks-native", "asks-v3")),
+    "Haswell": ("x86-64-v3", ("asks-v2", "asks-v3"), ("asks-native",)),
+    "kvm64": ("x86-64", ("asks-v1",), ("asks-v2",)),
+    "EPYC": ("x86-64-v2", ("asks-v3",), ("asks-native",)),
+    "max": ("x86-64-v2", ("asks-v2", "asks-v3"), ()),
 }
+KERNELS = ("5.10", "6.1", "6.12")
 # Made there and brought back.
 BACK = {"made": "native", "made-v2": "x86-64-v2"}
 INIT = """#!/bin/busybox sh
@@ -54,11 +84,12 @@ say() { echo "== $1"; shift; "$@" 2>&1; echo "== status $?"; }
 """
 
 
-def kernel():
-    given = os.environ.get("SNAP_KERNEL") or max(glob.glob("/boot/vmlinuz-*"), default=None)
-    if not given or not shutil.which("qemu-system-x86_64") or not os.path.exists(BUSYBOX) or not shutil.which("cpio"):
-        t.skip("needs qemu-system-x86, busybox-static, cpio and a kernel (SNAP_KERNEL)")
-    return given
+def kernel(version):
+    where = os.environ.get("SNAP_KERNELS", os.path.join(t.SOURCE, "build/kernels"))
+    found = sorted(glob.glob(os.path.join(where, f"vmlinuz-{version}.*")))
+    if not found or not shutil.which("qemu-system-x86_64") or not os.path.exists(BUSYBOX) or not shutil.which("cpio"):
+        t.skip(f"needs qemu-system-x86, busybox-static, cpio and a kernel {version} (tests/emulated/kernels)")
+    return os.path.abspath(found[-1])
 
 
 def put(root, path):
@@ -78,8 +109,6 @@ def make(root, names):
     """Images and the files that they need, and the tools."""
     for name in names:
         level, argv = MADE[name]
-        if not os.path.exists(argv[0]):
-            t.skip(argv[0] + " is not installed")
         t.freeze(name + ".snap", argv, at=HERE, options=("--cpu=" + level,))
         shutil.copy(name + ".snap", root + "/tmp/")
         for file in json.loads(t.run([t.SNAPIMG, "info", "--json", name + ".snap"]).out)["files"]:
@@ -89,65 +118,96 @@ def make(root, names):
         put(root, path)
 
 
-def boot(root, processor):
+def write_inputs():
+    for name, text in (("script.sh", BASH), ("fill.sql", SQLITE), ("Loop.java", JAVA)):
+        with open(name, "w", encoding="ascii") as file:
+            file.write(text)
+    if shutil.which("javac"):
+        t.check(t.run(["javac", "Loop.java"]).status == 0, "javac")
+
+
+def make_alone(root, level):
+    """Runnable files of what is installed here; their names."""
+    write_inputs()
+    names = []
+    for name, argv in ALONE.items():
+        if not os.path.exists(argv[0]) or (name == "java" and not os.path.exists("Loop.class")):
+            print("not installed:", argv[0])
+            continue
+        t.freeze(name + ".run", argv, at=AT_HERE.get(name, HERE), options=("--portable", "--runnable", "--cpu=" + level))
+        shutil.copy(name + ".run", root + "/tmp/")
+        names.append(name)
+    return names
+
+
+def boot(root, processor, image):
     """What the machine prints until it's off."""
     archive = subprocess.run("find . | cpio -o -H newc --quiet", shell=True, cwd=root, stdout=subprocess.PIPE, check=True).stdout
     with open("initramfs", "wb") as file:
         file.write(archive)
-    result = t.run(["qemu-system-x86_64", "-accel", "tcg", "-cpu", processor, "-m", "1536", "-nographic", "-no-reboot",
-                    "-nic", "none", "-kernel", kernel(), "-initrd", "initramfs", "-append",
+    result = t.run(["qemu-system-x86_64", "-accel", "tcg", "-cpu", processor, "-m", "2048", "-nographic", "-no-reboot",
+                    "-nic", "none", "-kernel", image, "-initrd", "initramfs", "-append",
                     "console=ttyS0 quiet panic=-1 mitigations=off"], timeout=580)
     t.check(b"== all" in result.out, processor, result)
     return result.out.decode(errors="replace").replace("\r", "")
 
 
-def machine(processor):
-    starts, refused = MACHINES[processor]
-    kernel()
+def machine(processor, version):
+    level, starts, refused = MACHINES[processor]
+    image = kernel(version)
     root = os.path.abspath("root")
     os.makedirs(root + "/tmp")
     make(root, starts + refused)
+    alone = make_alone(root, level)
     with open(root + "/init", "w", encoding="ascii") as file:
         file.write(INIT)
         for name in starts + refused:
             file.write(f"say {name} {t.SNAPRUN} {name}.snap\n")
+        for name in alone:
+            file.write(f"say {name} ./{name}.run\n")
         # Made there: without XSAVE on the old ones.
-        for name, level in BACK.items():
-            file.write(f"say {name} {t.SNAPTRACE} -q -o {name}.snap --cpu={level} --at {HERE} {ASKS}\n"
+        for name, made in BACK.items():
+            file.write(f"say {name} {t.SNAPTRACE} -q -o {name}.snap --cpu={made} --at {HERE} {ASKS}\n"
                        f"say {name}-started {t.SNAPRUN} {name}.snap\nsay {name}-image {BUSYBOX} base64 {name}.snap\n")
         file.write("echo == all\n/bin/busybox poweroff -f\n")
     os.chmod(root + "/init", 0o755)
-    said = re.findall(r"^== (\S+)\n(.*?)^== status (\d+)$", boot(root, processor), re.MULTILINE | re.DOTALL)
-    t.check([name for name, _, _ in said] == [*starts, *refused, *(name + end for name in BACK for end in ("", "-started", "-image"))], said)
+    said = re.findall(r"^== (\S+)\n(.*?)^== status (\d+)$", boot(root, processor, image), re.MULTILINE | re.DOTALL)
+    t.check([name for name, _, _ in said] ==
+            [*starts, *refused, *alone, *(name + end for name in BACK for end in ("", "-started", "-image"))], said)
     for name, text, status in said:
         if name in refused:
             t.check(status == "125" and "this processor lacks" in text, name, status, text)
         elif name.endswith("-image"):
-            back(name[:-len("-image")], base64.b64decode(text))
+            back(name[:-len("-image")], base64.b64decode(text), processor)
         else:
-            t.check(status == "0" and (name in BACK or wanted(name) in text), name, status, text)
+            ended, line = wanted(name)
+            t.check(int(status) == ended and (name in BACK or line in text), name, status, text)
 
 
-def back(name, image):
-    """What was made there, started here: where the registers are more, only what was shown a level."""
+def back(name, image, processor):
+    """What was made there, started here: where the registers are more, or that processor had all, only what was shown a level."""
     with open(name + ".snap", "wb") as file:
         file.write(image)
     with open("/proc/cpuinfo", encoding="ascii") as file:
         more = " avx512f " in file.read()
     started = t.restore(name + ".snap")
-    if BACK[name] == "native" and more:
+    if BACK[name] == "native" and processor == "max":
+        t.one_line(started, 125, "this processor lacks", "--cpu=x86-64-v2", tool="snaprun")
+    elif BACK[name] == "native" and more:
         t.one_line(started, 125, "more register state", "xcr0_opmask", tool="snaprun")
     else:
         t.check(started.status == 0 and started.out == b"went on\n", name, started)
 
 
 def wanted(name):
-    """What it prints after its point."""
-    argv = MADE.get(name, (None, [ASKS]))[1]
-    return t.run(argv).out.decode().splitlines()[-1]
+    """Its status and the last line that it prints, as a direct run does."""
+    if AT_HERE.get(name) == "here":
+        return 0, "snap_here 1"
+    direct = t.run(ALONE.get(name) or MADE.get(name, (None, [ASKS]))[1])
+    return direct.status, direct.out.decode().splitlines()[-1]
 
 
-ROWS = {processor: (lambda p=processor: machine(p)) for processor in MACHINES}
+ROWS = {f"{processor}-{version}": (lambda p=processor, v=version: machine(p, v)) for version in KERNELS for processor in MACHINES}
 
 if __name__ == "__main__":
     t.main(ROWS)
