@@ -79,12 +79,17 @@ static bool is_due(struct run *run, struct process *process, double now)
  * that. */
 static void look_for_due(struct run *run, double now)
 {
+	struct tracee *oldest = NULL; /* the last one found: its descendants go into the image with it */
+
 	for (struct tracee *tracee = tracee_next(NULL); tracee; tracee = tracee_next(tracee))
 		if (tracee->tid == tracee->process->pid && run_wants(run, tracee) && !tracee->process->due &&
 		    is_due(run, tracee->process, now)) {
-			ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
-			return;
+			if (oldest)
+				oldest->process->due = NULL;
+			oldest = tracee;
 		}
+	if (oldest)
+		ptrace(PTRACE_INTERRUPT, oldest->tid, 0, 0);
 }
 
 /* What goes by the clock, and signals that were only noted. */
