@@ -108,6 +108,32 @@ static void keep_numbers(void)
 		CHECK(table[i] == i);
 }
 
+/* The same, in objects that have other things too. */
+static void keep_objects(void)
+{
+	enum { COUNT = 100000 };
+	struct object {
+		struct object *next;
+		uint32_t kind, number;
+		int64_t tagged;
+		char text[16];
+	} *first = NULL;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < COUNT; i++) {
+		struct object *object = malloc(sizeof *object);
+		*object =
+		        (struct object){.next = first, .kind = 7, .number = i, .tagged = 2 * (int64_t)i + 1};
+		snprintf(object->text, sizeof object->text, "%u", i);
+		first = object;
+	}
+	point();
+	for (; first; first = first->next, count++)
+		CHECK(first->number == COUNT - 1 - count && first->tagged == 2 * (int64_t)first->number + 1 &&
+		      strtoul(first->text, NULL, 10) == first->number && strlen(first->text) < 6);
+	CHECK(count == COUNT);
+}
+
 /* The name of a file that it has made is what it was. */
 static void keep_name(void)
 {
@@ -283,6 +309,7 @@ static const struct {
         {"heap", keep_heap},
         {"text", keep_text},
         {"numbers", keep_numbers},
+        {"objects", keep_objects},
         {"path", keep_path},
         {"tagged", keep_tagged},
         {"name", keep_name},

@@ -168,6 +168,8 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 		if (!known.name && place_is_among_numbers(&place))
 			id.record.kind = SNAPIMG_KEPT_UNSURE;
 	}
+	if (!known.name && id_search_is_among_numbers(look->search, found))
+		id.record.kind = SNAPIMG_KEPT_UNSURE;
 	id.where = name_of(look, mapping, id.record.address);
 	id.what = known.name;
 	id.record.corrected = known.name ? 1 : 0;
@@ -296,7 +298,7 @@ static int by_address(const void *a, const void *b)
 static bool is_common(const struct id_search *search, const struct kept_ids *kept)
 {
 	return search->has_more || kept->uncorrected > KEPT_MAX ||
-	       (kept->uncorrected > 0 && search->lowest < COMMON_BELOW);
+	       (kept->uncorrected > 0 && search->least < COMMON_BELOW);
 }
 
 static enum status forget_common(struct kept_ids *kept)
