@@ -16,47 +16,47 @@ struct options {
 	const char *output;                 /* as given; NULL: PROG's base name and ".snap" */
 	const char *points[POINTS_MAX + 1]; /* --at, several times; or else SNAP_AT, or else "main"; of
 	                                       --log-exec alone none */
+	unsigned long skip;                 /* --skip: how many points met are passed over */
+	double timeout;                     /* --timeout: seconds, 0: none */
+	const char *log_file;               /* NULL: stderr */
+	const char *trains[TRAINS_MAX];     /* --train: arguments as one text each */
+	const char *in;                     /* --in: base name of the executable; NULL: any */
+	const char *launcher;               /* --launcher: the file to make */
+	const char *refresh, *remove;       /* a launcher or its image */
+	const char *warm;                   /* --warm: a language, or "auto"; NULL: not given */
+	struct overrides overrides;         /* --fd, --tcp */
+	struct carry carry;                 /* --carry */
+	struct embeds embeds;               /* --embed */
+	char **program;                     /* PROG, its arguments, NULL; of -p only NULL */
 	unsigned point_count;
-	unsigned asked;       /* of them, how many the caller gave: --check adds others */
-	unsigned long skip;   /* --skip: how many points met are passed over */
-	double timeout;       /* --timeout: seconds, 0: none */
-	int attach;           /* -p: process id, 0: PROG is started */
-	bool continues;       /* --continue */
-	bool others_go_on;    /* --others=continue, or --continue */
-	bool whole;           /* --whole */
-	bool root_only;       /* --tree=root */
-	bool log;             /* --log-exec */
-	const char *log_file; /* NULL: stderr */
-	bool json;
-	bool check;                     /* --check: nothing is written */
-	const char *trains[TRAINS_MAX]; /* --train: arguments as one text each */
+	unsigned asked; /* of them, how many the caller gave: --check adds others */
+	int attach;     /* -p: process id, 0: PROG is started */
 	unsigned train_count;
+	enum verbosity verbosity;
+	int level; /* 0: not given */
+	enum codec codec;
+	uint32_t cpu_level; /* --cpu: enum snapimg_level */
+	bool continues;     /* --continue */
+	bool others_go_on;  /* --others=continue, or --continue */
+	bool whole;         /* --whole */
+	bool root_only;     /* --tree=root */
+	bool log;           /* --log-exec */
+	bool json;
+	bool check; /* --check: nothing is written */
 	bool no_cache;
 	bool record_hot; /* --record-hot: PROG is an image */
-	const char *in;  /* --in: base name of the executable; NULL: any */
-	enum verbosity verbosity;
-	int level;     /* 0: not given */
-	bool compress; /* not --compress=none */
-	enum codec codec;
+	bool compress;   /* not --compress=none */
 	bool compress_given;
 	bool self_contained;
 	bool portable; /* --portable: self_contained, and cpu_level unless that was given */
 	bool reproducible;
-	bool runnable;                /* --runnable */
-	const char *launcher;         /* --launcher: the file to make */
-	const char *refresh, *remove; /* a launcher or its image */
+	bool runnable; /* --runnable */
 	bool lists;
 	bool if_needed; /* of --refresh: nothing is made where the image is right */
 	bool cpu_given;
 	bool warm_exits_fully;
 	bool drop_seccomp;
-	const char *warm;           /* --warm: a language, or "auto"; NULL: not given */
-	uint32_t cpu_level;         /* --cpu: enum snapimg_level */
-	struct overrides overrides; /* --fd, --tcp */
-	struct carry carry;         /* --carry */
-	struct embeds embeds;       /* --embed */
-	bool done;                  /* --help or --version was answered: nothing to run */
-	char **program;             /* PROG, its arguments, NULL; of -p only NULL */
+	bool done; /* --help or --version was answered: nothing to run */
 };
 
 /* Reads the command line and SNAP_AT into *ret_options, which borrows their strings. Prints a line and

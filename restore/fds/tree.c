@@ -7,6 +7,7 @@
 #include "restore/fds/table.h"
 
 /* A copy of its own of the inherited descriptor. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long tree_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
@@ -15,6 +16,7 @@ long tree_make(uint32_t index, int32_t *ret_other)
 	return made < 0 ? -EBADF : descriptor_copy_away(made);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long opened_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];

@@ -36,6 +36,7 @@ static uint8_t compared[RECORDS_MAX / 8], unchanged[RECORDS_MAX / 8];
 
 static long look_at(const char *path, struct stat *status)
 {
+	*status = (struct stat){0};
 	return sys(__NR_newfstatat, AT_FDCWD, path, status, 0);
 }
 
@@ -159,6 +160,7 @@ static bool same_user(const struct snapimg_input *input, const char *unused)
 /* The caller's stream; where it has none, the image may have got its number. */
 static bool look_at_stream(uint32_t number, struct stat *status)
 {
+	*status = (struct stat){0};
 	return (int)number != loader.image_descriptor && sys(__NR_fstat, number, status) == 0;
 }
 
@@ -228,7 +230,7 @@ void inputs_check(void)
 		if (!is_same)
 			die(EXIT_REFUSED, loader.options.image, ": ", snapimg_input_name(input[i].kind), " ",
 			    name, *name != '\0' ? " " : "",
-			    "is not as it was when the program read it: make the image again, or leave out "
-			    "--inputs=check");
+			    "is not as it was when the program read it: make the image again, or leave ",
+			    "out --inputs=check");
 	}
 }

@@ -64,7 +64,7 @@ static bool was_refused(void)
 {
 	static const char suffix[] = ".refused";
 	static char path[PATH_MAX_];
-	struct stat status;
+	struct stat status = {0};
 	int64_t now = 0;
 	uint64_t length = strlen(launcher.image);
 	if (length + sizeof suffix > sizeof path)

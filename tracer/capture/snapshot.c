@@ -514,7 +514,9 @@ static enum status write_others(struct captures *captures, struct snapimg_writer
 	for (size_t i = 0; i < captures->tree->count && status == STATUS_OK; i++) {
 		if (member[i].state == SNAPIMG_MEMBER_ZOMBIE)
 			continue;
-		struct capture *capture = captures->capture[next++];
+		struct capture *capture = captures->capture[next++]; /* each living member's */
+		if (!capture)
+			return fail(STATUS_FAILED, "out of memory");
 		const struct descriptors *descriptors = &capture->descriptors;
 		member[i].descriptors =
 		        descriptors->count ? (uint32_t)descriptors->record[descriptors->count - 1].number + 1

@@ -279,7 +279,7 @@ static enum status check_sharing(const struct tree *tree)
 	        {by_descriptors, "processes that share their descriptors (CLONE_FILES)"},
 	        {by_directory, "processes that share their working directory (CLONE_FS)"},
 	};
-	const struct tree_process **living = calloc(tree->count, sizeof(*living));
+	const struct tree_process **living = calloc(tree->count + 1, sizeof(*living));
 	enum status status = living ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
 	size_t count = 0;
 

@@ -108,13 +108,13 @@ static enum status check_file(const struct launcher *launcher)
 	struct launcher other;
 	struct stat status;
 
-	if (stat(launcher->file, &status) < 0 || launcher_load(launcher->file, &other)) {
-		if (stat(launcher->file, &status) == 0)
-			launcher_free(&other);
+	if (stat(launcher->file, &status) < 0)
 		return STATUS_OK;
-	}
-	return fail(STATUS_FAILED, "--launcher: %s: is there, and no launcher: give another name",
-	            launcher->file);
+	if (!launcher_load(launcher->file, &other))
+		return fail(STATUS_FAILED, "--launcher: %s: is there, and no launcher: give another name",
+		            launcher->file);
+	launcher_free(&other);
+	return STATUS_OK;
 }
 
 static bool put(char **text, size_t *length, const char *word, const char *value)
@@ -263,7 +263,7 @@ bool launcher_load(const char *name, struct launcher *ret_launcher)
 	FILE *stream = fopen(file ? file : name, "re");
 	size_t room = 0;
 	ssize_t length;
-	bool ok = stream && (length = getline(&line, &room, stream)) > 0 && strncmp(line, "#!", 2) == 0 &&
+	bool ok = stream && getline(&line, &room, stream) > 0 && strncmp(line, "#!", 2) == 0 &&
 	          strstr(line, "snaprun --launcher\n");
 
 	while (ok && (length = getline(&line, &room, stream)) > 0) {

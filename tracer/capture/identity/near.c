@@ -1,5 +1,6 @@
 #include "tracer/capture/identity/near.h"
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the atomic function writes there */
 void near_note(near_numbers *near, int64_t distance)
 {
 	int64_t step = distance / NEAR_STEP;

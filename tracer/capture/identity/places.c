@@ -258,13 +258,13 @@ static bool is_number(uint64_t word)
 /* All that is near is a number of 32 or 64 bits, or floating-point of about that size. */
 bool place_is_among_numbers(const struct place *place)
 {
-	enum { NEAR = 16, WORDS = 8, LONGS = 4, EXPONENT = 52, EXPONENTS_NEAR = 8 };
+	enum { REACH = 16, WORDS = 8, LONGS = 4, EXPONENT = 52, EXPONENTS_NEAR = 8 };
 	uint64_t exponent = long_at(place, 0) >> EXPONENT;
 	int words = 0, longs = 0, doubles = 0;
 
-	for (int at = -NEAR; at <= NEAR; at += 4)
+	for (int at = -REACH; at <= REACH; at += 4)
 		words += at != 0 && is_number(word_at(place, at)) ? 1 : 0;
-	for (int at = -NEAR; at <= NEAR; at += 8) {
+	for (int at = -REACH; at <= REACH; at += 8) {
 		uint64_t other = long_at(place, at);
 		uint64_t distance = (other >> EXPONENT) - exponent + EXPONENTS_NEAR;
 		longs += at != 0 && is_number(other) ? 1 : 0;

@@ -275,6 +275,7 @@ static enum status insert_all(const struct shared_process *process, size_t index
 typedef enum status memory_visitor(const struct shared_process *process, size_t index,
                                    struct shared_memory *memory, uint64_t *at);
 
+/* NOLINTBEGIN(readability-non-const-parameter): as memory_visitor has it */
 static enum status link_visited(const struct shared_process *process, size_t index,
                                 struct shared_memory *memory, uint64_t *at)
 {
@@ -294,6 +295,7 @@ static enum status settle_rest(const struct shared_process *process, size_t inde
 	(void)at;
 	return memory->content_of ? settle_other(process, index, memory) : STATUS_OK;
 }
+/* NOLINTEND(readability-non-const-parameter) */
 
 static enum status visit_all(const struct shared_process *process, size_t count, memory_visitor *visit,
                              uint64_t *at)
