@@ -589,6 +589,7 @@ enum snapimg_setting_kind {
 	SNAPIMG_SETTING_TERMIOS = 6,   /* TCSETS2: struct termios2 */
 	SNAPIMG_SETTING_WINDOW = 7,    /* TIOCSWINSZ: struct winsize */
 	SNAPIMG_SETTING_BIND_GONE = 8, /* BIND, then unlink(2) of the file */
+	SNAPIMG_SETTING_ACCEPTED = 9,  /* how a PAIR is made: accept(2) at the bytes */
 };
 enum {
 	SNAPIMG_INTERFACE_NAME = 16, /* IFNAMSIZ */

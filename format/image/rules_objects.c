@@ -140,8 +140,9 @@ static bool opened_values(const struct snapimg_object *object)
 }
 
 #define SETTINGS_OF_SOCKETS                                                                                  \
-	(1u << SNAPIMG_SETTING_BIND_GONE | 1u << SNAPIMG_SETTING_OPTION | 1u << SNAPIMG_SETTING_BIND |       \
-	 1u << SNAPIMG_SETTING_LISTEN | 1u << SNAPIMG_SETTING_CONNECT | 1u << SNAPIMG_SETTING_INTERFACE)
+	(1u << SNAPIMG_SETTING_ACCEPTED | 1u << SNAPIMG_SETTING_BIND_GONE | 1u << SNAPIMG_SETTING_OPTION |   \
+	 1u << SNAPIMG_SETTING_BIND | 1u << SNAPIMG_SETTING_LISTEN | 1u << SNAPIMG_SETTING_CONNECT |         \
+	 1u << SNAPIMG_SETTING_INTERFACE)
 #define SETTINGS_OF_TERMINALS (1u << SNAPIMG_SETTING_TERMIOS | 1u << SNAPIMG_SETTING_WINDOW)
 
 /* A row of SNAPIMG_OBJECT_KINDS that has nothing to say here has none of these. */
@@ -242,6 +243,12 @@ static bool is_interface(const struct snapimg *image, const struct snapimg_setti
 	       setting->size <= INTERFACE_VALUE_MAX && name[SNAPIMG_INTERFACE_NAME - 1] == '\0';
 }
 
+static bool is_connection(const struct snapimg_object *object)
+{
+	return object->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_PAIR &&
+	       object->value[SNAPIMG_SOCKET_TYPE] != SOCK_DGRAM;
+}
+
 static bool setting_fits(const struct snapimg *image, const struct snapimg_setting *setting,
                          const struct snapimg_object *object)
 {
@@ -254,6 +261,10 @@ static bool setting_fits(const struct snapimg *image, const struct snapimg_setti
 		return setting->size > 0;
 	case SNAPIMG_SETTING_BIND_GONE:
 		return is_address && setting->option == 0 && object->value[SNAPIMG_SOCKET_DOMAIN] == AF_UNIX;
+	case SNAPIMG_SETTING_ACCEPTED:
+		return is_address && is_connection(object) &&
+		       (setting->option == 0 || setting->option == 1) &&
+		       (setting->level == 0 || setting->level == 1);
 	case SNAPIMG_SETTING_BIND:
 		return is_address && setting->option >= 0 && setting->option <= MODE_MAX;
 	case SNAPIMG_SETTING_CONNECT:

@@ -5,25 +5,59 @@
 #include "restore/base/syscall_x86_64.h"
 #include "restore/fds/kinds.h"
 #include "restore/fds/objects.h"
+#include "restore/fds/overrides.h"
 
 enum { SOCKET_LEVEL = 1, SNDBUF = 7, NO_SIGNAL = 0x4000, DONT_WAIT = 0x40 };
+
+/* How the pair was made that begins with the object; NULL: by socketpair(2), or nobody needs that end. */
+static const struct snapimg_setting *accepted_of(uint32_t index)
+{
+	const struct snapimg_setting *setting = snapimg_get_setting(&loader.image);
+	const struct snapimg_object *object = snapimg_get_object(&loader.image);
+	for (uint32_t i = 0; i < snapimg_setting_count(&loader.image); i++)
+		if (setting[i].kind == SNAPIMG_SETTING_ACCEPTED &&
+		    (setting[i].object == index || object[setting[i].object].peer == index + 1) &&
+		    overrides_leave_object(setting[i].object))
+			return &setting[i];
+	return NULL;
+}
+
+static long make_pair(uint32_t index, int32_t *ret_other)
+{
+	const uint64_t *value = snapimg_get_object(&loader.image)[index].value;
+	const struct snapimg_setting *accepted = accepted_of(index);
+	int32_t ends[2] = {-1, -1};
+	long result;
+	if (accepted == NULL)
+		result = sys(__NR_socketpair, value[SNAPIMG_SOCKET_DOMAIN],
+		             value[SNAPIMG_SOCKET_TYPE] | O_CLOEXEC, value[SNAPIMG_SOCKET_PROTOCOL], ends);
+	else if ((accepted->object == index) == (accepted->level == 0))
+		result = unix_accept(accepted, &ends[0], &ends[1]);
+	else
+		result = unix_accept(accepted, &ends[1], &ends[0]);
+	if (result < 0)
+		return result;
+	*ret_other = ends[1];
+	return ends[0];
+}
 
 long socket_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
 	const uint64_t *value = object->value;
-	int32_t ends[2] = {-1, -1};
 	if (value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_RESET)
 		return inet_make_reset(object);
 	if (value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_SINGLE)
 		return sys(__NR_socket, value[SNAPIMG_SOCKET_DOMAIN], value[SNAPIMG_SOCKET_TYPE] | O_CLOEXEC,
 		           value[SNAPIMG_SOCKET_PROTOCOL]);
-	long result = sys(__NR_socketpair, value[SNAPIMG_SOCKET_DOMAIN],
-	                  value[SNAPIMG_SOCKET_TYPE] | O_CLOEXEC, value[SNAPIMG_SOCKET_PROTOCOL], ends);
-	if (result < 0)
-		return result;
-	*ret_other = ends[1];
-	return ends[0];
+	return make_pair(index, ret_other);
+}
+
+/* By socket_make() already. */
+long socket_accepted(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
+{
+	(void)setting, (void)descriptor, (void)data;
+	return 0;
 }
 
 long socket_option(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)

@@ -17,6 +17,9 @@ enum {
 	FAMILY_SIZE = 2,
 	PATH_SIZE = 108 + 4, /* the kernel's own copy may have one byte more than sun_path */
 	ADDRESS_SIZE = 110,
+	SOCKET_LEVEL = 1,
+	PEERCRED = 17,
+	BACKLOG = 128,
 };
 
 /* The last setting that made a file. NULL: none. */
@@ -94,21 +97,26 @@ static void bind_path(void *argument)
 }
 
 /* The name is free again at once; so another start that has it just now is waited for. */
-static void bind_path_for_a_moment(void *argument)
+static void bind_when_free(struct naming *naming)
 {
 	enum { ATTEMPTS = 5000 };
 	static const struct {
 		int64_t seconds, nanoseconds;
 	} pause = {0, 1000000};
-	struct naming *naming = argument;
-	char path[PATH_SIZE];
-	path_of(naming->address, naming->setting->size, path);
 	naming->result = -EADDRINUSE;
 	for (unsigned i = 0; i < ATTEMPTS && naming->result == -EADDRINUSE; i++) {
 		naming->result = sys(__NR_bind, naming->descriptor, naming->address, naming->setting->size);
 		if (naming->result == -EADDRINUSE)
 			sys(__NR_nanosleep, &pause, 0);
 	}
+}
+
+static void bind_path_for_a_moment(void *argument)
+{
+	struct naming *naming = argument;
+	char path[PATH_SIZE];
+	path_of(naming->address, naming->setting->size, path);
+	bind_when_free(naming);
 	if (naming->result == 0)
 		sys(__NR_unlink, path);
 }
@@ -137,4 +145,89 @@ long unix_connect(const struct snapimg_setting *setting, int descriptor, const u
 {
 	struct naming naming = {.setting = setting, .descriptor = descriptor, .address = address};
 	return in_directory(connect_path, &naming);
+}
+
+/* Whether this process is on the other side, and not somebody who came to the name just now. */
+static bool is_own(long descriptor)
+{
+	int32_t who[3] = {0};
+	uint32_t size = sizeof who;
+	return sys(__NR_getsockopt, descriptor, SOCKET_LEVEL, PEERCRED, who, &size) == 0 &&
+	       who[0] == sys(__NR_getpid);
+}
+
+static long accept_own(int listener)
+{
+	for (;;) {
+		long result = sys(__NR_accept4, listener, 0, 0, O_CLOEXEC);
+		if (result < 0 || is_own(result))
+			return result;
+		sys(__NR_close, result);
+	}
+}
+
+struct accepting {
+	struct naming naming; /* of the listener */
+	long accepted, connected;
+};
+
+static void bind_listener(struct naming *naming, const char *path)
+{
+	if (naming->setting->option == 0) {
+		bind_when_free(naming);
+		return;
+	}
+	naming->result = sys(__NR_bind, naming->descriptor, naming->address, naming->setting->size);
+	if (naming->result == -EADDRINUSE && remove_stale(path, naming))
+		naming->result = sys(__NR_bind, naming->descriptor, naming->address, naming->setting->size);
+}
+
+static void accept_there(void *argument)
+{
+	struct accepting *accepting = argument;
+	struct naming *naming = &accepting->naming;
+	bool is_path = unix_is_path(naming->address, naming->setting->size);
+	char path[PATH_SIZE] = "";
+	if (is_path)
+		path_of(naming->address, naming->setting->size, path);
+	bind_listener(naming, path);
+	if (naming->result < 0)
+		return;
+	naming->result = sys(__NR_listen, naming->descriptor, BACKLOG);
+	if (naming->result == 0)
+		naming->result =
+		        sys(__NR_connect, accepting->connected, naming->address, naming->setting->size);
+	if (naming->result == 0 && !is_own(accepting->connected))
+		naming->result = -EADDRINUSE;
+	if (naming->result == 0)
+		naming->result = accepting->accepted = accept_own(naming->descriptor);
+	if (is_path)
+		sys(__NR_unlink, path);
+}
+
+/* The listener is there for a moment only: what the program has of it is made later. */
+long unix_accept(const struct snapimg_setting *setting, int32_t *ret_accepted, int32_t *ret_connected)
+{
+	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[setting->object];
+	uint64_t type = object->value[SNAPIMG_SOCKET_TYPE] | O_CLOEXEC;
+	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
+	struct accepting it = {.naming = {.setting = setting, .address = bytes + setting->offset}};
+	long listener = sys(__NR_socket, UNIX_FAMILY, type, 0);
+	if (listener < 0)
+		return listener;
+	it.naming.descriptor = (int)listener;
+	it.connected = it.naming.result = sys(__NR_socket, UNIX_FAMILY, type, 0);
+	if (it.connected >= 0 && unix_is_path(it.naming.address, setting->size))
+		it.naming.result = in_directory(accept_there, &it.naming);
+	else if (it.connected >= 0)
+		accept_there(&it);
+	sys(__NR_close, listener);
+	if (it.naming.result < 0) {
+		if (it.connected >= 0)
+			sys(__NR_close, it.connected);
+		return it.naming.result;
+	}
+	*ret_accepted = (int32_t)it.accepted;
+	*ret_connected = (int32_t)it.connected;
+	return 0;
 }

@@ -227,6 +227,70 @@ static void unix_gone(void)
 	       strcmp(seen.sun_path, "gone") == 0);
 }
 
+static int unix_named(int type, const struct sockaddr_un *name, socklen_t size, int ends[2])
+{
+	int server = need(socket(AF_UNIX, type, 0));
+	EXPECT(bind(server, (const struct sockaddr *)name, size) == 0 && listen(server, 3) == 0);
+	ends[0] = need(socket(AF_UNIX, type, 0));
+	EXPECT(connect(ends[0], (const struct sockaddr *)name, size) == 0);
+	ends[1] = need(accept(server, NULL, NULL));
+	return server;
+}
+
+static bool unix_is_called(int accepted, int connected, const struct sockaddr_un *name, socklen_t size)
+{
+	struct sockaddr_un own = {0}, peer = {0};
+	socklen_t own_size = sizeof(own), peer_size = sizeof(peer);
+	return getsockname(accepted, (struct sockaddr *)&own, &own_size) == 0 &&
+	       getpeername(connected, (struct sockaddr *)&peer, &peer_size) == 0 && own_size == peer_size &&
+	       own_size == size && memcmp(&own, name, size) == 0 && memcmp(&peer, name, size) == 0;
+}
+
+/* Both ends of connections through a name: with their listener, after it was closed, in both orders. */
+static void unix_connections(void)
+{
+	struct sockaddr_un path = {.sun_family = AF_UNIX, .sun_path = "gone"},
+	                   abstract = {.sun_family = AF_UNIX},
+	                   here = {.sun_family = AF_UNIX, .sun_path = "here"};
+	const socklen_t size = offsetof(struct sockaddr_un, sun_path) + sizeof("gone"),
+	                long_size = offsetof(struct sockaddr_un, sun_path) + 60;
+	int gone[2], packets[2], both[2], again[2], server = -1;
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now); /* a name that no other test has */
+	snprintf(abstract.sun_path + 1, 59, "snap %d %ld %ld", getpid(), (long)now.tv_sec, now.tv_nsec);
+	EXPECT(close(unix_named(SOCK_STREAM, &path, size, gone)) == 0 && unlink("gone") == 0);
+	EXPECT(close(unix_named(SOCK_SEQPACKET, &abstract, long_size, packets)) == 0);
+	if (getenv("ALONE")) { /* a listener is there but once */
+		server = unix_named(SOCK_STREAM, &here, size, both);
+		int spare = dup2(both[0], 200), first = both[1];
+		EXPECT(spare == 200 && close(both[0]) == 0); /* the accepted end comes first */
+		both[0] = 200;
+		again[0] = need(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
+		EXPECT(connect(again[0], (struct sockaddr *)&here, size) == 0);
+		again[1] = need(accept4(server, NULL, NULL, SOCK_CLOEXEC));
+		EXPECT(first == both[1] && writes(both[0], "to the server") && writes(again[1], "bye") &&
+		       close(again[1]) == 0);
+	}
+	EXPECT(writes(gone[0], "ask") && shutdown(gone[0], SHUT_WR) == 0 && writes(gone[1], "answer"));
+	EXPECT(writes(packets[1], "a packet") && writes(packets[1], "another"));
+	marker();
+	EXPECT(unix_is_called(gone[1], gone[0], &path, size));
+	EXPECT(unix_is_called(packets[1], packets[0], &abstract, long_size));
+	EXPECT(reads(gone[1], "ask") && reads(gone[1], "") && reads(gone[0], "answer"));
+	EXPECT(send(gone[0], "x", 1, MSG_NOSIGNAL) < 0 && errno == EPIPE && writes(gone[1], "more") &&
+	       reads(gone[0], "more"));
+	EXPECT(reads(packets[0], "a packet") && reads(packets[0], "another"));
+	EXPECT(recv(packets[0], abstract.sun_path, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+	if (server < 0)
+		return;
+	EXPECT(unix_is_called(both[1], both[0], &here, size) && reads(both[1], "to the server"));
+	EXPECT(writes(both[1], "x") && reads(both[0], "x") && reads(again[0], "bye") && reads(again[0], ""));
+	EXPECT(fcntl(again[0], F_GETFL) & O_NONBLOCK);
+	again[0] = need(socket(AF_UNIX, SOCK_STREAM, 0)); /* and it listens */
+	EXPECT(connect(again[0], (struct sockaddr *)&here, size) == 0 && accept(server, NULL, NULL) >= 0);
+	EXPECT(access("gone", F_OK) < 0 && errno == ENOENT);
+}
+
 /* Descriptors of the namespaces that the process is in. */
 static void own_namespaces(void)
 {
@@ -252,9 +316,17 @@ static void own_namespaces(void)
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
-	        MODE(ended_pid_descriptor), MODE(unix_gone),   MODE(own_namespaces), MODE(due_timers),
-	        MODE(socket_options),       MODE(free_bind),   MODE(shut_datagrams), MODE(deleted_files_set),
-	        MODE(given_flags),          MODE(given_locks),
+	        MODE(ended_pid_descriptor),
+	        MODE(unix_gone),
+	        MODE(unix_connections),
+	        MODE(own_namespaces),
+	        MODE(due_timers),
+	        MODE(socket_options),
+	        MODE(free_bind),
+	        MODE(shut_datagrams),
+	        MODE(deleted_files_set),
+	        MODE(given_flags),
+	        MODE(given_locks),
 	};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

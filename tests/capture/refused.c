@@ -343,7 +343,16 @@ static bool unix_connection(void)
 	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"};
 	int server = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	return bind(server, (struct sockaddr *)&name, sizeof(name)) == 0 && listen(server, 1) == 0 &&
-	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && accept(server, NULL, NULL) >= 0;
+	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && accept(server, NULL, NULL) >= 0 &&
+	       close(server) == 0; /* and its file stays */
+}
+
+static bool unix_datagrams(void)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"};
+	int server = socket(AF_UNIX, SOCK_DGRAM, 0), fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	return bind(server, (struct sockaddr *)&name, sizeof(name)) == 0 &&
+	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0;
 }
 
 static bool unix_replaced(void)
@@ -524,6 +533,7 @@ int main(int argc, char **argv)
 	        MODE(waiting_datagram),
 	        MODE(in_flight),
 	        MODE(unix_connection),
+	        MODE(unix_datagrams),
 	        MODE(unix_replaced),
 	        MODE(netlink),
 	        MODE(epoll_closed),

@@ -41,6 +41,21 @@ static bool carries_rights(struct msghdr *message)
 	return found;
 }
 
+static bool get_peer_name(int copy, struct found *found)
+{
+	return getpeername(copy, (struct sockaddr *)&found->name, &found->name_size) == 0 &&
+	       found->name_size > offsetof(struct sockaddr_un, sun_path);
+}
+
+/* Without a name, or by the other end of the connection, as all that is filled in. */
+static bool is_by_peer(int copy, const struct sockaddr_un *from, socklen_t size)
+{
+	struct found peer = {.name_size = sizeof(peer.name)};
+
+	return size <= sizeof(sa_family_t) ||
+	       (get_peer_name(copy, &peer) && size == peer.name_size && memcmp(from, &peer.name, size) == 0);
+}
+
 /* One look at the queue; a stream's shows all of it. Its length, or -1: nothing more, or -2: refused. */
 /* NOLINTNEXTLINE(readability-non-const-parameter): it is received into */
 static ssize_t look(struct taking *taking, struct open_descriptor *it, char *bytes, size_t room)
@@ -61,7 +76,7 @@ static ssize_t look(struct taking *taking, struct open_descriptor *it, char *byt
 	if (carries_rights(&message))
 		(void)refuse_descriptor(taking->survey, it, "a descriptor on its way through a socket",
 		                        INTERRUPTED);
-	else if ((size_t)size > room || message.msg_namelen > sizeof(sa_family_t))
+	else if ((size_t)size > room || !is_by_peer(it->copy, &from, message.msg_namelen))
 		(void)refuse_descriptor(taking->survey, it, "a message in a Unix socket", INTERRUPTED);
 	else
 		return size;
@@ -136,31 +151,6 @@ static bool is_broken(int copy)
 	return poll(&look, 1, 0) > 0 && (look.revents & POLLERR) != 0;
 }
 
-static enum status take_pair(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
-                             const struct found *found)
-{
-	const struct open_descriptor *peer = find_peer(taking->survey, found->state.peer);
-	bool given = peer && peer->override; /* it is as good as closed (--fd) */
-	struct unix_state back;
-
-	peer = given ? NULL : peer;
-	if (found->state.peer != 0 && !peer && !given)
-		return refuse_descriptor(taking->survey, it, "a Unix socket that is connected elsewhere",
-		                         "close it before the point");
-	if (found->named || (peer && (!unix_diag_ask((uint32_t)peer->identity.st_ino, &back) ||
-	                              back.peer != it->identity.st_ino)))
-		return refuse_descriptor(taking->survey, it, "a connection of a Unix socket with a name",
-		                         "close it before the point");
-	if (!peer && is_broken(it->copy))
-		return refuse_descriptor(taking->survey, it, "a Unix socket with an error to be told",
-		                         "close it before the point");
-	object->value[SNAPIMG_SOCKET_STATE] = SNAPIMG_SOCKET_PAIR;
-	object->value[SNAPIMG_SOCKET_SHUTDOWN] = peer ? found->state.shutdown & 3 : 0;
-	if (peer && peer->object >= 0)
-		object->peer = (uint32_t)peer->object + 1;
-	return take_queue(taking, it, (int)object->value[SNAPIMG_SOCKET_TYPE]);
-}
-
 /* A start makes the socket's file again, and removes it where it is gone; one in its place would be in the
  * way. Relative names go by the directory that the program is in. */
 static bool find_file(pid_t pid, const struct found *found, struct stat *ret_file, bool *ret_gone)
@@ -172,27 +162,106 @@ static bool find_file(pid_t pid, const struct found *found, struct stat *ret_fil
 	         (int)sizeof(found->name.sun_path), path);
 	int result = lstat(whole, ret_file);
 	*ret_gone = result < 0 && errno == ENOENT;
-	return result == 0 && S_ISSOCK(ret_file->st_mode) && (uint32_t)ret_file->st_ino == found->state.inode;
+	return result == 0 && S_ISSOCK(ret_file->st_mode);
+}
+
+/* For people. */
+static enum status note_name(struct taking *taking, struct snapimg_object *object, const struct found *found)
+{
+	char text[sizeof(found->name.sun_path) + 1] = "";
+
+	memcpy(text, found->name.sun_path, found->name_size - offsetof(struct sockaddr_un, sun_path));
+	if (text[0] == '\0')
+		text[0] = '@';
+	return objects_name(taking->objects, text, &object->name);
+}
+
+static bool has_listener(const struct survey *survey, uint32_t file)
+{
+	struct unix_state state;
+
+	for (size_t i = 0; i < survey->count; i++) {
+		const struct open_descriptor *it = &survey->open[i];
+		if (is_representative(survey, it) && it->inherited < 0 && it->known && !it->override &&
+		    S_ISSOCK(it->identity.st_mode) && unix_diag_ask((uint32_t)it->identity.st_ino, &state) &&
+		    state.state == TCP_LISTEN && state.inode == file)
+			return true;
+	}
+	return false;
+}
+
+/* The end that has the listener's name, or, where that is closed, the other one (level 1). What stands at
+ * that name when the program starts must be its own: the file of a listener that it has, or nothing. */
+static enum status take_accepted(struct taking *taking, struct open_descriptor *it,
+                                 struct snapimg_object *object, const struct found *accepted, bool is_closed)
+{
+	struct snapimg_setting setting = {
+	        .kind = SNAPIMG_SETTING_ACCEPTED, .size = accepted->name_size, .level = is_closed};
+	bool is_abstract = accepted->name.sun_path[0] == '\0', is_gone = false;
+	struct stat file;
+
+	if (!is_abstract && find_file(it->pid, accepted, &file, &is_gone) &&
+	    has_listener(taking->survey, (uint32_t)file.st_ino))
+		setting.option = 1;
+	else if (!is_abstract && !is_gone)
+		return refuse_descriptor(
+		        taking->survey, it,
+		        "a Unix connection at whose name is a file that is not its listener's",
+		        "close it before the point, or remove the file when the listener is closed");
+	enum status status = note_name(taking, object, accepted);
+	return status == STATUS_OK ? objects_set(taking->objects, setting, &accepted->name) : status;
+}
+
+static enum status take_pair(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
+                             const struct found *found)
+{
+	const struct open_descriptor *peer = find_peer(taking->survey, found->state.peer);
+	bool given = peer && peer->override; /* it is as good as closed (--fd) */
+	int type = (int)object->value[SNAPIMG_SOCKET_TYPE];
+	enum status status = STATUS_OK;
+	struct found other = {.name_size = sizeof(other.name)};
+	struct unix_state back;
+
+	peer = given ? NULL : peer;
+	other.named = type != SOCK_DGRAM && get_peer_name(it->copy, &other);
+	if (found->state.peer != 0 && !peer && !given)
+		return refuse_descriptor(taking->survey, it, "a Unix socket that is connected elsewhere",
+		                         "close it before the point");
+	if ((found->named && (type == SOCK_DGRAM || other.named)) ||
+	    (peer &&
+	     (!unix_diag_ask((uint32_t)peer->identity.st_ino, &back) || back.peer != it->identity.st_ino)))
+		return refuse_descriptor(taking->survey, it,
+		                         "datagrams to a Unix socket with a name, or a connection whose "
+		                         "ends both have one",
+		                         "close it before the point");
+	if (!peer && is_broken(it->copy))
+		return refuse_descriptor(taking->survey, it, "a Unix socket with an error to be told",
+		                         "close it before the point");
+	object->value[SNAPIMG_SOCKET_STATE] = SNAPIMG_SOCKET_PAIR;
+	object->value[SNAPIMG_SOCKET_SHUTDOWN] = peer ? found->state.shutdown & 3 : 0;
+	if (peer && peer->object >= 0)
+		object->peer = (uint32_t)peer->object + 1;
+	if (found->named)
+		status = take_accepted(taking, it, object, found, false);
+	else if (other.named && !peer)
+		status = take_accepted(taking, it, object, &other, true);
+	return status == STATUS_OK ? take_queue(taking, it, type) : status;
 }
 
 static enum status take_name(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
                              const struct found *found)
 {
 	struct snapimg_setting setting = {.kind = SNAPIMG_SETTING_BIND, .size = found->name_size};
-	size_t length = found->name_size - offsetof(struct sockaddr_un, sun_path);
-	char text[sizeof(found->name.sun_path) + 1] = "";
 	struct stat file;
 	enum status status;
 
 	if (!found->named)
 		return STATUS_OK;
-	memcpy(text, found->name.sun_path, length);
-	bool is_abstract = text[0] == '\0', is_gone = false;
-	if (is_abstract)
-		text[0] = '@';
-	if ((status = objects_name(taking->objects, text, &object->name)) != STATUS_OK)
+	bool is_abstract = found->name.sun_path[0] == '\0', is_gone = false;
+	if ((status = note_name(taking, object, found)) != STATUS_OK)
 		return status;
-	bool is_there = is_abstract || find_file(it->pid, found, &file, &is_gone);
+	bool is_there = is_abstract || (find_file(it->pid, found, &file, &is_gone) &&
+	                                (uint32_t)file.st_ino == found->state.inode);
 	if (!is_there && !is_gone)
 		return refuse_descriptor(taking->survey, it, "a Unix socket whose file was replaced",
 		                         "close it before the point");
