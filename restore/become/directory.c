@@ -44,11 +44,11 @@ static long make_removed(const char *path)
 		memcpy(&number, loader.random, sizeof number);
 		const char *digits = dec(number);
 		memcpy(name + length, digits, strlen(digits) + 1);
-		result = sys(__NR_mkdir, name, 0700);
+		result = sys(__NR_mkdirat, AT_FDCWD, name, 0700);
 		if (result < 0)
 			continue;
 		result = sys(__NR_openat, AT_FDCWD, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		sys(__NR_rmdir, name);
+		sys(__NR_unlinkat, AT_FDCWD, name, AT_REMOVEDIR);
 	}
 	return result;
 }
