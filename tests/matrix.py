@@ -19,6 +19,9 @@ CARRIED = {
         ("orphans, also of a session whose leader has ended; subreapers", "tree.family.orphans"),
         ("process groups and sessions, with their leaders and without", "tree.family.groups"),
         ("stopped processes, and whether their parents have heard of it", "tree.family.stopped"),
+        ("servers and their workers: sockets that all listen at, an epoll set in each, channels whose owner is another process",
+         "tree.workers.nginx tree.workers.prefork tree.workers.accepting"),
+        ("pools of Python's multiprocessing: pipes and semaphores", "tree.workers.pool"),
         ("what they share of descriptors: places in files, pipes, socket pairs, eventfds, and what is in them",
          "tree.family.inherited tree.family.between tree.family.threads"),
         ("memory that they share, anonymous or of a deleted file, with mutexes and semaphores in it",
@@ -239,7 +242,7 @@ REFUSED = {
 # Programs as Debian and npm ship them; their versions are those of the packages that the tests find.
 WORKS = {
     "Servers": (
-        ("redis-server, with each key", "real.server.redis"), ("nginx (`master_process off`)", "real.server.nginx"),
+        ("redis-server, with each key", "real.server.redis"), ("nginx, with its workers too", "real.server.nginx tree.workers.nginx"),
         ("memcached", "real.server.memcached"),
         ("node: HTTP, packages of npm, worker threads, timers", "real.server.node_http real.point.listen.node"),
         ("Python: asyncio, `http.server`, threads",

@@ -152,39 +152,42 @@ bool proc_is_kernel_worker(pid_t tid)
 	return proc_try_read_stat(tid, &stat) == 0 && stat.field[STAT_FLAGS] & worker;
 }
 
-static bool is_child(pid_t child, pid_t parent, bool living)
+struct family {
+	pid_t parent;
+	proc_visit_child *visit;
+	void *context;
+};
+
+/* False: that was enough. */
+static bool show_child(const struct family *family, pid_t child)
 {
 	struct proc_stat stat;
 
-	return proc_try_read_stat(child, &stat) == 0 && (pid_t)stat.field[STAT_PPID] == parent &&
-	       !(living && (stat.state == 'Z' || stat.state == 'X'));
+	return proc_try_read_stat(child, &stat) < 0 || (pid_t)stat.field[STAT_PPID] != family->parent ||
+	       family->visit(family->context, child, &stat);
 }
 
 /* A kernel without CONFIG_PROC_CHILDREN: whoever names it as parent. */
-static pid_t search_child(pid_t parent, bool living)
+static void search_children(const struct family *family)
 {
 	DIR *directory = opendir("/proc");
 	struct dirent *entry;
-	pid_t found = 0;
+	bool goes_on = true;
 
-	while (directory && !found && (entry = readdir(directory))) {
-		pid_t pid = atoi(entry->d_name);
-
-		if (pid > 0 && is_child(pid, parent, living))
-			found = pid;
-	}
+	while (directory && goes_on && (entry = readdir(directory)))
+		goes_on = atoi(entry->d_name) <= 0 || show_child(family, atoi(entry->d_name));
 	if (directory)
 		closedir(directory);
-	return found;
 }
 
-pid_t proc_find_child(pid_t pid, bool living)
+void proc_visit_children(pid_t pid, proc_visit_child *visit, void *context)
 {
+	const struct family family = {.parent = pid, .visit = visit, .context = context};
 	DIR *directory = opendir(proc_path(pid, "task").text);
 	struct dirent *entry;
-	pid_t found = 0;
+	bool goes_on = true;
 
-	while (directory && !found && (entry = readdir(directory))) {
+	while (directory && goes_on && (entry = readdir(directory))) {
 		struct text children CLEANUP(text_free) = {0};
 		struct proc_path path = proc_path(pid, "task/%d/children", atoi(entry->d_name));
 		char *rest;
@@ -193,20 +196,40 @@ pid_t proc_find_child(pid_t pid, bool living)
 			continue;
 		if (proc_try_read(path.text, &children) < 0) { /* no such file, or the thread has ended */
 			if (atoi(entry->d_name) == pid)
-				found = search_child(pid, living);
+				search_children(&family);
 			continue;
 		}
 		rest = children.bytes;
-		for (char *end; rest && !found; rest = end) {
+		for (char *end; rest && goes_on; rest = end) {
 			pid_t child = (pid_t)strtol(rest, &end, 10);
 
 			if (end == rest)
 				break;
-			if (is_child(child, pid, living))
-				found = child;
+			goes_on = show_child(&family, child);
 		}
 	}
 	if (directory)
 		closedir(directory);
-	return found;
+}
+
+struct search {
+	bool living;
+	pid_t found;
+};
+
+static bool note_child(void *context, pid_t child, const struct proc_stat *stat)
+{
+	struct search *search = context;
+
+	if (!search->living || (stat->state != 'Z' && stat->state != 'X'))
+		search->found = child;
+	return search->found == 0;
+}
+
+pid_t proc_find_child(pid_t pid, bool living)
+{
+	struct search search = {.living = living};
+
+	proc_visit_children(pid, note_child, &search);
+	return search.found;
 }

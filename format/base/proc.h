@@ -71,6 +71,9 @@ int proc_try_read_stat(pid_t pid, struct proc_stat *ret_stat) __attribute__((war
 /* The same, with a line printed on failure. */
 enum status proc_read_stat(pid_t pid, struct proc_stat *ret_stat) __attribute__((warn_unused_result));
 
+/* Shows each child, dead ones too; false: that was enough. */
+typedef bool proc_visit_child(void *context, pid_t child, const struct proc_stat *stat);
+void proc_visit_children(pid_t pid, proc_visit_child *visit, void *context);
 /* A child of any of the process's threads, or 0; living: one that has not ended. */
 pid_t proc_find_child(pid_t pid, bool living);
 

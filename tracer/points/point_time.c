@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "format/base/duration.h"
@@ -52,38 +53,97 @@ static uint64_t processor_time(pid_t pid)
 	return (stat.field[14] + stat.field[15]) * (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-static bool all_sleep(pid_t pid, uint64_t *ret_run_time)
+static bool all_sleep(pid_t pid, uint64_t *run_time)
 {
 	DIR *directory = opendir(proc_path(pid, "task").text);
 	struct dirent *entry;
 	bool asleep = directory != NULL;
+	uint64_t its = 0;
 
-	*ret_run_time = 0;
 	while (asleep && (entry = readdir(directory)))
 		if (entry->d_name[0] != '.')
-			asleep = thread_sleeps(pid, entry->d_name, ret_run_time);
+			asleep = thread_sleeps(pid, entry->d_name, &its);
 	if (directory)
 		closedir(directory);
-	if (asleep && *ret_run_time == 0) /* a kernel without CONFIG_SCHED_INFO */
-		*ret_run_time = processor_time(pid);
+	*run_time += asleep && its == 0 ? processor_time(pid) /* a kernel without CONFIG_SCHED_INFO */ : its;
 	return asleep;
 }
 
-/* The clock begins again whenever a look finds the process at work, or having worked more than a little. */
+/* The processes of a tree: all wait, and what they have run. */
+struct quiet {
+	unsigned count;
+	bool all_wait;
+	uint64_t run_time;
+};
+
+/* Who is stopped waits, and who is dead. */
+static bool add_child(void *context, pid_t child, const struct proc_stat *stat)
+{
+	struct quiet *quiet = context;
+
+	if (stat->state == 'Z' || stat->state == 'X')
+		return true;
+	quiet->count++;
+	if (stat->state != 'T' && stat->state != 't')
+		quiet->all_wait = all_sleep(child, &quiet->run_time);
+	if (quiet->all_wait)
+		proc_visit_children(child, add_child, quiet);
+	return quiet->all_wait;
+}
+
+/* A thread of it is in wait4 or waitid: its child is what it does, as a shell's is. */
+static bool waits_for_child(pid_t pid)
+{
+	DIR *directory = opendir(proc_path(pid, "task").text);
+	struct dirent *entry;
+	bool waits = false;
+
+	while (directory && !waits && (entry = readdir(directory))) {
+		struct text call CLEANUP(text_free) = {0};
+		if (entry->d_name[0] == '.' ||
+		    proc_try_read(proc_path(pid, "task/%s/syscall", entry->d_name).text, &call) < 0 ||
+		    !call.bytes)
+			continue;
+		char *end;
+		long number = strtol(call.bytes, &end, 10);
+		waits = end != call.bytes && (number == SYS_wait4 || number == SYS_waitid);
+	}
+	if (directory)
+		closedir(directory);
+	return waits && proc_find_child(pid, true) != 0;
+}
+
+/* A process above it is the one to be idle, when all below it are. */
+static bool is_led(pid_t pid)
+{
+	struct proc_stat stat;
+	const struct process *parent;
+
+	while (proc_try_read_stat(pid, &stat) == 0 &&
+	       (parent = process_find(pid = (pid_t)stat.field[STAT_PPID])))
+		if (!parent->launching && parent->choice.state == CHOICE_COUNTS && !waits_for_child(pid))
+			return true;
+	return false;
+}
+
+/* The clock begins again whenever a look finds a process of the tree at work, or all having worked more than
+ * a little. */
 static bool is_idle(struct run *run, const struct point *point, struct process *process, double now)
 {
-	uint64_t run_time;
+	struct quiet quiet = {.count = 1};
 
 	(void)point;
-	/* Who waits for a child isn't idle: its child is what it does. */
-	if (!all_sleep(process->pid, &run_time) || proc_find_child(process->pid, true)) {
+	quiet.all_wait = !is_led(process->pid) && all_sleep(process->pid, &quiet.run_time);
+	if (quiet.all_wait)
+		proc_visit_children(process->pid, add_child, &quiet);
+	if (!quiet.all_wait || (quiet.count > 1 && waits_for_child(process->pid))) {
 		process->idle_since = 0;
 		return false;
 	}
 	if (process->idle_since == 0 ||
-	    (double)(run_time - process->run_time) * 1e-9 > IDLE_SECONDS * IDLE_SHARE) {
+	    (double)(quiet.run_time - process->run_time) * 1e-9 > IDLE_SECONDS * IDLE_SHARE * quiet.count) {
 		process->idle_since = now;
-		process->run_time = run_time;
+		process->run_time = quiet.run_time;
 		return false;
 	}
 	if (now - process->idle_since < IDLE_SECONDS)
@@ -104,7 +164,7 @@ const struct point_kind point_after = {
 const struct point_kind point_idle = {
         .word = "idle",
         .form = "idle",
-        .help = "when it waits and has used no processor for a while",
+        .help = "when it waits with all its children, and uses no processor",
         .is_due = is_idle,
-        .hint = "it never just waited, without a child, for half a second",
+        .hint = "it never just waited for half a second, with all its children",
 };

@@ -13,6 +13,21 @@ static bool whom(pid_t pid, const struct f_owner_ex *owner, uint32_t *ret_kind)
 	return true;
 }
 
+/* Another process of the tree that has it, too: it is in that one's image. */
+static bool is_owned_by_member(const struct taking *taking, const struct open_descriptor *it,
+                               const struct f_owner_ex *owner)
+{
+	const struct survey *survey = taking->survey;
+
+	if (owner->type == F_OWNER_PGRP || owner->pid == it->pid)
+		return false;
+	for (size_t i = 0; i < survey->count; i++)
+		if (survey->open[i].first == it->first && survey->open[i].pid == owner->pid &&
+		    survey->open[i].inherited < 0)
+			return true;
+	return false;
+}
+
 /* Nothing shows F_NOTIFY but that it makes the process the owner (fs/notify/dnotify/dnotify.c). */
 static enum status refuse_watched_directory(struct taking *taking, struct open_descriptor *it)
 {
@@ -45,8 +60,10 @@ enum status take_owner(struct taking *taking, struct open_descriptor *it)
 	if ((status = survey_copy(taking->survey, it)) != STATUS_OK)
 		return status;
 	int signal = fcntl(it->copy, F_GETSIG);
-	bool is_known = fcntl(it->copy, F_GETOWN_EX, &owner) == 0 && signal >= 0 &&
-	                whom(it->pid, &owner, &record.kind);
+	bool is_told = fcntl(it->copy, F_GETOWN_EX, &owner) == 0 && signal >= 0;
+	if (is_told && is_owned_by_member(taking, it, &owner))
+		return STATUS_OK;
+	bool is_known = is_told && whom(it->pid, &owner, &record.kind);
 	if (is_inherited && (!is_known || record.kind == SNAPIMG_OWNER_NONE))
 		return STATUS_OK;
 	if (!is_known)

@@ -1,0 +1,281 @@
+"""Servers and pools with workers, as one tree: idle when all of it waits, and at work again after each start."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+PYTHON = "/usr/bin/python3"
+STARTS = 5
+LOOPBACK = "127.0.0.1"
+
+NGINX = """
+{user} worker_processes 2; worker_shutdown_timeout 10s;
+error_log {here}/error.log; pid {here}/nginx.pid; daemon off;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {here}/body; proxy_temp_path {here}/proxy; fastcgi_temp_path {here}/fastcgi;
+    uwsgi_temp_path {here}/uwsgi; scgi_temp_path {here}/scgi;
+    server {{ listen {address}; root {here}/files; location /said {{ return 200 "{said} $pid"; }} }}
+}}
+"""
+
+# Sockets that all listen at, an epoll set in each worker, a pipe from the workers and one to them. SIGHUP: other workers.
+PREFORK = """
+import os, selectors, signal, socket, sys
+port, count = int(sys.argv[1]), 3
+listener = socket.create_server(('127.0.0.1', port), backlog=50)
+listener.setblocking(False)
+asleep, awake = os.pipe()
+done, tell = os.pipe()
+hup = []
+for number in (signal.SIGHUP, signal.SIGTERM):
+    signal.signal(number, lambda number, frame: hup.append(number))
+os.set_blocking(awake, False)
+signal.set_wakeup_fd(awake, warn_on_full_buffer=False)
+def serve(said):
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    chooser = selectors.EpollSelector()
+    chooser.register(listener, selectors.EVENT_READ)
+    while True:
+        chooser.select()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            connection, _ = listener.accept()
+            connection.setblocking(True)
+            connection.recv(1000)
+            os.write(tell, b'x')
+            connection.sendall(said)
+            connection.close()
+        except BlockingIOError:
+            pass
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+def begin(said):
+    children = []
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    for _ in range(count):
+        child = os.fork()
+        if child == 0:
+            serve(said)
+        children.append(child)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    return children
+children = begin(b'first')
+while True:
+    os.read(asleep, 100)
+    for child in children:
+        os.kill(child, signal.SIGTERM)
+        if os.waitpid(child, 0)[1] != signal.SIGTERM:
+            sys.exit('an odd end')
+    if signal.SIGTERM in hup:
+        break
+    children = begin(b'second')
+os.write(1, b'%d answers\\n' % len(os.read(done, 1000)))
+"""
+
+# All wait in accept itself.
+ACCEPTING = """
+import os, socket, sys
+listener = socket.create_server(('127.0.0.1', int(sys.argv[1])))
+for _ in range(2):
+    if os.fork() == 0:
+        while True:
+            connection, _ = listener.accept()
+            said = connection.recv(100)
+            connection.sendall(said.upper())
+            connection.close()
+            if said == b'end':
+                os._exit(0)
+for _ in range(2):
+    os.wait()
+"""
+
+POOL = """
+import multiprocessing, os, sys
+def work(word):
+    return word[::-1], os.getpid()
+if __name__ == '__main__':
+    with multiprocessing.Pool(3) as pool:
+        pool.map(work, ['warm'] * 30)
+        children = {child.pid for child in multiprocessing.active_children()}
+        lines = sys.stdin.read().split()
+        answers = pool.map(work, lines, chunksize=1)
+        print(*(word for word, _ in answers), {pid for _, pid in answers} <= children and len(children) == 3)
+"""
+
+
+def free_port():
+    with socket.create_server((LOOPBACK, 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def members(image):
+    """What snapimg info tells of the tree: (process, parent) of all."""
+    told = t.run([t.SNAPIMG, "info", image])
+    t.check(told.status == 0 and b"\nprocesses:\n" in told.out, "snapimg info:", told)
+    return told.out.split(b"\nprocesses:\n")[1].split(b"\n\n")[0].splitlines()
+
+
+def ask(port, process, request):
+    for _ in range(6000):
+        t.check(process.poll() is None, "it ended with", process.returncode)
+        try:
+            with socket.create_connection((LOOPBACK, port), 60) as client:
+                client.sendall(request)
+                answer = b""
+                while part := client.recv(65536):
+                    answer += part
+                return answer
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+    raise t.Failure(f"nobody listens at port {port}")
+
+
+def get(port, process, path):
+    return ask(port, process, f"GET {path} HTTP/1.0\r\n\r\n".encode()).partition(b"\r\n\r\n")[2]
+
+
+def until(found, what):
+    end = time.monotonic() + 60
+    while not found():
+        t.check(time.monotonic() < end, "waited in vain for", what)
+        time.sleep(0.01)
+
+
+class Started:
+    """A start of the image, ended by a signal or by itself with status 0."""
+
+    def __init__(self, argv, end=None):
+        self.end = end
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        env=t.PLAIN_ENV, **GROUPS)
+        self.out = b""
+
+    def __enter__(self):
+        return self.process
+
+    def __exit__(self, kind, *_):
+        try:
+            if self.end and kind is None:
+                self.process.send_signal(self.end)
+            if kind is None:
+                self.out, said = self.process.communicate(timeout=60)
+                t.check(self.process.returncode == 0 and said == b"", "ended with", self.process.returncode, said)
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+
+GROUPS = {"extra_groups": [0]} if t.IS_ROOT else {}  # what nginx gives its workers
+
+
+def freeze(argv, at, *options, **more):
+    t.need_pid_namespace()
+    return t.freeze("image.snap", argv, at=at, options=["--timeout", "60s", *options], **GROUPS, **more)
+
+
+def second_start():
+    """Its port is the first one's: it says so."""
+    t.one_line(t.restore("image.snap"), 125, "address already in use")
+
+
+def nginx():
+    """A master in sigsuspend and two workers with an epoll set, a channel each, one socket to listen at; reloaded and ended."""
+    server = shutil.which("nginx", path="/usr/sbin:" + os.environ["PATH"]) or t.skip("no nginx here")
+    here, port = os.getcwd(), free_port()
+    os.mkdir("files")
+    with open("files/page", "w") as file:
+        file.write("a page\n" * 1000)
+
+    def configure(said):
+        with open("nginx.conf", "w") as file:
+            file.write(NGINX.format(here=here, address=f"{LOOPBACK}:{port}", said=said, user="user root root;" if t.IS_ROOT else ""))
+
+    configure("first")
+    freeze([server, "-p", here, "-c", f"{here}/nginx.conf"], "idle")
+    t.check(len(members("image.snap")) == 3, members("image.snap"))
+    for number in range(STARTS):
+        with Started([t.SNAPRUN, "image.snap"], signal.SIGQUIT) as process:
+            t.check(get(port, process, "/page") == b"a page\n" * 1000, "the page")
+            t.check(get(port, process, "/said").startswith(b"first "), "the first answer")
+            if number == 0:
+                second_start()
+                configure("second")
+                process.send_signal(signal.SIGHUP)
+                until(lambda: get(port, process, "/said").startswith(b"second "), "the new workers")
+                t.check(get(port, process, "/page") == b"a page\n" * 1000, "the page of a new worker")
+
+
+def serve_prefork(argv, port):
+    run = Started(argv, signal.SIGTERM)
+    with run as process:
+        if t.SNAPTRACE in argv:
+            until(lambda: os.path.exists("image.snap"), "the image")
+        answers = 1
+        for _ in range(8):
+            t.check(ask(port, process, b"a") == b"first", "an answer of the first workers")
+        process.send_signal(signal.SIGHUP)
+        while ask(port, process, b"a") != b"second":
+            answers += 1
+    t.check(run.out == b"%d answers\n" % (answers + 8), run.out, answers + 8)
+
+
+def prefork():
+    """Frozen at idle, with --continue too: each start and what goes on answer, change the workers, and count all answers."""
+    port = free_port()
+    argv = [PYTHON, "-c", PREFORK, str(port)]
+    freeze(argv, "idle")
+    t.check(len(members("image.snap")) == 4, members("image.snap"))
+    for _ in range(STARTS):
+        serve_prefork([t.SNAPRUN, "image.snap"], port)
+    os.remove("image.snap")
+    serve_prefork([t.SNAPTRACE, "-q", "-o", "image.snap", "--at", "idle", "--continue", "--timeout", "60s", "--", *argv], port)
+    serve_prefork([t.SNAPRUN, "image.snap"], port)
+
+
+def accepting():
+    """The process at the point is a worker: the whole tree only with --whole, else what it shares is named."""
+    port = free_port()
+    argv = [PYTHON, "-c", ACCEPTING, str(port)]
+    freeze(argv, "accept", "--whole")
+    for _ in range(STARTS):
+        with Started([t.SNAPRUN, "image.snap"]) as process:
+            for word in (b"one", b"two", b"end", b"end"):
+                t.check(ask(port, process, word) == word.upper(), "the answer to", word)
+    os.remove("image.snap")
+    t.one_line(freeze(argv, "accept", status=125), 125, "a socket shared with another process")
+
+
+def pool():
+    """A pool of multiprocessing waits for what is read: pipes and semaphores between its processes."""
+    with open("pool.py", "w") as file:
+        file.write(POOL)
+    for at in ("read:0", "idle"):
+        silent, kept = os.pipe()
+        try:
+            with open(silent, "rb") as stdin:
+                freeze([PYTHON, "pool.py"], at, stdin=stdin)
+        finally:
+            os.close(kept)
+        t.check(len(members("image.snap")) == 4, members("image.snap"))
+
+        def start():
+            words = [f"word{i}" for i in range(60)]
+            got = t.restore("image.snap", stdin=" ".join(words).encode())
+            t.same(got, t.Result(0, (" ".join(word[::-1] for word in words) + " True\n").encode(), b""))
+
+        t.every_start(start)
+
+
+ROWS = {f"workers.{function.__name__}": function for function in (nginx, prefork, accepting, pool)}
+
+if __name__ == "__main__":
+    t.main(ROWS)
