@@ -160,6 +160,26 @@ static void deleted_files_set(void)
 	}
 }
 
+/* A file that was made under one name, linked to another, and removed from the first. */
+static void other_names(void)
+{
+	int near = need(open("temporary", O_RDWR | O_CREAT | O_TRUNC, 0600)), far, again;
+	char bytes[16];
+	struct stat its, named;
+	EXPECT(writes(near, "content") && link("temporary", "final") == 0 && unlink("temporary") == 0);
+	need(mkdir("directory", 0700));
+	far = need(open("temporary", O_RDONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+	again = need(open("temporary", O_WRONLY | O_APPEND));
+	EXPECT(link("temporary", "directory/final") == 0 && unlink("temporary") == 0);
+	EXPECT(lseek(near, 3, SEEK_SET) == 3);
+	marker();
+	EXPECT(read(near, bytes, sizeof(bytes)) == 4 && memcmp(bytes, "tent", 4) == 0);
+	EXPECT(fstat(near, &its) == 0 && stat("final", &named) == 0 && its.st_ino == named.st_ino);
+	EXPECT(fstat(far, &its) == 0 && stat("directory/final", &named) == 0 && its.st_ino == named.st_ino);
+	EXPECT(fcntl(far, F_GETFD) == FD_CLOEXEC && (fcntl(again, F_GETFL) & O_APPEND) != 0);
+	EXPECT(fstat(again, &its) == 0 && its.st_ino == named.st_ino);
+}
+
 /* Descriptor 0 is a stream that the caller gave: here it is made non-blocking and appending. */
 static void given_flags(void)
 {
@@ -225,6 +245,36 @@ static void unix_gone(void)
 	size = sizeof(seen);
 	EXPECT(getsockname(bound, (struct sockaddr *)&seen, &size) == 0 &&
 	       strcmp(seen.sun_path, "gone") == 0);
+}
+
+/* Messages without bytes, and the end of a connection after them. */
+static void unix_empty_messages(void)
+{
+	int packets[2], ended[2], datagrams[2], on = 1;
+	char byte;
+	need(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets));
+	need(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ended));
+	need(socketpair(AF_UNIX, SOCK_DGRAM, 0, datagrams));
+	EXPECT(writes(ended[0], "last") && close(ended[0]) == 0);
+	for (int i = 0; i < 2; i++) {
+		int *pair = i == 0 ? packets : datagrams;
+		EXPECT(setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0);
+		EXPECT(send(pair[0], "", 0, 0) == 0 && writes(pair[0], "first") &&
+		       send(pair[0], "", 0, 0) == 0 && send(pair[0], "", 0, 0) == 0 &&
+		       writes(pair[0], "second") && send(pair[0], "", 0, 0) == 0);
+	}
+	EXPECT(send(packets[1], "", 0, 0) == 0 && shutdown(packets[0], SHUT_WR) == 0);
+	marker();
+	for (int i = 0; i < 2; i++) {
+		int fd = i == 0 ? packets[1] : datagrams[1];
+		EXPECT(reads(fd, "") && reads(fd, "first") && reads(fd, "") && reads(fd, ""));
+		EXPECT(reads(fd, "second") && recv(fd, &byte, 1, MSG_DONTWAIT) == 0);
+	}
+	EXPECT(recv(packets[1], &byte, 1, MSG_DONTWAIT) == 0 && send(packets[0], "x", 1, MSG_NOSIGNAL) < 0);
+	EXPECT(recv(datagrams[1], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+	EXPECT(recv(packets[0], &byte, 1, MSG_DONTWAIT) == 0 && recv(packets[0], &byte, 1, MSG_DONTWAIT) < 0);
+	EXPECT(reads(ended[1], "last") && recv(ended[1], &byte, 1, MSG_DONTWAIT) == 0);
+	EXPECT(writes(datagrams[0], "x") && reads(datagrams[1], "x"));
 }
 
 static int unix_named(int type, const struct sockaddr_un *name, socklen_t size, int ends[2])
@@ -316,16 +366,10 @@ static void own_namespaces(void)
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
-	        MODE(ended_pid_descriptor),
-	        MODE(unix_gone),
-	        MODE(unix_connections),
-	        MODE(own_namespaces),
-	        MODE(due_timers),
-	        MODE(socket_options),
-	        MODE(free_bind),
-	        MODE(shut_datagrams),
-	        MODE(deleted_files_set),
-	        MODE(given_flags),
+	        MODE(ended_pid_descriptor), MODE(unix_gone),         MODE(other_names),
+	        MODE(unix_empty_messages),  MODE(unix_connections),  MODE(own_namespaces),
+	        MODE(due_timers),           MODE(socket_options),    MODE(free_bind),
+	        MODE(shut_datagrams),       MODE(deleted_files_set), MODE(given_flags),
 	        MODE(given_locks),
 	};
 

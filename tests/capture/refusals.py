@@ -50,7 +50,6 @@ STATES = {
     "refused_epoll_closed": ("closed or replaced descriptor", "descriptor"),
     "refused_signal_driven": ("F_SETOWN", "descriptor"),
     "refused_other_pidfd": ("pidfd of another process", "descriptor"),
-    "refused_linked_elsewhere": ("deleted or replaced file", "descriptor"),
     "refused_lease": ("a lease", "descriptor"),
     "refused_fanotify": ("fanotify", "descriptor"),
     "refused_perf": ("perf event", "descriptor"),
@@ -64,6 +63,7 @@ STATES = {
 }
 WAITING = {  # of the second program
     "refused_own_fdinfo": ("own /proc that has a number", "descriptor"),
+    "refused_empty_message": ("an empty message", "looked at before", "descriptor"),
     "refused_unix_error": ("an error that waits", "descriptor"),
     "refused_udp_error": ("an error that waits", "descriptor"),
     "refused_error_queue": ("an error that waits", "descriptor"),

@@ -386,11 +386,6 @@ static bool other_pidfd(void)
 	return syscall(SYS_pidfd_open, getppid(), 0) >= 0;
 }
 
-static bool linked_elsewhere(void)
-{
-	return open("file", O_RDWR | O_CREAT, 0600) >= 0 && link("file", "other") == 0 && unlink("file") == 0;
-}
-
 static bool lease(void)
 {
 	int fd = open("file", O_RDONLY | O_CREAT, 0600);
@@ -539,7 +534,6 @@ int main(int argc, char **argv)
 	        MODE(epoll_closed),
 	        MODE(signal_driven),
 	        MODE(other_pidfd),
-	        MODE(linked_elsewhere),
 	        MODE(lease),
 	        MODE(fanotify),
 	        MODE(perf),

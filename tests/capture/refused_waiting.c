@@ -40,6 +40,15 @@ static bool unix_error(void)
 	return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && writes(ends[0], "x") && close(ends[1]) == 0;
 }
 
+/* One that was looked at is not shown to who looks at all. */
+static bool empty_message(void)
+{
+	int ends[2];
+	char byte;
+	return socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0 && send(ends[0], "", 0, 0) == 0 &&
+	       recv(ends[1], &byte, 1, MSG_PEEK) == 0 && writes(ends[0], "x");
+}
+
 /* A socket that nobody listens at, found on the way: the error waits. */
 static bool udp_error(void)
 {
@@ -168,10 +177,10 @@ static bool terminal_alone(void)
 int main(int argc, char **argv)
 {
 	static const struct refused_mode modes[] = {
-	        MODE(own_fdinfo),        MODE(unix_error),       MODE(udp_error),   MODE(error_queue),
-	        MODE(connect_error),     MODE(ended_connection), MODE(urgent),      MODE(corked),
-	        MODE(unicast_interface), MODE(lost_watch),       MODE(unread_fifo), MODE(terminal_output),
-	        MODE(terminal_line),     MODE(terminal_alone),
+	        MODE(own_fdinfo),      MODE(empty_message),     MODE(unix_error),       MODE(udp_error),
+	        MODE(error_queue),     MODE(connect_error),     MODE(ended_connection), MODE(urgent),
+	        MODE(corked),          MODE(unicast_interface), MODE(lost_watch),       MODE(unread_fifo),
+	        MODE(terminal_output), MODE(terminal_line),     MODE(terminal_alone),
 	};
 
 	return run_refused(argc, argv, modes, sizeof(modes) / sizeof(*modes));

@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include "tracer/capture/fds/find_path.h"
 #include "tracer/capture/fds/kinds.h"
 
 /* Character devices that have no state but their flags: X(major, minor).
@@ -186,11 +187,37 @@ static enum status record_namespace(const struct open_descriptor *it, struct fil
 	return STATUS_OK;
 }
 
+static void free_path(char **path)
+{
+	free(*path);
+}
+
+/* Another name of a file whose first one was removed: link(2), then unlink(2). NULL: not found. */
+static enum status find_other_name(const struct survey *survey, const struct open_descriptor *it,
+                                   struct stat *ret_found, char **ret_path)
+{
+	struct wanted_path wanted = {.device = it->identity.st_dev, .inode = it->identity.st_ino};
+	enum status status;
+
+	*ret_path = NULL;
+	if (it->flags & O_PATH || !S_ISREG(it->identity.st_mode) || it->identity.st_nlink == 0)
+		return STATUS_OK;
+	if ((status = find_paths(survey, it->pid, &wanted, 1)) != STATUS_OK || !wanted.path)
+		return status;
+	if (lstat(wanted.path, ret_found) == 0 && ret_found->st_dev == wanted.device &&
+	    ret_found->st_ino == wanted.inode)
+		*ret_path = wanted.path;
+	else
+		free(wanted.path);
+	return STATUS_OK;
+}
+
 enum status record_file(const struct survey *survey, const struct open_descriptor *it, struct files *files,
                         struct snapimg_descriptor *record)
 {
 	char own[PATH_MAX];
 	const char *name = own_name(it, own);
+	char *other CLEANUP(free_path) = NULL;
 	uint32_t flags = it->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)(O_ASYNC | O_NOFOLLOW);
 	struct stat found;
 	enum status status;
@@ -207,9 +234,14 @@ enum status record_file(const struct survey *survey, const struct open_descripto
 	            STATUS_OK)
 		return status;
 	if (lstat(it->link, &found) < 0 || found.st_dev != it->identity.st_dev ||
-	    found.st_ino != it->identity.st_ino)
-		return refuse_descriptor(survey, it, "a deleted or replaced file",
-		                         "close it before the point");
+	    found.st_ino != it->identity.st_ino) {
+		if ((status = find_other_name(survey, it, &found, &other)) != STATUS_OK)
+			return status;
+		if (!other)
+			return refuse_descriptor(survey, it, "a deleted or replaced file",
+			                         "close it before the point");
+		name = other;
+	}
 	if (!name && is_own(it))
 		return refuse_descriptor(survey, it, "a file of the process's own /proc that has a number",
 		                         "close it before the point");

@@ -60,10 +60,19 @@ static void add_directory(struct search *search, const char *path)
 
 static void add_place(struct search *search, const char *path)
 {
-	char whole[PATH_MAX];
+	char whole[PATH_MAX], parent[PATH_MAX];
 	struct stat found;
 
-	if (!realpath(path, whole) || stat(whole, &found) < 0)
+	if (!realpath(path, whole)) { /* where it was */
+		snprintf(parent, sizeof(parent), "%s", path);
+		char *name = strrchr(parent, '/');
+		if (!name)
+			return;
+		name[name == parent] = '\0';
+		if (!realpath(parent, whole))
+			return;
+	}
+	if (stat(whole, &found) < 0)
 		return;
 	for (;;) { /* and what it lies in */
 		try_path(search, whole);

@@ -57,6 +57,9 @@ bool take_reopened(const struct taking *taking, const struct open_descriptor *it
 /* Adds the options of a socket that differ from a new one's. */
 enum status take_socket_options(struct taking *taking, const struct open_descriptor *it, int domain, int type,
                                 int protocol) __attribute__((warn_unused_result));
+/* Adds what is on its way in a Unix socket. sender: the other end, or NULL where that is closed. */
+enum status take_unix_queue(struct taking *taking, struct open_descriptor *it, int type,
+                            struct open_descriptor *sender) __attribute__((warn_unused_result));
 /* Whether it is TCP and not what a socket is before its first connection, or a listening one. */
 bool is_connected(int domain, int type, int copy);
 /* Adds the groups that a socket has joined. */

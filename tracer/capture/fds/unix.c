@@ -15,8 +15,6 @@
 #include "tracer/capture/fds/kinds.h"
 #include "tracer/unix_diag.h"
 
-#define INTERRUPTED "receive it before the point"
-
 struct found {
 	struct unix_state state;
 	struct sockaddr_un name;
@@ -24,119 +22,16 @@ struct found {
 	bool named;
 };
 
-static bool carries_rights(struct msghdr *message)
-{
-	bool found = (message->msg_flags & MSG_CTRUNC) != 0;
-
-	for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
-		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
-			continue;
-		found = true;
-		for (size_t i = 0; i < (part->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
-			int fd;
-			memcpy(&fd, CMSG_DATA(part) + i * sizeof(fd), sizeof(fd));
-			close(fd);
-		}
-	}
-	return found;
-}
-
 static bool get_peer_name(int copy, struct found *found)
 {
 	return getpeername(copy, (struct sockaddr *)&found->name, &found->name_size) == 0 &&
 	       found->name_size > offsetof(struct sockaddr_un, sun_path);
 }
 
-/* Without a name, or by the other end of the connection, as all that is filled in. */
-static bool is_by_peer(int copy, const struct sockaddr_un *from, socklen_t size)
-{
-	struct found peer = {.name_size = sizeof(peer.name)};
-
-	return size <= sizeof(sa_family_t) ||
-	       (get_peer_name(copy, &peer) && size == peer.name_size && memcmp(from, &peer.name, size) == 0);
-}
-
-/* One look at the queue; a stream's shows all of it. Its length, or -1: nothing more, or -2: refused. */
-/* NOLINTNEXTLINE(readability-non-const-parameter): it is received into */
-static ssize_t look(struct taking *taking, struct open_descriptor *it, char *bytes, size_t room)
-{
-	_Alignas(struct cmsghdr) char control[4096];
-	struct sockaddr_un from;
-	struct iovec part = {.iov_base = bytes, .iov_len = room};
-	struct msghdr message = {.msg_iov = &part,
-	                         .msg_iovlen = 1,
-	                         .msg_name = &from,
-	                         .msg_namelen = sizeof(from),
-	                         .msg_control = control,
-	                         .msg_controllen = sizeof(control)};
-	ssize_t size = recvmsg(it->copy, &message, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
-
-	if (size < 0)
-		return -1;
-	if (carries_rights(&message))
-		(void)refuse_descriptor(taking->survey, it, "a descriptor on its way through a socket",
-		                        INTERRUPTED);
-	else if ((size_t)size > room || !is_by_peer(it->copy, &from, message.msg_namelen))
-		(void)refuse_descriptor(taking->survey, it, "a message in a Unix socket", INTERRUPTED);
-	else
-		return size;
-	return -2;
-}
-
-/* With SO_PEEK_OFF each look at a message begins after the one before (socket(7)). A message without bytes
- * would be seen twice, or never. */
-static enum status take_messages(struct taking *taking, struct open_descriptor *it, char *bytes, size_t room)
-{
-	int from = 0, usual = -1;
-	enum status status = STATUS_OK;
-	ssize_t size;
-
-	if (setsockopt(it->copy, SOL_SOCKET, SO_PEEK_OFF, &from, sizeof(from)) < 0)
-		return refuse_descriptor(taking->survey, it, "a message in a Unix socket", INTERRUPTED);
-	while (status == STATUS_OK && (size = look(taking, it, bytes, room)) != -1) {
-		if (size == 0)
-			status = refuse_descriptor(taking->survey, it,
-			                           "an empty message in a Unix socket, or its end",
-			                           INTERRUPTED);
-		else
-			status = size < 0 ? STATUS_REFUSED
-			                  : objects_fill(taking->objects, 0, bytes, (uint64_t)size);
-	}
-	(void)setsockopt(it->copy, SOL_SOCKET, SO_PEEK_OFF, &usual, sizeof(usual));
-	return status;
-}
-
-static enum status take_queue(struct taking *taking, struct open_descriptor *it, int type)
-{
-	enum { ROOM = 1 << 23 };
-	struct pollfd readable = {.fd = it->copy, .events = POLLIN};
-	enum status status = STATUS_OK;
-	int waiting = 0;
-	ssize_t size;
-
-	if (ioctl(it->copy, FIONREAD, &waiting) < 0)
-		return refuse_descriptor(taking->survey, it, "a Unix socket", "close it before the point");
-	if (waiting == 0 && (type == SOCK_STREAM || poll(&readable, 1, 0) <= 0 || readable.revents & POLLHUP))
-		return STATUS_OK;
-	char *bytes = malloc(ROOM);
-	if (!bytes)
-		return fail(STATUS_FAILED, "out of memory");
-	if (type != SOCK_STREAM)
-		status = take_messages(taking, it, bytes, ROOM);
-	else if ((size = look(taking, it, bytes, ROOM)) == waiting)
-		status = objects_fill(taking->objects, 0, bytes, (uint64_t)size);
-	else
-		status = size == -2 ? STATUS_REFUSED
-		                    : refuse_descriptor(taking->survey, it, "data in a Unix socket",
-		                                        INTERRUPTED);
-	free(bytes);
-	return status;
-}
-
-static const struct open_descriptor *find_peer(const struct survey *survey, uint32_t inode)
+static struct open_descriptor *find_peer(const struct survey *survey, uint32_t inode)
 {
 	for (size_t i = 0; i < survey->count; i++) {
-		const struct open_descriptor *it = &survey->open[i];
+		struct open_descriptor *it = &survey->open[i];
 		if (is_representative(survey, it) && it->inherited < 0 && it->known &&
 		    S_ISSOCK(it->identity.st_mode) && it->identity.st_ino == inode)
 			return it;
@@ -215,7 +110,7 @@ static enum status take_accepted(struct taking *taking, struct open_descriptor *
 static enum status take_pair(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
                              const struct found *found)
 {
-	const struct open_descriptor *peer = find_peer(taking->survey, found->state.peer);
+	struct open_descriptor *peer = find_peer(taking->survey, found->state.peer);
 	bool given = peer && peer->override; /* it is as good as closed (--fd) */
 	int type = (int)object->value[SNAPIMG_SOCKET_TYPE];
 	enum status status = STATUS_OK;
@@ -245,7 +140,7 @@ static enum status take_pair(struct taking *taking, struct open_descriptor *it, 
 		status = take_accepted(taking, it, object, found, false);
 	else if (other.named && !peer)
 		status = take_accepted(taking, it, object, &other, true);
-	return status == STATUS_OK ? take_queue(taking, it, type) : status;
+	return status == STATUS_OK ? take_unix_queue(taking, it, type, given ? NULL : peer) : status;
 }
 
 static enum status take_name(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
@@ -291,7 +186,8 @@ enum status take_unix_socket(struct taking *taking, struct open_descriptor *it, 
 	if (poll(&readable, 1, 0) > 0 && readable.revents & POLLIN &&
 	    (type == SOCK_DGRAM || found.state.state == TCP_LISTEN))
 		return refuse_descriptor(taking->survey, it,
-		                         "a message or connection that waits at a Unix socket", INTERRUPTED);
+		                         "a message or connection that waits at a Unix socket",
+		                         "receive it before the point");
 	if ((status = take_name(taking, it, object, &found)) != STATUS_OK || found.state.state != TCP_LISTEN)
 		return status;
 	return objects_set(taking->objects,
