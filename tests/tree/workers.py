@@ -78,7 +78,7 @@ while True:
     if signal.SIGTERM in hup:
         break
     children = begin(b'second')
-os.write(1, b'%d answers\\n' % len(os.read(done, 1000)))
+os.write(1, b'%d answers\\n' % len(os.read(done, 65536)))
 """
 
 # All wait in accept itself.
@@ -241,6 +241,43 @@ def prefork():
     serve_prefork([t.SNAPRUN, "image.snap"], port)
 
 
+def attached():
+    """-p takes the process's tree, workers that were there before too: it goes on, and each start does the same."""
+    t.need_pid_namespace()
+    port = free_port()
+    argv = [PYTHON, "-c", PREFORK, str(port)]
+    run = Started(argv, signal.SIGTERM)
+    with run as process:
+        for _ in range(2):
+            t.check(ask(port, process, b"a") == b"first", "an answer")
+            taken = attach(process.pid)
+            t.check(taken.status == 0 and len(members("image.snap")) == 4, taken)
+        process.send_signal(signal.SIGHUP)
+        while ask(port, process, b"a") != b"second":
+            pass
+        for member in [process.pid, *children_of(process.pid)]:
+            with open(f"/proc/{member}/status") as file:
+                t.check("TracerPid:\t0\n" in file.read(), member, "is traced still")
+    for _ in range(STARTS):
+        run = Started([t.SNAPRUN, "image.snap"], signal.SIGTERM)
+        with run as process:
+            for _ in range(4):
+                t.check(ask(port, process, b"a") == b"first", "an answer of a start")
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return file.read().split()
+
+
+def attach(pid):
+    """Until no connection is open: a worker may be about to close the last one."""
+    while True:
+        taken = t.run([t.SNAPTRACE, "-q", "-o", "image.snap", "--continue", "-p", str(pid)], **GROUPS)
+        if taken.status != 125 or b"connected TCP" not in taken.err:
+            return taken
+
+
 def accepting():
     """The process at the point is a worker: the whole tree only with --whole, else what it shares is named."""
     port = free_port()
@@ -275,7 +312,7 @@ def pool():
         t.every_start(start)
 
 
-ROWS = {f"workers.{function.__name__}": function for function in (nginx, prefork, accepting, pool)}
+ROWS = {f"workers.{function.__name__}": function for function in (nginx, prefork, attached, accepting, pool)}
 
 if __name__ == "__main__":
     t.main(ROWS)

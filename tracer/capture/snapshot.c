@@ -668,7 +668,6 @@ enum status snapshot_take(const struct snapshot_request *request, size_t count,
 	        .capture = calloc(count, sizeof(struct capture *)), .count = count, .tree = tree};
 	enum status status;
 
-	(void)refusals_end(); /* of a dump that failed in its midst */
 	status = captures.capture ? take_all(request, &captures, &result)
 	                          : fail(STATUS_FAILED, "out of memory");
 	for (size_t i = 0; captures.capture && i < count; i++)

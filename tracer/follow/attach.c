@@ -27,7 +27,7 @@ static bool has_ended(pid_t tid)
 
 /* A thread that one that is seized gave birth to is attached already: its events come, so it is not waited
  * for. */
-static enum status seize(struct run *run, pid_t tid, unsigned *found)
+static enum status seize(pid_t pid, pid_t tid, bool may_have_ended, unsigned *found)
 {
 	struct tracee *tracee;
 
@@ -38,33 +38,54 @@ static enum status seize(struct run *run, pid_t tid, unsigned *found)
 	if (ptrace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS) < 0) {
 		int error = errno;
 
-		if (tid != run->root && (error == ESRCH || has_ended(tid)))
+		if ((tid != pid || may_have_ended) && (error == ESRCH || has_ended(tid)))
 			return STATUS_OK;
 		if (process_status_number(tid, "TracerPid") != getpid())
 			return seize_failed(tid, error);
 	} else {
 		++*found;
 	}
-	return tracee_add(tid, run->root, NULL, &tracee);
+	return tracee_add(tid, pid, NULL, &tracee);
 }
 
 /* Once through the threads that there are. */
-static enum status seize_threads(struct run *run, unsigned *found)
+static enum status seize_threads(pid_t pid, bool may_have_ended, unsigned *found)
 {
-	struct proc_path path = proc_path(run->root, "task");
+	struct proc_path path = proc_path(pid, "task");
 	DIR *directory = opendir(path.text);
 	enum status status = STATUS_OK;
 	struct dirent *entry;
 
 	*found = 0;
+	if (!directory && may_have_ended)
+		return STATUS_OK;
 	if (!directory)
-		return fail(STATUS_FAILED, "-p %d: %s", run->root,
+		return fail(STATUS_FAILED, "-p %d: %s", pid,
 		            errno == ENOENT ? "no such process" : strerror(errno));
 	while (status == STATUS_OK && (entry = readdir(directory)))
 		if (entry->d_name[0] != '.')
-			status = seize(run, atoi(entry->d_name), found);
+			status = seize(pid, atoi(entry->d_name), may_have_ended, found);
 	closedir(directory);
 	return status;
+}
+
+static enum status seize_process(pid_t pid, bool may_have_ended)
+{
+	enum status status;
+	unsigned found;
+
+	do /* a thread that is seized can't make one that isn't */
+		status = seize_threads(pid, may_have_ended, &found);
+	while (status == STATUS_OK && found > 0);
+	return status;
+}
+
+enum status attach_to_member(pid_t pid, struct tracee **ret_tracee)
+{
+	enum status status = seize_process(pid, true);
+
+	*ret_tracee = status == STATUS_OK ? tracee_find(pid) : NULL;
+	return *ret_tracee ? remote_find_gate(pid, true, &(*ret_tracee)->process->gate) : status;
 }
 
 static enum status prepare(struct run *run, struct tracee *tracee)
@@ -102,17 +123,14 @@ static enum status check_points(const struct run *run)
 
 enum status attach_to(struct run *run)
 {
-	unsigned found;
 	enum status status;
 	struct tracee *leader;
 
 	run->root = run->options->attach;
 	if ((status = check_points(run)) != STATUS_OK)
 		return status;
-	do { /* a thread that is seized can't make one that isn't */
-		if ((status = seize_threads(run, &found)) != STATUS_OK)
-			return status;
-	} while (found > 0);
+	if ((status = seize_process(run->root, false)) != STATUS_OK)
+		return status;
 	leader = tracee_find(run->root);
 	if (!leader)
 		return fail(STATUS_FAILED, "-p %d: the process has ended", run->root);

@@ -8,4 +8,7 @@
  * snaptrace ends, however that is. */
 enum status attach_to(struct run *run) __attribute__((warn_unused_result));
 
+/* One of its descendants, which was there before. *ret_tracee: NULL where it has ended meanwhile. */
+enum status attach_to_member(pid_t pid, struct tracee **ret_tracee) __attribute__((warn_unused_result));
+
 #endif

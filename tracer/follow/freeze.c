@@ -252,6 +252,7 @@ static enum status stop(const struct run *run, struct tracee *tracee, struct tre
 	const struct options *options = run->options;
 	stop_asked *asked = options->attach ? asked_to_end : NULL;
 	struct stopped_threads threads = {0};
+	(void)refusals_end(); /* of a dump that failed in its midst */
 	enum status status = stop_threads(tracee, asked, &threads);
 
 	if (status == STATUS_OK)

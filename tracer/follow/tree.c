@@ -2,16 +2,16 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <linux/kcmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "format/base/array.h"
 #include "format/base/proc.h"
+#include "tracer/follow/attach.h"
+#include "tracer/follow/tree_sharing.h"
 #include "tracer/refusals.h"
 
 enum { ANY_SESSION = -1 };
@@ -91,8 +91,8 @@ static enum status look_around(struct tree *tree, bool all, bool *ret_new)
 }
 
 /* It may end before it is stopped: then it is a zombie, or nothing. */
-static enum status stop_one(struct tree *tree, size_t index, const struct tracee *point,
-                            struct stopped_threads *threads, stop_asked *asked)
+static enum status stop_one(const struct run *run, struct tree *tree, size_t index,
+                            const struct tracee *point, struct stopped_threads *threads, stop_asked *asked)
 {
 	pid_t pid = (pid_t)tree->process[index].record.pid;
 	struct tracee *tracee = tracee_find(pid);
@@ -108,8 +108,11 @@ static enum status stop_one(struct tree *tree, size_t index, const struct tracee
 		struct proc_stat stat;
 		if (proc_try_read_stat(pid, &stat) < 0 || is_zombie(&stat))
 			return STATUS_OK;
-		return refuse("a process of the tree that snaptrace doesn't follow",
-		              "freeze it with snaptrace PROG, from its start on", "process %d", pid);
+		if (!run->options->attach)
+			return refuse("a process of the tree that snaptrace doesn't follow",
+			              "freeze it with snaptrace PROG, from its start on", "process %d", pid);
+		if ((status = attach_to_member(pid, &tracee)) != STATUS_OK || !tracee)
+			return status;
 	}
 	if (!tracee && (status = tracee_adopt(pid, &tracee)) != STATUS_OK)
 		return status;
@@ -208,6 +211,25 @@ static enum status read_groups(const struct run *run, struct tree *tree)
 	return STATUS_OK;
 }
 
+/* A start has the caller's terminal, and gives it to the first process's group where that had it. */
+static enum status check_foreground(const struct tree *tree)
+{
+	const struct snapimg_member *root = &tree->process->record;
+
+	for (size_t i = 1; i < tree->count; i++) {
+		const struct snapimg_member *it = &tree->process[i].record;
+		struct proc_stat stat;
+		if (it->session != 0 || it->group == 0 || it->group == root->group)
+			continue;
+		if (proc_try_read_stat((pid_t)root->pid, &stat) == 0 &&
+		    (pid_t)stat.field[STAT_FOREGROUND] == (pid_t)it->group)
+			return pass_refusal(refuse("a terminal whose foreground is a child's process group",
+			                           "choose a point where the first process has it",
+			                           "process group %u, of process %u", it->group, it->pid));
+	}
+	return STATUS_OK;
+}
+
 /* The session that it was born in, as far as its own children tell; -1: any. */
 static int64_t birth_session(const struct tree *tree, const struct tree_process *it)
 {
@@ -251,55 +273,6 @@ static enum status check_sessions(const struct tree *tree)
 	return status;
 }
 
-static int by_descriptors(const void *left, const void *right)
-{
-	const struct tree_process *a = *(struct tree_process *const *)left,
-	                          *b = *(struct tree_process *const *)right;
-	long order = syscall(SYS_kcmp, a->record.pid, b->record.pid, KCMP_FILES, 0, 0);
-
-	return order == 1 ? -1 : order == 2;
-}
-
-static int by_directory(const void *left, const void *right)
-{
-	const struct tree_process *a = *(struct tree_process *const *)left,
-	                          *b = *(struct tree_process *const *)right;
-	long order = syscall(SYS_kcmp, a->record.pid, b->record.pid, KCMP_FS, 0, 0);
-
-	return order == 1 ? -1 : order == 2;
-}
-
-/* What clone(2) can make two processes share as if they were threads. */
-static enum status check_sharing(const struct tree *tree)
-{
-	static const struct {
-		int (*order)(const void *left, const void *right);
-		const char *what;
-	} shared[] = {
-	        {by_descriptors, "processes that share their descriptors (CLONE_FILES)"},
-	        {by_directory, "processes that share their working directory (CLONE_FS)"},
-	};
-	const struct tree_process **living = calloc(tree->count + 1, sizeof(*living));
-	enum status status = living ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
-	size_t count = 0;
-
-	for (size_t i = 0; living && i < tree->count; i++)
-		if (tree->process[i].record.state != SNAPIMG_MEMBER_ZOMBIE)
-			living[count++] = &tree->process[i];
-	for (size_t k = 0; k < sizeof(shared) / sizeof(*shared) && count > 1 && status == STATUS_OK; k++) {
-		qsort(living, count, sizeof(*living), shared[k].order);
-		for (size_t i = 1; i < count && status == STATUS_OK; i++)
-			if (shared[k].order(&living[i - 1], &living[i]) == 0 &&
-			    syscall(SYS_kcmp, living[i]->record.pid, living[i]->record.pid, KCMP_FS, 0, 0) ==
-			            0)
-				status = pass_refusal(refuse(
-				        shared[k].what, "choose another point", "process %u and process %u",
-				        living[i - 1]->record.pid, living[i]->record.pid));
-	}
-	free(living);
-	return status;
-}
-
 enum status tree_add(struct tree *tree, struct tracee *tracee, struct stopped_threads *threads,
                      enum status status)
 {
@@ -318,7 +291,7 @@ enum status tree_stop(const struct run *run, const struct tracee *point, stop_as
                       struct stopped_threads *threads, struct tree *ret_tree)
 {
 	pid_t root = run->options->whole ? run->root : point->process->pid;
-	bool all = !run->options->attach && root == run->root, new_ones = true;
+	bool all = !run->options->attach && root == run->root, new_ones = true, refused = false;
 	struct tree *tree = ret_tree;
 	enum status status;
 	struct proc_stat stat;
@@ -332,16 +305,22 @@ enum status tree_stop(const struct run *run, const struct tracee *point, stop_as
 		return status;
 	while (status == STATUS_OK && new_ones) {
 		for (; stopped < tree->count && status == STATUS_OK; stopped++)
-			if (tree->process[stopped].record.state != SNAPIMG_MEMBER_ZOMBIE)
-				status = pass_refusal(stop_one(tree, stopped, point, threads, asked));
+			if (tree->process[stopped].record.state != SNAPIMG_MEMBER_ZOMBIE) {
+				status = stop_one(run, tree, stopped, point, threads, asked);
+				refused = refused || status == STATUS_REFUSED;
+				status = pass_refusal(status);
+			}
 		new_ones = false;
 		if (status == STATUS_OK && !run->options->root_only)
 			status = look_around(tree, all, &new_ones);
 	}
+	if (refused) /* not all stand */
+		return STATUS_REFUSED;
 	if (status != STATUS_OK || (status = settle(tree, point)) != STATUS_OK)
 		return status;
 	sort(tree);
-	if ((status = read_groups(run, tree)) != STATUS_OK || (status = check_sessions(tree)) != STATUS_OK)
+	if ((status = read_groups(run, tree)) != STATUS_OK || (status = check_sessions(tree)) != STATUS_OK ||
+	    (status = check_foreground(tree)) != STATUS_OK)
 		return status;
-	return check_sharing(tree);
+	return tree_check_sharing(tree);
 }

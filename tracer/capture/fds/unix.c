@@ -60,6 +60,31 @@ static bool find_file(pid_t pid, const struct found *found, struct stat *ret_fil
 	return result == 0 && S_ISSOCK(ret_file->st_mode);
 }
 
+/* A start makes what a tree shares in its first process's directory. */
+static enum status check_directory(struct taking *taking, struct open_descriptor *it,
+                                   const struct found *found)
+{
+	const struct survey *survey = taking->survey;
+	pid_t first = survey->process->pid;
+	struct stat file, own, other;
+	bool is_gone;
+
+	if (found->name.sun_path[0] == '/' || found->name.sun_path[0] == '\0' ||
+	    (find_file(first, found, &file, &is_gone) && (uint32_t)file.st_ino == found->state.inode) ||
+	    stat(proc_path(first, "cwd").text, &own) < 0)
+		return STATUS_OK;
+	for (size_t i = 0; i < survey->count; i++)
+		if (survey->open[i].first == it->first &&
+		    stat(proc_path(survey->open[i].pid, "cwd").text, &other) == 0 &&
+		    (other.st_dev != own.st_dev || other.st_ino != own.st_ino))
+			return refuse_descriptor(
+			        survey, it,
+			        "a Unix socket with a relative name, in another directory than the first "
+			        "process's",
+			        "give it a name that begins with /");
+	return STATUS_OK;
+}
+
 /* For people. */
 static enum status note_name(struct taking *taking, struct snapimg_object *object, const struct found *found)
 {
@@ -94,7 +119,10 @@ static enum status take_accepted(struct taking *taking, struct open_descriptor *
 	        .kind = SNAPIMG_SETTING_ACCEPTED, .size = accepted->name_size, .level = is_closed};
 	bool is_abstract = accepted->name.sun_path[0] == '\0', is_gone = false;
 	struct stat file;
+	enum status status = check_directory(taking, it, accepted);
 
+	if (status != STATUS_OK)
+		return status;
 	if (!is_abstract && find_file(it->pid, accepted, &file, &is_gone) &&
 	    has_listener(taking->survey, (uint32_t)file.st_ino))
 		setting.option = 1;
@@ -103,7 +131,7 @@ static enum status take_accepted(struct taking *taking, struct open_descriptor *
 		        taking->survey, it,
 		        "a Unix connection at whose name is a file that is not its listener's",
 		        "close it before the point, or remove the file when the listener is closed");
-	enum status status = note_name(taking, object, accepted);
+	status = note_name(taking, object, accepted);
 	return status == STATUS_OK ? objects_set(taking->objects, setting, &accepted->name) : status;
 }
 
@@ -153,7 +181,8 @@ static enum status take_name(struct taking *taking, struct open_descriptor *it, 
 	if (!found->named)
 		return STATUS_OK;
 	bool is_abstract = found->name.sun_path[0] == '\0', is_gone = false;
-	if ((status = note_name(taking, object, found)) != STATUS_OK)
+	if ((status = check_directory(taking, it, found)) != STATUS_OK ||
+	    (status = note_name(taking, object, found)) != STATUS_OK)
 		return status;
 	bool is_there = is_abstract || (find_file(it->pid, found, &file, &is_gone) &&
 	                                (uint32_t)file.st_ino == found->state.inode);
