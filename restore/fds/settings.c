@@ -3,6 +3,8 @@
 #include "restore/fds/objects.h"
 #include "restore/fds/overrides.h"
 
+enum { UNIX_FAMILY = 1 };
+
 static object_setter *const setters[] = {
         [SNAPIMG_SETTING_OPTION] = socket_option,     [SNAPIMG_SETTING_BIND] = socket_bind,
         [SNAPIMG_SETTING_LISTEN] = socket_listen,     [SNAPIMG_SETTING_CONNECT] = socket_connect,
@@ -23,8 +25,15 @@ static const char *action_of(uint32_t kind)
 	return action != NULL ? action : "set";
 }
 
+/* Of datagrams: another object of the image must have the name before. */
+static bool is_second(const struct snapimg_setting *setting)
+{
+	return setting->kind == SNAPIMG_SETTING_CONNECT &&
+	       snapimg_get_object(&loader.image)[setting->object].value[SNAPIMG_SOCKET_DOMAIN] == UNIX_FAMILY;
+}
+
 /* Records are sorted by object. What no descriptor needs is left alone: its address or file may be taken. */
-void objects_set(void)
+static void set_all(bool second)
 {
 	const struct snapimg_setting *setting = snapimg_get_setting(&loader.image);
 	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
@@ -34,11 +43,17 @@ void objects_set(void)
 		if (setting[i].object != object)
 			is_needed = overrides_leave_object(setting[i].object);
 		object = setting[i].object;
-		if (!is_needed)
+		if (!is_needed || is_second(&setting[i]) != second)
 			continue;
 		long result = setters[setting[i].kind](&setting[i], objects_descriptor(object),
 		                                       bytes + setting[i].offset);
 		if (result < 0)
 			object_die(object, action_of(setting[i].kind), result);
 	}
+}
+
+void objects_set(void)
+{
+	set_all(false);
+	set_all(true);
 }

@@ -277,6 +277,31 @@ static void unix_empty_messages(void)
 	EXPECT(writes(datagrams[0], "x") && reads(datagrams[1], "x"));
 }
 
+/* Sockets of datagrams that are connected to a name, from before it and after it, and one that is answered.
+ */
+static void unix_datagrams(void)
+{
+	struct sockaddr_un path = {.sun_family = AF_UNIX, .sun_path = "server"},
+	                   client = {.sun_family = AF_UNIX, .sun_path = "client"}, seen;
+	socklen_t size = sizeof(seen);
+	int early = need(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+	int server = need(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+	int late = need(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+	EXPECT(bind(server, (struct sockaddr *)&path, sizeof(path)) == 0);
+	EXPECT(bind(late, (struct sockaddr *)&client, sizeof(client)) == 0);
+	EXPECT(connect(early, (struct sockaddr *)&path, sizeof(path)) == 0 &&
+	       connect(late, (struct sockaddr *)&path, sizeof(path)) == 0);
+	EXPECT(shutdown(early, SHUT_RD) == 0);
+	struct pollfd hung = {.fd = early, .events = POLLRDHUP};
+	marker();
+	EXPECT(getpeername(early, (struct sockaddr *)&seen, &size) == 0 &&
+	       strcmp(seen.sun_path, "server") == 0);
+	EXPECT(writes(early, "one") && writes(late, "two") && reads(server, "one") && reads(server, "two"));
+	EXPECT(sendto(server, "answer", 6, 0, (struct sockaddr *)&client, sizeof(client)) == 6 &&
+	       reads(late, "answer"));
+	EXPECT(poll(&hung, 1, 0) == 1 && (hung.revents & POLLRDHUP) != 0);
+}
+
 static int unix_named(int type, const struct sockaddr_un *name, socklen_t size, int ends[2])
 {
 	int server = need(socket(AF_UNIX, type, 0));
@@ -366,11 +391,13 @@ static void own_namespaces(void)
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
-	        MODE(ended_pid_descriptor), MODE(unix_gone),         MODE(other_names),
-	        MODE(unix_empty_messages),  MODE(unix_connections),  MODE(own_namespaces),
-	        MODE(due_timers),           MODE(socket_options),    MODE(free_bind),
-	        MODE(shut_datagrams),       MODE(deleted_files_set), MODE(given_flags),
-	        MODE(given_locks),
+	        MODE(ended_pid_descriptor), MODE(unix_gone),
+	        MODE(unix_datagrams),       MODE(other_names),
+	        MODE(unix_empty_messages),  MODE(unix_connections),
+	        MODE(own_namespaces),       MODE(due_timers),
+	        MODE(socket_options),       MODE(free_bind),
+	        MODE(shut_datagrams),       MODE(deleted_files_set),
+	        MODE(given_flags),          MODE(given_locks),
 	};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

@@ -352,7 +352,17 @@ static bool unix_datagrams(void)
 	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"};
 	int server = socket(AF_UNIX, SOCK_DGRAM, 0), fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 	return bind(server, (struct sockaddr *)&name, sizeof(name)) == 0 &&
-	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0;
+	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && unlink("name") == 0;
+}
+
+static bool unix_both_named(void)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"},
+	                   own = {.sun_family = AF_UNIX, .sun_path = "own"};
+	int server = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	return bind(server, (struct sockaddr *)&name, sizeof(name)) == 0 && listen(server, 1) == 0 &&
+	       bind(fd, (struct sockaddr *)&own, sizeof(own)) == 0 &&
+	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && accept(server, NULL, NULL) >= 0;
 }
 
 static bool unix_replaced(void)
@@ -529,6 +539,7 @@ int main(int argc, char **argv)
 	        MODE(in_flight),
 	        MODE(unix_connection),
 	        MODE(unix_datagrams),
+	        MODE(unix_both_named),
 	        MODE(unix_replaced),
 	        MODE(netlink),
 	        MODE(epoll_closed),

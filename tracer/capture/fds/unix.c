@@ -154,8 +154,7 @@ static enum status take_pair(struct taking *taking, struct open_descriptor *it, 
 	    (peer &&
 	     (!unix_diag_ask((uint32_t)peer->identity.st_ino, &back) || back.peer != it->identity.st_ino)))
 		return refuse_descriptor(taking->survey, it,
-		                         "datagrams to a Unix socket with a name, or a connection whose "
-		                         "ends both have one",
+		                         "a connection of Unix sockets whose ends both have a name",
 		                         "close it before the point");
 	if (!peer && is_broken(it->copy))
 		return refuse_descriptor(taking->survey, it, "a Unix socket with an error to be told",
@@ -196,10 +195,41 @@ static enum status take_name(struct taking *taking, struct open_descriptor *it, 
 	return objects_set(taking->objects, setting, &found->name);
 }
 
+/* Datagrams go to a name, whose socket need not know of it. */
+static enum status take_connected(struct taking *taking, struct open_descriptor *it,
+                                  struct snapimg_object *object, const struct found *found,
+                                  const struct found *other)
+{
+	const struct open_descriptor *peer = find_peer(taking->survey, found->state.peer);
+	struct snapimg_setting setting = {.kind = SNAPIMG_SETTING_CONNECT, .size = other->name_size};
+	char byte;
+	struct unix_state state;
+	struct stat file;
+	bool is_gone;
+	enum status status;
+
+	if (!peer || peer->override || !unix_diag_ask((uint32_t)peer->identity.st_ino, &state))
+		return refuse_descriptor(taking->survey, it, "a Unix socket that is connected elsewhere",
+		                         "close it before the point");
+	if (recv(it->copy, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) >= 0)
+		return refuse_descriptor(taking->survey, it,
+		                         "a message that waits at a Unix socket with a name",
+		                         "receive it before the point");
+	if (other->name.sun_path[0] != '\0' &&
+	    (!find_file(it->pid, other, &file, &is_gone) || (uint32_t)file.st_ino != state.inode))
+		return refuse_descriptor(taking->survey, it,
+		                         "datagrams to a Unix socket whose file is gone or replaced",
+		                         "close it before the point");
+	object->value[SNAPIMG_SOCKET_SHUTDOWN] = found->state.shutdown & 3;
+	if ((status = take_name(taking, it, object, found)) != STATUS_OK)
+		return status;
+	return objects_set(taking->objects, setting, &other->name);
+}
+
 enum status take_unix_socket(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
 	int type = (int)object->value[SNAPIMG_SOCKET_TYPE];
-	struct found found = {.name_size = sizeof(found.name)};
+	struct found found = {.name_size = sizeof(found.name)}, other = {.name_size = sizeof(other.name)};
 	struct pollfd readable = {.fd = it->copy, .events = POLLIN};
 	enum status status;
 
@@ -210,7 +240,14 @@ enum status take_unix_socket(struct taking *taking, struct open_descriptor *it, 
 	found.named = found.name_size > offsetof(struct sockaddr_un, sun_path);
 	if ((status = take_socket_options(taking, it, AF_UNIX, type, 0)) != STATUS_OK)
 		return status;
-	if (found.state.peer != 0 || found.state.state == TCP_ESTABLISHED)
+	/* One that others are connected to counts as connected, too. */
+	bool is_connected = found.state.peer != 0 || found.state.state == TCP_ESTABLISHED;
+	bool goes_to_name = type == SOCK_DGRAM && get_peer_name(it->copy, &other);
+	if (goes_to_name && found.state.peer != 0)
+		return take_connected(taking, it, object, &found, &other);
+	if (found.state.peer == 0 && type == SOCK_DGRAM && found.named && !goes_to_name)
+		is_connected = false;
+	if (is_connected)
 		return take_pair(taking, it, object, &found);
 	if (poll(&readable, 1, 0) > 0 && readable.revents & POLLIN &&
 	    (type == SOCK_DGRAM || found.state.state == TCP_LISTEN))
