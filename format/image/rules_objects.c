@@ -71,7 +71,8 @@ static bool file_content(const struct snapimg_object *object, const struct snapi
 static bool reopened_peer(const struct snapimg_object *object, const struct snapimg_object *peer)
 {
 	(void)object;
-	return peer != NULL && (peer->kind == SNAPIMG_OBJECT_MEMFD || peer->kind == SNAPIMG_OBJECT_UNLINKED);
+	return peer != NULL && (peer->kind == SNAPIMG_OBJECT_MEMFD || peer->kind == SNAPIMG_OBJECT_UNLINKED ||
+	                        peer->kind == SNAPIMG_OBJECT_PIPE);
 }
 
 static bool fifo_values(const struct snapimg_object *object)

@@ -78,7 +78,7 @@ int objects_other_end(uint32_t index)
 	if (object[index].peer != 0)
 		return state.made[object[index].peer - 1];
 	for (uint32_t i = index + 1; i < snapimg_object_count(&loader.image); i++)
-		if (object[i].peer == index + 1)
+		if (object[i].peer == index + 1 && object[i].kind == object[index].kind)
 			return state.made[i];
 	object_die(index, "fill", -EINVAL);
 }

@@ -1,4 +1,4 @@
-/* A MEMFD or UNLINKED that the program opened once more. */
+/* A MEMFD, UNLINKED or PIPE that the program opened once more. */
 #include <asm/errno.h>
 #include <asm/stat.h>
 #include <linux/fcntl.h>
@@ -25,7 +25,10 @@ long reopened_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
 	(void)ret_other;
-	long again = objects_reopen(objects_descriptor(object->peer - 1), object->flags);
+	/* An open(2) of a pipe refuses O_DIRECT. */
+	uint32_t flags =
+	        object->flags & ~(peer_of(index)->kind == SNAPIMG_OBJECT_PIPE ? (uint32_t)O_DIRECT : 0);
+	long again = objects_reopen(objects_descriptor(object->peer - 1), flags);
 	if (again == -ENOENT && is_sealed(peer_of(index))) /* without /proc */
 		return memfd_make(object->peer - 1, ret_other);
 	return again;
@@ -43,6 +46,8 @@ long reopened_complete(uint32_t index, int descriptor)
 	static uint8_t block[65536];
 	uint32_t peer = snapimg_get_object(&loader.image)[index].peer - 1;
 	long got = 0;
+	if (peer_of(index)->kind == SNAPIMG_OBJECT_PIPE)
+		return object_complete_flags(index, descriptor);
 	if (!is_sealed(peer_of(index)) || is_same_file(descriptor, objects_descriptor(peer)))
 		return descriptor;
 	for (uint64_t at = 0;; at += (uint64_t)got) {

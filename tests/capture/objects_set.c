@@ -302,6 +302,30 @@ static void unix_datagrams(void)
 	EXPECT(poll(&hung, 1, 0) == 1 && (hung.revents & POLLRDHUP) != 0);
 }
 
+/* Ends of a pipe that were opened again, and one that was opened for both. */
+static void pipes_again(void)
+{
+	char path[64];
+	int ends[2], reader, writer, both, alone[2], direct;
+	need(pipe(ends));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", ends[0]);
+	reader = need(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+	writer = need(open(path, O_WRONLY));
+	both = need(open(path, O_RDWR | O_NONBLOCK));
+	need(pipe(alone));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", alone[1]);
+	direct = need(open(path, O_WRONLY));
+	EXPECT(close(alone[1]) == 0 && writes(direct, "left"));
+	EXPECT(writes(ends[1], "one") && writes(writer, "two") && writes(both, "three"));
+	marker();
+	EXPECT(fcntl(reader, F_GETFD) == FD_CLOEXEC && fcntl(reader, F_GETFL) & O_NONBLOCK);
+	EXPECT((fcntl(ends[0], F_GETFL) & O_NONBLOCK) == 0 && (fcntl(both, F_GETFL) & O_ACCMODE) == O_RDWR);
+	EXPECT(reads(reader, "onetwothree") && would_block(reader) && would_block(both));
+	EXPECT(close(ends[1]) == 0 && close(writer) == 0 && would_block(reader)); /* `both` writes, too */
+	EXPECT(writes(both, "x") && reads(ends[0], "x") && close(both) == 0 && reads(reader, ""));
+	EXPECT(reads(alone[0], "left") && close(direct) == 0 && reads(alone[0], ""));
+}
+
 static int unix_named(int type, const struct sockaddr_un *name, socklen_t size, int ends[2])
 {
 	int server = need(socket(AF_UNIX, type, 0));
@@ -391,13 +415,11 @@ static void own_namespaces(void)
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
-	        MODE(ended_pid_descriptor), MODE(unix_gone),
-	        MODE(unix_datagrams),       MODE(other_names),
-	        MODE(unix_empty_messages),  MODE(unix_connections),
-	        MODE(own_namespaces),       MODE(due_timers),
-	        MODE(socket_options),       MODE(free_bind),
-	        MODE(shut_datagrams),       MODE(deleted_files_set),
-	        MODE(given_flags),          MODE(given_locks),
+	        MODE(ended_pid_descriptor), MODE(unix_gone),      MODE(pipes_again),
+	        MODE(unix_datagrams),       MODE(other_names),    MODE(unix_empty_messages),
+	        MODE(unix_connections),     MODE(own_namespaces), MODE(due_timers),
+	        MODE(socket_options),       MODE(free_bind),      MODE(shut_datagrams),
+	        MODE(deleted_files_set),    MODE(given_flags),    MODE(given_locks),
 	};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

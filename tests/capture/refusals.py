@@ -38,7 +38,7 @@ STATES = {
     "refused_memfd_elsewhere": ("unnamed file that another process has", "descriptor", "heirloom"),
     "refused_pipe_elsewhere": ("a pipe whose other end is elsewhere", "descriptor"),
     "refused_socket_elsewhere": ("shared with another process", "descriptor"),
-    "refused_pipe_twice": ("opened more than once", "descriptor"),
+    "refused_pipe_twice": ("opened once more for both", "descriptor"),
     "refused_pipe_packets": ("packets", "descriptor"),
     "refused_waiting_connection": ("waits to be accepted", "descriptor"),
     "refused_waiting_datagram": ("datagrams that wait", "descriptor"),

@@ -296,7 +296,8 @@ static bool pipe_twice(void)
 	if (pipe(fds) < 0)
 		return false;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[1]);
-	return open(path, O_WRONLY) >= 0;
+	int both = open(path, O_RDWR); /* and nothing else is left of the pipe */
+	return both >= 0 && close(fds[0]) == 0 && close(fds[1]) == 0;
 }
 
 static bool pipe_packets(void)

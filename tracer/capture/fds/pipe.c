@@ -13,35 +13,39 @@ static uint32_t mode_of(const struct open_descriptor *it)
 	return it->flags & O_ACCMODE;
 }
 
-/* The other end; *ret_count: how many descriptions have this end, this one included; *ret_given: the
- * caller has disposed of an end (--fd). */
-static struct open_descriptor *find_other(const struct taking *taking, const struct open_descriptor *it,
-                                          unsigned *ret_count, bool *ret_inherited, bool *ret_given)
+/* The descriptions of one pipe. */
+struct openings {
+	struct open_descriptor *own;   /* the first one that opens this end; it is made with the pipe */
+	struct open_descriptor *other; /* and of the other end */
+	struct open_descriptor *taken; /* one that is an object already */
+	bool inherited, packets;
+	bool given; /* the caller has disposed of an end (--fd) */
+};
+
+static struct openings find_openings(const struct taking *taking, const struct open_descriptor *it)
 {
-	struct open_descriptor *other = NULL;
-	unsigned ends = 0, others = 0;
+	struct openings found = {0};
 	size_t all;
 	struct open_descriptor **opened = survey_of_link(taking->survey, it->link, &all);
 
-	*ret_inherited = *ret_given = false;
 	for (size_t i = 0; i < all; i++) {
 		struct open_descriptor *candidate = opened[i];
 		if (!is_representative(taking->survey, candidate))
 			continue;
 		if (candidate->override) {
-			*ret_given = true;
+			found.given = true;
 			continue;
 		}
-		*ret_inherited = *ret_inherited || candidate->inherited >= 0;
-		if (mode_of(candidate) == mode_of(it)) {
-			ends++;
-		} else {
-			other = candidate;
-			others++;
-		}
+		found.inherited = found.inherited || candidate->inherited >= 0;
+		found.packets = found.packets || (candidate->flags & O_DIRECT) != 0;
+		if (candidate->object >= 0 && (!found.taken || candidate < found.taken))
+			found.taken = candidate;
+		struct open_descriptor **first =
+		        mode_of(candidate) == mode_of(it) ? &found.own : &found.other;
+		if (mode_of(candidate) != O_RDWR && (!*first || candidate < *first))
+			*first = candidate;
 	}
-	*ret_count = ends > others ? ends : others;
-	return other;
+	return found;
 }
 
 static bool is_hung_up(int copy, short events)
@@ -80,17 +84,32 @@ enum status take_pipe_content(struct taking *taking, int from, int size, int wai
 	return status;
 }
 
+/* Through /proc/self/fd: another description of an end, or of both. The first one that was taken is a PIPE.
+ */
+static enum status take_again(struct taking *taking, const struct open_descriptor *it,
+                              const struct openings *openings, struct snapimg_object *object)
+{
+	if (!openings->taken)
+		return refuse_descriptor(taking->survey, it, "a pipe that was opened once more for both",
+		                         "close it before the point");
+	object->kind = SNAPIMG_OBJECT_REOPENED;
+	object->peer = (uint32_t)openings->taken->object + 1;
+	return STATUS_OK;
+}
+
 enum status take_pipe(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
-	unsigned count;
-	bool inherited, given, reads = mode_of(it) == O_RDONLY;
-	struct open_descriptor *other = find_other(taking, it, &count, &inherited, &given);
+	bool reads = mode_of(it) == O_RDONLY;
+	struct openings openings = find_openings(taking, it);
+	const struct open_descriptor *other = openings.other;
 	int waiting = 0, size = fcntl(it->copy, F_GETPIPE_SZ);
 
-	if (count > 1 || mode_of(it) == O_RDWR)
-		return refuse_descriptor(taking->survey, it, "a pipe that was opened more than once",
+	if (openings.inherited)
+		return refuse_descriptor(taking->survey, it, "a pipe whose other end is elsewhere",
 		                         "close it before the point");
-	if (inherited || (!other && !given && !is_hung_up(it->copy, reads ? POLLIN : POLLOUT)))
+	if (openings.own != it)
+		return take_again(taking, it, &openings, object);
+	if (!other && !openings.given && !is_hung_up(it->copy, reads ? POLLIN : POLLOUT))
 		return refuse_descriptor(taking->survey, it, "a pipe whose other end is elsewhere",
 		                         "close it before the point");
 	object->value[SNAPIMG_PIPE_SIZE] = (uint64_t)size;
@@ -98,7 +117,7 @@ enum status take_pipe(struct taking *taking, struct open_descriptor *it, struct 
 		object->peer = (uint32_t)other->object + 1;
 	if (!reads || ioctl(it->copy, FIONREAD, &waiting) < 0 || waiting == 0)
 		return STATUS_OK;
-	if ((it->flags | (other ? other->flags : 0)) & O_DIRECT)
+	if (openings.packets)
 		return refuse_descriptor(taking->survey, it, "a pipe with packets (O_DIRECT) in it",
 		                         "read them before the point");
 	return take_pipe_content(taking, it->copy, size, waiting);
