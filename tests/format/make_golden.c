@@ -1,5 +1,6 @@
 /* make_golden FILE: writes the golden image of this version of the format.
- * make_golden FILE frame: the same with a wrong zstd frame, and all checksums right. */
+ * make_golden FILE frame: the same with a wrong zstd frame, and all checksums right.
+ * make_golden FILE tree: a tree of such processes. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,8 +29,10 @@ int main(int argc, char **argv)
 	struct memory_image image = {0};
 	FILE *file;
 
-	if (argc < 2 || synthetic_image(&image, NULL) != SNAPIMG_OK) {
-		fputs("usage: make_golden FILE [frame]\n", stderr);
+	bool is_tree = argc == 3 && strcmp(argv[2], "tree") == 0;
+
+	if (argc < 2 || (is_tree ? synthetic_tree(&image) : synthetic_image(&image, NULL)) != SNAPIMG_OK) {
+		fputs("usage: make_golden FILE [frame|tree]\n", stderr);
 		return 1;
 	}
 	if (argc == 3 && strcmp(argv[2], "frame") == 0)

@@ -50,6 +50,37 @@ def strange_bytes():
     t.check(os.fsencode(document["image"]) == name, document)
 
 
+TREE = (b"  100 prog\n  `- 101 prog, leads a session\n     `- 102, a zombie that ended with 7\n"
+        b"  103 prog, stopped by signal 19\n")
+
+
+def golden_tree():
+    shutil.copy(os.path.join(HERE, "golden-v1.2-tree.snap"), "tree.snap")
+    return "tree.snap"
+
+
+def tree():
+    """A tree as pstree shows it, and as a list of its processes."""
+    told = snapimg("info", golden_tree())
+    t.check(told.status == 0 and b"\nprocesses:\n" + TREE + b"\n" in told.out, told)
+    told = snapimg("info", "--json", "tree.snap")
+    processes = json.loads(told.out)["processes"]
+    t.check([(it["pid"], it["parent"], it["state"], it["name"]) for it in processes] ==
+            [(100, 0, "alive", "prog"), (101, 100, "alive", "prog"), (102, 101, "zombie", ""), (103, 0, "stopped", "prog")], told)
+
+
+def damaged_tree():
+    """verify reads the pages and records of every process; what is wrong in one is told."""
+    told = snapimg("verify", golden_tree())
+    t.check(told.status == 0, told)
+    with open("tree.snap", "rb") as file:
+        good = file.read()
+    for place in range(4096 + 100, len(good), 997):
+        with open("x.snap", "wb") as file:
+            file.write(good[:place] + bytes([good[place] ^ 0x55]) + good[place + 1:])
+        t.one_line(snapimg("verify", "x.snap"), 125, "x.snap", tool="snapimg: ")
+
+
 def columns():
     """The columns are the kernel's own."""
     with open("/proc/self/maps") as maps:
@@ -165,7 +196,7 @@ ROWS = {f"snapimg.{command}": lambda command=command: text(command) for command 
 ROWS.update({f"snapimg.json.{command}": lambda command=command: as_json(command) for command in ("info", "maps", "verify")})
 ROWS.update({f"snapimg.{function.__name__}": function for function in (
     strange_bytes, columns, missing, directory, fifo, unreadable, empty, not_an_image, cut, bad_page_data, bad_section,
-    bad_frame, bad_padding, usage, full_disk)})
+    bad_frame, bad_padding, usage, full_disk, tree, damaged_tree)})
 
 if __name__ == "__main__":
     t.main(ROWS)

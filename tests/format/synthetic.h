@@ -26,7 +26,11 @@ enum snapimg_error synthetic_image(struct memory_image *ret_image, uint8_t diges
 /* The same process with its pages ready to be mapped. */
 enum snapimg_error synthetic_thawed(struct memory_image *ret_image);
 
+/* It and three more, which are as it is. */
+enum snapimg_error synthetic_tree(struct memory_image *ret_image);
+
 enum {
+	SYNTHETIC_MEMBERS = 4,
 	SYNTHETIC_FILES = 3,
 	SYNTHETIC_MAPPINGS = 10,
 	SYNTHETIC_RUNS = 8,

@@ -1,5 +1,5 @@
-/* test_golden V1.0 V1.1 PRESENT: the reader accepts the golden images with what they are known to hold, and
- * the writer still gives the bytes of the present one. When it fails, the format has changed: see
+/* test_golden V1.0 V1.1 PRESENT TREE: the reader accepts the golden images with what they are known to hold,
+ * and the writer still gives the bytes of the present ones. When it fails, the format has changed: see
  * CONTRIBUTING.md. */
 #include <stdlib.h>
 #include <string.h>
@@ -75,12 +75,36 @@ static void test_present(const char *path)
 	memory_free(&written);
 }
 
+/* Each process's image can be read by itself, too. */
+static void test_tree(const char *path)
+{
+	struct memory_image golden = read_file(path), written = {0};
+	struct snapimg image, own;
+	enum snapimg_error error = snapimg_open(golden.bytes, golden.size, &image);
+
+	EXPECT(error == SNAPIMG_OK);
+	EXPECT(synthetic_tree(&written) == SNAPIMG_OK);
+	EXPECT(written.size == golden.size && memcmp(written.bytes, golden.bytes, golden.size) == 0);
+	EXPECT(error != SNAPIMG_OK || snapimg_member_count(&image) == SYNTHETIC_MEMBERS);
+	for (uint32_t i = 0; error == SNAPIMG_OK && i < SYNTHETIC_MEMBERS; i++) {
+		const struct snapimg_member *member = snapimg_get_member(&image) + i;
+		if (member->size == 0)
+			continue;
+		EXPECT(snapimg_open(golden.bytes + member->offset, member->size, &own) == SNAPIMG_OK);
+		check_content(&own, SNAPIMG_MINOR);
+		EXPECT(memcmp(own.header->digest, member->digest, sizeof(member->digest)) == 0);
+	}
+	memory_free(&golden);
+	memory_free(&written);
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != GOLDENS + 2)
+	if (argc != GOLDENS + 3)
 		return 1;
 	for (uint32_t minor = 0; minor < GOLDENS; minor++)
 		test_old(argv[1 + minor], minor);
 	test_present(argv[1 + GOLDENS]);
+	test_tree(argv[2 + GOLDENS]);
 	return check_result();
 }

@@ -55,8 +55,9 @@ struct row {
 #define FIXUP(index, field, value)  EDIT(SNAPIMG_SECTION_FIXUPS, snapimg_fixup, index, field, value)
 #define ATTRIBUTE(index, field, value)                                                                       \
 	EDIT(SNAPIMG_SECTION_ATTRIBUTES, snapimg_attribute, index, field, value)
-#define TIMER(index, field, value) EDIT(SNAPIMG_SECTION_TIMERS, snapimg_timer, index, field, value)
-#define GUARD(index, field, value) EDIT(SNAPIMG_SECTION_GUARDS, snapimg_guard, index, field, value)
+#define MEMBER(index, field, value) EDIT(SNAPIMG_SECTION_TREE, snapimg_member, index, field, value)
+#define TIMER(index, field, value)  EDIT(SNAPIMG_SECTION_TIMERS, snapimg_timer, index, field, value)
+#define GUARD(index, field, value)  EDIT(SNAPIMG_SECTION_GUARDS, snapimg_guard, index, field, value)
 
 #define TASK_SIZE SYNTHETIC_TASK_SIZE
 #define FAR       UINT64_MAX
@@ -72,6 +73,12 @@ static const struct row rows[] = {
 static const struct row thawed_rows[] = {
 #define R(error, section, name, ...) {name, SNAPIMG_ERR_##error, section, {__VA_ARGS__}},
 #include "rules_thawed.h"
+#undef R
+};
+
+static const struct row tree_rows[] = {
+#define R(error, section, name, ...) {name, SNAPIMG_ERR_##error, section, {__VA_ARGS__}},
+#include "rules_tree.h"
 #undef R
 };
 
@@ -124,6 +131,11 @@ int main(void)
 	for (i = 0; i < sizeof(thawed_rows) / sizeof(*thawed_rows); i++)
 		test_row(&memory, &thawed_rows[i]);
 	printf("%zu rows of a thawed image\n", i);
+	memory_free(&memory);
+	EXPECT(synthetic_tree(&memory) == SNAPIMG_OK);
+	for (i = 0; i < sizeof(tree_rows) / sizeof(*tree_rows); i++)
+		test_row(&memory, &tree_rows[i]);
+	printf("%zu rows of a tree\n", i);
 	memory_free(&memory);
 	return check_result();
 }

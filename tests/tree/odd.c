@@ -1,4 +1,5 @@
-/* odd MODE: trees that no image holds. The first process meets /snap/here when all stands. */
+/* odd MODE: trees that no image holds, and two that one does. The first process meets /snap/here when all
+ * stands. */
 #include <err.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -140,10 +141,9 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*make)(void);
 	} modes[] = {
-	        {"files", files},       {"directory", directory},
-	        {"siblings", siblings}, {"alike", alike},
-	        {"set", set},           {"session", session},
-	        {"name", name},         {"foreground", foreground},
+	        {"files", files},     {"directory", directory}, {"siblings", siblings},
+	        {"alike", alike},     {"rest", alike},          {"set", set},
+	        {"session", session}, {"name", name},           {"foreground", foreground},
 	};
 	if (pipe(to_parent) < 0)
 		err(1, "pipe");
@@ -151,6 +151,8 @@ int main(int argc, char **argv)
 		if (strcmp(modes[i].name, argv[1]) == 0) {
 			modes[i].make();
 			(void)!access("/snap/here", F_OK);
+			if (strcmp(argv[1], "rest") == 0)
+				wait_for_ever();
 			return 7;
 		}
 	errx(2, "no such mode");

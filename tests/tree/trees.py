@@ -1,6 +1,8 @@
 """Trees of processes in one image: all are as they were, to each other and to who started them."""
 import os
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import snaptest as t  # noqa: E402
@@ -62,9 +64,55 @@ def foreground():
     os.close(child)
 
 
+def of_session(session):
+    """The processes that are in it, wherever their PID namespace is."""
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                state, _, _, its = file.read().rsplit(b")", 1)[1].split()[:4]
+        except (OSError, ValueError):
+            continue
+        if name.isdigit() and int(its) == session and state not in b"ZX":
+            found.append(int(name))
+    return found
+
+
+def kill_at_moments(argv, moments):
+    """SIGKILL after each of these times: whoever was started with it ends, too."""
+    for moment in moments:
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              start_new_session=True, env=t.PLAIN_ENV) as process:
+            time.sleep(moment)
+            process.kill()
+            process.wait()
+            end = time.monotonic() + 60
+            while of_session(process.pid):
+                t.check(time.monotonic() < end, "after", moment, "s these were left:", of_session(process.pid))
+                time.sleep(0.005)
+
+
+def killed():
+    """snaptrace and snaprun, killed at any moment over a tree, leave no process and no file; a whole image, or none."""
+    t.need_pid_namespace()
+    freeze = [t.SNAPTRACE, "-q", "--no-cache", "--at", HERE, "-o", "image.snap", "--", ODD, "rest"]
+    began = time.monotonic()
+    t.check(t.run(freeze).status == 0, "the first one")
+    took = time.monotonic() - began
+    t.verify("image.snap")
+    for number in range(40):
+        if os.path.exists("killed.snap"):
+            os.remove("killed.snap")
+        kill_at_moments([word.replace("image", "killed") for word in freeze], [took * 1.2 * number / 40])
+        if os.path.exists("killed.snap"):
+            t.verify("killed.snap")
+        t.check(set(os.listdir(".")) <= {"image.snap", "killed.snap"}, os.listdir("."))
+    kill_at_moments([t.SNAPRUN, "image.snap"], [0.02 * number / 60 for number in range(60)])
+
+
 ROWS = {f"family.{mode}": (lambda m=mode: family(m)) for mode in MODES}
 ROWS.update({f"refused.{mode}": (lambda m=mode: refuse(m)) for mode in REFUSED})
-ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.foreground": foreground})
+ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.foreground": foreground, "killed": killed})
 
 if __name__ == "__main__":
     t.main(ROWS)
