@@ -72,6 +72,7 @@ CARRIED = {
         ("files whose first name was removed, by another that they have (link, unlink)", "object_other_names"),
         ("deleted files, with their mode, owner, time and flags", "object_deleted_files object_deleted_files_set"),
         ("memfds with their seals", "object_memory_files"),
+        ("leases of readers", "object_leases"),
         ("pipes that were opened again through /proc/self/fd", "object_pipes_again"),
         ("pipes with both ends in the process and what is in them", "object_pipes"),
         ("Unix socket pairs with what is in them, also empty messages, and the end after them", "object_socket_pairs object_unix_empty_messages"),
@@ -239,7 +240,7 @@ REFUSED = {
         ("namespaces that are not its own", "namespace_descriptor"),
         ("files of `/proc/self` that have a number", "own_proc own_fdinfo"),
         ("deleted files with only a path of (O_PATH), or whose other name is in no directory that can be searched", "path_only"),
-        ("leases", "lease"),
+        ("leases of writers, and those that are broken just now", "lease"),
         ("signals to others (F_SETOWN)", "signal_driven"),
         ("what another process has of the same open description: eventfd, timerfd, signalfd, epoll, inotify, the place in a file",
          "eventfd_elsewhere timerfd_elsewhere signalfd_elsewhere epoll_elsewhere inotify_elsewhere place_elsewhere "

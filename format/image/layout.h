@@ -631,6 +631,7 @@ enum snapimg_lock_kind {
 	SNAPIMG_LOCK_FLOCK = 1, /* flock(2) */
 	SNAPIMG_LOCK_POSIX = 2, /* fcntl(2), F_SETLK */
 	SNAPIMG_LOCK_OFD = 3,   /* fcntl(2), F_OFD_SETLK */
+	SNAPIMG_LOCK_LEASE = 4, /* fcntl(2), F_SETLEASE: F_RDLCK */
 };
 struct snapimg_lock {
 	int32_t number;

@@ -352,8 +352,11 @@ enum snapimg_error snapimg_rule_lock(const struct snapimg *image, uint32_t index
 	const struct snapimg_lock *lock = snapimg_get_lock(image) + index;
 
 	if (!snapimg_is_open(image, snapimg_descriptor_count(image), lock->number) ||
-	    lock->kind < SNAPIMG_LOCK_FLOCK || lock->kind > SNAPIMG_LOCK_OFD || lock->exclusive > 1 ||
-	    lock->start > INT64_MAX || lock->length > INT64_MAX - lock->start || lock->reserved_zero != 0)
+	    lock->kind < SNAPIMG_LOCK_FLOCK || lock->kind > SNAPIMG_LOCK_LEASE ||
+	    (lock->kind == SNAPIMG_LOCK_LEASE &&
+	     (lock->exclusive != 0 || lock->start != 0 || lock->length != 0)) ||
+	    lock->exclusive > 1 || lock->start > INT64_MAX || lock->length > INT64_MAX - lock->start ||
+	    lock->reserved_zero != 0)
 		return SNAPIMG_ERR_DESCRIPTOR;
 	return SNAPIMG_OK;
 }

@@ -23,6 +23,8 @@ static long take(const struct snapimg_lock *lock, int descriptor)
 	            .length = (int64_t)lock->length};
 	if (lock->kind == SNAPIMG_LOCK_FLOCK)
 		return sys(__NR_flock, descriptor, LOCK_NB | (lock->exclusive ? LOCK_EX : LOCK_SH));
+	if (lock->kind == SNAPIMG_LOCK_LEASE)
+		return sys(__NR_fcntl, descriptor, F_SETLEASE, F_RDLCK);
 	return sys(__NR_fcntl, descriptor, lock->kind == SNAPIMG_LOCK_OFD ? F_OFD_SETLK : F_SETLK, &record);
 }
 

@@ -12,7 +12,7 @@ OBJECTS = os.path.join(t.BUILD, "tests/capture/objects")
 NAMED_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_named")
 NAMED = ("object_fifos", "object_paths", "object_own_files", "object_owners", "object_inotify", "object_terminals", "object_memberships")
 SET_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_set")
-SET = ("object_ended_pid_descriptor", "object_unix_gone", "object_pipes_again", "object_other_names", "object_unix_empty_messages", "object_unix_connections", "object_own_namespaces", "object_due_timers", "object_socket_options", "object_free_bind", "object_shut_datagrams", "object_deleted_files_set")
+SET = ("object_ended_pid_descriptor", "object_unix_gone", "object_leases", "object_pipes_again", "object_other_names", "object_unix_empty_messages", "object_unix_connections", "object_own_namespaces", "object_due_timers", "object_socket_options", "object_free_bind", "object_shut_datagrams", "object_deleted_files_set")
 ALONE = ("object_unix_listeners", "object_locks", "object_fifos", "object_unix_datagrams")  # one address, one lock, one FIFO
 SHARED = ("object_pipes", "object_events", "object_timers", "object_signal_descriptors", "object_epolls", "object_socket_pairs", "object_tcp_listeners", "object_udp_sockets",
           "object_memory_files", "object_deleted_files", "object_pid_descriptor") + NAMED[1:] + SET

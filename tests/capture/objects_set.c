@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -326,6 +327,24 @@ static void pipes_again(void)
 	EXPECT(reads(alone[0], "left") && close(direct) == 0 && reads(alone[0], ""));
 }
 
+/* Who opens the file to write breaks it, which the program is told by a signal. */
+static void leases(void)
+{
+	int fd = need(open("leased", O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
+	need(fcntl(fd, F_SETLEASE, F_RDLCK));
+	marker();
+	sigset_t io;
+	sigemptyset(&io);
+	sigaddset(&io, SIGIO);
+	EXPECT(fcntl(fd, F_GETLEASE) == F_RDLCK);
+	if (!getenv("ALONE")) /* another start has one, too */
+		return;
+	EXPECT(sigprocmask(SIG_BLOCK, &io, NULL) == 0);
+	EXPECT(open("leased", O_WRONLY | O_NONBLOCK) < 0 && errno == EWOULDBLOCK);
+	EXPECT(sigwaitinfo(&io, NULL) == SIGIO && fcntl(fd, F_SETLEASE, F_UNLCK) == 0);
+	EXPECT(open("leased", O_WRONLY | O_NONBLOCK) >= 0);
+}
+
 static int unix_named(int type, const struct sockaddr_un *name, socklen_t size, int ends[2])
 {
 	int server = need(socket(AF_UNIX, type, 0));
@@ -415,11 +434,12 @@ static void own_namespaces(void)
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
-	        MODE(ended_pid_descriptor), MODE(unix_gone),      MODE(pipes_again),
-	        MODE(unix_datagrams),       MODE(other_names),    MODE(unix_empty_messages),
-	        MODE(unix_connections),     MODE(own_namespaces), MODE(due_timers),
-	        MODE(socket_options),       MODE(free_bind),      MODE(shut_datagrams),
-	        MODE(deleted_files_set),    MODE(given_flags),    MODE(given_locks),
+	        MODE(ended_pid_descriptor), MODE(unix_gone),         MODE(leases),
+	        MODE(pipes_again),          MODE(unix_datagrams),    MODE(other_names),
+	        MODE(unix_empty_messages),  MODE(unix_connections),  MODE(own_namespaces),
+	        MODE(due_timers),           MODE(socket_options),    MODE(free_bind),
+	        MODE(shut_datagrams),       MODE(deleted_files_set), MODE(given_flags),
+	        MODE(given_locks),
 	};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

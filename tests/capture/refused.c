@@ -400,7 +400,7 @@ static bool other_pidfd(void)
 static bool lease(void)
 {
 	int fd = open("file", O_RDONLY | O_CREAT, 0600);
-	return fd >= 0 && fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
+	return fd >= 0 && fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
 }
 
 static bool fanotify(void)

@@ -26,6 +26,11 @@ static bool read_lock(const char *line, struct snapimg_lock *lock)
 {
 	char kind[16], access[16], end[24];
 
+	/* A lease of a reader that nobody is breaking. */
+	if (sscanf(line, "lock: %*s LEASE ACTIVE %15s", access) == 1 && strcmp(access, "READ") == 0) {
+		lock->kind = SNAPIMG_LOCK_LEASE;
+		return true;
+	}
 	if (sscanf(line, "lock: %*s %15s ADVISORY %15s %*s %*s %" SCNu64 " %23s", kind, access, &lock->start,
 	           end) != 4)
 		return false;
@@ -61,8 +66,10 @@ enum status take_locks(struct taking *taking, const struct open_descriptor *it)
 		if (strncmp(line, "lock:", 5) != 0 || was_there(it, line))
 			continue;
 		if (!read_lock(line, &lock))
-			return refuse_descriptor(taking->survey, it, "a lease or another lock",
-			                         "take it after the point");
+			return refuse_descriptor(
+			        taking->survey, it,
+			        "a lease of a writer, or one that is broken now, or another lock",
+			        "take it after the point");
 		status = objects_lock(taking->objects, &lock);
 	}
 	return status;
