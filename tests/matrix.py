@@ -254,6 +254,7 @@ REFUSED = {
 WORKS = {
     "Servers": (
         ("redis-server, with each key", "real.server.redis"), ("nginx, with its workers too", "real.server.nginx tree.workers.nginx"),
+        ("gunicorn with its workers", "tree.workers.gunicorn"),
         ("memcached", "real.server.memcached"),
         ("node: HTTP, packages of npm, worker threads, timers", "real.server.node_http real.point.listen.node"),
         ("Python: asyncio, `http.server`, threads",

@@ -134,7 +134,7 @@ def ask(port, process, request):
                 while part := client.recv(65536):
                     answer += part
                 return answer
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):  # a worker may end before it has taken it
             time.sleep(0.01)
     raise t.Failure(f"nobody listens at port {port}")
 
@@ -241,6 +241,33 @@ def prefork():
     serve_prefork([t.SNAPRUN, "image.snap"], port)
 
 
+APP = """
+import os
+def application(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [b'%s %d' % (b'APP', os.getpid())]
+"""
+
+
+def gunicorn():
+    """A master that looks after its workers each second, and workers that tell it so by a file each; reloaded and ended."""
+    server = shutil.which("gunicorn", path="/usr/bin") or t.skip("no gunicorn here")
+    port = free_port()
+    with open("app.py", "w") as file:
+        file.write(APP.replace("APP", "first"))
+    freeze([server, "--log-level", "error", "-w", "2", "-b", f"{LOOPBACK}:{port}", "app"], "idle")
+    t.check(len(members("image.snap")) == 3, members("image.snap"))
+    for number in range(STARTS):
+        with open("app.py", "w") as file:
+            file.write(APP.replace("APP", "second"))
+        with Started([t.SNAPRUN, "image.snap"], signal.SIGTERM) as process:
+            for _ in range(4):
+                t.check(get(port, process, "/").startswith(b"first "), "the first answer")
+            if number == 0:
+                process.send_signal(signal.SIGHUP)
+                until(lambda: get(port, process, "/").startswith(b"second "), "the new workers")
+
+
 def attached():
     """-p takes the process's tree, workers that were there before too: it goes on, and each start does the same."""
     t.need_pid_namespace()
@@ -312,7 +339,7 @@ def pool():
         t.every_start(start)
 
 
-ROWS = {f"workers.{function.__name__}": function for function in (nginx, prefork, attached, accepting, pool)}
+ROWS = {f"workers.{function.__name__}": function for function in (nginx, gunicorn, prefork, attached, accepting, pool)}
 
 if __name__ == "__main__":
     t.main(ROWS)
