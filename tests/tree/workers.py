@@ -339,7 +339,16 @@ def pool():
         t.every_start(start)
 
 
-ROWS = {f"workers.{function.__name__}": function for function in (nginx, gunicorn, prefork, attached, accepting, pool)}
+def pipeline():
+    """Frozen in its middle, the shell with all that it has started: each start writes the same sum."""
+    pipe = "yes | head -c 300M | sha256sum"
+    direct = t.run_directly(["/bin/sh", "-c", pipe])
+    freeze(["/bin/sh", "-c", pipe], "after:50ms")
+    for _ in range(2):
+        t.same(t.restore("image.snap"), direct)
+
+
+ROWS = {f"workers.{function.__name__}": function for function in (nginx, gunicorn, prefork, attached, accepting, pool, pipeline)}
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -75,19 +75,30 @@ static bool is_due(struct run *run, struct process *process, double now)
 	return false;
 }
 
+static void take_back(const struct tracee *due)
+{
+	if (due)
+		due->process->due = NULL;
+}
+
 /* A process that is due is stopped, and frozen when it stands; a thread in vfork can't be, but its child ends
  * that. */
 static void look_for_due(struct run *run, double now)
 {
 	struct tracee *oldest = NULL; /* the last one found: its descendants go into the image with it */
 
-	for (struct tracee *tracee = tracee_next(NULL); tracee; tracee = tracee_next(tracee))
-		if (tracee->tid == tracee->process->pid && run_wants(run, tracee) && !tracee->process->due &&
-		    is_due(run, tracee->process, now)) {
-			if (oldest)
-				oldest->process->due = NULL;
+	for (struct tracee *tracee = tracee_next(NULL); tracee; tracee = tracee_next(tracee)) {
+		if (tracee->tid != tracee->process->pid || !run_wants(run, tracee))
+			continue;
+		if (tracee->process->due && !tracee_waits_in_vfork(tracee)) { /* it stops soon */
+			take_back(oldest);
+			return;
+		}
+		if (!tracee->process->due && is_due(run, tracee->process, now)) {
+			take_back(oldest);
 			oldest = tracee;
 		}
+	}
 	if (oldest)
 		ptrace(PTRACE_INTERRUPT, oldest->tid, 0, 0);
 }
