@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,8 +97,15 @@ pid_t fork_distinct(void)
 {
 	pid_t highest = highest_id(), child;
 
-	leave_common_ids(highest > SMALL);
-	if (getpid() < DISTINCT && highest > 2 * DISTINCT && (child = fork_chosen(highest)) >= 0)
-		return child;
-	return fork();
+	for (int attempt = 0;; attempt++) {
+		leave_common_ids(highest > SMALL);
+		if (getpid() < DISTINCT && highest > 2 * DISTINCT && (child = fork_chosen(highest)) >= 0)
+			return child;
+		child = fork();
+		/* Others may have taken the IDs in between, up to where the kernel began again. */
+		if (child <= 0 || child >= SMALL || highest <= SMALL || attempt == ATTEMPTS)
+			return child;
+		kill(child, SIGKILL); /* it waits to be told to go on */
+		waitpid(child, NULL, 0);
+	}
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "format/base/array.h"
+#include "tracer/capture/identity/among.h"
 #include "tracer/capture/identity/module.h"
 #include "tracer/capture/identity/places.h"
 #include "tracer/ptrace/memory.h"
@@ -168,7 +169,15 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 		if (!known.name && place_is_among_numbers(&place))
 			id.record.kind = SNAPIMG_KEPT_UNSURE;
 	}
-	if (!known.name && id_search_is_among_numbers(look->search, found))
+	bool among_others =
+	        !known.name &&
+	        number_is_among_others(look->search,
+	                               &(struct id_found){id.record.address, found->thread, found->kind},
+	                               mapping->record.start, mapping->record.end);
+	/* Of all threads' IDs some number is one by accident; who keeps them has several. */
+	if (among_others && found->thread > 0)
+		return STATUS_OK;
+	if (among_others)
 		id.record.kind = SNAPIMG_KEPT_UNSURE;
 	id.where = name_of(look, mapping, id.record.address);
 	id.what = known.name;
@@ -298,7 +307,7 @@ static int by_address(const void *a, const void *b)
 static bool is_common(const struct id_search *search, const struct kept_ids *kept)
 {
 	return search->has_more || kept->uncorrected > KEPT_MAX ||
-	       (kept->uncorrected > 0 && search->least < COMMON_BELOW);
+	       (kept->uncorrected > 0 && search->lowest < COMMON_BELOW);
 }
 
 static enum status forget_common(struct kept_ids *kept)

@@ -9,34 +9,27 @@ enum {
 	WORDS_AT_ONCE = 64, /* compared without a branch, for the compiler to do several in one instruction */
 	FORMS_AT_ONCE = 32,
 	DIGITS_LEAST = 4, /* a shorter number is found everywhere */
-	DIGITS_NEAR = 2,  /* a text is near that differs in these */
 };
 static_assert(SNAPIMG_PAGE_SIZE % (WORDS_AT_ONCE * sizeof(uint32_t)) == 0, "a page is whole blocks");
 
 enum status id_search_begin(const struct snapimg_thread *thread, size_t count, struct id_search *search)
 {
-	uint32_t least = thread[0].tid, highest = least;
+	uint32_t highest = thread[0].tid;
 
 	*search = (struct id_search){.thread = thread,
 	                             .count = count,
+	                             .lowest = thread[0].tid,
 	                             .lock = PTHREAD_MUTEX_INITIALIZER,
-	                             .near = calloc(count, sizeof(*search->near)),
 	                             .found = calloc(IDS_FOUND_MAX, sizeof(*search->found))};
-	if (!search->found || !search->near)
+	if (!search->found)
 		return fail(STATUS_FAILED, "out of memory");
 	for (size_t i = 1; i < count; i++) {
-		least = thread[i].tid < least ? thread[i].tid : least;
+		search->lowest = thread[i].tid < search->lowest ? thread[i].tid : search->lowest;
 		highest = thread[i].tid > highest ? thread[i].tid : highest;
 	}
-	search->least = least;
-	search->lowest = least > NEAR ? least - NEAR : 1;
-	search->span = highest + NEAR - search->lowest;
-	for (int form = 0; form < SNAPIMG_FORMS; form++) {
+	search->span = highest - search->lowest;
+	for (int form = 0; form < SNAPIMG_FORMS; form++)
 		search->form[form] = snapimg_id_form((enum snapimg_id_form)form, thread[0].tid);
-		search->form_step[form] =
-		        snapimg_id_form((enum snapimg_id_form)form, thread[0].tid + NEAR_STEP) -
-		        search->form[form];
-	}
 	search->length = (size_t)snprintf(search->text, sizeof(search->text), "%u", thread[0].tid);
 	return STATUS_OK;
 }
@@ -45,26 +38,6 @@ void id_search_free(struct id_search *search)
 {
 	free(search->found);
 	search->found = NULL;
-	free(search->near);
-	search->near = NULL;
-}
-
-bool id_search_is_among_numbers(const struct id_search *search, const struct id_found *found)
-{
-	near_numbers tagged = 0;
-
-	switch (found->kind) {
-	case SNAPIMG_KEPT_WORD:
-		return near_is_common(search->near[found->thread]);
-	case SNAPIMG_KEPT_TEXT:
-		return near_is_common(search->near_text);
-	case SNAPIMG_KEPT_TAGGED:
-		for (int form = 0; form < SNAPIMG_FORMS; form++)
-			tagged |= search->near_form[form];
-		return near_is_common(tagged);
-	default: /* a path, a name, a clock: no plain numbers */
-		return false;
-	}
 }
 
 int id_search_owner(const struct id_search *search, uint32_t id)
@@ -118,19 +91,6 @@ static void look_for_clocks(struct id_search *search, const uint32_t word[WORDS_
 	}
 }
 
-/* An ID, or a number that is near one. */
-static void note_word(struct id_search *search, uint32_t word, uint64_t address)
-{
-	int owner = id_search_owner(search, word);
-
-	if (owner >= 0) {
-		add(search, address, (uint32_t)owner, SNAPIMG_KEPT_WORD);
-		return;
-	}
-	for (size_t i = 0; i < search->count; i++)
-		near_note(&search->near[i], (int64_t)word - search->thread[i].tid);
-}
-
 static void look_for_words(struct id_search *search, const uint8_t *bytes, size_t size, uint64_t address)
 {
 	uint32_t word[WORDS_AT_ONCE];
@@ -141,32 +101,24 @@ static void look_for_words(struct id_search *search, const uint8_t *bytes, size_
 			look_for_clocks(search, word, address + at);
 		if (!has_candidate(word, search->lowest, search->span))
 			continue;
-		for (size_t i = 0; i < WORDS_AT_ONCE; i++)
-			if (word[i] - search->lowest <= search->span)
-				note_word(search, word[i], address + at + i * sizeof(*word));
+		for (size_t i = 0; i < WORDS_AT_ONCE; i++) {
+			int owner = id_search_owner(search, word[i]);
+			if (owner >= 0)
+				add(search, address + at + i * sizeof(*word), (uint32_t)owner,
+				    SNAPIMG_KEPT_WORD);
+		}
 	}
 }
 
-static bool has_form(const struct id_search *search, const uint64_t word[FORMS_AT_ONCE])
+static bool has_form(const uint64_t word[FORMS_AT_ONCE], const uint64_t form[SNAPIMG_FORMS])
 {
 	uint64_t any = 0;
 
-	for (int form = 0; form < SNAPIMG_FORMS; form++) {
-		uint64_t reach = search->form_step[form] * NEAR_STEPS, least = search->form[form] - reach;
-		for (size_t i = 0; i < FORMS_AT_ONCE; i++)
-			any |= word[i] - least <= 2 * reach ? 1 : 0;
-	}
+	for (size_t i = 0; i < FORMS_AT_ONCE; i++)
+		any |= (uint64_t)((word[i] == form[SNAPIMG_FORM_ODD]) | (word[i] == form[SNAPIMG_FORM_QUAD]) |
+		                  (word[i] == form[SNAPIMG_FORM_NIBBLE]) |
+		                  (word[i] == form[SNAPIMG_FORM_DOUBLE]));
 	return any != 0;
-}
-
-static void note_form(struct id_search *search, uint64_t word, int form, uint64_t address)
-{
-	int64_t distance = (int64_t)(word - search->form[form]), step = (int64_t)search->form_step[form];
-
-	if (distance == 0)
-		add(search, address, 0, SNAPIMG_KEPT_TAGGED);
-	else if (distance % step == 0 && distance / step >= -NEAR_STEPS && distance / step <= NEAR_STEPS)
-		near_note(&search->near_form[form], distance / step * NEAR_STEP);
 }
 
 static void look_for_forms(struct id_search *search, const uint8_t *bytes, size_t size, uint64_t address)
@@ -175,11 +127,12 @@ static void look_for_forms(struct id_search *search, const uint8_t *bytes, size_
 
 	for (size_t at = 0; at < size; at += sizeof(word)) {
 		memcpy(word, bytes + at, sizeof(word));
-		if (!has_form(search, word))
+		if (!has_form(word, search->form))
 			continue;
 		for (size_t i = 0; i < FORMS_AT_ONCE; i++)
 			for (int form = 0; form < SNAPIMG_FORMS; form++)
-				note_form(search, word[i], form, address + at + i * sizeof(*word));
+				if (word[i] == search->form[form])
+					add(search, address + at + i * sizeof(*word), 0, SNAPIMG_KEPT_TAGGED);
 	}
 }
 
@@ -207,19 +160,6 @@ static bool is_digit(uint8_t byte)
 	return byte >= '0' && byte <= '9';
 }
 
-/* The number's last two digits may be others. */
-static void note_text(struct id_search *search, const uint8_t *at, enum snapimg_kept_kind kind,
-                      uint64_t address)
-{
-	const uint8_t *last = at + search->length - DIGITS_NEAR;
-
-	if (memcmp(at, search->text, search->length) == 0)
-		add(search, address, 0, kind);
-	else if (kind == SNAPIMG_KEPT_TEXT)
-		near_note(&search->near_text,
-		          ((last[0] - '0') * 10 + (last[1] - '0') - NEAR_STEPS) * (int64_t)NEAR_STEP);
-}
-
 /* As a number of its own: "/proc/1234/fd", "pid-1234", not in the midst of a longer one. */
 static void look_for_text(struct id_search *search, const uint8_t *bytes, size_t size, uint64_t address)
 {
@@ -227,15 +167,11 @@ static void look_for_text(struct id_search *search, const uint8_t *bytes, size_t
 
 	if (search->length < DIGITS_LEAST)
 		return;
-	while ((at = memmem(at, (size_t)(end - at), search->text, search->length - DIGITS_NEAR)) != NULL) {
+	while ((at = memmem(at, (size_t)(end - at), search->text, search->length)) != NULL) {
 		const uint8_t *after = at + search->length;
-		if (after > end)
-			return;
-		if ((at == bytes || !is_digit(at[-1])) && (after == end || !is_digit(*after)) &&
-		    is_digit(after[-1]) && is_digit(after[-2]))
-			note_text(search, at, kind_of(bytes, at, after, end),
-			          address + (uint64_t)(at - bytes));
-		at += search->length - DIGITS_NEAR;
+		if ((at == bytes || !is_digit(at[-1])) && (after == end || !is_digit(*after)))
+			add(search, address + (uint64_t)(at - bytes), 0, kind_of(bytes, at, after, end));
+		at = after;
 	}
 }
 

@@ -5,7 +5,6 @@
 #include <pthread.h>
 
 #include "format/facts/id_forms.h"
-#include "tracer/capture/identity/near.h"
 #include "tracer/capture/memory/page_reader.h"
 
 /* A number that may be one of the program's IDs. */
@@ -20,14 +19,10 @@ enum { IDS_FOUND_MAX = 4096 }; /* where there are more, the ID is too common a n
 struct id_search {
 	const struct snapimg_thread *thread;
 	size_t count;
-	uint32_t least;               /* ID */
-	uint32_t lowest, span;        /* all IDs, and what is near them, are in [lowest, lowest + span] */
+	uint32_t lowest, span;        /* all IDs are in [lowest, lowest + span] */
 	uint64_t form[SNAPIMG_FORMS]; /* the process's, as languages write numbers */
-	uint64_t form_step[SNAPIMG_FORMS]; /* by how much that of the ID + NEAR_STEP is more */
-	char text[12];                     /* the process's, in decimal */
+	char text[12];                /* the process's, in decimal */
 	size_t length;
-	near_numbers *near; /* as words, for each thread */
-	near_numbers near_form[SNAPIMG_FORMS], near_text;
 	pthread_mutex_t lock; /* over what follows */
 	struct id_found *found;
 	size_t found_count;
@@ -40,8 +35,6 @@ enum status id_search_begin(const struct snapimg_thread *thread, size_t count, s
 void id_search_look(struct id_search *search, const struct job_pages *pages);
 /* Which thread has that ID: its index, or -1. */
 int id_search_owner(const struct id_search *search, uint32_t id);
-/* Whether the program has other numbers, too, where and as this one was found. */
-bool id_search_is_among_numbers(const struct id_search *search, const struct id_found *found);
 void id_search_free(struct id_search *search);
 
 #endif
