@@ -207,7 +207,7 @@ def wanted(name):
     return direct.status, direct.out.decode().splitlines()[-1]
 
 
-ROWS = {f"{processor}-{version}": (lambda p=processor, v=version: machine(p, v)) for version in KERNELS for processor in MACHINES}
+ROWS = {f"{processor}.{version}": (lambda p=processor, v=version: machine(p, v)) for version in KERNELS for processor in MACHINES}
 
 if __name__ == "__main__":
     t.main(ROWS)
