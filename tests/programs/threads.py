@@ -51,7 +51,7 @@ def frozen_again(program, out):
     """The program that an image was started to is frozen again, and that once more; the last image starts it."""
     t.freeze("0.snap", [t.program(program)], at=HERE)
     for i in range(2):
-        t.freeze(f"{i + 1}.snap", [t.SNAPRUN, f"{i}.snap"], at=HERE)
+        t.freeze(f"{i + 1}.snap", [t.SNAPRUN, "--ids=new", f"{i}.snap"], at=HERE)  # in a namespace it couldn't be
     starts("2.snap", out)
 
 

@@ -130,6 +130,24 @@ static bool is_of_file(const struct look *look, const struct mapping *mapping, c
 	       memcmp(here, there, size) == 0;
 }
 
+/* Half of an address of something that is mapped. */
+static bool is_of_pointer(const struct look *look, const struct id_found *found)
+{
+	uint64_t address = found->address - found->address % sizeof(uint64_t), word;
+
+	return found->kind == SNAPIMG_KEPT_WORD &&
+	       tracee_read(look->threads->stopped->thread[0].tid, address, &word, sizeof(word)) == 0 &&
+	       word > UINT32_MAX && mapping_at(look->mappings, word) != NULL;
+}
+
+/* A file's data that can't be written were relocated before the program ran, and knew of no ID (RELRO). */
+static bool is_relocated(const struct mapping *mapping)
+{
+	return mapping->record.kind == SNAPIMG_MAPPING_FILE &&
+	       (mapping->record.flags & SNAPIMG_MAP_SHARED) == 0 &&
+	       (mapping->record.protection & (SNAPIMG_PROT_WRITE | SNAPIMG_PROT_EXEC)) == 0;
+}
+
 /* What lies in the program's own memory, which it alone can write: there a fix-up can be. */
 static bool is_number_of_its_own(const struct mapping *mapping, uint32_t kind)
 {
@@ -151,7 +169,7 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 	if (mapping && mapping->record.kind == SNAPIMG_MAPPING_MEMORY)
 		mapping = find_view(look->mappings, mapping, &id.record.address);
 	if (!mapping || is_dead(look, mapping, found->address) || is_fixed(look->fixups, found->address) ||
-	    is_of_file(look, mapping, found))
+	    is_of_file(look, mapping, found) || is_of_pointer(look, found) || is_relocated(mapping))
 		return STATUS_OK;
 	if (is_number_of_its_own(mapping, found->kind)) {
 		struct place place = {
