@@ -90,7 +90,7 @@ ROWS = (
     Row("exit.thawed.cold", "Python + imports, thawed, to _exit", start.python_exit, "thawed", "cold", "cold start", 1 / 65,
         FAULTS),
     Row("exit.frozen", "Python + imports, frozen, no cache, to _exit", start.python_exit, "frozen", "cold", "cold start",
-        1 / 9, DECODING),
+        1 / 10, DECODING),
     Row("exit.frozen.lz4", "Python + imports, frozen by lz4, no cache, to _exit", start.python_exit, "lz4", "cold", "cold start",
         1 / 12, DECODING),
     Row("exit.frozen.fork", "Python + imports, frozen, no cache, to _exit", start.python_exit, "frozen", "fork", FORK,
