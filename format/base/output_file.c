@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "format/base/output_place.h"
@@ -376,22 +378,59 @@ bool output_file_prepend(struct output_file *file, const void *bytes, size_t siz
 	return true;
 }
 
-/* Gives the file its name. linkat(2) doesn't replace, rename(2) does, so an older file needs both. Returns 0
- * or an errno. */
+static int rename_hidden(struct output_file *file)
+{
+	if (renameat(file->directory, file->hidden, file->directory, file->name) != 0)
+		return errno;
+	file->hidden[0] = '\0';
+	return 0;
+}
+
+/* The file goes where an older one is. linkat(2) doesn't replace, rename(2) does, so it takes both. */
+static int replace(void *argument)
+{
+	struct output_file *file = argument;
+	int error = hide(file, take_by_link);
+
+	return error != 0 ? error : rename_hidden(file);
+}
+
+static int replace_in_child(void *argument)
+{
+	(void)setsid(); /* out of a group that is killed */
+	return replace(argument);
+}
+
+/* The same by a child, for which our caller waits as after vfork(2): SIGKILL between the two steps would
+ * leave the hidden name, and so may come to us, not to it. The signals that it blocks are ours to take. */
+static int replace_undisturbed(struct output_file *file)
+{
+	static uint8_t stack[64 << 10] __attribute__((aligned(16)));
+	sigset_t all, before;
+	int status, error;
+	pid_t child;
+
+	sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &before);
+	/* No signal tells of its end (clone(2)): nobody else waits for it. */
+	child = clone(replace_in_child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_FILES, file);
+	if (child < 0)
+		error = replace(file);
+	else
+		error = waitpid(child, &status, __WALL) == child && WIFEXITED(status) ? WEXITSTATUS(status)
+		                                                                      : EINTR;
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+/* Gives the file its name. Returns 0 or an errno. */
 static int put_in_place(struct output_file *file)
 {
-	int error = 0;
-
-	if (file->hidden[0] == '\0') {
-		if (take_by_link(file, file->name))
-			return 0;
-		error = errno == EEXIST ? hide(file, take_by_link) : errno;
-	}
-	if (error == 0 && renameat(file->directory, file->hidden, file->directory, file->name) != 0)
-		error = errno;
-	if (error == 0)
-		file->hidden[0] = '\0';
-	return error;
+	if (file->hidden[0] != '\0')
+		return rename_hidden(file);
+	if (take_by_link(file, file->name))
+		return 0;
+	return errno == EEXIST ? replace_undisturbed(file) : errno;
 }
 
 bool output_file_finish(struct output_file *file)

@@ -40,9 +40,7 @@ def start(under=()):
     return process, keep
 
 
-def finish(process, keep, sent, when):
-    """Collects the run: its status, and that nothing of it is left. A signal may come when the image is written."""
-    out, err = process.communicate(timeout=60)
+def wait_for_all():
     signal.alarm(60)  # a stray process would be waited for without an end
     try:
         while True:
@@ -50,6 +48,12 @@ def finish(process, keep, sent, when):
     except ChildProcessError:
         pass
     signal.alarm(0)
+
+
+def finish(process, keep, sent, when):
+    """Collects the run: its status, and that nothing of it is left. A signal may come when the image is written."""
+    out, err = process.communicate(timeout=60)
+    wait_for_all()
     os.close(keep)
     content = open("image.snap", "rb").read()
     t.check(set(os.listdir(".")) == {"image.snap"}, "left behind after", sent, when, os.listdir("."))
@@ -74,6 +78,7 @@ def become_reaper():
 
 def calls_of_a_run():
     """(name, how often) of each system call that snaptrace's first thread makes in an undisturbed run."""
+    older()
     with tempfile.NamedTemporaryFile("r", errors="replace") as log:
         process, keep = start(["strace", "-o", log.name])
         out, err = process.communicate(timeout=60)
@@ -111,6 +116,34 @@ def at_events(sent, whole_group=False):
             finish(process, keep, sent, f"after {length} bytes")
 
 
+def at_replacing():
+    """An older file is replaced in two steps, between which the new one has a hidden name: SIGKILL comes there."""
+    if not shutil.which("strace"):
+        t.skip("no strace here")
+    become_reaper()
+    t.freeze("image.snap", ["/bin/true"])
+    os.rename("image.snap", "true.snap")
+    for whole_group in (False, True):
+        os.makedirs("there")
+        with open("there/image.run", "wb") as file:
+            file.write(OLDER)
+        # Long enough for this test to send its signal: were it too short, nothing would be proven, and nothing fail.
+        process = subprocess.Popen(
+            ["strace", "-f", "-o", "log", "-e", "trace=clone,renameat", "-e", "inject=renameat:delay_enter=1000000",
+             t.SNAPIMG, "runnable", "true.snap", "-o", "there/image.run"], start_new_session=True)
+        while len(os.listdir("there")) == 1 and process.poll() is None:
+            pass
+        if whole_group:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            os.kill(int(open("log").read().split()[0]), signal.SIGKILL)
+        process.wait()
+        wait_for_all()
+        t.check(os.listdir("there") == ["image.run"], "left behind", os.listdir("there"))
+        t.check(open("there/image.run", "rb").read(4) == b"\x7fELF", "the new file is not in its place")
+        shutil.rmtree("there")
+
+
 def row(function, *arguments, **options):
     return lambda: function(*arguments, **options)
 
@@ -119,6 +152,7 @@ t.main({
     "calls.kill": row(at_calls, signal.SIGKILL, (FIRST, LAST)),
     "calls.interrupt": row(at_calls, signal.SIGINT, (FIRST,)),
     "calls.terminate": row(at_calls, signal.SIGTERM, (MIDDLE,)),
+    "replacing.kill": at_replacing,
     "events.kill": row(at_events, signal.SIGKILL),
     "events.interrupt": row(at_events, signal.SIGINT),
     "events.ctrl-c": row(at_events, signal.SIGINT, whole_group=True),

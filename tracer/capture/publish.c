@@ -1,6 +1,5 @@
 #include "tracer/capture/capture.h"
 
-#include <cpuid.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,21 +12,7 @@
 #include "tracer/capture/identity/module.h"
 #include "tracer/capture/inputs.h"
 #include "tracer/capture/store/codec.h"
-
-/* CPUID's brand string; /proc/cpuinfo of a large machine takes long to read. */
-static void read_cpu_model(char model[49])
-{
-	unsigned int words[12] = {0};
-
-	for (unsigned int i = 0; i < 3; i++)
-		__get_cpuid(0x80000002 + i, &words[i * 4], &words[i * 4 + 1], &words[i * 4 + 2],
-		            &words[i * 4 + 3]);
-	memcpy(model, words, 48);
-	size_t length = 48; /* it may be padded with blanks or NULs */
-	while (length > 0 && (model[length - 1] == ' ' || model[length - 1] == '\0'))
-		length--;
-	model[length] = '\0';
-}
+#include "tracer/processor/model.h"
 
 /* The time of the snapshot, or the one that a reproducible build asks for (reproducible-builds.org). */
 static int64_t creation_time(void)
@@ -43,14 +28,14 @@ static enum snapimg_error write_origin(const struct capture *capture, struct sna
 	const struct snapshot_output *output = &capture->output;
 	const struct pipeline_totals *totals = &capture->totals;
 	struct snapimg_origin origin = {.created_seconds = creation_time()};
-	char codec[32] = "none", model[49];
+	char codec[32] = "none", model[PROCESSOR_MODEL];
 	struct utsname system;
 	enum snapimg_error error = SNAPIMG_OK;
 
 	if (output->compress)
 		snprintf(codec, sizeof(codec), "%s -%d", codec_name(output->settings.codec),
 		         output->settings.level);
-	read_cpu_model(model);
+	processor_model(model);
 	uname(&system);
 	origin.zero_bytes = totals->zero_pages * SNAPIMG_PAGE_SIZE;
 	origin.file_bytes = totals->file_pages * SNAPIMG_PAGE_SIZE + capture->mappings.file_bytes;

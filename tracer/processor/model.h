@@ -1,0 +1,10 @@
+/* What a person calls this processor. */
+#ifndef TRACER_PROCESSOR_MODEL_H
+#define TRACER_PROCESSOR_MODEL_H
+
+enum { PROCESSOR_MODEL = 49 };
+
+/* Its name as it tells it, or "". */
+void processor_model(char model[PROCESSOR_MODEL]);
+
+#endif
