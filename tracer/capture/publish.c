@@ -8,11 +8,11 @@
 
 #include "format/base/output_file.h"
 #include "format/base/progress.h"
+#include "format/facts/model.h"
 #include "format/image/loader.h"
 #include "tracer/capture/identity/module.h"
 #include "tracer/capture/inputs.h"
 #include "tracer/capture/store/codec.h"
-#include "tracer/processor/model.h"
 
 /* The time of the snapshot, or the one that a reproducible build asks for (reproducible-builds.org). */
 static int64_t creation_time(void)

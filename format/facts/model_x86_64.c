@@ -2,7 +2,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "tracer/processor/model.h"
+#include "format/facts/model.h"
 
 /* CPUID's brand string; /proc/cpuinfo of a large machine takes long to read. */
 void processor_model(char model[PROCESSOR_MODEL])

@@ -1,6 +1,6 @@
 /* What a person calls this processor. */
-#ifndef TRACER_PROCESSOR_MODEL_H
-#define TRACER_PROCESSOR_MODEL_H
+#ifndef FORMAT_FACTS_MODEL_H
+#define FORMAT_FACTS_MODEL_H
 
 enum { PROCESSOR_MODEL = 49 };
 
