@@ -6,6 +6,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import snaptest as t  # noqa: E402
 
 REFUSED = os.path.join(t.BUILD, "tests/capture/refused")
+REFUSED_DESCRIPTORS = os.path.join(t.BUILD, "tests/capture/refused_descriptors")
 REFUSED_WAITING = os.path.join(t.BUILD, "tests/capture/refused_waiting")
 REFUSED_HELD = os.path.join(t.BUILD, "tests/capture/refused_held")
 
@@ -31,10 +32,14 @@ STATES = {
     "refused_aio": ("io_setup", "mapping"),
     "refused_uring": ("io_uring",),
     "refused_uring_worker": ("worker thread of the kernel", "io_uring", "process"),
+    "refused_memory_elsewhere": ("memory that another process has", "mapping"),
+    "refused_tiles": ("AMX",),
+    "refused_vfork_memory": ("memory", "vfork"),
+}
+DESCRIPTORS = {  # of the second program
     "refused_fifo": ("a FIFO whose name is gone", "descriptor"),
     "refused_connected": ("a connected TCP socket", "descriptor"),
     "refused_inotify": ("inotify instance with events", "descriptor"),
-    "refused_memory_elsewhere": ("memory that another process has", "mapping"),
     "refused_memfd_elsewhere": ("unnamed file that another process has", "descriptor", "heirloom"),
     "refused_pipe_elsewhere": ("a pipe whose other end is elsewhere", "descriptor"),
     "refused_socket_elsewhere": ("shared with another process", "descriptor"),
@@ -59,10 +64,9 @@ STATES = {
     "refused_terminal": ("terminal in packet", "descriptor"),
     "refused_own_proc": ("own /proc that has a number", "descriptor"),
     "refused_namespace_descriptor": ("namespace", "descriptor"),
-    "refused_tiles": ("AMX",),
-    "refused_vfork_memory": ("memory", "vfork"),
 }
-WAITING = {  # of the second program
+STATES.update(DESCRIPTORS)
+WAITING = {  # of the third
     "refused_own_fdinfo": ("own /proc that has a number", "descriptor"),
     "refused_empty_message": ("an empty message", "looked at before", "descriptor"),
     "refused_unix_error": ("an error that waits", "descriptor"),
@@ -80,7 +84,7 @@ WAITING = {  # of the second program
     "refused_terminal_alone": ("terminal that was not inherited", "descriptor"),
 }
 STATES.update(WAITING)
-HELD = {  # of the third
+HELD = {  # of the fourth
     "refused_eventfd_elsewhere": ("an eventfd shared with another process", "descriptor"),
     "refused_timerfd_elsewhere": ("a timerfd shared with another process", "descriptor"),
     "refused_signalfd_elsewhere": ("a signalfd shared with another process", "descriptor"),
@@ -92,6 +96,7 @@ HELD = {  # of the third
     "refused_message_queue": ("a POSIX message queue", "descriptor"),
 }
 STATES.update(HELD)
+OTHERS = ((REFUSED_DESCRIPTORS, DESCRIPTORS), (REFUSED_WAITING, WAITING), (REFUSED_HELD, HELD))
 SHARED_MEMORY_BY_THE_CONTROL = {"refused_vfork_memory"}  # refused before the capture, in its own words
 
 
@@ -106,7 +111,7 @@ def check_lines(result, words):
 
 def together():
     """All that is in the way is told at once."""
-    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", REFUSED, "together"])
+    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", REFUSED_DESCRIPTORS, "together"])
     for words in (("neither Internet's nor Unix's",), ("deleted or replaced", "descriptor"), ("seccomp filter",)):
         check_lines(result, ("can't be carried", *words))
     t.check(result.err.count(b"\n") == 3, "wanted three lines, got", result)
@@ -117,7 +122,7 @@ WITH_CHILD = {row for row in STATES if row.endswith("_elsewhere")} | {"refused_c
 
 
 def refused(row):
-    program = REFUSED_WAITING if row in WAITING else REFUSED_HELD if row in HELD else REFUSED
+    program = next((program for program, rows in OTHERS if row in rows), REFUSED)
     mode = row[len("refused_"):]
     alone = ["--tree=root"] if row in WITH_CHILD else []  # else the child is in the image, too
     result = t.run([t.SNAPTRACE, *alone, "-o", "image.snap", "--at", "path:/snap/here", "--", program, mode])

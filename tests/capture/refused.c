@@ -1,13 +1,8 @@
 /* Gets into a state that no image can hold, named by its argument, and then to the marker. Ends with 77 where
  * this machine does not let it get there. */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
-#include <linux/filter.h>
 #include <linux/io_uring.h>
-#include <linux/perf_event.h>
-#include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
@@ -16,20 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/file.h>
-#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -122,10 +108,7 @@ static bool zombie(void)
 
 static bool own_filter(void)
 {
-	struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-	struct sock_fprog program = {.len = 1, .filter = code};
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+	return with_filter();
 }
 
 static bool other_user(void)
@@ -235,247 +218,10 @@ static bool uring_worker(void)
 	return syscall(SYS_io_uring_setup, 4, &parameters) >= 0;
 }
 
-static bool fifo(void)
-{
-	return mkfifo("fifo", 0600) == 0 && open("fifo", O_RDWR) >= 0 && unlink("fifo") == 0;
-}
-
-static int tcp_listener(struct sockaddr_in *address)
-{
-	socklen_t length = sizeof(*address);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	*address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	if (bind(fd, (struct sockaddr *)address, sizeof(*address)) < 0 || listen(fd, 1) < 0 ||
-	    getsockname(fd, (struct sockaddr *)address, &length) < 0)
-		return -1;
-	return fd;
-}
-
-static bool connected(void)
-{
-	struct sockaddr_in address;
-	int server = tcp_listener(&address), fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (server < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return false;
-	return accept(server, NULL, NULL) >= 0 && close(server) == 0;
-}
-
-static bool inotify(void)
-{
-	int fd = inotify_init1(0);
-	return fd >= 0 && inotify_add_watch(fd, ".", IN_CREATE) >= 0 && mkdir("made", 0700) == 0;
-}
-
-static bool pipe_elsewhere(void)
-{
-	int fds[2];
-	return pipe(fds) == 0 && with_heir();
-}
-
-static bool socket_elsewhere(void)
-{
-	int fds[2];
-	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && with_heir();
-}
-
 static bool memory_elsewhere(void)
 {
 	return mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) &&
 	       with_heir();
-}
-
-static bool memfd_elsewhere(void)
-{
-	return memfd_create("heirloom", 0) >= 0 && with_heir();
-}
-
-static bool pipe_twice(void)
-{
-	char path[64];
-	int fds[2];
-	if (pipe(fds) < 0)
-		return false;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[1]);
-	int both = open(path, O_RDWR); /* and nothing else is left of the pipe */
-	return both >= 0 && close(fds[0]) == 0 && close(fds[1]) == 0;
-}
-
-static bool pipe_packets(void)
-{
-	int fds[2];
-	return pipe2(fds, O_DIRECT) == 0 && write(fds[1], "x", 1) == 1;
-}
-
-static bool waiting_connection(void)
-{
-	struct sockaddr_in address;
-	int server = tcp_listener(&address), fd = socket(AF_INET, SOCK_STREAM, 0);
-	return server >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-	       close(fd) == 0;
-}
-
-static bool waiting_datagram(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t length = sizeof(address);
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	return bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-	       getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
-	       sendto(fd, "x", 1, 0, (struct sockaddr *)&address, sizeof(address)) == 1;
-}
-
-static bool in_flight(void)
-{
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
-	char byte = 'x';
-	struct iovec part = {.iov_base = &byte, .iov_len = 1};
-	struct msghdr message = {
-	        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
-	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-	int fds[2], passed = open("/dev/null", O_RDONLY);
-	*head = (struct cmsghdr){
-	        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
-	memcpy(CMSG_DATA(head), &passed, sizeof(passed));
-	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && sendmsg(fds[0], &message, 0) == 1;
-}
-
-static bool unix_connection(void)
-{
-	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"};
-	int server = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	return bind(server, (struct sockaddr *)&name, sizeof(name)) == 0 && listen(server, 1) == 0 &&
-	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && accept(server, NULL, NULL) >= 0 &&
-	       close(server) == 0; /* and its file stays */
-}
-
-static bool unix_datagrams(void)
-{
-	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"};
-	int server = socket(AF_UNIX, SOCK_DGRAM, 0), fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-	return bind(server, (struct sockaddr *)&name, sizeof(name)) == 0 &&
-	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && unlink("name") == 0;
-}
-
-static bool unix_both_named(void)
-{
-	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"},
-	                   own = {.sun_family = AF_UNIX, .sun_path = "own"};
-	int server = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	return bind(server, (struct sockaddr *)&name, sizeof(name)) == 0 && listen(server, 1) == 0 &&
-	       bind(fd, (struct sockaddr *)&own, sizeof(own)) == 0 &&
-	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && accept(server, NULL, NULL) >= 0;
-}
-
-static bool unix_replaced(void)
-{
-	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	return bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && unlink("name") == 0 &&
-	       open("name", O_RDONLY | O_CREAT, 0600) >= 0;
-}
-
-static bool netlink(void)
-{
-	return socket(AF_NETLINK, SOCK_RAW, 0) >= 0;
-}
-
-static bool epoll_closed(void)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-	int set = epoll_create1(0), fd = eventfd(0, 0);
-	return dup(fd) >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0 && close(fd) == 0;
-}
-
-static bool signal_driven(void)
-{
-	int fds[2];
-	return pipe(fds) == 0 && fcntl(fds[0], F_SETOWN, getppid()) == 0;
-}
-
-static bool other_pidfd(void)
-{
-	return syscall(SYS_pidfd_open, getppid(), 0) >= 0;
-}
-
-static bool lease(void)
-{
-	int fd = open("file", O_RDONLY | O_CREAT, 0600);
-	return fd >= 0 && fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
-}
-
-static bool fanotify(void)
-{
-	return syscall(SYS_fanotify_init, 0x200 /* FAN_REPORT_FID, what everyone may have since Linux 5.13 */,
-	               0) >= 0;
-}
-
-static bool perf(void)
-{
-	struct perf_event_attr event = {.type = PERF_TYPE_SOFTWARE,
-	                                .size = sizeof(event),
-	                                .config = PERF_COUNT_SW_TASK_CLOCK,
-	                                .exclude_kernel = 1};
-	return syscall(SYS_perf_event_open, &event, 0, -1, -1, 0) >= 0;
-}
-
-static bool bpf(void)
-{
-	struct {
-		unsigned int type, key_size, value_size, entries, rest[16];
-	} map = {.type = 2 /* BPF_MAP_TYPE_ARRAY */, .key_size = 4, .value_size = 4, .entries = 1};
-	return syscall(SYS_bpf, 0 /* BPF_MAP_CREATE */, &map, sizeof(map)) >= 0;
-}
-
-static bool path_only(void)
-{
-	return open("file", O_RDONLY | O_CREAT, 0600) >= 0 && open("file", O_PATH) >= 0 &&
-	       unlink("file") == 0;
-}
-
-static bool terminal(void)
-{
-	int master = posix_openpt(O_RDWR | O_NOCTTY), on = 1;
-	return master >= 0 && ioctl(master, TIOCPKT, &on) == 0;
-}
-
-static int status_opened;
-
-static void *open_status(void *unused)
-{
-	__atomic_store_n(&status_opened, open("/proc/thread-self/status", O_RDONLY), __ATOMIC_SEQ_CST);
-	return sleeper(unused);
-}
-
-static bool own_proc(void)
-{
-	pthread_t id;
-	int opened;
-	if (pthread_create(&id, NULL, open_status, NULL) != 0)
-		return false;
-	while ((opened = __atomic_load_n(&status_opened, __ATOMIC_SEQ_CST)) == 0)
-		sched_yield();
-	return opened > 0;
-}
-
-/* Of a child that had another one. */
-static bool namespace_descriptor(void)
-{
-	char path[64], byte = 0;
-	int ends[2], status;
-	if (pipe(ends) < 0)
-		return false;
-	pid_t child = fork();
-	if (child == 0) {
-		byte = unshare(CLONE_NEWUSER) == 0;
-		(void)!write(ends[1], &byte, 1);
-		for (;;)
-			pause();
-	}
-	bool is_made = read(ends[0], &byte, 1) == 1 && byte;
-	snprintf(path, sizeof(path), "/proc/%d/ns/user", child);
-	is_made = is_made && open(path, O_RDONLY) >= 0;
-	return kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child && close(ends[0]) == 0 &&
-	       close(ends[1]) == 0 && is_made;
 }
 
 static bool tiles(void)
@@ -491,12 +237,6 @@ static bool tiles(void)
 	return true;
 }
 
-/* Three that no image holds: one line each. */
-static bool together(void)
-{
-	return netlink() && path_only() && own_filter();
-}
-
 static bool vfork_memory(void)
 {
 	return vfork() == 0; /* the child goes on to the marker */
@@ -505,58 +245,12 @@ static bool vfork_memory(void)
 int main(int argc, char **argv)
 {
 	static const struct refused_mode modes[] = {
-	        MODE(main_ended),
-	        MODE(own_directory),
-	        MODE(child),
-	        MODE(zombie),
-	        MODE(own_filter),
-	        MODE(other_user),
-	        MODE(other_root),
-	        MODE(user_namespace),
-	        MODE(session_terminal),
-	        MODE(shared_inherited),
-	        MODE(secret_memory),
-	        MODE(other_clock_timer),
-	        MODE(sysv_memory),
-	        MODE(huge_pages),
-	        MODE(watched),
-	        MODE(key),
-	        MODE(loaders_place),
-	        MODE(low_memory),
-	        MODE(aio),
-	        MODE(uring),
-	        MODE(uring_worker),
-	        MODE(fifo),
-	        MODE(connected),
-	        MODE(inotify),
-	        MODE(memory_elsewhere),
-	        MODE(memfd_elsewhere),
-	        MODE(pipe_elsewhere),
-	        MODE(socket_elsewhere),
-	        MODE(pipe_twice),
-	        MODE(pipe_packets),
-	        MODE(waiting_connection),
-	        MODE(waiting_datagram),
-	        MODE(in_flight),
-	        MODE(unix_connection),
-	        MODE(unix_datagrams),
-	        MODE(unix_both_named),
-	        MODE(unix_replaced),
-	        MODE(netlink),
-	        MODE(epoll_closed),
-	        MODE(signal_driven),
-	        MODE(other_pidfd),
-	        MODE(lease),
-	        MODE(fanotify),
-	        MODE(perf),
-	        MODE(bpf),
-	        MODE(path_only),
-	        MODE(terminal),
-	        MODE(own_proc),
-	        MODE(namespace_descriptor),
-	        MODE(tiles),
-	        MODE(together),
-	        MODE(vfork_memory),
+	        MODE(main_ended),       MODE(own_directory),    MODE(child),         MODE(zombie),
+	        MODE(own_filter),       MODE(other_user),       MODE(other_root),    MODE(user_namespace),
+	        MODE(session_terminal), MODE(shared_inherited), MODE(secret_memory), MODE(other_clock_timer),
+	        MODE(sysv_memory),      MODE(huge_pages),       MODE(watched),       MODE(key),
+	        MODE(loaders_place),    MODE(low_memory),       MODE(aio),           MODE(uring),
+	        MODE(uring_worker),     MODE(memory_elsewhere), MODE(tiles),         MODE(vfork_memory),
 	};
 
 	return run_refused(argc, argv, modes, sizeof(modes) / sizeof(*modes));
