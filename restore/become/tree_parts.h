@@ -1,0 +1,63 @@
+/* What the files of tree.h share: the tree's state, and where its processes meet. */
+#ifndef RESTORE_BECOME_TREE_PARTS_H
+#define RESTORE_BECOME_TREE_PARTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "format/image/reader.h"
+
+/* Where all meet. */
+enum stage { STAGE_BORN, STAGE_GROUPED, STAGE_READY, STAGE_SET, STAGES };
+enum failure { FAILURE_NONE, FAILURE_TOLD, FAILURE_SILENT };
+enum { NONE = -1, ANY_SESSION = -1, LOOK_NS = 20000000 };
+
+/* In memory that all have. */
+struct meeting {
+	uint32_t arrived[STAGES];
+	uint32_t wanted[STAGES];
+	uint32_t failure;
+};
+
+struct tree {
+	struct meeting *meeting;
+	const struct snapimg_member *member; /* a copy of TREE */
+	uint32_t count, self;
+	const int32_t *pool; /* by object of the first process: its descriptor, then its other end's */
+	uint32_t pool_count;
+	uint32_t descriptors_end;
+};
+extern struct tree tree;
+
+static inline const struct snapimg_member *tree_own(void)
+{
+	return &tree.member[tree.self];
+}
+
+/* The index of the process with this ID, or NONE. */
+int tree_find(uint32_t pid);
+
+/* What is undone when this process fails: the first one ends all others, each other lets it know. */
+void tree_add_undo(bool is_first);
+
+void tree_arrive(enum stage stage);
+
+/* Does not return where one of them failed. */
+void tree_await(enum stage stage);
+
+/* Whether this is the first process of a group that has no leader, and that its session's is not, too. */
+bool tree_begins_group(uint32_t index);
+
+/* Makes the children of a process, in it. Returns the index in each new process, NONE when all are there. */
+int tree_make_children(uint32_t self);
+
+/* The process goes to its group; a zombie ends here. */
+void tree_join_group(void);
+
+/* The program's children that were stopped: it hears no more of that than it had not heard. */
+void tree_hear_stops(void);
+
+/* Stops this process as it was. */
+void tree_stop(void);
+
+#endif
