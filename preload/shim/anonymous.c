@@ -13,7 +13,7 @@ enum { ADVISE_DONTNEED_LOCKED = 24 };
 void anonymous_advise_like(uint64_t from, uint64_t start, uint64_t size)
 {
 	static const struct {
-		char name[2];
+		char name[3];
 		int advice;
 	} marks[] = {
 	        {"dc", MADV_DONTFORK}, {"dd", MADV_DONTDUMP},   {"sr", MADV_SEQUENTIAL}, {"rr", MADV_RANDOM},

@@ -103,7 +103,8 @@ static bool is_same_directory(uint32_t index)
 	            is_same_stamp(input, &status);
 	if (is_kept) {
 		compared[index / 8] |= bit;
-		unchanged[index / 8] |= same ? bit : 0;
+		if (same)
+			unchanged[index / 8] |= bit;
 	}
 	return same;
 }

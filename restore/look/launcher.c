@@ -9,6 +9,8 @@
  */
 #include "restore/look/launcher.h"
 
+#include <stddef.h> /* first: Linux 5.10's <asm/signal.h> needs it */
+
 #include <asm/signal.h>
 #include <asm/stat.h>
 #include <linux/close_range.h>

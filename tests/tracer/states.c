@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../format/facts/kernel.h" /* landlock, for the headers of Linux 5.10 */
+
 enum { DONE = 7, THREADS = 4, SIZE = 4 << 20 };
 
 static void say_pid(void)

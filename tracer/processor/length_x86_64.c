@@ -94,7 +94,7 @@ static char of_vector(struct decoding *decoding, char form)
 	if (decoding->at + length >= decoding->size)
 		return 'x';
 	if (form != '2')
-		map = decoding->code[decoding->at] & (form == '6' ? 7 : 31);
+		map = decoding->code[decoding->at] & (form == '6' ? 7U : 31U);
 	decoding->at += length;
 	unsigned opcode = decoding->code[decoding->at++];
 	if (form == '8' && map >= 8 && map <= 10)
