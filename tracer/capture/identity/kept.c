@@ -75,19 +75,24 @@ static bool is_stack_of(const struct mappings *mappings, const struct mapping *m
 	       registers->fs_base < record->end;
 }
 
-/* A function that makes a system call may have something below its stack pointer; those of the C libraries,
- * by which nearly all calls are made, have not. */
-static bool uses_red_zone(const struct look *look, size_t thread)
+/* Whether the code that a thread stands in is a C library's, by which nearly all calls are made. */
+static bool is_in_library(const struct look *look, size_t thread)
 {
 	static const char *const libraries[] = {"libc.so", "libc-2", "libpthread", "ld-musl", "libsnap"};
 	const char *module = module_of_code(look->mappings, look->threads->thread[thread].registers.rip);
 	const char *name = module ? strrchr(module, '/') : NULL;
 
-	for (size_t i = 0; name && look->threads->call[thread] && i < sizeof(libraries) / sizeof(*libraries);
-	     i++)
+	for (size_t i = 0; name && i < sizeof(libraries) / sizeof(*libraries); i++)
 		if (strncmp(name + 1, libraries[i], strlen(libraries[i])) == 0)
-			return false;
-	return true;
+			return true;
+	return false;
+}
+
+/* A function that makes a system call may have something below its stack pointer; those of the C libraries
+ * have not. */
+static bool uses_red_zone(const struct look *look, size_t thread)
+{
+	return !look->threads->call[thread] || !is_in_library(look, thread);
 }
 
 /* Below the stack pointer there is nothing that the program can still know of. */
@@ -210,16 +215,47 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 	return status == STATUS_OK ? add(look->kept, id) : status;
 }
 
-/* Whose value outlives a system call: the others are nobody's, or are set for the call that is made again. */
-static bool is_in_use(const struct threads *threads, size_t thread, size_t index)
+/* What a register's value outlives, by the kernel's convention for system calls and that of functions. */
+enum outlives {
+	OUTLIVES_NOTHING,  /* the kernel itself overwrites it in each call */
+	OUTLIVES_CALL,     /* but not the function that makes it; nor can the kernel be told an ID in it */
+	OUTLIVES_ARGUMENT, /* likewise, but an ID may be what the call is about, as kill(2)'s */
+	OUTLIVES_FUNCTION,
+};
+
+static enum outlives outlives(size_t index)
 {
-	static const bool is_saved[] = {
-#define AT(name) [offsetof(struct snapimg_registers, name) / sizeof(uint64_t)] = true
-	        AT(rbx), AT(rbp), AT(r12), AT(r13), AT(r14), AT(r15),
+	static const uint8_t what[sizeof(struct snapimg_registers) / sizeof(uint64_t)] = {
+#define AT(name, what) [offsetof(struct snapimg_registers, name) / sizeof(uint64_t)] = (what)
+	        AT(rbx, OUTLIVES_FUNCTION), AT(rbp, OUTLIVES_FUNCTION), AT(r12, OUTLIVES_FUNCTION),
+	        AT(r13, OUTLIVES_FUNCTION), AT(r14, OUTLIVES_FUNCTION), AT(r15, OUTLIVES_FUNCTION),
+	        AT(rdi, OUTLIVES_ARGUMENT), AT(rsi, OUTLIVES_ARGUMENT), AT(rdx, OUTLIVES_ARGUMENT),
+	        AT(r10, OUTLIVES_CALL),     AT(r8, OUTLIVES_CALL),      AT(r9, OUTLIVES_CALL),
 #undef AT
 	};
 
-	return !threads->call[thread] || (index < sizeof(is_saved) && is_saved[index]);
+	return (enum outlives)what[index];
+}
+
+/* On a system call instruction: a point is there, and the call is made when the program goes on. */
+static bool is_before_call(const struct look *look, size_t thread)
+{
+	static const uint8_t instruction[] = {0x0f, 0x05};
+	uint8_t code[sizeof(instruction)];
+
+	return tracee_read(look->threads->stopped->thread[0].tid, look->threads->thread[thread].registers.rip,
+	                   code, sizeof(code)) == 0 &&
+	       memcmp(code, instruction, sizeof(code)) == 0;
+}
+
+/* What others hold is nobody's, or is set for the call that is made again. */
+static enum outlives least_in_use(const struct look *look, size_t thread)
+{
+	if (look->threads->call[thread])
+		return OUTLIVES_FUNCTION;
+	if (!is_before_call(look, thread))
+		return OUTLIVES_NOTHING;
+	return is_in_library(look, thread) ? OUTLIVES_ARGUMENT : OUTLIVES_CALL;
 }
 
 /* pthread_join(3) waits at the other thread's cleared ID, and when that is another number it reads it again.
@@ -237,12 +273,12 @@ static enum status look_at_registers_of(const struct look *look, size_t thread)
 {
 	uint64_t value[sizeof(struct snapimg_registers) / sizeof(uint64_t)];
 	enum status status = STATUS_OK;
+	enum outlives least = least_in_use(look, thread);
 
 	memcpy(value, &look->threads->thread[thread].registers, sizeof(value));
 	for (size_t i = 0; i < sizeof(value) / sizeof(*value) && status == STATUS_OK; i++) {
 		int owner = value[i] >> 32 ? -1 : id_search_owner(look->search, (uint32_t)value[i]);
-		if (owner < 0 || !is_in_use(look->threads, thread, i) ||
-		    awaits_end_of(look->threads, thread, owner))
+		if (owner < 0 || outlives(i) < least || awaits_end_of(look->threads, thread, owner))
 			continue;
 		uint64_t address = thread * sizeof(struct snapimg_thread) + i * sizeof(*value);
 		look->kept->uncorrected++;
