@@ -50,14 +50,6 @@ def skip_if_ended_so(traced):
         skip(traced.err.decode(errors="replace").splitlines()[0])
 
 
-def need_python_without_effect():
-    """Python before 3.11 duplicates its standard streams when it starts (is_valid_fd of pylifecycle.c): an effect, for nobody
-    can see what is written to the copies."""
-    version = subprocess.run(["/usr/bin/python3", "-c", "import sys; print(*sys.version_info[:2])"], stdout=subprocess.PIPE, check=True)
-    if tuple(map(int, version.stdout.split())) < (3, 11):
-        skip("this Python duplicates its streams at its start, which is an effect")
-
-
 def need_pid_namespace():
     """For what snaprun needs one for: root makes it as it is, anybody else in a user namespace, which a chroot forbids."""
     for options in (["-p", "-f"], ["-U", "-p", "-f"]):

@@ -62,7 +62,6 @@ def python_at(at, program=ONE_BY_ONE, answer=b"got a word\n", trigger=""):
 
 
 def effect():
-    t.need_python_without_effect()
     asked("effect", [PYTHON, "-c", PREPARED], b"a word\n", b"got a word\n", trigger="bind")
 
 

@@ -67,7 +67,6 @@ def machine():
 
 def timeline():
     """The points in their order, what each saves, and what stands in the way of a late one; the program runs to its end."""
-    t.need_python_without_effect()
     said, err = report("--at", "path:/snap/never", "--timeout", "100", "/usr/bin/python3", "-c", TALKS, status=1)
     points = {point["point"]: point for point in said["points"]}
     met = [point["point"] for point in said["points"] if point["met"]]

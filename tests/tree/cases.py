@@ -395,6 +395,26 @@ def effect_stdin():
     t.check(again.out == b"new input\nafter stdin\n", again)
 
 
+def effect_copy_read():
+    """Of standard input under other numbers: a copy of a copy that is kept, after one that was closed and whose number is a file's."""
+    with open("input", "w", encoding="ascii") as file:
+        file.write("not taken")
+    with open("input", "rb") as file:
+        done = trace("-v", "-o", "image.snap", "--at", "effect", "--", EFFECTS, "copy-read", "restored", stdin=file)
+    t.check(done.status == 0 and done.out == b"" and b"at the point: read(" in done.err, done)
+    again = t.run([t.SNAPRUN, "image.snap"], stdin=b"new input\n")
+    t.check(again.out == b"new input\nafter copy-read\n", again)
+
+
+def effect_copy_moved():
+    """Onto a number that was inherited, too: what 2 has become is standard input."""
+    with open("input", "w", encoding="ascii") as file:
+        file.write("not taken")
+    with open("input", "rb") as file:
+        done = trace("-v", "-o", "image.snap", "--at", "effect", "--", EFFECTS, "copy-moved", "restored", stdin=file)
+        t.check(done.status == 0 and b"at the point: lseek(2" in done.err and file.tell() == 0, done)
+
+
 def effect_inherited_eventfd():
     """All eventfds look the same; the caller's is an effect to write to."""
     os.dup2(ctypes.CDLL(None).eventfd(0, 0), 100)
@@ -619,7 +639,7 @@ def timed_out():
 
 def wrong_options():
     for words, word in ((["--skip", "x"], "--skip"), (["--timeout", "0"], "--timeout"), (["--timeout", "soon"], "--timeout"),
-                        (["--others=eat"], "--others"), (["--json"], "--log-exec"), (["--log-exec=/nonexistent/x"], "/nonexistent/x"),
+                        (["--others=eat"], "--others"), (["--json"], "--log-exec"), (["--log-exec=/proc/nonexistent/x"], "/nonexistent/x"),
                         (["--log-exec="], "empty"), (["--at", "read:x"], "read:x"), (["--at", "after:x"], "after:x"),
                         (["--at", "signal:KILL"], "signal:KILL")):
         t.one_line(trace(*words, "true"), 125, word)
@@ -664,14 +684,15 @@ ROWS = {
     "effect.bind": row(stops, "bind", "bind"), "effect.connect": row(stops, "connect", "connect"),
     "effect.sendto": row(stops, "sendto", "sendto"), "effect.netlink": row(stops, "netlink", "socket"),
     "effect.rights": row(stops, "rights", "sendmsg"), "effect.old-clone": row(stops, "old-clone", "clone"),
-    "effect.turned": row(stops, "turned", "write"), "effect.map-file": row(stops, "map-file", "mmap"),
+    "effect.turned": row(stops, "turned", "write"),
+    "effect.copy-read": effect_copy_read, "effect.copy-moved": effect_copy_moved, "effect.map-file": row(stops, "map-file", "mmap"),
     "effect.set-pipe": row(stops, "set-pipe", "fcntl"),
     "effect.eventfd": effect_inherited_eventfd, "effect.siblings": effect_siblings,
     "effect.own-reads": effect_own_reads,
 }
 ROWS.update({f"effect.{word}": row(passes, word) for word in
              ("munmap", "mprotect", "fixed", "reserve", "many", "malloc", "tid", "read", "shared", "threads", "pipe", "pair",
-              "events", "timers", "memfd", "null", "socket")})
+              "events", "timers", "memfd", "null", "socket", "copied")})
 ROWS.update({f"compare.{name}": row(compared, name) for name in TREES})
 
 if __name__ == "__main__":

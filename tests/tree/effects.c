@@ -301,6 +301,33 @@ static void do_turned(void)
 	check(dup2(1, 0) == 0 && write(0, "turned\n", 7) == 7, "write");
 }
 
+/* dup(2) itself reaches nowhere, and what becomes of the number is its own again. */
+static void do_copied(void)
+{
+	int copy = dup(0), other = fcntl(1, F_DUPFD_CLOEXEC, 20);
+	char byte;
+
+	check(copy > 2 && other >= 20 && dup3(copy, 30, O_CLOEXEC) == 30, "dup");
+	check(close(copy) == 0 && close(other) == 0 && close(30) == 0, "close");
+	check(open("/dev/zero", O_RDONLY) == copy && read(copy, &byte, 1) == 1, "/dev/zero");
+}
+
+static void do_copy_read(void)
+{
+	int closed = dup(0), copy = fcntl(dup2(0, 20), F_DUPFD, 30), own[2];
+	char line[100];
+
+	check(close(closed) == 0 && close(20) == 0 && pipe(own) == 0 && own[0] == closed, "pipe");
+	check(write(own[1], "own", 3) == 3 && read(own[0], line, 3) == 3, "own");
+	ssize_t got = read(copy, line, sizeof(line));
+	check(copy == 30 && got >= 0 && write(1, line, (size_t)got) == got, "stdin");
+}
+
+static void do_copy_moved(void)
+{
+	check(dup2(0, 2) == 2 && lseek(2, 1, SEEK_SET) == 1, "lseek");
+}
+
 static void do_map_file(void)
 {
 	int fd = memfd_create("mapped", 0);
@@ -375,17 +402,42 @@ int main(int argc, char **argv)
 		const char *word;
 		void (*act)(void);
 	} words[] = {
-	        {"munmap", do_munmap},   {"mprotect", do_mprotect},   {"fixed", do_fixed},
-	        {"reserve", do_reserve}, {"many", do_many},           {"malloc", do_malloc},
-	        {"tid", do_tid},         {"read", do_read},           {"shared", do_shared},
-	        {"write", do_write},     {"mknod", do_mknod},         {"mkdir", do_mkdir},
-	        {"unlink", do_unlink},   {"fork", do_fork},           {"stdin", do_read_stdin},
-	        {"threads", do_threads}, {"old-clone", do_old_clone}, {"pipe", do_pipe},
-	        {"pair", do_pair},       {"events", do_events},       {"timers", do_timers},
-	        {"memfd", do_memfd},     {"null", do_null},           {"socket", do_socket},
-	        {"bind", do_bind},       {"connect", do_connect},     {"sendto", do_sendto},
-	        {"netlink", do_netlink}, {"rights", do_rights},       {"eventfd", do_inherited_eventfd},
-	        {"turned", do_turned},   {"map-file", do_map_file},   {"set-pipe", do_set_pipe},
+	        {"munmap", do_munmap},
+	        {"mprotect", do_mprotect},
+	        {"fixed", do_fixed},
+	        {"reserve", do_reserve},
+	        {"many", do_many},
+	        {"malloc", do_malloc},
+	        {"tid", do_tid},
+	        {"read", do_read},
+	        {"shared", do_shared},
+	        {"write", do_write},
+	        {"mknod", do_mknod},
+	        {"mkdir", do_mkdir},
+	        {"unlink", do_unlink},
+	        {"fork", do_fork},
+	        {"stdin", do_read_stdin},
+	        {"threads", do_threads},
+	        {"old-clone", do_old_clone},
+	        {"pipe", do_pipe},
+	        {"pair", do_pair},
+	        {"events", do_events},
+	        {"timers", do_timers},
+	        {"memfd", do_memfd},
+	        {"null", do_null},
+	        {"socket", do_socket},
+	        {"bind", do_bind},
+	        {"connect", do_connect},
+	        {"sendto", do_sendto},
+	        {"netlink", do_netlink},
+	        {"rights", do_rights},
+	        {"eventfd", do_inherited_eventfd},
+	        {"turned", do_turned},
+	        {"copied", do_copied},
+	        {"copy-read", do_copy_read},
+	        {"copy-moved", do_copy_moved},
+	        {"map-file", do_map_file},
+	        {"set-pipe", do_set_pipe},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(words) / sizeof(*words); i++) {

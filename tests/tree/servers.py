@@ -140,7 +140,6 @@ def served(at, program, ask):
 
 
 def effect():
-    t.need_python_without_effect()
     served("effect", THREADED, ask_threaded)
 
 

@@ -14,6 +14,7 @@
 #include "tracer/follow/freeze.h"
 #include "tracer/follow/noted_calls.h"
 #include "tracer/follow/resume.h"
+#include "tracer/points/effect_copies.h"
 #include "tracer/processor/held.h"
 #include "tracer/processor/sites.h"
 #include "tracer/ptrace/system_calls.h"
@@ -103,15 +104,25 @@ static void note_call(const struct run *run, struct tracee *tracee, const struct
 	}
 }
 
-/* The first of the points that this call is, or NULL. */
-static enum status find_met(struct run *run, struct tracee *tracee, const struct call *call,
+/* What the filter can't know of: a descriptor was inherited, but under another number. */
+static bool fits_as_copy(const struct tracee *tracee, const struct point *point, const struct call *call)
+{
+	struct call translated = *call;
+
+	return point->kind->follows_copies && effect_copies_translate(tracee, &translated) &&
+	       call_rules_fit(&point->calls, &translated) && !call_rules_fit(&point->calls, call);
+}
+
+/* The first of the points that this call is, or NULL. `is_watched`: the rules say so, or may. */
+static enum status find_met(struct run *run, struct tracee *tracee, const struct call *call, bool is_watched,
                             const struct point **ret_point)
 {
 	*ret_point = NULL;
 	for (unsigned i = 0; i < run->points.count && !*ret_point; i++) {
 		const struct point *point = &run->points.point[i];
 		enum status status = STATUS_OK;
-		bool met = call_rules_fit(&point->calls, call);
+		bool met = (is_watched && call_rules_fit(&point->calls, call)) ||
+		           fits_as_copy(tracee, point, call);
 
 		if (met && point->kind->met)
 			status = point->kind->met(run, tracee, point, call, &met);
@@ -126,8 +137,19 @@ static enum status find_met(struct run *run, struct tracee *tracee, const struct
 	return STATUS_OK;
 }
 
-/* A call that may matter, before it is made. If it is a point, it is skipped, so that the thread stands
- * after it in a stop at which it could run other calls. */
+/* If it is a point, it is skipped, so that the thread stands after it in a stop at which it could run other
+ * calls. */
+static enum status meet(struct run *run, struct tracee *tracee, const struct point *point,
+                        const struct user_regs_struct *registers)
+{
+	tracee->awaited = AWAIT_CALL_END;
+	tracee->met = point;
+	tracee->registers = *registers;
+	tracee_skip_call(tracee);
+	return resume(run, tracee, 0);
+}
+
+/* A call that may matter, before it is made. */
 enum status on_watched_call(struct run *run, struct tracee *tracee, int status)
 {
 	struct user_regs_struct registers;
@@ -138,18 +160,28 @@ enum status on_watched_call(struct run *run, struct tracee *tracee, int status)
 	if (!tracee_get_registers(tracee, &registers))
 		return STATUS_OK;
 	struct call call = call_of(&registers);
-	if (run_wants(run, tracee) && (asked = find_met(run, tracee, &call, &met)) != STATUS_OK)
+	if (run_wants(run, tracee) && (asked = find_met(run, tracee, &call, true, &met)) != STATUS_OK)
 		return asked;
-	if (!met) {
-		if (!answer(run, tracee, &call, &registers))
-			note_call(run, tracee, &call);
-		return resume(run, tracee, 0);
-	}
-	tracee->awaited = AWAIT_CALL_END;
-	tracee->met = met;
-	tracee->registers = registers;
-	tracee_skip_call(tracee);
+	if (met)
+		return meet(run, tracee, met, &registers);
+	if (!answer(run, tracee, &call, &registers))
+		note_call(run, tracee, &call);
 	return resume(run, tracee, 0);
+}
+
+/* Any call of a process that has copies of inherited descriptors, before the filter sees it. */
+static enum status on_call_beside_copies(struct run *run, struct tracee *tracee)
+{
+	struct user_regs_struct registers;
+	const struct point *met = NULL;
+	enum status asked;
+
+	if (!tracee_get_registers(tracee, &registers))
+		return STATUS_OK;
+	struct call call = call_of(&registers);
+	if (run_wants(run, tracee) && (asked = find_met(run, tracee, &call, false, &met)) != STATUS_OK)
+		return asked;
+	return met ? meet(run, tracee, met, &registers) : resume(run, tracee, 0);
 }
 
 /* Stands on the syscall instruction again, or after it with the answer of a restored program. */
@@ -205,13 +237,24 @@ static enum status on_noted_result(struct run *run, struct tracee *tracee)
 	return resume(run, tracee, 0);
 }
 
+static enum status on_copy(struct run *run, struct tracee *tracee)
+{
+	struct user_regs_struct registers;
+
+	if (tracee_get_registers(tracee, &registers))
+		effect_copy_ended(tracee, (int64_t)registers.rax);
+	return resume(run, tracee, 0);
+}
+
 enum status on_syscall_stop(struct run *run, struct tracee *tracee, int status)
 {
 	enum awaited awaited = tracee->awaited;
 	enum status prepared;
 
-	if (run->every_call && awaited == AWAIT_NOTHING && tracee_is_at_entry(tracee))
-		return on_watched_call(run, tracee, status);
+	bool has_copies = tracee->process->copies.count > 0 && effect_copies_remain(tracee);
+	if ((has_copies || run->every_call) && awaited == AWAIT_NOTHING && tracee_is_at_entry(tracee))
+		return run->every_call ? on_watched_call(run, tracee, status)
+		                       : on_call_beside_copies(run, tracee);
 	tracee->awaited = AWAIT_NOTHING;
 	if (awaited == AWAIT_CALL_END)
 		return reach_call(run, tracee);
@@ -221,6 +264,8 @@ enum status on_syscall_stop(struct run *run, struct tracee *tracee, int status)
 		return on_code(run, tracee);
 	if (awaited == AWAIT_NOTED_RESULT)
 		return on_noted_result(run, tracee);
+	if (awaited == AWAIT_COPY)
+		return on_copy(run, tracee);
 	if (awaited == AWAIT_EXEC_END && run->phase == PHASE_BEFORE &&
 	    (prepared = exec_stop_prepare(run, tracee)) != STATUS_OK)
 		return prepared;

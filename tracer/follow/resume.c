@@ -10,9 +10,15 @@ static bool watches_every_call(const struct run *run, const struct tracee *trace
 	       (tracee->process->choice.state == CHOICE_COUNTS || run->options->log);
 }
 
+static bool watches_copies(const struct run *run, const struct tracee *tracee)
+{
+	return tracee->process->copies.count > 0 && run->phase == PHASE_BEFORE && !tracee->process->launching;
+}
+
 enum status resume(const struct run *run, const struct tracee *tracee, int signal_number)
 {
-	bool to_call = tracee->awaited != AWAIT_NOTHING || watches_every_call(run, tracee);
+	bool to_call = tracee->awaited != AWAIT_NOTHING || watches_every_call(run, tracee) ||
+	               watches_copies(run, tracee);
 
 	/* Any other trap takes the one that was asked for away (ptrace_stop(), kernel/signal.c). */
 	if (run->phase == PHASE_RELEASING || tracee->process->due)

@@ -164,13 +164,31 @@ bool descriptor_was_inherited(int number)
 	return false;
 }
 
+static bool is_copy(pid_t tid, int number)
+{
+	const struct copies *copies = &tracee_find(tid)->process->copies;
+
+	for (unsigned i = 0; i < copies->count; i++)
+		if (copies->copy[i].number == number)
+			return true;
+	return false;
+}
+
+/* By whichever number he has it: 2 may have become what 0 is. */
+static bool is_of_caller(const struct descriptor *it)
+{
+	for (size_t i = 0; i < the_caller.descriptor_count; i++)
+		if (is_same_file(it, getpid(), the_caller.descriptor[i].number))
+			return true;
+	return false;
+}
+
 /* A process that was attached to began with others; those with our numbers count as inherited all the same.
  */
 bool descriptor_is_inherited(pid_t tid, int number)
 {
-	return descriptor_was_inherited(number) &&
-	       (the_caller.attached ||
-	        is_same_file(&(struct descriptor){.tid = tid, .number = number}, getpid(), number));
+	return (descriptor_was_inherited(number) || is_copy(tid, number)) &&
+	       (the_caller.attached || is_of_caller(&(struct descriptor){.tid = tid, .number = number}));
 }
 
 /* What a process that was attached to began with, nobody knows. */

@@ -8,7 +8,8 @@
 /* Whether the caller of snaptrace has a descriptor of that number, which the program began with. */
 bool descriptor_was_inherited(int number);
 
-/* Whether the number still is what was inherited under it. Where the kernel can't compare, yes. */
+/* Whether the number, an inherited one or that of a copy (effect_copies.h), still is something that was
+ * inherited. Where the kernel can't compare, yes. */
 bool descriptor_is_inherited(pid_t tid, int number);
 
 /* Whether writing there is noticed by nobody but the process itself: a pipe, a pair of sockets, an eventfd or

@@ -1,6 +1,7 @@
 /* The point `effect`: the first system call whose effect would reach outside of the process. */
 #include <stdio.h>
 
+#include "tracer/points/effect_copies.h"
 #include "tracer/points/effect_policy.h"
 #include "tracer/points/point.h"
 #include "tracer/ptrace/memory.h"
@@ -19,7 +20,7 @@ static enum status met(struct run *run, struct tracee *tracee, const struct poin
 	char path[200] = "";
 
 	(void)point;
-	*ret_met = effect_is_certain(tracee->tid, call);
+	*ret_met = effect_is_certain(tracee->tid, call) && !effect_copy_begins(tracee, call);
 	if (*ret_met && mask &&
 	    tracee_read_string(tracee->tid, call->argument[__builtin_ctz(mask)], path, sizeof(path)) >= 0)
 		snprintf(run->trigger, sizeof(run->trigger), "%s(\"%s\")", system_call_name(call->number),
@@ -36,5 +37,6 @@ const struct point_kind point_effect = {
         .help = "at the first call that reaches outside the process",
         .watch = watch,
         .met = met,
+        .follows_copies = true,
         .hint = "it made no call that has an effect outside",
 };

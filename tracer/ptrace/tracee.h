@@ -41,6 +41,15 @@ struct choice {
 	double since; /* monotonic seconds */
 };
 
+/* Copies of inherited descriptors that it has under numbers of its own: see points/effect_copies.h. */
+enum { COPIES_MAX = 16 };
+struct copies {
+	unsigned count;
+	struct copy {
+		int number, original;
+	} copy[COPIES_MAX];
+};
+
 struct process {
 	pid_t pid;
 	pid_t parent; /* for the log, as it was at the birth or the last exec */
@@ -61,6 +70,7 @@ struct process {
 	double idle_since;       /* 0: not idle at the last look */
 	uint64_t run_time;       /* nanoseconds of processor time when it began to look idle */
 	uint64_t calls[32];      /* POINTS_MAX: entries of point i's system call so far */
+	struct copies copies;
 	struct breakpoint breakpoints[BREAKPOINTS_MAX];
 };
 
@@ -71,6 +81,7 @@ enum awaited {
 	AWAIT_CALL_END,
 	AWAIT_EXEC_RESULT,
 	AWAIT_NOTED_RESULT,
+	AWAIT_COPY,
 	AWAIT_CODE /* is mapped: see tracer/processor/ */
 };
 
@@ -82,6 +93,7 @@ struct tracee {
 	struct user_regs_struct registers; /* AWAIT_CALL_END, AWAIT_CODE: at the call's entry */
 	const struct point *met;           /* AWAIT_CALL_END: the point */
 	struct exec_record *exec;          /* AWAIT_EXEC_RESULT, for the log: owned */
+	int copied;                        /* AWAIT_COPY: the inherited descriptor */
 	bool set_no_new_privs;             /* by the program itself, as far as we saw */
 	struct {                           /* AWAIT_NOTED_RESULT: follow/noted_calls.h */
 		const struct noted_row *row;
