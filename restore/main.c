@@ -29,6 +29,7 @@
 #include "restore/base/undo.h"
 #include "restore/become/clock.h"
 #include "restore/become/identity.h"
+#include "restore/become/ipc.h"
 #include "restore/become/root.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/become/tree.h"
@@ -167,6 +168,7 @@ _Noreturn void loader_main(uint64_t *stack)
 	attributes_check();
 	resume_prepare();
 	tree_await_ready();
+	ipc_settle();
 	tell_phase("prepared");
 
 	commit();

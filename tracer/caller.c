@@ -12,6 +12,7 @@
 
 #include "format/base/array.h"
 #include "tracer/capture/snapshot.h"
+#include "tracer/ipc.h"
 
 struct caller the_caller;
 
@@ -109,7 +110,8 @@ enum status snapshot_remember_caller(void)
 	enum status status;
 
 	if ((status = remember_descriptors()) != STATUS_OK ||
-	    (status = proc_read(proc_path(PROC_SELF, "status"), &the_caller.status)) != STATUS_OK)
+	    (status = proc_read(proc_path(PROC_SELF, "status"), &the_caller.status)) != STATUS_OK ||
+	    (status = ipc_remember()) != STATUS_OK)
 		return status;
 	the_caller.ignored_signals = proc_number(&the_caller.status, "SigIgn", 16);
 	the_caller.timer_slack_ns = (uint64_t)prctl(PR_GET_TIMERSLACK);

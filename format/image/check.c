@@ -66,6 +66,7 @@ static const struct {
         {SNAPIMG_SECTION_PROCESSOR, snapimg_rule_processor},
         {SNAPIMG_SECTION_INPUTS, snapimg_rule_input},
         {SNAPIMG_SECTION_TREE, snapimg_rule_member},
+        {SNAPIMG_SECTION_IPC, snapimg_rule_ipc},
 };
 
 enum snapimg_error snapimg_check_records(struct snapimg *image)

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "format/image/layout_files.h"
+#include "format/image/layout_ipc.h"
 #include "format/image/layout_limits.h"
 #include "format/image/layout_memory.h"
 #include "format/image/layout_objects.h"
@@ -46,7 +47,8 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 	X(CALLERS, 8, "terminals")             /* has CALLERS objects */                                     \
 	X(SELF_CONTAINED, 9, "self-contained") /* has the files that it mapped and read */                   \
 	X(LZ4, 10, "lz4")                      /* has LZ4 extents */                                         \
-	X(TREE, 11, "tree")                    /* several processes: the first one's image, or another's */
+	X(TREE, 11, "tree")                    /* several processes: the first one's image, or another's */  \
+	X(IPC, 12, "ipc")                      /* has IPC, or memory that is a segment of it */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)
@@ -125,7 +127,9 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(ROOTDATA, 46, sizeof(struct snapimg_content), '*', "contents of embedded files")                   \
 	X(UNSYNCED, 47, sizeof(struct snapimg_unsynced), '?', "boot of a copy")                              \
 	X(INPUTS, 48, sizeof(struct snapimg_input), '*', "inputs")                                           \
-	X(TREE, 49, sizeof(struct snapimg_member), '*', "processes")
+	X(TREE, 49, sizeof(struct snapimg_member), '*', "processes")                                         \
+	X(IPC, 50, sizeof(struct snapimg_ipc), '*', "System V objects")                                      \
+	X(IPCDATA, 51, 1, '*', "contents of System V objects")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \

@@ -35,6 +35,7 @@ enum snapimg_mapping_flag {
 	SNAPIMG_MAP_SEALED = 32,    /* mseal(2) */
 	SNAPIMG_MAP_EMBEDDED = 64,  /* a FILE that isn't needed: its content is the mapping's runs */
 	SNAPIMG_MAP_TREE = 128,     /* a MEMORY that the tree's first process makes for all, at this place */
+	SNAPIMG_MAP_SEGMENT = 256,  /* a MEMORY that is a segment of IPC, shmat(2) */
 };
 
 /* Advice and locks a mapping was given: X(NAME, bit, letters in smaps' VmFlags, madvise number; 0 = not
@@ -65,7 +66,8 @@ struct snapimg_mapping {
 	uint32_t protection;
 	uint32_t flags;
 	uint32_t advice;
-	uint32_t file;      /* index + 1: FILE: in FILES; VIEW: in MAPPINGS; MEMORY: in OBJECTS, 0: none */
+	uint32_t file;      /* index + 1: FILE: in FILES; VIEW: in MAPPINGS; MEMORY: in OBJECTS, 0: none;
+	                       SEGMENT: its id + 1 */
 	uint32_t name;      /* string: as /proc/PID/maps showed it */
 	uint32_t run_first; /* its page runs: [run_first, run_first + run_count) */
 	uint32_t run_count;

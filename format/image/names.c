@@ -50,3 +50,10 @@ const char *snapimg_input_name(uint32_t kind)
 
 	return name_in(names, LENGTH(names), kind);
 }
+
+const char *snapimg_ipc_name(uint32_t kind)
+{
+	static const char *const names[] = {SNAPIMG_IPC_KINDS(X)};
+
+	return name_in(names, LENGTH(names), kind);
+}

@@ -98,6 +98,7 @@ const char *snapimg_object_name(uint32_t kind);
 const char *snapimg_attribute_name(uint32_t kind);
 const char *snapimg_kept_name(uint32_t kind);
 const char *snapimg_input_name(uint32_t kind);
+const char *snapimg_ipc_name(uint32_t kind);
 
 /* The index of the first mapping that ends past the address, or the number of mappings. They are sorted by
  * then. */
@@ -120,7 +121,7 @@ static inline bool snapimg_extent_is_packed(const struct snapimg_extent *extent)
 	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(inotify, INOTIFY) X(owner, OWNERS)       \
 	X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)        \
 	X(identity, IDENTITIES) X(kept, KEPT) X(clocks, CLOCKS) X(processor, PROCESSOR) X(signature, SIGNATURE) \
-	X(root, ROOT) X(unsynced, UNSYNCED) X(input, INPUTS) X(member, TREE)
+	X(root, ROOT) X(unsynced, UNSYNCED) X(input, INPUTS) X(member, TREE) X(ipc, IPC)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \
@@ -147,6 +148,13 @@ static inline const struct snapimg_setting *snapimg_get_stream(const struct snap
 static inline uint32_t snapimg_stream_count(const struct snapimg *image)
 {
 	return image->section[SNAPIMG_SECTION_STREAMS].count;
+}
+/* What a record of IPC has in IPCDATA; NULL: nothing. */
+static inline const uint8_t *snapimg_ipc_bytes(const struct snapimg *image, const struct snapimg_ipc *ipc)
+{
+	const uint8_t *bytes = (const uint8_t *)image->section[SNAPIMG_SECTION_IPCDATA].bytes;
+
+	return ipc->stored == 0 ? NULL : bytes + ipc->offset;
 }
 /* ROOTDATA likewise: an index of ROOT. */
 static inline const struct snapimg_content *snapimg_get_rootdata(const struct snapimg *image)

@@ -5,7 +5,7 @@ enum {
 	PROTECTION_ALL = SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE | SNAPIMG_PROT_EXEC,
 	MAP_FLAGS_ALL = SNAPIMG_MAP_SHARED | SNAPIMG_MAP_NORESERVE | SNAPIMG_MAP_READ_ONLY |
 	                SNAPIMG_MAP_MAY_WRITE | SNAPIMG_MAP_DROPPABLE | SNAPIMG_MAP_SEALED |
-	                SNAPIMG_MAP_EMBEDDED | SNAPIMG_MAP_TREE,
+	                SNAPIMG_MAP_EMBEDDED | SNAPIMG_MAP_TREE | SNAPIMG_MAP_SEGMENT,
 	ADVICE_ALL = 0
 #define X(name, bit, letters, advice) | SNAPIMG_ADVICE_##name
 	SNAPIMG_ADVICE(X)
@@ -42,8 +42,11 @@ static bool memory_is_valid(const struct snapimg *image, const struct snapimg_ma
 
 	if (memory->protection != (SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE) || memory->offset != 0 ||
 	    memory->advice != 0 || memory->name != 0 || !(memory->flags & SNAPIMG_MAP_SHARED) ||
-	    memory->start < SNAPIMG_MEMORY_START || memory->end > SNAPIMG_MEMORY_END ||
-	    memory->file > snapimg_object_count(image))
+	    memory->start < SNAPIMG_MEMORY_START || memory->end > SNAPIMG_MEMORY_END)
+		return false;
+	if (memory->flags & SNAPIMG_MAP_SEGMENT)
+		return memory->file - 1 <= INT32_MAX;
+	if (memory->file > snapimg_object_count(image))
 		return false;
 	if (memory->file == 0)
 		return true;
@@ -64,6 +67,8 @@ static bool view_is_valid(const struct snapimg *image, const struct snapimg_mapp
 		return false;
 	if (view->flags & SNAPIMG_MAP_READ_ONLY && is_shared && view->protection & SNAPIMG_PROT_WRITE)
 		return false;
+	if (memory->flags & SNAPIMG_MAP_SEGMENT)
+		return is_shared && view->offset < memory->end - memory->start;
 	return memory->file != 0 || (is_shared && !(view->flags & SNAPIMG_MAP_READ_ONLY) &&
 	                             view->offset < memory->end - memory->start);
 }
@@ -84,6 +89,9 @@ static bool mapping_flags_are_valid(const struct snapimg *image, const struct sn
 		return false;
 	if (flags & SNAPIMG_MAP_TREE && (mapping->kind != SNAPIMG_MAPPING_MEMORY ||
 	                                 !(image->header->required_features & SNAPIMG_FEATURE_TREE)))
+		return false;
+	if (flags & SNAPIMG_MAP_SEGMENT && (mapping->kind != SNAPIMG_MAPPING_MEMORY ||
+	                                    !(image->header->required_features & SNAPIMG_FEATURE_IPC)))
 		return false;
 	return !(flags & SNAPIMG_MAP_MAY_WRITE) ||
 	       (mapping->kind == SNAPIMG_MAPPING_FILE && flags & SNAPIMG_MAP_SHARED &&

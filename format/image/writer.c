@@ -255,6 +255,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 			features |= SNAPIMG_FEATURE_MEMORY;
 		if (mapping[i].flags & SNAPIMG_MAP_TREE)
 			features |= SNAPIMG_FEATURE_TREE;
+		if (mapping[i].flags & SNAPIMG_MAP_SEGMENT)
+			features |= SNAPIMG_FEATURE_IPC;
 	}
 	for (i = 0; i < extents->size / sizeof(*extent); i++)
 		if (extent[i].kind == SNAPIMG_EXTENT_ZSTD)
@@ -283,6 +285,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 			features |= SNAPIMG_FEATURE_TREE;
 	if (writer->section[SNAPIMG_SECTION_TREE].size > 0)
 		features |= SNAPIMG_FEATURE_TREE;
+	if (writer->section[SNAPIMG_SECTION_IPC].size > 0)
+		features |= SNAPIMG_FEATURE_IPC;
 	if (writer->section[SNAPIMG_SECTION_OWNERS].size > 0)
 		features |= SNAPIMG_FEATURE_OWNERS;
 	if (is_self_contained(&writer->section[SNAPIMG_SECTION_PROCESS]))

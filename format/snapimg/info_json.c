@@ -352,6 +352,7 @@ void info_put_json(const struct snapimg *image, const char *path, const char *sh
 	put_features(&json, image);
 	put_records(&json, image);
 	put_state(&json, image);
+	info_put_ipc(&json, image);
 	info_put_inputs(&json, image);
 	json_close(&json, '}');
 }

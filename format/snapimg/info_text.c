@@ -349,5 +349,6 @@ void info_print_text(const struct snapimg *image, const char *path, const char *
 		puts("\ndescriptors:");
 	for (i = 0; i < snapimg_descriptor_count(image); i++)
 		print_descriptor(image, snapimg_get_descriptor(image) + i);
+	info_print_ipc(image);
 	info_print_inputs(image);
 }

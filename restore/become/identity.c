@@ -19,6 +19,7 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/become/capabilities.h"
+#include "restore/become/ipc.h"
 #include "restore/become/keeper.h"
 #include "restore/become/kept.h"
 #include "restore/become/session.h"
@@ -138,7 +139,7 @@ static void tell_own_id(uint32_t before, uint32_t now)
 /* Negative where no namespace may be made. */
 static long enter_same_ids(void)
 {
-	const uint64_t flags = CLONE_NEWPID | CLONE_NEWNS;
+	const uint64_t flags = CLONE_NEWPID | CLONE_NEWNS | (ipc_is_needed() ? CLONE_NEWIPC : 0u);
 	uint32_t before = loader.tid;
 	if (is_thread_id(INIT_ID))
 		return -EEXIST;
@@ -241,6 +242,20 @@ static void enter_for_executable(void)
 		     error_text(result));
 }
 
+/* Its own System V objects are in a namespace of its own: so nobody else has them, and their ids are free. */
+static void enter_for_ipc(void)
+{
+	if (!ipc_is_needed())
+		return;
+	long result = has_same_ids ? 0 : namespaces_make(CLONE_NEWIPC);
+	if (result < 0)
+		die(EXIT_REFUSED, loader.options.image, ": the program has System V ",
+		    snapimg_ipc_name(snapimg_get_ipc(&loader.image)->kind),
+		    ", and no IPC namespace can be made, in which it would have that alone: ",
+		    error_text(result), namespaces_advice);
+	ipc_make();
+}
+
 void identity_enter(void)
 {
 	bool is_tree = snapimg_member_count(&loader.image) > 0;
@@ -255,6 +270,7 @@ void identity_enter(void)
 		enter_as_needed();
 	if (loader.options.exe || kept_asks_for_executable())
 		enter_for_executable();
+	enter_for_ipc();
 	narrow();
 	if (!has_same_ids && session_needs_process()) {
 		uint32_t before = loader.tid;

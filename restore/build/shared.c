@@ -10,6 +10,7 @@
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/become/ipc.h"
 #include "restore/become/tree.h"
 #include "restore/fds/objects.h"
 #include "restore/fds/table.h"
@@ -25,6 +26,12 @@ static void make_one(const struct snapimg_mapping *memory)
 {
 	uint64_t flags = MAP_SHARED | MAP_FIXED_NOREPLACE;
 	long descriptor = -1;
+	if ((memory->flags & SNAPIMG_MAP_SEGMENT) != 0) {
+		long attached = ipc_attach(memory);
+		if (attached != (long)memory->start)
+			mapping_die(memory, "attach System V shared memory of", attached);
+		return;
+	}
 	flags |= (memory->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
 	if (memory->file != 0) {
 		descriptors_begin();
@@ -44,7 +51,7 @@ static void find_one(const struct snapimg_mapping *memory)
 {
 	if (!tree_is_member())
 		die(EXIT_REFUSED, loader.options.image, ": belongs to a tree of processes: start that");
-	if (memory->file == 0)
+	if (memory->file == 0 || (memory->flags & SNAPIMG_MAP_SEGMENT) != 0)
 		return;
 	descriptors_begin();
 	objects_make_file(memory->file - 1);
@@ -98,8 +105,12 @@ static long map_by_memory(const struct snapimg_mapping *view, const struct snapi
 void shared_map_view(const struct snapimg_mapping *view)
 {
 	const struct snapimg_mapping *memory = &snapimg_get_mapping(&loader.image)[view->file - 1];
-	long result =
-	        memory->file != 0 ? map_by_descriptor(view, memory->file - 1) : map_by_memory(view, memory);
+	bool is_segment = (memory->flags & SNAPIMG_MAP_SEGMENT) != 0;
+	bool by_descriptor = memory->file != 0 && !is_segment;
+	long result = by_descriptor ? map_by_descriptor(view, memory->file - 1)
+	              : is_segment && (view->flags & SNAPIMG_MAP_READ_ONLY) != 0
+	                      ? ipc_map_read_only(view, memory)
+	                      : map_by_memory(view, memory);
 	if (result != (long)view->start)
 		mapping_die(view, "map", result);
 }

@@ -23,7 +23,6 @@ STATES = {
     "refused_session_terminal": ("controlling terminal", "process"),
     "refused_secret_memory": ("secret memory", "mapping"),
     "refused_other_clock_timer": ("POSIX timer", "timer 0"),
-    "refused_sysv_memory": ("System V shared memory", "mapping"),
     "refused_huge_pages": ("huge pages", "mapping"),
     "refused_watched": ("userfaultfd",),
     "refused_key": ("protection key", "mapping"),

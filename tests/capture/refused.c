@@ -153,14 +153,6 @@ static bool other_clock_timer(void)
 	return clock_getcpuclockid(getppid(), &clock) == 0 && timer_create(clock, &event, &timer) == 0;
 }
 
-static bool sysv_memory(void)
-{
-	int id = shmget(IPC_PRIVATE, PAGE, 0600);
-	void *memory = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
-	shmctl(id, IPC_RMID, NULL);
-	return memory != (void *)-1;
-}
-
 static bool huge_pages(void)
 {
 	return mapped(mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB,
@@ -245,12 +237,29 @@ static bool vfork_memory(void)
 int main(int argc, char **argv)
 {
 	static const struct refused_mode modes[] = {
-	        MODE(main_ended),       MODE(own_directory),    MODE(child),         MODE(zombie),
-	        MODE(own_filter),       MODE(other_user),       MODE(other_root),    MODE(user_namespace),
-	        MODE(session_terminal), MODE(shared_inherited), MODE(secret_memory), MODE(other_clock_timer),
-	        MODE(sysv_memory),      MODE(huge_pages),       MODE(watched),       MODE(key),
-	        MODE(loaders_place),    MODE(low_memory),       MODE(aio),           MODE(uring),
-	        MODE(uring_worker),     MODE(memory_elsewhere), MODE(tiles),         MODE(vfork_memory),
+	        MODE(main_ended),
+	        MODE(own_directory),
+	        MODE(child),
+	        MODE(zombie),
+	        MODE(own_filter),
+	        MODE(other_user),
+	        MODE(other_root),
+	        MODE(user_namespace),
+	        MODE(session_terminal),
+	        MODE(shared_inherited),
+	        MODE(secret_memory),
+	        MODE(other_clock_timer),
+	        MODE(huge_pages),
+	        MODE(watched),
+	        MODE(key),
+	        MODE(loaders_place),
+	        MODE(low_memory),
+	        MODE(aio),
+	        MODE(uring),
+	        MODE(uring_worker),
+	        MODE(memory_elsewhere),
+	        MODE(tiles),
+	        MODE(vfork_memory),
 	};
 
 	return run_refused(argc, argv, modes, sizeof(modes) / sizeof(*modes));

@@ -57,6 +57,11 @@ static enum snapimg_error apply(uint64_t features, struct snapimg_mapping row)
 #define MEMORY(error, ...)                                                                                   \
 	CHECK_ROW(error, SNAPIMG_FEATURE_MEMORY, .start = START + SIZE, .end = START + 2 * SIZE,             \
 	          .kind = SNAPIMG_MAPPING_MEMORY, __VA_ARGS__)
+/* A segment of id 7. */
+#define SEGMENT(error, features, ...)                                                                        \
+	CHECK_ROW(error, SNAPIMG_FEATURE_MEMORY | (features), .start = START + SIZE,                         \
+	          .end = START + 2 * SIZE, .kind = SNAPIMG_MAPPING_MEMORY, .protection = RW,                 \
+	          .flags = SHARED | SNAPIMG_MAP_SEGMENT, __VA_ARGS__)
 #define VIEW(error, ...)                                                                                     \
 	CHECK_ROW(error, SNAPIMG_FEATURE_MEMORY, .start = START + SIZE, .end = START + 2 * SIZE,             \
 	          .kind = SNAPIMG_MAPPING_VIEW, __VA_ARGS__)
@@ -75,6 +80,11 @@ static void test_memories(void)
 	MEMORY(MAPPING, .protection = RW, .flags = SHARED, .name = 1);
 	MEMORY(MAPPING, .protection = RW, .flags = SHARED, .file = PIPE + 1);
 	MEMORY(MAPPING, .protection = RW, .flags = SHARED, .file = OBJECTS + 1);
+	SEGMENT(OK, SNAPIMG_FEATURE_IPC, .file = 8, .run_count = 1);
+	SEGMENT(OK, SNAPIMG_FEATURE_IPC, .file = UINT32_C(1) << 31);
+	SEGMENT(MAPPING, SNAPIMG_FEATURE_IPC, .file = 0);
+	SEGMENT(MAPPING, SNAPIMG_FEATURE_IPC, .file = UINT32_MAX);
+	SEGMENT(MAPPING, 0, .file = 8);
 	CHECK_ROW(MAPPING, 0, .start = START + SIZE, .end = START + 2 * SIZE, .kind = SNAPIMG_MAPPING_MEMORY,
 	          .protection = RW, .flags = SHARED);
 	CHECK_ROW(MAPPING, SNAPIMG_FEATURE_MEMORY, .start = SNAPIMG_MEMORY_END - 0x1000,

@@ -5,6 +5,7 @@
 #include "tracer/capture/fds/table.h"
 #include "tracer/capture/identify.h"
 #include "tracer/capture/identity/kept.h"
+#include "tracer/capture/ipc.h"
 #include "tracer/capture/memory/mappings.h"
 #include "tracer/capture/memory/shared.h"
 #include "tracer/capture/process/attributes.h"
@@ -48,6 +49,7 @@ struct captures {
 	struct capture **capture;
 	size_t count;
 	const struct snapshot_tree *tree;
+	struct ipc ipc; /* in the first one's image */
 };
 
 void capture_free(struct capture *capture);

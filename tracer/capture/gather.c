@@ -200,7 +200,7 @@ enum status captures_gather(struct captures *captures)
 	enum status status;
 
 	if ((status = captures_each(captures, gather_memory)) != STATUS_OK ||
-	    (status = gather_stops(captures)) != STATUS_OK ||
+	    (status = gather_stops(captures)) != STATUS_OK || (status = ipc_read(captures)) != STATUS_OK ||
 	    (status = gather_shared(captures)) != STATUS_OK ||
 	    (status = captures_each(captures, gather_state)) != STATUS_OK ||
 	    (status = refusals_end()) != STATUS_OK)

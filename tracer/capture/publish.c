@@ -218,6 +218,8 @@ static enum status write_image(struct captures *captures, struct snapimg_writer 
 		error = snapimg_writer_add(writer, SNAPIMG_SECTION_TREE, tree->member,
 		                           tree->count * sizeof(*tree->member));
 	if (error == SNAPIMG_OK)
+		error = ipc_write(&captures->ipc, writer);
+	if (error == SNAPIMG_OK)
 		error = write_records(capture, writer);
 	if (error == SNAPIMG_OK)
 		error = snapimg_writer_finish(writer, &result->image_size, result->digest);

@@ -146,6 +146,7 @@ enum status snapshot_take(const struct snapshot_request *request, size_t count,
 	for (size_t i = 0; captures.capture && i < count; i++)
 		capture_free(captures.capture[i]);
 	free(captures.capture);
+	ipc_free(&captures.ipc);
 	if (status == STATUS_OK)
 		*ret_result = result;
 	return status;

@@ -19,6 +19,7 @@
 #include "tracer/follow/summary.h"
 #include "tracer/follow/tick.h"
 #include "tracer/follow/tree.h"
+#include "tracer/ipc.h"
 #include "tracer/processor/held.h"
 #include "tracer/processor/sites.h"
 #include "tracer/ptrace/breakpoint.h"
@@ -350,6 +351,7 @@ enum status freeze(struct run *run, struct tracee *tracee, const struct arrival 
 	if (status != STATUS_OK)
 		return status;
 	end_all(&tree);
+	ipc_remove_carried();
 	run->phase = PHASE_REACHED;
 	return STATUS_OK;
 }

@@ -12,6 +12,7 @@
 
 #include "format/base/proc.h"
 #include "tracer/caller.h"
+#include "tracer/ipc.h"
 #include "tracer/ptrace/memory.h"
 
 enum {
@@ -32,9 +33,10 @@ struct noted_row {
 	uint32_t number;
 	struct call_condition when;
 	bool conditional;
-	bool at_once;     /* that it's made is enough, whatever it returns */
-	uint32_t bits;    /* enum noted_bit */
-	call_noter *note; /* in place of bits */
+	bool at_once;                                   /* that it's made is enough, whatever it returns */
+	uint32_t bits;                                  /* enum noted_bit */
+	call_noter *note;                               /* in place of bits */
+	void (*got)(uint64_t argument, int64_t result); /* and what it returned */
 	call_chooser *choose;
 	value_reader *read; /* only what it leaves as it was is noted; NULL: whatever succeeds */
 };
@@ -95,6 +97,30 @@ static bool with_undo(const struct tracee *tracee, const struct call *call, uint
 		if (operations[i].sem_flg & SEM_UNDO)
 			return true;
 	return false;
+}
+
+static bool of_segments(const struct tracee *tracee, const struct call *call, uint64_t *ret_argument)
+{
+	(void)tracee;
+	(void)call;
+	*ret_argument = SNAPIMG_IPC_SEGMENT;
+	return true;
+}
+
+static bool of_semaphores(const struct tracee *tracee, const struct call *call, uint64_t *ret_argument)
+{
+	(void)tracee;
+	(void)call;
+	*ret_argument = SNAPIMG_IPC_SEMAPHORES;
+	return true;
+}
+
+static bool of_queues(const struct tracee *tracee, const struct call *call, uint64_t *ret_argument)
+{
+	(void)tracee;
+	(void)call;
+	*ret_argument = SNAPIMG_IPC_QUEUE;
+	return true;
 }
 
 /* Only signals that the caller ignores come here. The handler stands first in the kernel's struct. */
@@ -246,6 +272,9 @@ static const struct noted_row rows[] = {
         {SYS_landlock_restrict_self, .bits = NOTED_LANDLOCK},
         {SYS_semop, .at_once = true, .bits = NOTED_SEMAPHORE_UNDO, .choose = with_undo},
         {SYS_semtimedop, .at_once = true, .bits = NOTED_SEMAPHORE_UNDO, .choose = with_undo},
+        {SYS_shmget, .choose = of_segments, .got = ipc_note_got},
+        {SYS_semget, .choose = of_semaphores, .got = ipc_note_got},
+        {SYS_msgget, .choose = of_queues, .got = ipc_note_got},
         /* asm-generic/ioctls.h: TCSETS, TCSETSW, TCSETSF, and the same of struct termios2. */
         TERMINAL(0x5402),
         TERMINAL(0x5403),
@@ -337,6 +366,8 @@ void noted_call_ended(struct tracee *tracee, int64_t result)
 
 	if (result < 0 || !row)
 		return;
+	if (row->got)
+		row->got(tracee->noting.argument, result);
 	if (!row->read || row->read(tracee, tracee->noting.argument) == tracee->noting.before)
 		note(&tracee->process->noted, row, tracee->noting.argument);
 }

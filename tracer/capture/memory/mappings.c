@@ -31,7 +31,6 @@ static enum status refuse_mapping(const struct vma *vma, const char *what, const
 
 /* Shared mappings of something that is no file any more or never was: X(beginning of the name, what) */
 #define REFUSED_SHARED(X)                                                                                    \
-	X("/SYSV", "System V shared memory")                                                                 \
 	X("/[aio]", "an asynchronous I/O context (io_setup)")                                                \
 	X("anon_inode:[io_uring]", "an io_uring")                                                            \
 	X("anon_inode:[perf_event]", "a perf event buffer")                                                  \
@@ -90,8 +89,7 @@ static bool is_object(const struct vma *vma)
 	static const char mark[] = " (deleted)";
 	size_t length = strlen(vma->name), tail = sizeof(mark) - 1;
 
-	if (strncmp(vma->name, "/SYSV", 5) == 0 || strncmp(vma->name, "/[aio]", 6) == 0 ||
-	    strncmp(vma->name, "/dmabuf:", 8) == 0)
+	if (strncmp(vma->name, "/[aio]", 6) == 0 || strncmp(vma->name, "/dmabuf:", 8) == 0)
 		return false;
 	if (strncmp(vma->name, "/secretmem", 10) == 0)
 		return false;

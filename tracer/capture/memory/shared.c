@@ -19,9 +19,16 @@ enum status refuse_shared(const struct shared_memory *memory, const char *what, 
 	return refuse(what, advice, "mapping %" PRIx64 "-%" PRIx64 " %s", vma->start, vma->end, vma->name);
 }
 
+bool is_segment(const struct vma *vma)
+{
+	return strncmp(vma->name, "/SYSV", 5) == 0 && vma->shared;
+}
+
+/* A segment's id may be the inode number of other memory on the same device. */
 bool is_same_shared(const struct vma *a, const struct vma *b)
 {
-	return a->inode == b->inode && a->major == b->major && a->minor == b->minor;
+	return a->inode == b->inode && a->major == b->major && a->minor == b->minor &&
+	       is_segment(a) == is_segment(b);
 }
 
 static int by_memory(const void *left, const void *right)
@@ -29,6 +36,8 @@ static int by_memory(const void *left, const void *right)
 	const struct vma *a = (*(struct mapping *const *)left)->vma,
 	                 *b = (*(struct mapping *const *)right)->vma;
 
+	if (is_segment(a) != is_segment(b))
+		return is_segment(a) ? -1 : 1;
 	if (a->inode != b->inode)
 		return a->inode < b->inode ? -1 : 1;
 	if (a->major != b->major)
@@ -49,7 +58,11 @@ static enum status group(struct shared *shared, size_t total)
 			if (!(last = array_add(shared->memory, shared->count)))
 				return fail(STATUS_FAILED, "out of memory");
 			*last = (struct shared_memory){
-			        .first = (*showing)->vma, .showing = showing, .content = -1};
+			        .first = (*showing)->vma,
+			        .showing = showing,
+			        .content = -1,
+			        .segment = is_segment((*showing)->vma) ? (uint32_t)(*showing)->vma->inode + 1
+			                                               : 0};
 		}
 		last->count++;
 		last->shared = last->shared || (*showing)->vma->shared;
@@ -83,7 +96,7 @@ static struct shared_memory *find(const struct shared *shared, const struct open
 {
 	for (size_t i = 0; i < shared->count; i++) {
 		const struct vma *vma = shared->memory[i].first;
-		if (vma && vma->inode == it->identity.st_ino &&
+		if (vma && !is_segment(vma) && vma->inode == it->identity.st_ino &&
 		    (strcmp(vma->name, it->link) == 0 ||
 		     it->identity.st_dev == makedev(vma->major, vma->minor)))
 			return &shared->memory[i];

@@ -17,6 +17,7 @@ struct shared_memory {
 	struct mapping **showing; /* sorted by offset; until shared_settle() */
 	size_t count;
 	bool shared;          /* one of them is */
+	uint32_t segment;     /* System V shared memory: its id + 1, else 0 (capture/ipc.h) */
 	uint32_t object;      /* index + 1 in OBJECTS */
 	int content;          /* what it has is read by this descriptor, or by the view where that is -1 */
 	uint64_t size;        /* bytes */
@@ -67,6 +68,8 @@ void shared_free(struct shared *shared);
 enum status refuse_shared(const struct shared_memory *memory, const char *what, const char *advice)
         __attribute__((cold));
 bool is_same_shared(const struct vma *a, const struct vma *b);
+/* "/SYSV", the key; the inode is the segment's id (ipc/shm.c). */
+bool is_segment(const struct vma *vma);
 
 /* shared_others.c: refuses what a process beside these has mapped, too. */
 enum status shared_check_others(const struct shared_process *process, size_t count,
@@ -74,6 +77,9 @@ enum status shared_check_others(const struct shared_process *process, size_t cou
 
 /* shared_view.c: lets the target look at all that is to be reached of a memory without a descriptor. */
 enum status shared_show(const struct remote *remote, struct shared_memory *memory)
+        __attribute__((warn_unused_result));
+/* Attaches all of a segment once more. */
+enum status shared_show_segment(const struct remote *remote, struct shared_memory *memory)
         __attribute__((warn_unused_result));
 /* Visits what the memory has, by offset, whoever made it: the process's own page tables don't tell. */
 enum status shared_walk(const struct remote *remote, const struct shared_memory *memory, pages_visitor *visit,

@@ -6,11 +6,12 @@
 
 #include "tracer/capture/memory/shared.h"
 
+/* Of a segment the kernel counts who has it (capture/ipc.c); and another namespace has its own ids. */
 static const struct shared_memory *find_shared(const struct shared *shared, const struct maps *maps)
 {
 	for (size_t i = 0; i < maps->count; i++)
 		for (size_t k = 0; maps->vma[i].shared && k < shared->count; k++)
-			if (shared->memory[k].shared &&
+			if (shared->memory[k].shared && !shared->memory[k].segment &&
 			    is_same_shared(&maps->vma[i], shared->memory[k].first))
 				return &shared->memory[k];
 	return NULL;
@@ -33,7 +34,7 @@ static bool any_is_shared(const struct shared *shared)
 	bool any = false;
 
 	for (size_t i = 0; i < shared->count; i++)
-		any = any || shared->memory[i].shared;
+		any = any || (shared->memory[i].shared && !shared->memory[i].segment);
 	return any;
 }
 

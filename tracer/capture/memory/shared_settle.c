@@ -98,8 +98,9 @@ static enum status insert(struct mappings *mappings, size_t where, const struct 
 	                   .kind = SNAPIMG_MAPPING_MEMORY,
 	                   .protection = SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE,
 	                   .flags = SNAPIMG_MAP_SHARED | flags |
+	                            (memory->segment ? SNAPIMG_MAP_SEGMENT : 0u) |
 	                            (vma_has(&memory->vma, "nr") ? SNAPIMG_MAP_NORESERVE : 0u),
-	                   .file = memory->object},
+	                   .file = memory->segment ? memory->segment : memory->object},
 	        .vma = &memory->vma,
 	        .not_stored = memory->content_of != NULL,
 	        .memory = memory->content_of ? NULL : memory,
@@ -113,7 +114,9 @@ static enum status examine(const struct remote *remote, struct shared_memory *me
 {
 	enum status status;
 
-	*ret_kept = false;
+	*ret_kept = memory->segment != 0;
+	if (memory->segment)
+		return shared_show_segment(remote, memory);
 	if (!memory->shared && !memory->object)
 		return STATUS_OK; /* libraries that were replaced, mostly: by content */
 	if (!memory->object && (status = shared_show(remote, memory)) != STATUS_OK)

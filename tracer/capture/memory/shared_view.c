@@ -6,12 +6,24 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "tracer/capture/memory/shared.h"
 #include "tracer/ptrace/memory.h"
+#include "tracer/refusals.h"
+
+static uint64_t page_floor(uint64_t size)
+{
+	return size / SNAPIMG_PAGE_SIZE * SNAPIMG_PAGE_SIZE;
+}
+
+static uint64_t page_ceil(uint64_t size)
+{
+	return page_floor(size + SNAPIMG_PAGE_SIZE - 1);
+}
 
 static enum status hide(const struct remote *remote, struct shared_memory *memory)
 {
@@ -98,6 +110,23 @@ enum status shared_show(const struct remote *remote, struct shared_memory *memor
 	return STATUS_OK;
 }
 
+enum status shared_show_segment(const struct remote *remote, struct shared_memory *memory)
+{
+	enum status status;
+	int64_t view;
+
+	if ((status = remote_call(remote, &view, SYS_shmat, memory->segment - 1, 0, SHM_RDONLY, 0)) !=
+	    STATUS_OK)
+		return status;
+	if (view < 0)
+		return refuse("System V shared memory that can't be looked at", "give it mode 0600",
+		              "id %u: %s", memory->segment - 1, strerror((int)-view));
+	memory->view = (uint64_t)view;
+	memory->view_end = memory->view + page_ceil(memory->size);
+	memory->offset = 0;
+	return STATUS_OK;
+}
+
 /* smaps counts what is swapped out of all that a mapping of such memory shows (shmem_swap_usage()). */
 static enum status is_swapped(const struct remote *remote, const struct shared_memory *memory,
                               bool *ret_swapped)
@@ -123,10 +152,10 @@ static enum status mincore_tells_all(const struct remote *remote, const struct s
                                      bool *ret_all)
 {
 	static const char *const unbacked[] = {"/memfd:", "/dev/zero", "[anon_shmem:"};
-	bool found = false, swapped = false;
+	bool found = memory->segment != 0, swapped = false;
 	enum status status = STATUS_OK;
 
-	for (size_t i = 0; i < sizeof(unbacked) / sizeof(*unbacked); i++)
+	for (size_t i = 0; !found && i < sizeof(unbacked) / sizeof(*unbacked); i++)
 		found = found || strncmp(memory->first->name, unbacked[i], strlen(unbacked[i])) == 0;
 	if (found)
 		status = is_swapped(remote, memory, &swapped);
@@ -166,16 +195,6 @@ static enum status walk_view(const struct remote *remote, const struct shared_me
 		}
 	}
 	return run == UINT64_MAX ? STATUS_OK : visit(context, run, memory->size);
-}
-
-static uint64_t page_floor(uint64_t size)
-{
-	return size / SNAPIMG_PAGE_SIZE * SNAPIMG_PAGE_SIZE;
-}
-
-static uint64_t page_ceil(uint64_t size)
-{
-	return page_floor(size + SNAPIMG_PAGE_SIZE - 1);
 }
 
 static enum status walk_file(const struct shared_memory *memory, pages_visitor *visit, void *context)

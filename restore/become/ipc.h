@@ -1,0 +1,20 @@
+/* System V shared memory, semaphores and message queues (IPC of the image), in an IPC namespace. */
+#ifndef RESTORE_BECOME_IPC_H
+#define RESTORE_BECOME_IPC_H
+
+#include <stdbool.h>
+
+struct snapimg_mapping;
+
+/* Whether the program needs a namespace for them. */
+bool ipc_is_needed(void);
+/* In the namespace, with all capabilities in it: makes them, with their ids. */
+void ipc_make(void);
+/* Attaches a SEGMENT at its place; returns its address or the error. */
+long ipc_attach(const struct snapimg_mapping *memory);
+/* Maps a view of it that can't be written. */
+long ipc_map_read_only(const struct snapimg_mapping *view, const struct snapimg_mapping *memory);
+/* When all processes have attached what they have: modes, and removed segments. */
+void ipc_settle(void);
+
+#endif
