@@ -247,6 +247,15 @@ enum status place_recognise(const struct place *place, struct fixups *fixups, st
 	return STATUS_OK;
 }
 
+/* Every change of a dict of CPython has the next number, and a program that has just begun comes to about
+ * 60,000. PyDictObject, 3.6 to 3.12: references, type, used, version. */
+bool place_is_version_of_dict(const struct place *place)
+{
+	enum { TYPE = -16 };
+
+	return word_at(place, 4) == 0 && has_type_name(place, TYPE, "dict");
+}
+
 /* Not a pointer, a flag, a zero; -1 is an empty slot. */
 static bool is_number(uint64_t word)
 {

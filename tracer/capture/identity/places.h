@@ -18,7 +18,6 @@ struct place {
 	uint8_t after[AROUND]; /* begins with the word itself */
 };
 
-/* Reads what is around within [start, end), the mapping. */
 /* Fills `before` and `after`, the rest being set, as far as they are within [start, end), the mapping. */
 void place_look(struct place *place, uint64_t start, uint64_t end);
 
@@ -26,6 +25,8 @@ struct known {
 	const char *name; /* NULL: it is not known */
 	bool is_seed;     /* a generator's: SNAPIMG_KEPT_SEED, no fix-up */
 };
+/* A number that is surely no ID. */
+bool place_is_version_of_dict(const struct place *place);
 /* An array of numbers, such as a hash table's indices, has that of the ID too. */
 bool place_is_among_numbers(const struct place *place);
 /* What it is; adds the fix-ups that make it right. */
