@@ -45,6 +45,27 @@ enum status thread_read_registers(pid_t pid, struct user_regs_struct *ret_regist
 	return STATUS_OK;
 }
 
+static bool is_zero(const uint8_t *bytes, size_t count)
+{
+	return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
+}
+
+/* Of the features, those that are not all zero, which is their initial state (Intel's manual 1, 13.6).
+ * Processors may say that such a one is in use; emulated ones say it of each. PKRU's is another under Linux.
+ */
+static uint64_t leave_initial(uint64_t features, const uint8_t *xstate, size_t size)
+{
+	for (unsigned int i = 2; i < 63; i++) {
+		unsigned int length, offset, ecx, edx;
+		uint64_t feature = 1ull << i;
+		if ((features & feature) && feature != XFEATURES_PKRU &&
+		    __get_cpuid_count(0xd, i, &length, &offset, &ecx, &edx) && offset <= size &&
+		    length <= size - offset && is_zero(xstate + offset, length))
+			features &= ~feature;
+	}
+	return features;
+}
+
 /* Where the highest of the features ends in the standard format (CPUID leaf 0xd); the rest need not be kept.
  */
 static uint32_t xstate_end(uint64_t features, uint32_t size)
@@ -101,7 +122,7 @@ enum status thread_read_xstate(pid_t pid, bool without_keys, uint8_t *xstate, ui
 		return refuse("AMX tiles in use", "choose a point where they are released", "process %d",
 		              pid);
 	/* Features in their initial state need not be known where the image is restored. */
-	used = (used & enabled) | XFEATURES_LEGACY;
+	used = leave_initial(used & enabled, xstate, area.iov_len) | XFEATURES_LEGACY;
 	if (without_keys) /* the kernel sets them in each process, which uses none */
 		used &= ~XFEATURES_PKRU;
 	memset(xstate + XSTATE_SOFTWARE, 0, XSTATE_HEADER - XSTATE_SOFTWARE);
