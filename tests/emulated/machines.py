@@ -14,7 +14,10 @@ import shutil
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path.insert(0, TESTS)
+sys.path.insert(1, os.path.join(TESTS, "real"))
+import servers  # noqa: E402
 import snaptest as t  # noqa: E402
 
 ASKS = os.path.join(t.BUILD, "tests/tracer/asks")
@@ -62,6 +65,11 @@ ALONE = {
     "musl": [os.path.join(t.PROGRAMS, "here-muslstatic")],
 }
 AT_HERE = {"musl": "here"}
+# Servers that wait for a client: what they are asked; each closes the connection then.
+ASKED = {
+    "redis": b"DBSIZE\r\nGET key:7\r\nQUIT\r\n",
+    "go": b"GET /here HTTP/1.0\r\n\r\n",
+}
 # processor: the level of the runnable files; what starts there, and what is refused
 MACHINES = {
     "Nehalem": ("x86-64-v2", ("asks-v1", "asks-v2"), ("asks-native", "asks-v3")),
@@ -71,8 +79,14 @@ MACHINES = {
     "max": ("x86-64-v2", ("asks-v2", "asks-v3"), ()),
 }
 KERNELS = ("5.10", "6.1", "6.12")
-# Made there and brought back.
-BACK = {"made": "native", "made-v2": "x86-64-v2"}
+# Made there and brought back: the options, and the program. {level}: the machine's.
+BACK = {
+    "made": ("--cpu=native", [ASKS]),
+    "made-v2": ("--cpu=x86-64-v2", [ASKS]),
+    "made-alone": ("--portable --cpu={level}", ["/bin/bash", "script.sh"]),
+}
+# A machine that gets little of a loaded processor: its kernel looks for no timer that is late, and says nothing of stalls.
+PATIENT = "loglevel=1 no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
 INIT = """#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /tmp /dev
 /bin/busybox mount -t proc none /proc
@@ -80,7 +94,18 @@ INIT = """#!/bin/busybox sh
 cd /tmp
 export HOME=/tmp SNAP_CACHE=off
 echo
+/bin/busybox ifconfig lo 127.0.0.1 up
 say() { echo "== $1"; shift; "$@" 2>&1; echo "== status $?"; }
+# NAME PORT REQUEST
+serve() {
+    ./$1.run >$1.log 2>&1 &
+    until printf "$3" | /bin/busybox nc 127.0.0.1 $2 2>/dev/null; do
+        kill -0 $! 2>/dev/null || { /bin/busybox cat $1.log; return 1; }
+        /bin/busybox usleep 50000
+    done
+    echo
+    kill $!
+}
 """
 
 
@@ -114,7 +139,7 @@ def make(root, names):
         for file in json.loads(t.run([t.SNAPIMG, "info", "--json", name + ".snap"]).out)["files"]:
             put(root, file["path"])
     for path in (t.SNAPRUN, t.SNAPTRACE, os.path.join(t.BUILD, "preload/libsnappreload.so"), BUSYBOX, ASKS,
-                 *needs_of(t.SNAPTRACE), *needs_of(ASKS)):
+                 "/bin/bash", *needs_of(t.SNAPTRACE), *needs_of(ASKS), *needs_of("/bin/bash")):
         put(root, path)
 
 
@@ -140,6 +165,44 @@ def make_alone(root, level):
     return names
 
 
+def make_servers(root, level):
+    """Servers with what they hold, frozen when they wait: their ports, and what each answers, without HTTP's head."""
+    ports, answers = {}, {}
+    for name, argv, port in (*redis(), *go()):
+        ports[name] = port
+        with servers.started(argv) as process:
+            said = servers.ask(port, process, ASKED[name]).decode().replace("\r", "")
+            answers[name] = said.rpartition("\n\n")[2]
+        t.freeze(name + ".run", argv, at="idle", options=("--portable", "--runnable", "--cpu=" + level))
+        shutil.copy(name + ".run", root + "/tmp/")
+    return ports, answers
+
+
+def redis():
+    """It reads its keys from the file when it starts."""
+    server, client, port = shutil.which("redis-server"), shutil.which("redis-cli"), servers.free_port()
+    if not server or not client:
+        print("not installed: redis-server")
+        return
+    argv = [server, "--port", str(port), "--bind", servers.LOOPBACK, "--save", "", "--enable-debug-command", "yes"]
+    with servers.started(argv, status=0) as process:
+        servers.connect(port, process).close()
+        for words in (["debug", "populate", "1000", "key", "40"], ["save"]):
+            t.check(t.run([client, "-p", str(port), *words]).out.strip() == b"OK", words)
+    yield "redis", argv, port
+
+
+def go():
+    if not shutil.which("go"):
+        print("not installed: go")
+        return
+    source, port = os.path.join(TESTS, "real/go_server.go"), servers.free_port()
+    made = t.run(["go", "build", "-o", "go-server", source],
+                 env={**t.PLAIN_ENV, "HOME": os.getcwd(), "GOCACHE": os.path.abspath("go-cache"), "GO111MODULE": "off"})
+    t.check(made.status == 0, made)
+    yield "go", [os.path.abspath("go-server"), str(port)], port
+
+
 def boot(root, processor, image):
     """What the machine prints until it's off."""
     archive = subprocess.run("find . | cpio -o -H newc --quiet", shell=True, cwd=root, stdout=subprocess.PIPE, check=True).stdout
@@ -147,8 +210,8 @@ def boot(root, processor, image):
         file.write(archive)
     result = t.run(["qemu-system-x86_64", "-accel", "tcg", "-cpu", processor, "-m", "2048", "-nographic", "-no-reboot",
                     "-nic", "none", "-kernel", image, "-initrd", "initramfs", "-append",
-                    "console=ttyS0 quiet panic=-1 mitigations=off"], timeout=580)
-    t.check(b"== all" in result.out, processor, result)
+                    f"console=ttyS0 {PATIENT} panic=-1 mitigations=off"], timeout=580)
+    t.check(b"== all" in result.out, processor, t.clip(result.out[-2000:]), result.status)
     return result.out.decode(errors="replace").replace("\r", "")
 
 
@@ -159,28 +222,33 @@ def machine(processor, version):
     os.makedirs(root + "/tmp")
     make(root, starts + refused)
     alone = make_alone(root, level)
+    shutil.copy("script.sh", root + "/tmp/")
+    ports, answers = make_servers(root, level)
     with open(root + "/init", "w", encoding="ascii") as file:
         file.write(INIT)
         for name in starts + refused:
             file.write(f"say {name} {t.SNAPRUN} {name}.snap\n")
         for name in alone:
             file.write(f"say {name} ./{name}.run\n")
+        for name, port in ports.items():
+            request = repr(ASKED[name])[2:-1]
+            file.write(f"say {name} serve {name} {port} '{request}'\n")
         # Made there: without XSAVE on the old ones.
-        for name, made in BACK.items():
-            file.write(f"say {name} {t.SNAPTRACE} -q -o {name}.snap --cpu={made} --at {HERE} {ASKS}\n"
+        for name, (options, argv) in BACK.items():
+            file.write(f"say {name} {t.SNAPTRACE} -q -o {name}.snap {options.format(level=level)} --at {HERE} {' '.join(argv)}\n"
                        f"say {name}-started {t.SNAPRUN} {name}.snap\nsay {name}-image {BUSYBOX} base64 {name}.snap\n")
         file.write("echo == all\n/bin/busybox poweroff -f\n")
     os.chmod(root + "/init", 0o755)
     said = re.findall(r"^== (\S+)\n(.*?)^== status (\d+)$", boot(root, processor, image), re.MULTILINE | re.DOTALL)
-    t.check([name for name, _, _ in said] ==
-            [*starts, *refused, *alone, *(name + end for name in BACK for end in ("", "-started", "-image"))], said)
+    wanted_names = [*starts, *refused, *alone, *ports, *(name + end for name in BACK for end in ("", "-started", "-image"))]
+    t.check([name for name, _, _ in said] == wanted_names, [(name, t.clip(text.encode(), 300), status) for name, text, status in said])
     for name, text, status in said:
         if name in refused:
             t.check(status == "125" and "this processor lacks" in text, name, status, text)
         elif name.endswith("-image"):
             back(name[:-len("-image")], base64.b64decode(text), processor)
         else:
-            ended, line = wanted(name)
+            ended, line = (0, answers[name]) if name in answers else wanted(name.removesuffix("-started"))
             t.check(int(status) == ended and (name in BACK or line in text), name, status, text)
 
 
@@ -191,20 +259,26 @@ def back(name, image, processor):
     with open("/proc/cpuinfo", encoding="ascii") as file:
         more = " avx512f " in file.read()
     started = t.restore(name + ".snap")
-    if BACK[name] == "native" and processor == "max":
+    native = "--cpu=native" in BACK[name][0]
+    if native and processor == "max":
         t.one_line(started, 125, "this processor lacks", "--cpu=x86-64-v2", tool="snaprun")
-    elif BACK[name] == "native" and more:
+    elif native and more:
         t.one_line(started, 125, "more register state", "xcr0_opmask", tool="snaprun")
     else:
-        t.check(started.status == 0 and started.out == b"went on\n", name, started)
+        status, line = wanted(name)
+        t.check(started.status == status and last_line(started.out) == line, name, started)
 
 
 def wanted(name):
     """Its status and the last line that it prints, as a direct run does."""
     if AT_HERE.get(name) == "here":
         return 0, "snap_here 1"
-    direct = t.run(ALONE.get(name) or MADE.get(name, (None, [ASKS]))[1])
-    return direct.status, direct.out.decode().splitlines()[-1]
+    direct = t.run(ALONE.get(name) or {**MADE, **BACK}[name][1])
+    return direct.status, last_line(direct.out)
+
+
+def last_line(text):
+    return text.decode().splitlines()[-1].strip()
 
 
 ROWS = {f"{processor}.{version}": (lambda p=processor, v=version: machine(p, v)) for version in KERNELS for processor in MACHINES}
