@@ -290,6 +290,22 @@ def exe_asked():
     one.ends(0)
 
 
+def distinct():
+    """The program's ID is one that is seldom another number; others may take it, so one of several will do."""
+    with open("/proc/sys/kernel/pid_max", encoding="ascii") as file:
+        if int(file.read()) < 0x6100:
+            t.skip("kernel.pid_max is too low for such an ID")
+    code = "import os\nprint(os.getpid(), flush=True)\nos.path.exists('/snap/here')"
+    seen = []
+    for _ in range(20):
+        result = t.freeze("image.snap", ["/usr/bin/python3", "-c", code], at=HERE)
+        seen.append(int(result.out))
+        if seen[-1] >= 0x6000 and seen[-1] % 256 in range(0x85, 0xc0, 8):
+            return
+        os.unlink("image.snap")
+    t.check(False, "IDs:", seen)
+
+
 KINDS = ("pie", "static", "musl", "muslstatic")
 ROWS = {f"same-ids.{kind}": (lambda k=kind: same_ids(k)) for kind in KINDS}
 ROWS.update({f"exe.{kind}": (lambda k=kind: exe(k)) for kind in KINDS})
@@ -297,6 +313,7 @@ ROWS.update({f"{name}.forbidden": (lambda o=options, s=said: forbidden(o, s))
              for name, options, said in (("same-ids", ["--same-ids"], "--ids=same"), ("exe", ["--ids=new", "--exe"], "--exe"))})
 ROWS.update({
     "exe.asked": exe_asked,
+    "ids-distinct": distinct,
     "same-ids-asyncio": asyncio_server,
     "same-ids-status": statuses,
     "same-ids-signals": signals,
