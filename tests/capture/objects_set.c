@@ -50,6 +50,7 @@ static void socket_options(void)
 	        {AF_INET, SOCK_DGRAM, SOL_SOCKET, SO_DEBUG, 1},
 	        {AF_INET, SOCK_DGRAM, SOL_SOCKET, 41, 1},  /* SO_WIFI_STATUS */
 	        {AF_INET, SOCK_DGRAM, SOL_SOCKET, 49, 0},  /* SO_INCOMING_CPU */
+	        {AF_INET, SOCK_DGRAM, SOL_SOCKET, 62, 1},  /* SO_BINDTOIFINDEX, which a user can set once */
 	        {AF_INET, SOCK_STREAM, SOL_SOCKET, 65, 2}, /* SO_TIMESTAMPING_NEW */
 	        {AF_INET, SOCK_STREAM, SOL_SOCKET, 72, 3}, /* SO_BUF_LOCK */
 	        {AF_UNIX, SOCK_STREAM, SOL_SOCKET, 72, 1},

@@ -139,6 +139,7 @@
 	X(SOL_SOCKET, SO_ERROR)                                                                              \
 	X(SOL_SOCKET, SO_ATTACH_FILTER)                                                                      \
 	X(SOL_SOCKET, SO_ATTACH_BPF)                                                                         \
+	X(SOL_SOCKET, 62) /* SO_BINDTOIFINDEX, Linux 5.1: what SO_BINDTODEVICE sets, once */                 \
 	X(SOL_SOCKET, 77) /* SO_PEERPIDFD, Linux 6.5: opens a descriptor */                                  \
 	X(IPPROTO_IP, IP_MTU)                                                                                \
 	X(IPPROTO_IP, IP_MSFILTER)                                                                           \
