@@ -153,9 +153,57 @@ def container():
         t.check(got.status == 0 and got.out == (json.dumps(given) + " C.UTF-8 True input\n").encode(), got)
 
 
-def can_run(begin):
+def bundle(name, program, like, links=(), mounts=()):
+    """A container with another root, which has what snaprun and programs of the host need, and its mounts: (where, what, how)."""
+    with open(os.path.join(like, "config.json"), encoding="utf-8") as file:
+        config = json.load(file)
+    for directory in ("bin", "dev", "proc", "sys", "tmp", "var/tmp", *(where[1:] for where, _, _ in mounts)):
+        os.makedirs(os.path.join(name, "rootfs", directory))
+    for link in links:
+        os.symlink("usr/" + link, os.path.join(name, "rootfs", link))
+    config["process"].update(args=[program], cwd="/")
+    config["mounts"] += [{"destination": where, "source": os.path.abspath(what), "type": "bind", "options": ["rbind", *how]}
+                         for where, what, how in mounts]
+    with open(os.path.join(name, "config.json"), "w", encoding="utf-8") as file:
+        json.dump(config, file)
+    return name
+
+
+def volumes():
+    """The arrangements of Kubernetes for a container that has an image of its own: the container image is mounted in it, as
+    image volumes are (read-only, in some versions noexec); an init container fetches the artifact into a directory of both."""
+    need("skopeo", "umoci", "crun")
+    begin = alone()
+    t.freeze("image.snap", ["/usr/bin/python3", "-c", PYTHON], at=HERE, options=["--self-contained"],
+             env={**t.PLAIN_ENV, "LANG": "C.UTF-8"})
+    snapimg("thaw", "image.snap", "-o", "thawed.snap")
+    snapimg("oci", "--runnable", "thawed.snap", "-o", "layout:run")
+    snapimg("oci", "image.snap", "-o", "layout:artifact")
+    fine([*begin, "umoci", "unpack", "--rootless", "--image", "layout:run", "prog"])
+    program, = os.listdir("prog/rootfs/bin")
+    wanted = (json.dumps(["some", "words"]) + " C.UTF-8 True input\n").encode()
+    worker = bundle("worker", "/bin/snaprun", "prog", mounts=[("/snap", "prog/rootfs", ("ro", "noexec"))])
+    shutil.copy(t.SNAPRUN, "worker/rootfs/bin/")
+    got = crun(begin, worker, ["/snap/bin/" + program, "some", "words"], stdin=b"input")
+    if got.status != 0 and b"snap" not in got.err and not can_run(begin, "prog"):
+        t.skip("crun can run no container here: " + got.err.decode(errors="replace").strip())
+    t.check(got.status == 0 and got.out == wanted, got)
+    os.mkdir("empty")
+    links = [name for name in ("lib", "lib64") if os.path.islink("/" + name)]
+    fetch = bundle("fetch", "/usr/bin/sh", "prog", links,
+                   [("/usr", "/usr", ()), ("/opt", t.BIN, ()), ("/registry", "layout", ()), ("/snap", "empty", ())])
+    script = ("skopeo copy --insecure-policy --preserve-digests oci:/registry:artifact oci:/tmp/l:v1 && "
+              "/opt/snapimg unpack /tmp/l:v1 -o /tmp/prog.snap && /opt/snapimg runnable /tmp/prog.snap -o /snap/prog")
+    got = crun(begin, fetch, ["-c", script])
+    t.check(got.status == 0, got)
+    second = bundle("second", "/snap/prog", "prog", mounts=[("/snap", "empty", ())])
+    got = crun(begin, second, ["some", "words"], stdin=b"input")
+    t.check(got.status == 0 and got.out == wanted, got)
+
+
+def can_run(begin, its="bundle"):
     """Whether crun runs a static program at all."""
-    shutil.copytree("bundle", "other", symlinks=True)
+    shutil.copytree(its, "other", symlinks=True)
     for name in os.listdir("other/rootfs/bin"):
         shutil.copy(t.program("args-static"), "other/rootfs/bin/" + name)
     return crun(begin, "other", []).status == 0
@@ -174,7 +222,7 @@ def encrypted():
     t.check(b"secret" not in content("image.age"), "it's encrypted")
 
 
-ROWS = {f"registry.{function.__name__}": function for function in (artifact, container, encrypted)}
+ROWS = {f"registry.{function.__name__}": function for function in (artifact, container, volumes, encrypted)}
 
 if __name__ == "__main__":
     t.main(ROWS)
