@@ -129,7 +129,7 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(INPUTS, 48, sizeof(struct snapimg_input), '*', "inputs")                                           \
 	X(TREE, 49, sizeof(struct snapimg_member), '*', "processes")                                         \
 	X(IPC, 50, sizeof(struct snapimg_ipc), '*', "System V objects")                                      \
-	X(IPCDATA, 51, 1, '*', "contents of System V objects")
+	X(IPCDATA, 51, 1, '*', "System V contents")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \
