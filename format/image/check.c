@@ -46,6 +46,7 @@ static const struct {
         {SNAPIMG_SECTION_SETTINGS, snapimg_rule_setting},
         {SNAPIMG_SECTION_STREAMS, snapimg_rule_stream},
         {SNAPIMG_SECTION_CONTENTS, snapimg_rule_content},
+        {SNAPIMG_SECTION_PASSED, snapimg_rule_passed},
         {SNAPIMG_SECTION_WATCHES, snapimg_rule_watch},
         {SNAPIMG_SECTION_LOCKS, snapimg_rule_lock},
         {SNAPIMG_SECTION_INOTIFY, snapimg_rule_inotify},

@@ -48,7 +48,8 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 	X(SELF_CONTAINED, 9, "self-contained") /* has the files that it mapped and read */                   \
 	X(LZ4, 10, "lz4")                      /* has LZ4 extents */                                         \
 	X(TREE, 11, "tree")                    /* several processes: the first one's image, or another's */  \
-	X(IPC, 12, "ipc")                      /* has IPC, or memory that is a segment of it */
+	X(IPC, 12, "ipc")                      /* has IPC, or memory that is a segment of it */              \
+	X(PASSED, 13, "passed")                /* has PASSED */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)
@@ -129,7 +130,8 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(INPUTS, 48, sizeof(struct snapimg_input), '*', "inputs")                                           \
 	X(TREE, 49, sizeof(struct snapimg_member), '*', "processes")                                         \
 	X(IPC, 50, sizeof(struct snapimg_ipc), '*', "System V objects")                                      \
-	X(IPCDATA, 51, 1, '*', "System V contents")
+	X(IPCDATA, 51, 1, '*', "System V contents")                                                          \
+	X(PASSED, 52, sizeof(struct snapimg_passed), '*', "descriptors in sockets")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \

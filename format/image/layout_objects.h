@@ -53,7 +53,7 @@ static_assert(sizeof(struct snapimg_descriptor) == 32, "descriptor layout");
 	X(CALLERS, 14, "caller's terminal, opened once more")                                                \
 	X(ENDED, 15, "pidfd of a process that has ended")                                                    \
 	X(TREE, 16, "object of the tree")                                                                    \
-	X(FILE, 17, "file that several processes have")
+	X(FILE, 17, "file that several have")
 enum snapimg_object_kind {
 #define X(name, number, text) SNAPIMG_OBJECT_##name = (number),
 	SNAPIMG_OBJECT_KINDS(X)
@@ -146,6 +146,15 @@ struct snapimg_content {
 	uint64_t size;
 };
 static_assert(sizeof(struct snapimg_content) == 32, "content layout");
+
+/* A descriptor that comes with a message: what it leads to. */
+struct snapimg_passed {
+	uint32_t content;
+	uint32_t object;
+	uint64_t position; /* MEMFD, UNLINKED and what is REOPENED of them */
+};
+static_assert(sizeof(struct snapimg_passed) == 16, "passed descriptor layout");
+enum { SNAPIMG_PASSED_MAX = 253 }; /* with one message (include/net/scm.h, SCM_MAX_FD) */
 
 /* What an EPOLL object looks at. */
 struct snapimg_watch {

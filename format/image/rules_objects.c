@@ -199,13 +199,14 @@ static bool name_is_valid(const struct snapimg *image, const struct snapimg_obje
 	       (!rule_of(object)->names_path || snapimg_string(image, object->name)[0] == '/');
 }
 
-/* What only trees have: FILE in the first process's image, TREE in those of the others. */
+/* What only trees have: FILE in the first process's image, and in sockets, TREE in those of the others. */
 static bool tree_is_valid(const struct snapimg *image, const struct snapimg_object *object)
 {
 	bool is_first = snapimg_member_count(image) > 0;
 
 	if (object->kind == SNAPIMG_OBJECT_FILE)
-		return is_first && object->value[SNAPIMG_OPENED_FILE] < snapimg_file_count(image);
+		return (is_first || image->section[SNAPIMG_SECTION_PASSED].count > 0) &&
+		       object->value[SNAPIMG_OPENED_FILE] < snapimg_file_count(image);
 	return object->kind != SNAPIMG_OBJECT_TREE ||
 	       (!is_first && image->header->required_features & SNAPIMG_FEATURE_TREE);
 }
@@ -332,6 +333,23 @@ enum snapimg_error snapimg_rule_content(const struct snapimg *image, uint32_t in
 		return SNAPIMG_ERR_OBJECT;
 	rule = rule_of(object);
 	return rule->content != NULL && rule->content(object, content) ? SNAPIMG_OK : SNAPIMG_ERR_OBJECT;
+}
+
+enum snapimg_error snapimg_rule_passed(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_passed *passed = snapimg_get_passed(image) + index;
+	const struct snapimg_object *socket;
+
+	if ((image->header->required_features & SNAPIMG_FEATURE_PASSED) == 0 ||
+	    passed->content >= snapimg_content_count(image) || passed->position > INT64_MAX ||
+	    object_at(image, passed->object) == NULL || (index > 0 && passed[-1].content > passed->content) ||
+	    (index >= SNAPIMG_PASSED_MAX && passed[-SNAPIMG_PASSED_MAX].content == passed->content))
+		return SNAPIMG_ERR_OBJECT;
+	socket = object_at(image, snapimg_get_content(image)[passed->content].object);
+	return socket->kind == SNAPIMG_OBJECT_SOCKET &&
+	                       socket->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_PAIR
+	               ? SNAPIMG_OK
+	               : SNAPIMG_ERR_OBJECT;
 }
 
 enum snapimg_error snapimg_rule_watch(const struct snapimg *image, uint32_t index)

@@ -287,6 +287,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 		features |= SNAPIMG_FEATURE_TREE;
 	if (writer->section[SNAPIMG_SECTION_IPC].size > 0)
 		features |= SNAPIMG_FEATURE_IPC;
+	if (writer->section[SNAPIMG_SECTION_PASSED].size > 0)
+		features |= SNAPIMG_FEATURE_PASSED;
 	if (writer->section[SNAPIMG_SECTION_OWNERS].size > 0)
 		features |= SNAPIMG_FEATURE_OWNERS;
 	if (is_self_contained(&writer->section[SNAPIMG_SECTION_PROCESS]))

@@ -20,6 +20,7 @@ struct object_kind {
 	/* When it has its content and settings; returns the descriptor, which may be another one then. */
 	long (*complete)(uint32_t index, int descriptor);
 	bool is_paired;      /* its peer made its descriptor */
+	bool is_last;        /* what is in it may be other objects, which must be complete */
 	bool may_be_missing; /* what it is made from, when no descriptor of the program's is it any more */
 };
 

@@ -37,7 +37,8 @@ static const struct object_kind kinds[] = {
         [SNAPIMG_OBJECT_SOCKET] = {.make = socket_make,
                                    .fill = socket_fill,
                                    .complete = socket_complete,
-                                   .is_paired = true},
+                                   .is_paired = true,
+                                   .is_last = true},
         [SNAPIMG_OBJECT_PIDFD] = {.make = pidfd_make},
         [SNAPIMG_OBJECT_TERMINAL] = {.make = terminal_make, .complete = object_complete_flags},
         [SNAPIMG_OBJECT_CALLERS] = {.make = callers_make},
@@ -146,6 +147,22 @@ static void complete(uint32_t index)
 	state.made[index] = (int32_t)result;
 }
 
+static bool is_last(uint32_t index)
+{
+	return kinds[snapimg_get_object(&loader.image)[index].kind].is_last;
+}
+
+static void fill_and_complete(bool last)
+{
+	const struct snapimg_content *content = snapimg_get_content(&loader.image);
+	for (uint32_t i = 0; i < snapimg_content_count(&loader.image); i++)
+		if (is_last(content[i].object) == last)
+			fill(&content[i]);
+	for (uint32_t i = 0; i < snapimg_object_count(&loader.image); i++)
+		if (is_last(i) == last)
+			complete(i);
+}
+
 void objects_begin(int32_t *room)
 {
 	uint32_t count = snapimg_object_count(&loader.image);
@@ -165,7 +182,6 @@ void objects_make_file(uint32_t index)
 void objects_make(void)
 {
 	uint32_t count = snapimg_object_count(&loader.image);
-	const struct snapimg_content *content = snapimg_get_content(&loader.image);
 	if (state.is_done) /* for a tree */
 		return;
 	state.is_done = true;
@@ -174,10 +190,8 @@ void objects_make(void)
 	objects_set();
 	for (uint32_t i = 0; i < count; i++)
 		unlinked_resize(i);
-	for (uint32_t i = 0; i < snapimg_content_count(&loader.image); i++)
-		fill(&content[i]);
-	for (uint32_t i = 0; i < count; i++)
-		complete(i);
+	fill_and_complete(false);
+	fill_and_complete(true);
 }
 
 void objects_copy_numbers(int32_t *to)

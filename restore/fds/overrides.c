@@ -122,6 +122,16 @@ bool overrides_leave_need(uint32_t index)
 	return false;
 }
 
+/* On its way through a socket, be that one needed or not. */
+static bool is_passed(uint32_t object)
+{
+	const struct snapimg_passed *passed = snapimg_get_passed(&loader.image);
+	for (uint32_t i = 0; i < snapimg_passed_count(&loader.image); i++)
+		if (passed[i].object == object)
+			return true;
+	return false;
+}
+
 bool overrides_leave_object(uint32_t object)
 {
 	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
@@ -131,7 +141,7 @@ bool overrides_leave_object(uint32_t object)
 		if (record[i].kind == SNAPIMG_DESCRIPTOR_OBJECT && (uint32_t)record[i].source == object &&
 		    overrides_leave_need(i))
 			return true;
-	return false;
+	return is_passed(object);
 }
 
 static void commit(const struct override *it)

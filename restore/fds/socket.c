@@ -7,7 +7,7 @@
 #include "restore/fds/objects.h"
 #include "restore/fds/overrides.h"
 
-enum { SOCKET_LEVEL = 1, SNDBUF = 7, NO_SIGNAL = 0x4000, DONT_WAIT = 0x40 };
+enum { SOCKET_LEVEL = 1, RIGHTS = 1, SNDBUF = 7, NO_SIGNAL = 0x4000, DONT_WAIT = 0x40 };
 
 /* How the pair was made that begins with the object; NULL: by socketpair(2), or nobody needs that end. */
 static const struct snapimg_setting *accepted_of(uint32_t index)
@@ -85,18 +85,71 @@ long socket_connect(const struct snapimg_setting *setting, int descriptor, const
 	return sys(__NR_connect, descriptor, data, setting->size);
 }
 
+struct part {
+	const void *bytes;
+	uint64_t size;
+};
+/* struct msghdr, and struct cmsghdr with what follows it. */
+struct letter {
+	struct {
+		const void *name;
+		uint32_t name_size, padding;
+		const struct part *part;
+		uint64_t parts;
+		const void *control;
+		uint64_t control_size;
+		int32_t flags, end;
+	} header;
+	struct {
+		uint64_t size;
+		int32_t level, type;
+		int32_t descriptor[SNAPIMG_PASSED_MAX];
+	} control;
+};
+
+/* The descriptors that come with the message, with their places. */
+static uint32_t collect_passed(const struct snapimg_content *content, int32_t *descriptor)
+{
+	const struct snapimg_passed *passed = snapimg_get_passed(&loader.image);
+	uint32_t index = (uint32_t)(content - snapimg_get_content(&loader.image)), count = 0;
+	for (uint32_t i = 0; i < snapimg_passed_count(&loader.image); i++) {
+		if (passed[i].content != index)
+			continue;
+		descriptor[count] = objects_descriptor(passed[i].object);
+		if (passed[i].position != 0)
+			sys(__NR_lseek, descriptor[count], passed[i].position, 0);
+		count++;
+	}
+	return count;
+}
+
+static long send_message(int from, const struct snapimg_content *content, const uint8_t *bytes)
+{
+	struct letter letter = {0};
+	const struct part part = {bytes, content->size};
+	uint32_t count = collect_passed(content, letter.control.descriptor);
+	letter.control.size = 16 + count * sizeof(int32_t);
+	letter.control.level = SOCKET_LEVEL;
+	letter.control.type = RIGHTS;
+	letter.header.part = &part;
+	letter.header.parts = 1;
+	letter.header.control = count > 0 ? &letter.control : NULL;
+	letter.header.control_size = count > 0 ? letter.control.size : 0;
+	return sys(__NR_sendmsg, from, &letter.header, NO_SIGNAL | DONT_WAIT);
+}
+
 /* One message, or a part of a stream. */
 long socket_fill(const struct snapimg_content *content, const uint8_t *bytes)
 {
 	int32_t before = 0, room = 1 << 30;
 	uint32_t length = sizeof before;
 	int from = objects_other_end(content->object);
-	long result = sys(__NR_sendto, from, bytes, content->size, NO_SIGNAL | DONT_WAIT, 0, 0);
+	long result = send_message(from, content, bytes);
 	/* Its buffer was made smaller after it was sent, or holds less in one piece. */
 	if (result == -EAGAIN) {
 		sys(__NR_getsockopt, from, SOCKET_LEVEL, SNDBUF, &before, &length);
 		sys(__NR_setsockopt, from, SOCKET_LEVEL, SNDBUF, &room, sizeof room);
-		result = sys(__NR_sendto, from, bytes, content->size, NO_SIGNAL | DONT_WAIT, 0, 0);
+		result = send_message(from, content, bytes);
 		before /= 2; /* the kernel doubles what it is given (socket(7)) */
 		sys(__NR_setsockopt, from, SOCKET_LEVEL, SNDBUF, &before, sizeof before);
 	}

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -107,7 +108,8 @@ static bool waiting_datagram(void)
 	       sendto(fd, "x", 1, 0, (struct sockaddr *)&address, sizeof(address)) == 1;
 }
 
-static bool in_flight(void)
+/* What goes through a socket is open nowhere else. */
+static bool passes(int passed)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
 	char byte = 'x';
@@ -115,11 +117,28 @@ static bool in_flight(void)
 	struct msghdr message = {
 	        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-	int fds[2], passed = open("/dev/null", O_RDONLY);
+	int fds[2];
 	*head = (struct cmsghdr){
 	        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
 	memcpy(CMSG_DATA(head), &passed, sizeof(passed));
-	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && sendmsg(fds[0], &message, 0) == 1;
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && sendmsg(fds[0], &message, 0) == 1 &&
+	       close(passed) == 0;
+}
+
+static bool passed_set(void)
+{
+	return passes(epoll_create1(0));
+}
+
+static bool passed_lock(void)
+{
+	int fd = open("locked", O_RDWR | O_CREAT, 0600);
+	return flock(fd, LOCK_EX) == 0 && passes(fd);
+}
+
+static bool passed_stream(void)
+{
+	return passes(dup(2));
 }
 
 static bool unix_connection(void)
@@ -281,7 +300,9 @@ int main(int argc, char **argv)
 	        MODE(pipe_packets),
 	        MODE(waiting_connection),
 	        MODE(waiting_datagram),
-	        MODE(in_flight),
+	        MODE(passed_set),
+	        MODE(passed_lock),
+	        MODE(passed_stream),
 	        MODE(unix_connection),
 	        MODE(unix_datagrams),
 	        MODE(unix_both_named),

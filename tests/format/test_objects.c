@@ -20,6 +20,7 @@ static const struct snapimg_object objects[OBJECTS] = {
         [FRESH] = {.kind = SNAPIMG_OBJECT_FIFO, .name = 1, .value = {4096, 1}},
         [UNIX] = {.kind = SNAPIMG_OBJECT_SOCKET, .value = {1, 1, 0, SNAPIMG_SOCKET_PAIR}},
 };
+static const struct snapimg_content contents[] = {{.object = PIPE}, {.object = UNIX}};
 static const struct snapimg_descriptor descriptors[] = {{.number = 3, .kind = SNAPIMG_DESCRIPTOR_OBJECT}};
 
 static enum snapimg_error apply(uint32_t section, const void *record, snapimg_rule *rule)
@@ -34,6 +35,7 @@ static enum snapimg_error apply(uint32_t section, const void *record, snapimg_ru
 	image.section[SNAPIMG_SECTION_DESCRIPTORS] =
 	        (struct snapimg_view){descriptors, sizeof(descriptors), 1};
 	image.section[SNAPIMG_SECTION_OBJECTS] = (struct snapimg_view){all, sizeof(objects), OBJECTS};
+	image.section[SNAPIMG_SECTION_CONTENTS] = (struct snapimg_view){contents, sizeof(contents), 2};
 	if (section != SNAPIMG_SECTION_OBJECTS) {
 		image.section[section] = (struct snapimg_view){record, 0, 1};
 		return rule(&image, 0);
@@ -48,6 +50,7 @@ static enum snapimg_error apply(uint32_t section, const void *record, snapimg_ru
 #define CONTENT(error, ...) ROW(error, CONTENTS, content, __VA_ARGS__)
 #define WATCH(error, ...)   ROW(error, WATCHES, watch, __VA_ARGS__)
 #define WATCHED(error, ...) ROW(error, INOTIFY, inotify, __VA_ARGS__)
+#define PASSED(error, ...)  ROW(error, PASSED, passed, __VA_ARGS__)
 #define OWNER(error, ...)   ROW(error, OWNERS, owner, __VA_ARGS__)
 #define LOCK(error, ...)    ROW(error, LOCKS, lock, __VA_ARGS__)
 #define ROW(error, SECTION, record, ...)                                                                     \
@@ -160,6 +163,14 @@ static void test_what_they_have(void)
 	CONTENT(OBJECT, .object = PIPE, .offset = 99, .size = 5, .stored_size = 2)
 	CONTENT(OBJECT, .object = PIPE, .size = SNAPIMG_EXTENT_MAX + 1, .stored_size = 1)
 	CONTENT(OBJECT, .object = PIPE, .size = 0, .stored_size = 1)
+	header.required_features |= SNAPIMG_FEATURE_PASSED;
+	PASSED(OK, .content = 1, .object = MEMFD, .position = INT64_MAX)
+	PASSED(OBJECT, .content = 1, .object = OBJECTS)
+	PASSED(OBJECT, .content = 0, .object = MEMFD)
+	PASSED(OBJECT, .content = 2, .object = MEMFD)
+	PASSED(OBJECT, .content = 1, .object = MEMFD, .position = UINT64_MAX)
+	header.required_features &= ~(uint64_t)SNAPIMG_FEATURE_PASSED;
+	PASSED(OBJECT, .content = 1, .object = MEMFD)
 	WATCH(OK, .object = EPOLL, .number = 3)
 	WATCH(OBJECT, .object = EPOLL, .number = 4)
 	WATCH(OBJECT, .object = PIPE, .number = 3)

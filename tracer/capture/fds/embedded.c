@@ -11,7 +11,7 @@ static bool is_locked(const struct taking *taking, const struct open_descriptor 
 {
 	const struct snapimg_lock *lock = taking->objects->lock.items;
 
-	for (size_t i = 0; i < taking->objects->lock.count; i++)
+	for (size_t i = 0; i < taking->objects->lock.count && !is_on_its_way(taking->survey, it); i++)
 		if (lock[i].number == it->number)
 			return true;
 	return false;

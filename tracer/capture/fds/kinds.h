@@ -60,6 +60,12 @@ enum status take_socket_options(struct taking *taking, const struct open_descrip
 /* Adds what is on its way in a Unix socket. sender: the other end, or NULL where that is closed. */
 enum status take_unix_queue(struct taking *taking, struct open_descriptor *it, int type,
                             struct open_descriptor *sender) __attribute__((warn_unused_result));
+/* What is on its way through a Unix socket (fds/passed.c): whether the description is; refuses what can't be
+ * carried there; tells PASSED the objects, when all are taken. */
+bool is_passed(const struct survey *survey, const struct open_descriptor *it);
+enum status check_passed(const struct survey *survey, const struct open_descriptor *it)
+        __attribute__((warn_unused_result));
+void resolve_passed(const struct survey *survey, struct objects *objects);
 /* Whether it is TCP and not what a socket is before its first connection, or a listening one. */
 bool is_connected(int domain, int type, int copy);
 /* Adds the groups that a socket has joined. */

@@ -97,6 +97,14 @@ enum status objects_fill(struct objects *objects, uint64_t position, const void 
 	return store(objects, content, bytes, &objects->content);
 }
 
+enum status objects_pass(struct objects *objects, size_t index)
+{
+	const struct snapimg_passed record = {.content = (uint32_t)objects->content.count - 1,
+	                                      .object = (uint32_t)index};
+
+	return append(&objects->passed, &record, 1, sizeof(record));
+}
+
 enum status objects_carry(struct objects *objects, uint32_t file, uint64_t position, const void *bytes,
                           uint64_t size)
 {
@@ -197,6 +205,7 @@ enum snapimg_error objects_write(const struct objects *objects, struct snapimg_w
 	} plain[] = {
 	        {&objects->setting, SNAPIMG_SECTION_SETTINGS, sizeof(struct snapimg_setting)},
 	        {&objects->content, SNAPIMG_SECTION_CONTENTS, sizeof(struct snapimg_content)},
+	        {&objects->passed, SNAPIMG_SECTION_PASSED, sizeof(struct snapimg_passed)},
 	        {&objects->stream, SNAPIMG_SECTION_STREAMS, sizeof(struct snapimg_setting)},
 	        {&objects->carried, SNAPIMG_SECTION_CARRIED, sizeof(struct snapimg_content)},
 	        {&objects->embedded, SNAPIMG_SECTION_ROOTDATA, sizeof(struct snapimg_content)},
@@ -228,6 +237,7 @@ void objects_free(struct objects *objects)
 	free(objects->object.items);
 	free(objects->setting.items);
 	free(objects->content.items);
+	free(objects->passed.items);
 	free(objects->carried.items);
 	free(objects->embedded.items);
 	free(objects->stream.items);

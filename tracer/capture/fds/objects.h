@@ -1,5 +1,5 @@
 /* What the image will say about open descriptions that are neither files with a name nor inherited: the
- * sections OBJECTS, SETTINGS, CONTENTS, WATCHES, LOCKS, INOTIFY, OWNERS and BYTES while they grow. */
+ * sections OBJECTS, SETTINGS, CONTENTS, PASSED, WATCHES, LOCKS, INOTIFY, OWNERS and BYTES while they grow. */
 #ifndef TRACER_CAPTURE_FDS_OBJECTS_H
 #define TRACER_CAPTURE_FDS_OBJECTS_H
 
@@ -14,7 +14,8 @@ struct array {
 };
 
 struct objects {
-	struct array object, setting, stream, content, carried, embedded, watch, lock, inotify, owner, bytes;
+	struct array object, setting, stream, content, passed, carried, embedded, watch, lock, inotify, owner,
+	        bytes;
 	struct array names; /* char *; the records' string fields hold its index + 1 until they are written */
 	int level;          /* of zstd, for contents; 0: they are stored as they are */
 	struct compressor compressor; /* opened when it is needed first */
@@ -29,6 +30,9 @@ enum status objects_set(struct objects *objects, struct snapimg_setting setting,
         __attribute__((warn_unused_result));
 enum status objects_fill(struct objects *objects, uint64_t position, const void *bytes, uint64_t size)
         __attribute__((warn_unused_result));
+/* That the last content has this descriptor of the survey with it, which is to be replaced by its object
+ * (fds/table.c). */
+enum status objects_pass(struct objects *objects, size_t index) __attribute__((warn_unused_result));
 /* Of an inherited terminal, by its number. */
 enum status objects_stream(struct objects *objects, struct snapimg_setting setting, const void *bytes)
         __attribute__((warn_unused_result));

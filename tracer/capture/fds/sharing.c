@@ -133,11 +133,14 @@ enum status sharing_sort(struct survey *survey)
 {
 	enum status status = STATUS_OK;
 
+	free(survey->by_link);
 	survey->by_link = calloc(survey->count + 1, sizeof(struct open_descriptor *));
 	if (!survey->by_link)
 		return fail(STATUS_FAILED, "out of memory");
-	for (size_t i = 0; i < survey->count; i++)
+	for (size_t i = 0; i < survey->count; i++) {
 		survey->by_link[i] = &survey->open[i];
+		survey->open[i].first = (int)i;
+	}
 	if (!survey->count)
 		return STATUS_OK;
 	const struct open_descriptor *any = &survey->open[0];

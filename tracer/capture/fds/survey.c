@@ -28,6 +28,7 @@ void survey_free(struct survey *survey)
 		forget(&survey->open[i]);
 	free(survey->open);
 	free(survey->by_link);
+	survey_free_queues(survey);
 	*survey = (struct survey){0};
 }
 
@@ -40,9 +41,8 @@ static int by_number(const void *left, const void *right)
 	return (a->number > b->number) - (a->number < b->number);
 }
 
-static enum status look_at(struct survey *survey, size_t process, int number)
+enum status survey_look_at(struct survey *survey, pid_t pid, size_t process, int number)
 {
-	pid_t pid = survey->process[process].pid;
 	struct open_descriptor *it = array_add(survey->open, survey->count); /* freed with the others */
 	struct proc_path path = proc_path(pid, "fd/%d", number);
 	char link[4096];
@@ -55,6 +55,7 @@ static enum status look_at(struct survey *survey, size_t process, int number)
 	                               .number = number,
 	                               .inherited = -1,
 	                               .duplicate = -1,
+	                               .carrier = -1,
 	                               .object = -1,
 	                               .copy = -1};
 	if ((status = proc_read(proc_path(pid, "fdinfo/%d", number), &it->info)) != STATUS_OK ||
@@ -82,7 +83,7 @@ static enum status read_directory(struct survey *survey, size_t process)
 	while (status == STATUS_OK && (entry = readdir(directory))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		status = look_at(survey, process, atoi(entry->d_name));
+		status = survey_look_at(survey, survey->process[process].pid, process, atoi(entry->d_name));
 	}
 	closedir(directory);
 	return status;
@@ -96,8 +97,6 @@ static enum status read_all(struct survey *survey)
 		status = read_directory(survey, i);
 	if (status == STATUS_OK && survey->count)
 		qsort(survey->open, survey->count, sizeof(*survey->open), by_number);
-	for (size_t i = 0; i < survey->count; i++)
-		survey->open[i].first = (int)i;
 	return status;
 }
 
@@ -145,20 +144,35 @@ static void find_duplicates(struct survey *survey)
 	}
 }
 
+static void find_origins(struct survey *survey, size_t first, const struct overrides *overrides)
+{
+	for (size_t i = first; i < survey->count; i++) {
+		struct open_descriptor *it = &survey->open[i];
+		bool is_standard = !is_on_its_way(survey, it) && it->number < 3;
+		/* Of a process that ran before, nobody knows what it was given but its standard streams. */
+		it->inherited = !the_caller.attached ? find_inherited(it) : is_standard ? it->number : -1;
+		it->override = it->process == 0 ? overrides_find(overrides, it->number) : NULL;
+	}
+}
+
 enum status survey_read(struct survey *survey, const struct overrides *overrides)
 {
 	enum status status;
 
 	if ((status = read_all(survey)) != STATUS_OK || (status = sharing_sort(survey)) != STATUS_OK)
 		return status;
-	for (size_t i = 0; i < survey->count; i++) {
-		struct open_descriptor *it = &survey->open[i];
-		/* Of a process that ran before, nobody knows what it was given but its standard streams. */
-		it->inherited = !the_caller.attached ? find_inherited(it) : it->number < 3 ? it->number : -1;
-		it->override = it->process == 0 ? overrides_find(overrides, it->number) : NULL;
+	find_origins(survey, 0, overrides);
+	size_t own = survey->count;
+	for (size_t first = 0, end; first < survey->count && status == STATUS_OK; first = end) {
+		end = survey->count;
+		if ((status = survey_look_into(survey, first)) == STATUS_OK)
+			find_origins(survey, end, overrides);
 	}
-	find_duplicates(survey);
-	return STATUS_OK;
+	if (status == STATUS_OK && survey->count != own)
+		status = sharing_sort(survey);
+	if (status == STATUS_OK)
+		find_duplicates(survey);
+	return status;
 }
 
 struct open_descriptor *survey_find(const struct survey *survey, size_t process, int number)
@@ -196,6 +210,12 @@ enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
 enum status refuse_descriptor(const struct survey *survey, const struct open_descriptor *it, const char *what,
                               const char *advice)
 {
-	(void)survey;
+	if (is_on_its_way(survey, it)) {
+		const struct open_descriptor *carrier = &survey->open[it->carrier];
+		while (is_on_its_way(survey, carrier))
+			carrier = &survey->open[carrier->carrier];
+		return refuse(what, advice, "on its way to descriptor %d of process %d, %s", carrier->number,
+		              carrier->pid, it->link);
+	}
 	return refuse(what, advice, "descriptor %d of process %d, %s", it->number, it->pid, it->link);
 }

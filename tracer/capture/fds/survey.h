@@ -14,10 +14,11 @@ enum holding {
 	HELD_FILE,        /* all that lead to the same thing, be it by another opening */
 };
 
-/* One open descriptor of the target. */
+/* One open descriptor of the target; or one that is on its way to it through a Unix socket, which then is
+ * open in this process. */
 struct open_descriptor {
 	pid_t pid;      /* whose it is */
-	size_t process; /* that one's index */
+	size_t process; /* that one's index; process_count: on its way */
 	int number;
 	char *link;
 	struct text info; /* /proc/PID/fdinfo/N */
@@ -34,10 +35,25 @@ struct open_descriptor {
 	        *override; /* what the caller wants it to be instead (tracer/overrides.h); NULL: what it is */
 	int copy;          /* of the very description, in this process; -1: see survey_copy() */
 	int first;         /* index of the first one of the same open description */
+	int carrier;       /* index of the socket that it is on its way in; -1: none */
 	int representative;   /* index of the one that is taken for all of them: not something else by --fd */
 	bool spans;           /* several processes have the description */
 	enum holding holding; /* who is looked for by sharing_look_around() */
 	pid_t holder;         /* and was found: another process, or 0 */
+};
+
+/* A message that waits in a Unix socket, or bytes of a stream. */
+struct waiting_message {
+	size_t offset, size;  /* of its bytes */
+	size_t first, passed; /* the descriptors that come with it: so many of survey->open from `first` on */
+};
+/* What waits in a Unix socket. It is looked at only once, as the kernel shows an empty message only once. */
+struct waiting_queue {
+	ino_t inode;
+	char *bytes;
+	struct waiting_message *message;
+	size_t count;
+	const char *refused; /* it can't be carried: what it is called; NULL: it can */
 };
 
 struct passing;
@@ -52,9 +68,14 @@ struct survey {
 	size_t count;
 	struct open_descriptor *
 	        *by_link; /* those of one link stand together, and in them those of one description */
+	struct waiting_queue *queue;
+	size_t queue_count;
 };
 
 struct overrides;
+/* Adds one. */
+enum status survey_look_at(struct survey *survey, pid_t pid, size_t process, int number)
+        __attribute__((warn_unused_result));
 enum status survey_read(struct survey *survey, const struct overrides *overrides)
         __attribute__((warn_unused_result));
 void survey_free(struct survey *survey);
@@ -63,6 +84,10 @@ struct open_descriptor *survey_find(const struct survey *survey, size_t process,
 static inline bool is_representative(const struct survey *survey, const struct open_descriptor *it)
 {
 	return &survey->open[it->representative] == it;
+}
+static inline bool is_on_its_way(const struct survey *survey, const struct open_descriptor *it)
+{
+	return it->process == survey->process_count;
 }
 /* All with that link: *ret_count of survey->by_link from there on. */
 struct open_descriptor **survey_of_link(const struct survey *survey, const char *link, size_t *ret_count);
@@ -73,6 +98,13 @@ enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
         __attribute__((warn_unused_result));
 /* The same without a line; errno tells why not. */
 bool survey_try_copy(const struct survey *survey, struct open_descriptor *it);
+
+/* fds/in_flight.c: looks into the Unix sockets from survey->open[first] on, and adds what is on its way in
+ * them. */
+enum status survey_look_into(struct survey *survey, size_t first) __attribute__((warn_unused_result));
+/* What waits in the socket; NULL: nothing. */
+const struct waiting_queue *survey_queue(const struct survey *survey, ino_t inode);
+void survey_free_queues(struct survey *survey);
 
 /* fds/sharing.c: sorts, and finds which of them are one open description. */
 enum status sharing_sort(struct survey *survey) __attribute__((warn_unused_result));

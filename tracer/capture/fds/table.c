@@ -15,12 +15,14 @@ struct reading {
 	struct survey survey;
 };
 
+/* What is on its way belongs to the first one. */
 static struct taking taking_for(const struct reading *reading, const struct open_descriptor *it)
 {
-	const struct descriptors_request *process = &reading->process[it->process];
+	size_t index = is_on_its_way(&reading->survey, it) ? 0 : it->process;
+	const struct descriptors_request *process = &reading->process[index];
 
 	return (struct taking){.survey = &reading->survey,
-	                       .pid = it->pid,
+	                       .pid = reading->survey.process[index].pid,
 	                       .objects = &process->result->objects,
 	                       .shared = reading->process->shared,
 	                       .overrides = reading->process->snapshot->overrides,
@@ -67,7 +69,13 @@ static enum status take_object(const struct reading *reading, struct open_descri
 	if (it->refused)
 		return STATUS_REFUSED;
 	taking.objects = objects;
-	if (kind->kind == SNAPIMG_OBJECT_EPOLL && it->spans)
+	if ((kind->kind == SNAPIMG_OBJECT_EPOLL || kind->kind == SNAPIMG_OBJECT_PIDFD) &&
+	    is_passed(&reading->survey, it))
+		status = refuse_descriptor(&reading->survey, it,
+		                           "an epoll set or pidfd that is on its way through "
+		                           "a socket",
+		                           "receive it before the point");
+	else if (kind->kind == SNAPIMG_OBJECT_EPOLL && it->spans)
 		status = refuse_descriptor(&reading->survey, it, "an epoll set that several processes have",
 		                           "make it after fork(2), or close it in the others");
 	else if ((status = refuse_held(taking.survey, it, kind->held)) == STATUS_OK &&
@@ -100,34 +108,41 @@ static enum status record_object(const struct reading *reading, struct open_desc
 	return STATUS_OK;
 }
 
-/* A file whose place several processes share is opened by the first one for all. */
-static enum status record_opened(const struct reading *reading, struct open_descriptor *it,
-                                 struct snapimg_descriptor *record)
+static enum status take_opened(const struct reading *reading, struct open_descriptor *taken)
 {
-	struct open_descriptor *taken = &reading->survey.open[it->representative];
 	struct objects *objects = &reading->process->result->objects;
 	struct snapimg_object object = {.kind = SNAPIMG_OBJECT_FILE};
 	struct snapimg_descriptor file = {0};
 	enum status status;
 
-	if (!it->spans)
-		return record_file(&reading->survey, it, reading->process[it->process].files, record);
 	if (taken->refused)
 		return STATUS_REFUSED;
-	if (taken->object < 0) {
-		status = record_file(&reading->survey, taken, reading->process->files, &file);
-		taken->refused = status == STATUS_REFUSED;
-		if (status != STATUS_OK)
-			return status;
-		object.flags = file.flags;
-		object.value[SNAPIMG_OPENED_FILE] = file.file - 1;
-		object.value[SNAPIMG_OPENED_POSITION] = file.position;
-		if ((status = objects_name(objects, taken->link, &object.name)) != STATUS_OK)
-			return status;
-		taken->object = (int)objects->object.count;
-		if ((status = objects_add(objects, &object)) != STATUS_OK)
-			return status;
-	}
+	if (taken->object >= 0)
+		return STATUS_OK;
+	status = record_file(&reading->survey, taken, reading->process->files, &file);
+	taken->refused = status == STATUS_REFUSED;
+	if (status != STATUS_OK)
+		return status;
+	object.flags = file.flags;
+	object.value[SNAPIMG_OPENED_FILE] = file.file - 1;
+	object.value[SNAPIMG_OPENED_POSITION] = file.position;
+	if ((status = objects_name(objects, taken->link, &object.name)) != STATUS_OK)
+		return status;
+	taken->object = (int)objects->object.count;
+	return objects_add(objects, &object);
+}
+
+/* A file whose place several processes share is opened by the first one for all. */
+static enum status record_opened(const struct reading *reading, struct open_descriptor *it,
+                                 struct snapimg_descriptor *record)
+{
+	struct open_descriptor *taken = &reading->survey.open[it->representative];
+	enum status status;
+
+	if (!it->spans)
+		return record_file(&reading->survey, it, reading->process[it->process].files, record);
+	if ((status = take_opened(reading, taken)) != STATUS_OK)
+		return status;
 	return add_reference(reading, it, taken->object, record);
 }
 
@@ -254,6 +269,31 @@ static enum status record_all(const struct reading *reading, size_t process, siz
 	return status;
 }
 
+static enum status take_passed(const struct reading *reading, struct open_descriptor *it)
+{
+	struct open_descriptor *taken = &reading->survey.open[it->representative];
+	const struct descriptor_kind *kind = find_kind(taken);
+	enum status status = check_passed(&reading->survey, it);
+
+	if (status != STATUS_OK)
+		return status;
+	return kind ? take_object(reading, taken, kind, &reading->process->result->objects)
+	            : take_opened(reading, taken);
+}
+
+/* What is on its way, when all that the processes have is known. */
+static enum status record_passed(const struct reading *reading)
+{
+	const struct survey *survey = &reading->survey;
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < survey->count && status == STATUS_OK; i++)
+		if (is_on_its_way(survey, &survey->open[i]))
+			status = pass_refusal(take_passed(reading, &survey->open[i]));
+	resolve_passed(survey, &reading->process->result->objects);
+	return status;
+}
+
 static enum status read_all(struct reading *reading, size_t count)
 {
 	const struct snapshot_request *first = reading->process->snapshot;
@@ -267,7 +307,7 @@ static enum status read_all(struct reading *reading, size_t count)
 	ask_for_holders(&reading->survey);
 	for (size_t i = 0; i < count && status == STATUS_OK; i++)
 		status = record_all(reading, i, &next);
-	return status;
+	return status == STATUS_OK ? record_passed(reading) : status;
 }
 
 enum status descriptors_read(const struct descriptors_request *process, size_t count)

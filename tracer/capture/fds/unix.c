@@ -74,7 +74,7 @@ static enum status check_directory(struct taking *taking, struct open_descriptor
 	    stat(proc_path(first, "cwd").text, &own) < 0)
 		return STATUS_OK;
 	for (size_t i = 0; i < survey->count; i++)
-		if (survey->open[i].first == it->first &&
+		if (survey->open[i].first == it->first && !is_on_its_way(survey, &survey->open[i]) &&
 		    stat(proc_path(survey->open[i].pid, "cwd").text, &other) == 0 &&
 		    (other.st_dev != own.st_dev || other.st_ino != own.st_ino))
 			return refuse_descriptor(
@@ -123,7 +123,7 @@ static enum status take_accepted(struct taking *taking, struct open_descriptor *
 
 	if (status != STATUS_OK)
 		return status;
-	if (!is_abstract && find_file(it->pid, accepted, &file, &is_gone) &&
+	if (!is_abstract && find_file(taking->pid, accepted, &file, &is_gone) &&
 	    has_listener(taking->survey, (uint32_t)file.st_ino))
 		setting.option = 1;
 	else if (!is_abstract && !is_gone)
@@ -183,7 +183,7 @@ static enum status take_name(struct taking *taking, struct open_descriptor *it, 
 	if ((status = check_directory(taking, it, found)) != STATUS_OK ||
 	    (status = note_name(taking, object, found)) != STATUS_OK)
 		return status;
-	bool is_there = is_abstract || (find_file(it->pid, found, &file, &is_gone) &&
+	bool is_there = is_abstract || (find_file(taking->pid, found, &file, &is_gone) &&
 	                                (uint32_t)file.st_ino == found->state.inode);
 	if (!is_there && !is_gone)
 		return refuse_descriptor(taking->survey, it, "a Unix socket whose file was replaced",
@@ -195,6 +195,13 @@ static enum status take_name(struct taking *taking, struct open_descriptor *it, 
 	return objects_set(taking->objects, setting, &found->name);
 }
 
+static bool has_message(const struct survey *survey, const struct open_descriptor *it)
+{
+	const struct waiting_queue *queue = survey_queue(survey, it->identity.st_ino);
+
+	return queue && (queue->count > 0 || queue->refused);
+}
+
 /* Datagrams go to a name, whose socket need not know of it. */
 static enum status take_connected(struct taking *taking, struct open_descriptor *it,
                                   struct snapimg_object *object, const struct found *found,
@@ -202,7 +209,6 @@ static enum status take_connected(struct taking *taking, struct open_descriptor 
 {
 	const struct open_descriptor *peer = find_peer(taking->survey, found->state.peer);
 	struct snapimg_setting setting = {.kind = SNAPIMG_SETTING_CONNECT, .size = other->name_size};
-	char byte;
 	struct unix_state state;
 	struct stat file;
 	bool is_gone;
@@ -211,12 +217,12 @@ static enum status take_connected(struct taking *taking, struct open_descriptor 
 	if (!peer || peer->override || !unix_diag_ask((uint32_t)peer->identity.st_ino, &state))
 		return refuse_descriptor(taking->survey, it, "a Unix socket that is connected elsewhere",
 		                         "close it before the point");
-	if (recv(it->copy, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) >= 0)
+	if (has_message(taking->survey, it))
 		return refuse_descriptor(taking->survey, it,
 		                         "a message that waits at a Unix socket with a name",
 		                         "receive it before the point");
 	if (other->name.sun_path[0] != '\0' &&
-	    (!find_file(it->pid, other, &file, &is_gone) || (uint32_t)file.st_ino != state.inode))
+	    (!find_file(taking->pid, other, &file, &is_gone) || (uint32_t)file.st_ino != state.inode))
 		return refuse_descriptor(taking->survey, it,
 		                         "datagrams to a Unix socket whose file is gone or replaced",
 		                         "close it before the point");
