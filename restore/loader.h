@@ -97,6 +97,8 @@ struct loader {
 	bool image_is_piped;   /* it was read from a pipe, into memory */
 	int image_descriptor;  /* open until the pages are filled */
 	uint64_t image_offset; /* where the image begins in that file: not 0 in a runnable one */
+	uint32_t tree_size;    /* of a tree: its processes; 0: it is none (tree.c) */
+	uint32_t tree_member;  /* which of them this is; 0: the first */
 };
 extern struct loader loader;
 
@@ -150,6 +152,8 @@ void resume_prepare(void);   /* resume_x86_64.c: threads, registers, all that is
 void resume_commit(void);    /* resume_x86_64.c: the thread's own state, callbacks */
 _Noreturn void resume(void); /* resume_x86_64.c: jump */
 
+/* image.c: the bytes of VDSO, if the start has gone without them so far. Before image_close(). */
+void image_read_vdso(void);
 /* image.c: that of another process, in the file that is open, in place of the one that was. */
 void image_open_part(uint64_t offset, uint64_t size, const uint8_t *digest);
 /* image.c: the program's memory is mapped from the image, and its page data are not compared with their

@@ -71,19 +71,28 @@ static void give_thread_block(void)
 	sys(__NR_arch_prctl, ARCH_SET_FS, block);
 }
 
-extern const uint8_t __executable_start[], __bss_start[]; /* of the linker */
-extern const uint8_t loader_text_end[], loader_stack[], loader_stack_top[];
+extern const uint8_t __executable_start[], __etext[], loader_data_start[], loader_written_start[];
+extern const uint8_t loader_text_end[]; /* the others are of the linker */
 
-/* The loader's own code and data, in a few calls instead of a fault each few pages. Of the stack the deepest
- * part is the decoder's. */
+/* The kernel maps what it has of a file around the page that is asked for, in aligned pieces of this size
+ * (mm/memory.c, fault_around_bytes): to ask for one page of each piece is enough, and for every page costs
+ * more than it saves. */
+static void populate_file(uint64_t start, uint64_t end)
+{
+	enum { AROUND = 65536 };
+	for (uint64_t at = page_floor(start); at < end; at = (at | (AROUND - 1)) + 1)
+		sys(__NR_madvise, at, SNAPIMG_PAGE_SIZE, MADV_POPULATE_READ);
+}
+
+/* The loader's own code and constants, without exceptions. The piece with the entry point is there; data and
+ * stack were populated before the stack was used (start_x86_64.S). */
 static void populate_self(void)
 {
-	enum { STACK_USED = 8192, BEHIND_USED = 4096 };
-	uint64_t code = page_floor((uint64_t)__executable_start), data = page_floor((uint64_t)__bss_start);
-	uint64_t stack = (uint64_t)loader_stack_top - STACK_USED;
-	sys(__NR_madvise, code, page_ceil((uint64_t)loader_text_end) - code, MADV_POPULATE_READ);
-	sys(__NR_madvise, data, (uint64_t)loader_stack - data, MADV_POPULATE_WRITE);
-	sys(__NR_madvise, stack, STACK_USED + BEHIND_USED, MADV_POPULATE_WRITE);
+	enum { FIRST = 65536 };
+	populate_file((uint64_t)__executable_start + FIRST, (uint64_t)loader_text_end);
+	populate_file((uint64_t)__etext, (uint64_t)loader_data_start);
+	if (page_floor((uint64_t)loader_data_start) < page_floor((uint64_t)loader_written_start))
+		populate_file((uint64_t)loader_data_start, (uint64_t)loader_data_start + 1);
 }
 
 /* -v: how long each phase took. */
@@ -143,9 +152,11 @@ _Noreturn void loader_main(uint64_t *stack)
 	if (!loader.is_copy)
 		cache_make();
 	clock_enter();
-	root_enter();
+	if (loader.options.root_of_image)
+		root_enter();
 	identity_enter();
-	tree_enter();
+	if (snapimg_member_count(&loader.image) > 0)
+		tree_enter();
 	tell_phase("image and machine checked");
 
 	arguments_keep();
@@ -167,12 +178,15 @@ _Noreturn void loader_main(uint64_t *stack)
 	process_prepare();
 	attributes_check();
 	resume_prepare();
-	tree_await_ready();
-	ipc_settle();
+	if (tree_is_one())
+		tree_await_ready();
+	if (ipc_is_needed())
+		ipc_settle();
 	tell_phase("prepared");
 
 	commit();
-	tree_await_set();
+	if (tree_is_one())
+		tree_await_set();
 	tell_phase("process restored");
 
 	resume();

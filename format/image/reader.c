@@ -207,14 +207,22 @@ static enum snapimg_error check_section(struct snapimg *image, const struct snap
 	if (section->type == SNAPIMG_SECTION_DATA)
 		return SNAPIMG_OK;
 	*position += snapimg_align(section->size, SNAPIMG_ALIGNMENT);
+	if (section->type == SNAPIMG_SECTION_VDSO && image->vdso_is_unread)
+		return SNAPIMG_OK;
 	return check_section_bytes(image, section);
+}
+
+static const struct snapimg_section *section_table(const struct snapimg *image)
+{
+	const void *table = image->base + image->header->section_table_offset;
+
+	return table;
 }
 
 static enum snapimg_error check_sections(struct snapimg *image)
 {
 	const struct snapimg_header *header = image->header;
-	const void *table = image->base + header->section_table_offset;
-	const struct snapimg_section *section = table;
+	const struct snapimg_section *section = section_table(image);
 	uint64_t position = header->metadata_offset;
 	uint32_t i;
 
@@ -285,14 +293,58 @@ enum snapimg_error snapimg_check_header(const void *base, uint64_t size, struct 
 	return done_with(image, error);
 }
 
-enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg *image)
+static const struct snapimg_section *find_vdso(const struct snapimg *image)
+{
+	const struct snapimg_section *section = section_table(image);
+	uint16_t i;
+
+	for (i = 0; i < image->header->section_count; i++)
+		if (section[i].type == SNAPIMG_SECTION_VDSO)
+			return &section[i];
+	return NULL;
+}
+
+uint64_t snapimg_vdso_end(const struct snapimg *image)
+{
+	const struct snapimg_section *vdso = find_vdso(image);
+	const struct snapimg_header *header = image->header;
+
+	if (vdso == NULL || vdso->offset != header->metadata_offset ||
+	    vdso->size > header->section_table_offset - vdso->offset)
+		return 0;
+	return vdso->offset + snapimg_align(vdso->size, SNAPIMG_ALIGNMENT);
+}
+
+enum snapimg_error snapimg_check_vdso(struct snapimg *image)
+{
+	enum snapimg_error error = check_section_bytes(image, find_vdso(image));
+
+	image->vdso_is_unread = false;
+	if (error == SNAPIMG_OK)
+		error = snapimg_rule_vdso(image, 0);
+	return error == SNAPIMG_OK ? error : fail_at(image, SNAPIMG_SECTION_VDSO, 0, error);
+}
+
+static enum snapimg_error open_image(const void *base, uint64_t size, struct snapimg *image,
+                                     bool vdso_is_unread)
 {
 	enum snapimg_error error = snapimg_check_header(base, size, image);
 
+	image->vdso_is_unread = vdso_is_unread;
 	if (error == SNAPIMG_OK && (error = check_digest(image)) == SNAPIMG_OK &&
 	    (error = check_sections(image)) == SNAPIMG_OK && (error = check_data_end(image)) == SNAPIMG_OK)
 		error = snapimg_check_records(image);
 	return done_with(image, error);
+}
+
+enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg *image)
+{
+	return open_image(base, size, image, false);
+}
+
+enum snapimg_error snapimg_open_without_vdso(const void *base, uint64_t size, struct snapimg *image)
+{
+	return open_image(base, size, image, true);
 }
 
 enum snapimg_error snapimg_open_member(const struct snapimg *image, const struct snapimg_member *member,

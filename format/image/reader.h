@@ -27,6 +27,7 @@ struct snapimg {
 		uint64_t size;
 		uint32_t count; /* records; for byte sections the size, for DATA 0 */
 	} section[SNAPIMG_SECTION_LIMIT];
+	bool vdso_is_unread; /* see snapimg_open_without_vdso */
 	/* Where the check failed, for the message: */
 	uint32_t failed_section; /* a section type, or 0 */
 	uint64_t failed_index;   /* a record's index, or for FEATURE the bit's number */
@@ -51,6 +52,15 @@ static inline uint64_t snapimg_records_start(const struct snapimg *image)
  * DATA. */
 enum snapimg_error snapimg_open(const void *base, uint64_t size, struct snapimg *image)
         __attribute__((warn_unused_result));
+
+/* Where the bytes of VDSO, the first of the records, end; 0: the image has none, or not there. After
+ * snapimg_check_header; of the records the section table must be at `base`, too. */
+uint64_t snapimg_vdso_end(const struct snapimg *image);
+/* The same as snapimg_open, when the bytes of VDSO are not there: few starts need them. */
+enum snapimg_error snapimg_open_without_vdso(const void *base, uint64_t size, struct snapimg *image)
+        __attribute__((warn_unused_result));
+/* When they are: whether they are right. */
+enum snapimg_error snapimg_check_vdso(struct snapimg *image) __attribute__((warn_unused_result));
 
 /* The image of another process of a tree, which is in that of the first, with its page data. */
 struct snapimg_member;

@@ -372,8 +372,12 @@ static enum snapimg_error put_sections(struct snapimg_writer *writer, struct sna
 		                                          .offset = SNAPIMG_HEADER_AREA,
 		                                          .size = data_size,
 		                                          .record_size = 1};
+	/* First what most starts don't read. */
+	if (writer->section[SNAPIMG_SECTION_VDSO].size > 0 &&
+	    put_section(writer, SNAPIMG_SECTION_VDSO, &table[count++]) != SNAPIMG_OK)
+		return writer->error;
 	for (type = 1; type < SNAPIMG_SECTION_LIMIT; type++) {
-		if (writer->section[type].size == 0)
+		if (writer->section[type].size == 0 || type == SNAPIMG_SECTION_VDSO)
 			continue;
 		if (put_section(writer, type, &table[count++]) != SNAPIMG_OK)
 			return writer->error;

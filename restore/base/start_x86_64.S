@@ -1,3 +1,21 @@
+#include <asm/unistd.h>
+
+#define MADV_POPULATE_WRITE 23
+
+/* What is used at the top of the stack. */
+#define STACK_USED 8192
+
+/* In one call instead of a fault for each page: from the page of `start` up to `end`. */
+.macro populate start, end
+	lea \start(%rip), %rdi
+	and $-4096, %rdi
+	lea \end(%rip), %rsi
+	sub %rdi, %rsi
+	mov $MADV_POPULATE_WRITE, %edx
+	mov $__NR_madvise, %eax
+	syscall
+.endm
+
 /*
  * The entry point. The kernel's first stack lies where the program's stack
  * may have to go, so the loader leaves it at once for one in its .bss.
@@ -6,7 +24,10 @@
 	.type _start, @function
 _start:
 	xor %ebp, %ebp
-	mov %rsp, %rdi
+	mov %rsp, %r12
+	populate loader_written_start, loader_stack
+	populate loader_stack_top-STACK_USED, loader_stack_top
+	mov %r12, %rdi
 	lea loader_stack_top(%rip), %rsp
 	call loader_main
 	ud2

@@ -153,11 +153,6 @@ static void lock_segment(const struct snapimg_ipc *it)
 		die_at(it, "cannot be locked in memory", result, ": raise ulimit -Hl");
 }
 
-bool ipc_is_needed(void)
-{
-	return snapimg_ipc_count(&loader.image) > 0;
-}
-
 void ipc_make(void)
 {
 	const struct snapimg_ipc *it = snapimg_get_ipc(&loader.image);

@@ -4,10 +4,13 @@
 
 #include <stdbool.h>
 
-struct snapimg_mapping;
+#include "restore/loader.h"
 
-/* Whether the program needs a namespace for them. */
-bool ipc_is_needed(void);
+/* Whether the program needs a namespace for them. Here, as few starts need the code of ipc.c. */
+static inline bool ipc_is_needed(void)
+{
+	return snapimg_ipc_count(&loader.image) > 0;
+}
 /* In the namespace, with all capabilities in it: makes them, with their ids. */
 void ipc_make(void);
 /* Attaches a SEGMENT at its place; returns its address or the error. */

@@ -345,8 +345,6 @@ void root_enter(void)
 {
 	char directory[PATH_SIZE] = "/";
 	uint32_t next = 0;
-	if (!loader.options.root_of_image)
-		return;
 	if (snapimg_root_count(&loader.image) == 0)
 		die(EXIT_REFUSED, "--root=image: ", loader.options.image,
 		    ": no files are embedded in it: give them to snaptrace --embed, or leave --root out");

@@ -28,19 +28,9 @@
 
 struct tree tree;
 
-bool tree_is_one(void)
-{
-	return tree.count > 0;
-}
-
 bool tree_leads_group(void)
 {
 	return snapimg_member_count(&loader.image) > 0 && snapimg_get_member(&loader.image)->group != 0;
-}
-
-bool tree_is_member(void)
-{
-	return tree.self > 0;
 }
 
 uint32_t tree_descriptors_end(void)
@@ -102,7 +92,7 @@ static void hear_children(void)
 static void become_member(uint32_t index)
 {
 	const struct snapimg_member *it = &tree.member[index];
-	tree.self = index;
+	tree.self = loader.tree_member = index;
 	if (it->state == SNAPIMG_MEMBER_ZOMBIE)
 		return;
 	loader.options.arguments_given = false;
@@ -115,11 +105,9 @@ static void become_member(uint32_t index)
 
 void tree_enter(void)
 {
-	if (snapimg_member_count(&loader.image) == 0)
-		return;
 	if (loader.options.override_count > 0)
 		die(EXIT_REFUSED, "--fd: ", loader.options.image, " is a tree of processes: leave it out");
-	tree.count = snapimg_member_count(&loader.image);
+	tree.count = loader.tree_size = snapimg_member_count(&loader.image);
 	make_room();
 	count_all();
 	hear_children();
@@ -130,7 +118,7 @@ void tree_enter(void)
 	objects_copy_numbers((int32_t *)(uint64_t)tree.pool);
 	uint32_t self = 0;
 	for (int next; (next = tree_make_children(self)) != NONE; self = (uint32_t)next)
-		tree.self = (uint32_t)next;
+		tree.self = loader.tree_member = (uint32_t)next;
 	if (self != 0)
 		become_member(self);
 	tree_join_group();
@@ -149,8 +137,6 @@ int tree_object(uint64_t index)
 
 void tree_leave_objects(void)
 {
-	if (!tree_is_member())
-		return;
 	for (uint32_t i = 0; i < 2 * tree.pool_count; i++)
 		if (tree.pool[i] != NONE)
 			sys(__NR_close, tree.pool[i]);
@@ -158,16 +144,12 @@ void tree_leave_objects(void)
 
 void tree_await_ready(void)
 {
-	if (!tree_is_one())
-		return;
 	tree_arrive(STAGE_READY);
 	tree_await(STAGE_READY);
 }
 
 void tree_await_set(void)
 {
-	if (!tree_is_one())
-		return;
 	tree_add_undo(!tree_is_member());
 	tree_arrive(STAGE_SET);
 	if (tree_own()->state != SNAPIMG_MEMBER_STOPPED)

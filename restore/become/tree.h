@@ -6,12 +6,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whether the image is one of a tree, or of a process of it. */
-bool tree_is_one(void);
+#include "restore/loader.h"
+
+/* Whether the image is one of a tree, or of a process of it. Here, as few starts need the code of tree.c. */
+static inline bool tree_is_one(void)
+{
+	return loader.tree_size > 0;
+}
 /* Its first process is in a process group of its own. */
 bool tree_leads_group(void);
 /* This process is one of those that the first one made. */
-bool tree_is_member(void);
+static inline bool tree_is_member(void)
+{
+	return loader.tree_member > 0;
+}
 /* Makes what several of them have, and then the processes; returns in each, with its own image open. After
  * identity_enter(). */
 void tree_enter(void);

@@ -316,6 +316,7 @@ void mappings_build(void)
 	struct open_file file = {.descriptor = -1};
 	loader.maps_files = files_are_here();
 	unmap_rest();
+	vdso_map_again();
 	shared_make();
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
 		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO ||

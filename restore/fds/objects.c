@@ -187,7 +187,8 @@ void objects_make(void)
 	state.is_done = true;
 	for (uint32_t i = 0; i < count; i++)
 		make(i);
-	objects_set();
+	if (snapimg_setting_count(&loader.image) > 0)
+		objects_set();
 	for (uint32_t i = 0; i < count; i++)
 		unlinked_resize(i);
 	fill_and_complete(false);

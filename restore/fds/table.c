@@ -57,7 +57,7 @@ void descriptors_begin(void)
 	table.count = snapimg_descriptor_count(&loader.image);
 	table.waits = make_room(table.count + 2 * (uint64_t)objects);
 	table.above = table.count > 0 ? (uint64_t)record[table.count - 1].number + 1 : FIRST_FREE;
-	if (table.above < tree_descriptors_end())
+	if (tree_is_one() && table.above < tree_descriptors_end())
 		table.above = tree_descriptors_end();
 	if (table.count > 0 || objects > 0)
 		table.limit = limit_raise(RLIMIT_NOFILE);
@@ -211,6 +211,7 @@ static void prepare_one(uint32_t index, const struct snapimg_descriptor *record)
 	}
 }
 
+/* What few programs have is asked for here: its code stays untouched on the disk (CMakeLists.txt). */
 void descriptors_prepare(void)
 {
 	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
@@ -223,12 +224,16 @@ void descriptors_prepare(void)
 		if (overrides_leave_need(i))
 			prepare_one(i, &record[i]);
 	}
-	tree_leave_objects();
-	epoll_watch(true);
-	inotify_watch();
+	if (tree_is_member())
+		tree_leave_objects();
+	if (snapimg_watch_count(&loader.image) > 0)
+		epoll_watch(true);
+	if (snapimg_inotify_count(&loader.image) > 0)
+		inotify_watch();
 	if (!table.moves) /* else sets may wait for the others */
 		objects_leave();
-	locks_take();
+	if (snapimg_lock_count(&loader.image) > 0)
+		locks_take();
 }
 
 /* What the program changed of the flags that it was given. A stream that the caller has closed has none. */
@@ -277,5 +282,6 @@ void descriptors_commit(void)
 		objects_leave();
 		locks_take_again();
 	}
-	owners_restore();
+	if (snapimg_owner_count(&loader.image) > 0)
+		owners_restore();
 }

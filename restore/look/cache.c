@@ -31,8 +31,8 @@ static struct {
 	bool is_wanted; /* and the directory's name fits */
 	char name[2 * SNAPIMG_SHA256_SIZE + sizeof ".snap"];
 	bool is_open;
-	int descriptor; /* of the directory */
-} cache;
+	int descriptor;       /* of the directory */
+} cache = {.descriptor = -1}; /* among the data, not after the stack: each start asks it */
 
 /* The texts one after the other; false when they do not fit. */
 static bool join(char *to, uint64_t room, const char *const *texts)

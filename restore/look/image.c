@@ -119,11 +119,24 @@ void image_close(void)
 	sys(__NR_close, loader.image_descriptor);
 }
 
+extern const uint8_t _end[]; /* of the linker */
+
+/* Where the image is mapped. A small one lies after the loader, where the same page tables serve: those of a
+ * place of its own cost as much as some pages. */
+static uint64_t place;
+
+static void choose_place(uint64_t size)
+{
+	enum { TABLE_SPAN = 2 << 20, GAP = SNAPIMG_PAGE_SIZE };
+	uint64_t after = page_ceil((uint64_t)_end) + GAP, end = ZONE_START + TABLE_SPAN;
+	place = after < end && size <= end - after ? after : ZONE_IMAGE;
+}
+
 static void read_part(uint64_t start, uint64_t end)
 {
-	uint64_t first = page_floor(ZONE_IMAGE + start);
-	sys(__NR_madvise, first, ZONE_IMAGE + end - first, MADV_POPULATE_WRITE);
-	if (!image_read((void *)(ZONE_IMAGE + start), end - start, start))
+	uint64_t first = page_floor(place + start);
+	sys(__NR_madvise, first, place + end - first, MADV_POPULATE_WRITE);
+	if (!image_read((void *)(place + start), end - start, start))
 		die(EXIT_REFUSED, loader.options.image, ": ", snapimg_strerror(SNAPIMG_ERR_TRUNCATED),
 		    ": it became shorter while it was read: try again");
 }
@@ -145,10 +158,10 @@ static void map_data(void)
 	uint64_t end = page_floor(SNAPIMG_HEADER_AREA + loader.image.section[SNAPIMG_SECTION_DATA].size);
 	if (end <= SNAPIMG_HEADER_AREA)
 		return;
-	long result = sys(__NR_mmap, ZONE_IMAGE + SNAPIMG_HEADER_AREA, end - SNAPIMG_HEADER_AREA, PROT_READ,
+	long result = sys(__NR_mmap, place + SNAPIMG_HEADER_AREA, end - SNAPIMG_HEADER_AREA, PROT_READ,
 	                  MAP_PRIVATE | MAP_FIXED, loader.image_descriptor,
 	                  loader.image_offset + SNAPIMG_HEADER_AREA);
-	if (result != (long)(ZONE_IMAGE + SNAPIMG_HEADER_AREA))
+	if (result != (long)(place + SNAPIMG_HEADER_AREA))
 		die(EXIT_REFUSED, loader.options.image, ": cannot map the image: ", error_text(result),
 		    ": put it on a filesystem that can, or freeze it (snapimg freeze)");
 }
@@ -160,19 +173,33 @@ const uint8_t *image_stored(const struct snapimg_extent *extent)
 	return loader.image.size <= SMALL_IMAGE ? loader.image.base + extent->offset : NULL;
 }
 
+/* Of the records, what most starts don't read: VDSO, which a thawed image begins them with; 0: it was read.
+ */
+static uint64_t vdso_end;
+
 /* The header and, if that is right, what it says are the records; the rest stays zero. */
 static enum snapimg_error read_records(uint64_t size)
 {
-	long result = sys(__NR_mmap, ZONE_IMAGE, size, PROT_READ | PROT_WRITE,
+	vdso_end = 0;
+	choose_place(size);
+	long result = sys(__NR_mmap, place, size, PROT_READ | PROT_WRITE,
 	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-	if (result != (long)ZONE_IMAGE)
+	if (result != (long)place)
 		die(EXIT_REFUSED, loader.options.image, ": no memory for the image: ", error_text(result));
 	read_part(0, size < SNAPIMG_HEADER_AREA ? size : SNAPIMG_HEADER_AREA);
-	enum snapimg_error error = snapimg_check_header((const void *)ZONE_IMAGE, size, &loader.image);
+	enum snapimg_error error = snapimg_check_header((const void *)place, size, &loader.image);
 	if (error != SNAPIMG_OK)
 		return error;
-	bool is_whole = size <= SMALL_IMAGE && !image_is_thawed();
-	read_part(is_whole ? SNAPIMG_HEADER_AREA : snapimg_records_start(&loader.image), size);
+	if (image_is_thawed() && !loader.options.verify) {
+		read_part(loader.image.header->section_table_offset, size);
+		vdso_end = snapimg_vdso_end(&loader.image);
+	}
+	if (vdso_end > 0)
+		read_part(vdso_end, loader.image.header->section_table_offset);
+	else if (size <= SMALL_IMAGE && !image_is_thawed())
+		read_part(SNAPIMG_HEADER_AREA, size);
+	else
+		read_part(snapimg_records_start(&loader.image), size);
 	return SNAPIMG_OK;
 }
 
@@ -230,7 +257,8 @@ static enum snapimg_error open_records(uint64_t size)
 {
 	enum snapimg_error error = read_records(size);
 	if (error == SNAPIMG_OK)
-		error = snapimg_open((const void *)ZONE_IMAGE, size, &loader.image);
+		error = vdso_end > 0 ? snapimg_open_without_vdso((const void *)place, size, &loader.image)
+		                     : snapimg_open((const void *)place, size, &loader.image);
 	if (error != SNAPIMG_OK || !image_is_thawed())
 		return error;
 	map_data();
@@ -246,9 +274,19 @@ static _Noreturn void die_damaged(enum snapimg_error error)
 	    advice_for(error));
 }
 
+void image_read_vdso(void)
+{
+	if (!loader.image.vdso_is_unread)
+		return;
+	read_part(loader.image.header->metadata_offset, vdso_end);
+	enum snapimg_error error = snapimg_check_vdso(&loader.image);
+	if (error != SNAPIMG_OK)
+		die_damaged(error);
+}
+
 void image_open_part(uint64_t offset, uint64_t size, const uint8_t *digest)
 {
-	sys(__NR_munmap, ZONE_IMAGE, loader.image.size);
+	sys(__NR_munmap, place, loader.image.size);
 	loader.image_offset += offset;
 	enum snapimg_error error = open_records(size);
 	if (error == SNAPIMG_OK && memcmp(loader.image.header->digest, digest, SNAPIMG_DIGEST_SIZE) != 0)
@@ -302,7 +340,7 @@ static bool open_copy(uint64_t size, int original)
 		cache_remove();
 	else if (copy == COPY_OF_OTHER_BOOT)
 		cache_forget();
-	sys(__NR_munmap, ZONE_IMAGE, copy_size);
+	sys(__NR_munmap, place, copy_size);
 	loader.image_descriptor = original;
 	loader.image_offset = offset;
 	return false;

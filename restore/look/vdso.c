@@ -1,6 +1,7 @@
 #include "restore/look/vdso.h"
 
 #include <asm/errno.h>
+#include <asm/prctl.h>
 #include <linux/elf.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
@@ -21,6 +22,7 @@ static struct {
 	bool is_other;     /* than the recorded one */
 	uint64_t start;    /* of the kernel's own, which is another */
 	struct range kept; /* with the pages before it */
+	bool is_gone;      /* the kernel will map it again, in its recorded place */
 } own;
 
 static struct kernel_pages find_kernel_pages(void)
@@ -92,6 +94,33 @@ static long move_same(uint64_t from_vdso, uint64_t to_vdso, struct kernel_pages 
 /* Far enough inside its part of the zone for the vvar pages before it. */
 #define PARKED_VDSO (ZONE_VDSO + 0x10000000ull)
 
+/*
+ * The kernel maps its pages anew at a place of our choice, in one call and without page tables to move: where
+ * it has that call (arch_prctl(2), ARCH_MAP_VDSO_64, CONFIG_CHECKPOINT_RESTORE), it refuses while the old
+ * ones are there (map_vdso_once() in arch/x86/entry/vdso/vma.c). Whether they have gone; sealed ones don't.
+ */
+static bool take_away(uint64_t from, struct range wanted, uint64_t vdso_start)
+{
+	return sys(__NR_arch_prctl, ARCH_MAP_VDSO_64, wanted.start) == -EEXIST &&
+	       sys(__NR_munmap, from - (vdso_start - wanted.start), wanted.end - wanted.start) == 0;
+}
+
+/* Nothing is in the way: it's a place of the program's, and only the loader's memory is left. The call takes
+ * the address for a hint, and doesn't tell. */
+void vdso_map_again(void)
+{
+	struct range wanted = recorded_pages();
+	uint8_t resident;
+	if (!own.is_gone)
+		return;
+	long result = sys(__NR_arch_prctl, ARCH_MAP_VDSO_64, wanted.start);
+	if (result > 0)
+		result = sys(__NR_mincore, wanted.end - SNAPIMG_PAGE_SIZE, SNAPIMG_PAGE_SIZE, &resident);
+	if (result < 0)
+		die(EXIT_REFUSED, loader.options.image,
+		    ": cannot have the kernel's vdso in its place: ", error_text(result));
+}
+
 /* Straight to its place, unless that overlaps where it is now. False: it is sealed. */
 static bool place_same(void)
 {
@@ -100,6 +129,9 @@ static bool place_same(void)
 	uint64_t from = loader.stack.vdso;
 	uint64_t distance = from > pages.vdso_start ? from - pages.vdso_start : pages.vdso_start - from;
 	if (pages.vdso_start == 0 || distance == 0)
+		return true;
+	own.is_gone = take_away(from, wanted, pages.vdso_start);
+	if (own.is_gone)
 		return true;
 	if (distance < wanted.end - wanted.start) {
 		if (move_same(from, PARKED_VDSO, pages) < 0)
@@ -242,7 +274,7 @@ static void place_other(void)
 void vdso_place(void)
 {
 	if (!own.is_other && place_same()) {
-		own.kept = recorded_pages();
+		own.kept = own.is_gone ? (struct range){0} : recorded_pages();
 		return;
 	}
 	if (loader.image.section[SNAPIMG_SECTION_VDSO].size == 0)
@@ -406,6 +438,7 @@ void vdso_map(void)
 	uint64_t start = find_kernel_pages().vdso_start;
 	if (!own.is_other || start == 0)
 		return;
+	image_read_vdso();
 	long result = sys(__NR_mmap, start, bytes->size, PROT_READ | PROT_WRITE,
 	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	if (result != (long)start)

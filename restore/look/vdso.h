@@ -15,6 +15,8 @@ void vdso_check(void);
 void vdso_place(void);
 /* What must not be unmapped or mapped over from then on; empty: nothing. */
 struct range vdso_kept(void);
+/* When nothing but the loader's memory is left: the kernel's pages, if they have gone for this. */
+void vdso_map_again(void);
 /* When all else is mapped: the image's bytes, if the kernel's vdso is another. */
 void vdso_map(void);
 
