@@ -187,7 +187,7 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 		        .mappings = look->mappings,
 		};
 		place_look(&place, mapping->record.start, mapping->record.end);
-		if (found->kind == SNAPIMG_KEPT_WORD && place_is_version_of_dict(&place))
+		if (place_is_version_of_dict(&place))
 			return STATUS_OK;
 		if (found->kind == SNAPIMG_KEPT_WORD)
 			status = place_recognise(&place, look->fixups, &known);
