@@ -3,18 +3,15 @@
 A test file has a table of rows and ends in main(ROWS). A row is a name and a function that asserts; it passes by
 returning, fails by raising, and skips by calling skip(reason).
 """
-import concurrent.futures
+# Each row is a Python of its own: what only some need is imported where they need it.
 import contextlib
-import difflib
 import os
-import re
 import select
 import signal
 import subprocess
 import sys
-import tempfile
+import threading
 import time
-import traceback
 
 BUILD = os.environ.get("SNAP_BUILD", os.path.join(os.path.dirname(__file__), "../build/release"))
 SOURCE = os.environ.get("SNAP_SOURCE", os.path.join(os.path.dirname(__file__), ".."))
@@ -46,7 +43,7 @@ def check(condition, *what):
 
 def skip_if_ended_so(traced):
     """Skips if the program ended with 77 before its point, as snaptrace tells; what the program said is the reason."""
-    if traced.status == 1 and re.search(rb" ended with status 77 before ", traced.err):
+    if traced.status == 1 and b" ended with status 77 before " in traced.err:
         skip(traced.err.decode(errors="replace").splitlines()[0])
 
 
@@ -136,13 +133,32 @@ def every_start(start, together=True):
     for _ in range(5):
         start()
     if together:
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda _: start(), range(2)))
+        at_once(2, start)
+
+
+def at_once(count, start):
+    """Calls start() so many times at once, and raises what one of them has raised."""
+    raised = []
+
+    def call():
+        try:
+            start()
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=call) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if raised:
+        raise raised[0]
 
 
 def same(got, wanted):
     """Fails with the lines that differ: - of the direct run, + of the restored program."""
     if got != wanted:
+        import difflib
         lines = difflib.unified_diff(repr(wanted).splitlines(), repr(got).splitlines(), "direct run", "restored",
                                      lineterm="", n=1)
         raise Failure("\n".join(lines) or f"differs after what is shown:\n{got}")
@@ -159,16 +175,32 @@ def one_line(result, status, *words, tool=None):
     check(result.out == b"", "wanted nothing on stdout, got", result)
 
 
+def remove(directory):
+    """With all that is in it; most rows leave plain files."""
+    try:
+        for name in os.listdir(directory):
+            os.unlink(os.path.join(directory, name))
+        os.rmdir(directory)
+    except OSError:
+        import shutil
+        subprocess.run(["chmod", "-R", "u+rwX", directory], check=False)
+        while os.path.exists(directory):
+            with contextlib.suppress(FileNotFoundError):  # what ends now may remove its own files
+                shutil.rmtree(directory)
+
+
 @contextlib.contextmanager
 def scratch():
     """A directory of the test's own, which is the working directory meanwhile."""
     before = os.getcwd()
-    with tempfile.TemporaryDirectory(prefix="snaptest-") as directory:
-        os.chdir(directory)
-        try:
-            yield directory
-        finally:
-            os.chdir(before)
+    directory = os.path.join(os.path.abspath(os.environ.get("TMPDIR") or "/tmp"), "snaptest-" + os.urandom(8).hex())
+    os.mkdir(directory, 0o700)
+    os.chdir(directory)
+    try:
+        yield directory
+    finally:
+        os.chdir(before)
+        remove(directory)
 
 
 def program(name):
@@ -190,6 +222,7 @@ def run_row(name, function):
         print(f"{name}: failed: {failure}")
         return 1
     except Exception:
+        import traceback
         traceback.print_exc(file=sys.stdout)
         return 1
     return 0

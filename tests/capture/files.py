@@ -1,5 +1,4 @@
 """Files are recognised by their content, and those that the program made come along with the image."""
-import concurrent.futures
 import os
 import re
 import shutil
@@ -199,6 +198,7 @@ def carry_file():
 
 def scratch():
     """The JVM's counters: gone, or another one's by now, and several at once."""
+    import concurrent.futures
     os.mkdir("hsperfdata_me")
     t.freeze("image.snap", program(
         "import mmap, time\nf = open('hsperfdata_me/77', 'w+b'); f.truncate(8192); m = mmap.mmap(f.fileno(), 0); f.close()\n"

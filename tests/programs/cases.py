@@ -4,7 +4,6 @@ A row: name: (program, point, frozen arguments, kinds of executable). `checked` 
 finds itself well (exit 0); `compared` rows are started with other arguments and another environment than they were
 frozen with, and must print and end as a direct run does.
 """
-import concurrent.futures
 import json
 import os
 import resource
@@ -243,6 +242,7 @@ def soak(program, starts, at_once):
         restored = t.restore("image.snap")
         t.check(restored.status == 0 and restored.err == b"", restored)
 
+    import concurrent.futures
     for _ in range(starts * times):
         start()
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:

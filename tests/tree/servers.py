@@ -1,5 +1,4 @@
 """Servers under the points that wait for others: listen, accept, idle, read:0, output; and attached to while they serve."""
-import concurrent.futures
 import http.client
 import os
 import re
@@ -103,6 +102,7 @@ def get(port, path):
 
 
 def ask_threaded(port, process):
+    import concurrent.futures
     connect(port, process).close()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         words = [f"word{i}" for i in range(40)]
@@ -159,6 +159,7 @@ class Load:
     """Clients that ask one request after the other until they are told to end; each answer must be right."""
 
     def __init__(self, port, clients=4):
+        import concurrent.futures
         self.port, self.ended, self.count = port, False, 0
         self.pool = concurrent.futures.ThreadPoolExecutor(clients)
         self.clients = [self.pool.submit(self.ask, number) for number in range(clients)]

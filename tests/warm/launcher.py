@@ -1,5 +1,4 @@
 """Launchers: from the image where that is right here and now, else cold, in silence, and made again for the next time."""
-import concurrent.futures
 import os
 import sys
 import time
@@ -158,6 +157,7 @@ def refused_later():
 
 
 def many_at_once():
+    import concurrent.futures
     setup()
     write("data", "two")
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
