@@ -24,14 +24,15 @@ struct snapimg_member {
 	uint32_t group;       /* process group; 0: the caller's */
 	uint32_t session;     /* 0: the caller's */
 	uint32_t state;       /* enum snapimg_member_state */
-	uint32_t status;      /* as the state says */
+	uint32_t status;      /* as the state says; of the living also SNAPIMG_MEMBER_FOREGROUND */
 	uint32_t descriptors; /* all numbers of its descriptors are below */
-	uint32_t reserved_zero;
+	uint32_t terminal;    /* index + 1 in OBJECTS of its session's, which it leads; 0: none, or the caller's */
 };
 static_assert(sizeof(struct snapimg_member) == 64, "member layout");
 enum {
 	SNAPIMG_MEMBERS_MAX = 4096,
-	SNAPIMG_STOP_TOLD = 0x100, /* its parent has waited for the stop */
+	SNAPIMG_STOP_TOLD = 0x100,         /* its parent has waited for the stop */
+	SNAPIMG_MEMBER_FOREGROUND = 0x200, /* its group is in the foreground of its session's terminal */
 };
 
 #endif

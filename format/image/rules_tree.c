@@ -38,16 +38,30 @@ static bool place_is_valid(const struct snapimg *image, uint32_t index)
 
 static bool state_is_valid(const struct snapimg_member *member)
 {
+	uint32_t status = member->status & ~(uint32_t)SNAPIMG_MEMBER_FOREGROUND;
+
 	switch (member->state) {
 	case SNAPIMG_MEMBER_ALIVE:
-		return member->status == 0;
+		return status == 0;
 	case SNAPIMG_MEMBER_STOPPED:
-		return (member->status & ~(uint32_t)SNAPIMG_STOP_TOLD) - 1 < SIGNAL_MAX;
+		return (status & ~(uint32_t)SNAPIMG_STOP_TOLD) - 1 < SIGNAL_MAX;
 	case SNAPIMG_MEMBER_ZOMBIE:
 		return member->status <= STATUS_MAX && member->descriptors == 0;
 	default:
 		return false;
 	}
+}
+
+/* Its end that programs read and write: a master controls nobody. */
+static bool terminal_is_valid(const struct snapimg *image, const struct snapimg_member *member)
+{
+	const struct snapimg_object *object = snapimg_get_object(image) + (member->terminal - 1);
+
+	if (member->terminal == 0)
+		return true;
+	return member->session == member->pid && member->state != SNAPIMG_MEMBER_ZOMBIE &&
+	       member->terminal <= snapimg_object_count(image) &&
+	       object->kind == SNAPIMG_OBJECT_TERMINAL && object->value[SNAPIMG_TERMINAL_END] == 1;
 }
 
 enum snapimg_error snapimg_rule_member(const struct snapimg *image, uint32_t index)
@@ -56,7 +70,7 @@ enum snapimg_error snapimg_rule_member(const struct snapimg *image, uint32_t ind
 	bool is_first = index == 0;
 
 	if (snapimg_member_count(image) > SNAPIMG_MEMBERS_MAX || member->pid < 1 || member->pid > INT32_MAX ||
-	    member->group > INT32_MAX || member->session > INT32_MAX || member->reserved_zero != 0 ||
+	    member->group > INT32_MAX || member->session > INT32_MAX || !terminal_is_valid(image, member) ||
 	    member->descriptors > SNAPIMG_DESCRIPTOR_MAX || is_process(image, index, member->pid) ||
 	    !state_is_valid(member) || !place_is_valid(image, index))
 		return SNAPIMG_ERR_MEMBER;

@@ -5,7 +5,7 @@
 #include "format/base/text.h"
 #include "format/snapimg/info.h"
 
-enum { DEPTH_MAX = 64, INDENT = 2 };
+enum { DEPTH_MAX = 64, INDENT = 2, SIGNAL_MASK = 0xff };
 
 /* The first thread's name; "" for a zombie, which has none. */
 static const char *name_of(const struct snapimg *image, uint32_t index, struct snapimg *own)
@@ -41,11 +41,13 @@ static void print_one(const struct snapimg *image, uint32_t index)
 	printf("%u ", member->pid);
 	text_print(stdout, name_of(image, index, &own));
 	if (member->state == SNAPIMG_MEMBER_STOPPED)
-		printf(", stopped by signal %u", member->status & ~(uint32_t)SNAPIMG_STOP_TOLD);
+		printf(", stopped by signal %u", member->status & SIGNAL_MASK);
 	if (member->session == member->pid)
 		(void)fputs(", leads a session", stdout);
 	else if (member->group == member->pid)
 		(void)fputs(", leads a process group", stdout);
+	if (member->status & SNAPIMG_MEMBER_FOREGROUND)
+		(void)fputs(", in the foreground", stdout);
 	puts("");
 }
 
@@ -106,6 +108,7 @@ void info_put_tree(struct json *json, const struct snapimg *image)
 		return;
 	json_open(json, "processes", '[');
 	for (i = 0; i < snapimg_member_count(image); i++) {
+		bool is_zombie = member[i].state == SNAPIMG_MEMBER_ZOMBIE;
 		struct snapimg own;
 
 		json_open(json, NULL, '{');
@@ -114,7 +117,11 @@ void info_put_tree(struct json *json, const struct snapimg *image)
 		json_number(json, "group", member[i].group);
 		json_number(json, "session", member[i].session);
 		json_string(json, "state", states[member[i].state]);
-		json_number(json, "status", member[i].status);
+		json_number(json, "status",
+		            is_zombie ? member[i].status
+		                      : member[i].status & ~(uint32_t)SNAPIMG_MEMBER_FOREGROUND);
+		json_bool(json, "foreground",
+		          !is_zombie && (member[i].status & SNAPIMG_MEMBER_FOREGROUND) != 0);
 		json_string(json, "name", name_of(image, i, &own));
 		json_close(json, '}');
 	}

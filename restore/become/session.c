@@ -16,10 +16,12 @@
 #include "restore/base/signals_x86_64.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/become/identity.h"
+#include "restore/become/tree.h"
 #include "restore/fds/table.h"
 #include "restore/loader.h"
 
-static int terminal = -1; /* the caller's, open until the program is in its foreground */
+static int terminal = -1;      /* the caller's, open until the program is in its foreground */
+static int32_t callers_group = -1; /* where the program may have begun one of its own since */
 
 const struct snapimg_attribute *session_wanted(void)
 {
@@ -49,22 +51,35 @@ bool session_needs_process(void)
 }
 
 /* The caller's foreground is given to a program that had it, not taken from a caller who has not. */
-long session_check(const struct snapimg_attribute *record, uint32_t tid)
+static long ask_for_terminal(void)
 {
-	int32_t foreground = 0;
-	(void)tid;
-	long opened = record->argument == 0 ? -ENXIO
-	                                    : sys(__NR_openat, AT_FDCWD, "/dev/tty",
-	                                          O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	int32_t foreground = 0, own = callers_group != -1 ? callers_group : (int32_t)sys(__NR_getpgid, 0);
+	long opened = sys(__NR_openat, AT_FDCWD, "/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (opened < 0)
 		return 0;
-	if (sys(__NR_ioctl, opened, TIOCGPGRP, &foreground) < 0 ||
-	    foreground != (int32_t)sys(__NR_getpgid, 0)) {
+	if (sys(__NR_ioctl, opened, TIOCGPGRP, &foreground) < 0 || foreground != own) {
 		sys(__NR_close, opened);
 		return 0;
 	}
 	terminal = (int)descriptor_away(opened);
 	return terminal < 0 ? terminal : 0;
+}
+
+long session_check(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)tid;
+	return record->argument == 0 ? 0 : ask_for_terminal();
+}
+
+void session_note_caller(void)
+{
+	callers_group = (int32_t)sys(__NR_getpgid, 0);
+}
+
+void session_ask_foreground(void)
+{
+	if (tree_foreground() != 0)
+		ask_for_terminal();
 }
 
 /* Once it has gone, its group has no leader. */
@@ -88,10 +103,10 @@ static long enter_group_of(uint32_t id)
 }
 
 /* From the background it would stop who does it (tcsetpgrp(3)). */
-static void take_foreground(void)
+void session_take_foreground(void)
 {
 	const uint64_t blocked = (uint64_t)1 << (SIGTTOU - 1);
-	int32_t group = (int32_t)sys(__NR_getpgid, 0);
+	int32_t group = tree_foreground() != 0 ? (int32_t)tree_foreground() : (int32_t)sys(__NR_getpgid, 0);
 	uint64_t before = 0;
 	if (terminal < 0)
 		return;
@@ -99,6 +114,7 @@ static void take_foreground(void)
 	sys(__NR_ioctl, terminal, TIOCSPGRP, &group);
 	sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &before, 0, SIGNAL_SET_SIZE);
 	sys(__NR_close, terminal);
+	terminal = -1;
 }
 
 long session_enter(const struct snapimg_attribute *record, uint32_t tid)
@@ -111,7 +127,7 @@ long session_enter(const struct snapimg_attribute *record, uint32_t tid)
 		result = sys(__NR_getpgid, 0) == (long)loader.tid ? 0 : sys(__NR_setpgid, 0, 0);
 	else if (record->more != record->value)
 		result = enter_group_of((uint32_t)record->more);
-	take_foreground();
+	session_take_foreground();
 	return result;
 }
 
@@ -119,7 +135,7 @@ void session_leave(void)
 {
 	int32_t group = 0;
 	const struct snapimg_attribute *record = session_wanted();
-	if (record == NULL || record->argument == 0)
+	if ((record == NULL || record->argument == 0) && tree_foreground() == 0)
 		return;
 	long opened = sys(__NR_openat, AT_FDCWD, "/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (opened < 0 || sys(__NR_ioctl, opened, TIOCGPGRP, &group) < 0 || group <= 1 ||

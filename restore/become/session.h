@@ -18,6 +18,12 @@ bool session_is_anothers(const struct snapimg_attribute *record);
 long session_check(const struct snapimg_attribute *record, uint32_t tid);
 long session_enter(const struct snapimg_attribute *record, uint32_t tid);
 
+/* Of a tree's first process: before it makes a group of its own; when all others are there; and when nothing
+ * is refused any more: the caller's terminal has the foreground that the tree had. */
+void session_note_caller(void);
+void session_ask_foreground(void);
+void session_take_foreground(void);
+
 /* In the keeper, when the program has ended: a terminal's foreground in which nobody is is the caller's
  * again. */
 void session_leave(void);

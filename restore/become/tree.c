@@ -20,6 +20,7 @@
 #include "restore/base/syscall_x86_64.h"
 #include "restore/base/undo.h"
 #include "restore/become/directory.h"
+#include "restore/become/session.h"
 #include "restore/become/tree_parts.h"
 #include "restore/fds/objects.h"
 #include "restore/fds/table.h"
@@ -111,6 +112,7 @@ void tree_enter(void)
 	make_room();
 	count_all();
 	hear_children();
+	session_note_caller();
 	tree_add_undo(true);
 	descriptors_begin();
 	shared_make();
@@ -121,6 +123,8 @@ void tree_enter(void)
 		tree.self = loader.tree_member = (uint32_t)next;
 	if (self != 0)
 		become_member(self);
+	else
+		session_ask_foreground();
 	tree_join_group();
 	if (self == 0)
 		return;
@@ -151,6 +155,8 @@ void tree_await_ready(void)
 void tree_await_set(void)
 {
 	tree_add_undo(!tree_is_member());
+	if (!tree_is_member())
+		session_take_foreground();
 	tree_arrive(STAGE_SET);
 	if (tree_own()->state != SNAPIMG_MEMBER_STOPPED)
 		tree_await(STAGE_SET);

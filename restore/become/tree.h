@@ -15,6 +15,9 @@ static inline bool tree_is_one(void)
 }
 /* Its first process is in a process group of its own. */
 bool tree_leads_group(void);
+/* The process group that is in the foreground of the caller's terminal, other than the first process's; 0:
+ * none. In the keeper, too. */
+uint32_t tree_foreground(void);
 /* This process is one of those that the first one made. */
 static inline bool tree_is_member(void)
 {

@@ -175,6 +175,7 @@ int tree_make_children(uint32_t self)
 		return index;
 	if (it->session == it->pid)
 		must(sys(__NR_setsid), "cannot make the session", it->pid);
+	tree_take_terminal(it);
 	index = make_some(self, false);
 	if (index == NONE && it->group == it->pid && it->session != it->pid)
 		must(sys(__NR_setpgid, 0, 0), "cannot make the process group", it->pid);
@@ -230,5 +231,6 @@ void tree_join_group(void)
 	tree_await(STAGE_GROUPED);
 	if (leader > 0)
 		sys(__NR_wait4, leader, 0, 0, 0);
+	tree_give_foreground();
 	await_zombies();
 }

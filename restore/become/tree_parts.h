@@ -45,6 +45,12 @@ void tree_arrive(enum stage stage);
 /* Does not return where one of them failed. */
 void tree_await(enum stage stage);
 
+/* A session's leader gets its terminal: whoever it makes from then on has that, too. */
+void tree_take_terminal(const struct snapimg_member *leader);
+
+/* When all groups are there: of a session's leader. */
+void tree_give_foreground(void);
+
 /* Whether this is the first process of a group that has no leader, and that its session's is not, too. */
 bool tree_begins_group(uint32_t index);
 

@@ -121,20 +121,6 @@ static void name(void)
 	hear();
 }
 
-/* A job of a shell, in the foreground of the terminal. */
-static void foreground(void)
-{
-	signal(SIGTTOU, SIG_IGN);
-	pid_t child = fork();
-	if (child == 0) {
-		setpgid(0, 0);
-		if (tcsetpgrp(0, getpid()) < 0)
-			err(77, "tcsetpgrp");
-		wait_for_ever();
-	}
-	hear();
-}
-
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -143,7 +129,7 @@ int main(int argc, char **argv)
 	} modes[] = {
 	        {"files", files},     {"directory", directory}, {"siblings", siblings},
 	        {"alike", alike},     {"rest", alike},          {"set", set},
-	        {"session", session}, {"name", name},           {"foreground", foreground},
+	        {"session", session}, {"name", name},
 	};
 	if (pipe(to_parent) < 0)
 		err(1, "pipe");

@@ -54,16 +54,6 @@ def where_kcmp_is_denied():
     t.check(frozen.status == 0, frozen)
 
 
-def foreground():
-    """A terminal's foreground that a child's group has is refused: a start would have it in the background."""
-    parent, child = os.forkpty()
-    if parent == 0:
-        os.execve(t.SNAPTRACE, [t.SNAPTRACE, "-q", "--at", HERE, "-o", "image.snap", "--", ODD, "foreground"], t.PLAIN_ENV)
-    t.read_until(child, lambda seen: b"foreground is a child's process group" in seen)
-    t.check(os.waitstatus_to_exitcode(os.waitpid(parent, 0)[1]) == 125, "the exit status")
-    os.close(child)
-
-
 def of_session(session):
     """The processes that are in it, wherever their PID namespace is."""
     found = []
@@ -112,7 +102,7 @@ def killed():
 
 ROWS = {f"family.{mode}": (lambda m=mode: family(m)) for mode in MODES}
 ROWS.update({f"refused.{mode}": (lambda m=mode: refuse(m)) for mode in REFUSED})
-ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.foreground": foreground, "killed": killed})
+ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "killed": killed})
 
 if __name__ == "__main__":
     t.main(ROWS)

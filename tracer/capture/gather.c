@@ -195,6 +195,65 @@ static enum status gather_stops(struct captures *captures)
 	return STATUS_OK;
 }
 
+static const struct snapimg_member *leader_of(const struct snapshot_tree *tree, uint32_t session)
+{
+	for (size_t i = 0; i < tree->count; i++)
+		if (tree->member[i].pid == session)
+			return &tree->member[i];
+	return NULL;
+}
+
+/* Somebody in the session is: else a start would have another group there. */
+static bool has_foreground(const struct snapshot_tree *tree, uint32_t session)
+{
+	for (size_t i = 0; i < tree->count; i++)
+		if (tree->member[i].session == session && tree->member[i].state != SNAPIMG_MEMBER_ZOMBIE &&
+		    tree->member[i].status & SNAPIMG_MEMBER_FOREGROUND)
+			return true;
+	return false;
+}
+
+static uint64_t terminal_of(const struct captures *captures, uint32_t pid)
+{
+	const struct capture *capture = capture_of(captures, pid);
+
+	return capture ? capture->subject.stat.field[STAT_TERMINAL] : 0;
+}
+
+static enum status gather_terminal(const struct captures *captures, struct snapimg_member *member)
+{
+	const struct snapshot_tree *tree = captures->tree;
+	const struct snapimg_member *leader = leader_of(tree, member->session);
+	uint64_t number = terminal_of(captures, member->pid);
+
+	if (number != (leader ? terminal_of(captures, leader->pid) : 0))
+		return refuse("a process without the controlling terminal of its session, or with another",
+		              "choose another point", "process %u", member->pid);
+	if (number == 0 || member->pid != member->session)
+		return STATUS_OK;
+	member->terminal = terminal_object(&captures->capture[0]->descriptors.objects, number);
+	if (member->terminal == 0)
+		return refuse("a controlling terminal of the program's own session (setsid, TIOCSCTTY) whose "
+		              "other side is elsewhere",
+		              "choose a point before it has it", "process %u", member->pid);
+	if (!has_foreground(tree, member->session))
+		return refuse("a terminal whose foreground is a process group that has ended",
+		              "choose another point", "session %u", member->session);
+	return STATUS_OK;
+}
+
+/* A session of the tree has a terminal of the tree. */
+static enum status gather_terminals(struct captures *captures)
+{
+	const struct snapshot_tree *tree = captures->tree;
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < tree->count && status == STATUS_OK; i++)
+		if (tree->member[i].session != 0 && tree->member[i].state != SNAPIMG_MEMBER_ZOMBIE)
+			status = pass_refusal(gather_terminal(captures, &tree->member[i]));
+	return status;
+}
+
 enum status captures_gather(struct captures *captures)
 {
 	enum status status;
@@ -202,6 +261,7 @@ enum status captures_gather(struct captures *captures)
 	if ((status = captures_each(captures, gather_memory)) != STATUS_OK ||
 	    (status = gather_stops(captures)) != STATUS_OK || (status = ipc_read(captures)) != STATUS_OK ||
 	    (status = gather_shared(captures)) != STATUS_OK ||
+	    (status = gather_terminals(captures)) != STATUS_OK ||
 	    (status = captures_each(captures, gather_state)) != STATUS_OK ||
 	    (status = refusals_end()) != STATUS_OK)
 		return status;

@@ -211,23 +211,20 @@ static enum status read_groups(const struct run *run, struct tree *tree)
 	return STATUS_OK;
 }
 
-/* A start has the caller's terminal, and gives it to the first process's group where that had it. */
-static enum status check_foreground(const struct tree *tree)
+/* What a start gives the caller's terminal to, where that is not the first process's group, which gets it
+ * anyway (ATTRIBUTES); and the terminals of sessions in the tree. */
+static void note_foreground(struct tree *tree)
 {
 	const struct snapimg_member *root = &tree->process->record;
 
-	for (size_t i = 1; i < tree->count; i++) {
-		const struct snapimg_member *it = &tree->process[i].record;
+	for (size_t i = 0; i < tree->count; i++) {
+		struct snapimg_member *it = &tree->process[i].record;
 		struct proc_stat stat;
-		if (it->session != 0 || it->group == 0 || it->group == root->group)
-			continue;
-		if (proc_try_read_stat((pid_t)root->pid, &stat) == 0 &&
-		    (pid_t)stat.field[STAT_FOREGROUND] == (pid_t)it->group)
-			return pass_refusal(refuse("a terminal whose foreground is a child's process group",
-			                           "choose a point where the first process has it",
-			                           "process group %u, of process %u", it->group, it->pid));
+		if (it->state != SNAPIMG_MEMBER_ZOMBIE && (it->session != 0 || it->group != root->group) &&
+		    proc_try_read_stat((pid_t)it->pid, &stat) == 0 && stat.field[STAT_TERMINAL] != 0 &&
+		    stat.field[STAT_FOREGROUND] == stat.field[STAT_PGRP])
+			it->status |= SNAPIMG_MEMBER_FOREGROUND;
 	}
-	return STATUS_OK;
 }
 
 /* The session that it was born in, as far as its own children tell; -1: any. */
@@ -319,8 +316,8 @@ enum status tree_stop(const struct run *run, const struct tracee *point, stop_as
 	if (status != STATUS_OK || (status = settle(tree, point)) != STATUS_OK)
 		return status;
 	sort(tree);
-	if ((status = read_groups(run, tree)) != STATUS_OK || (status = check_sessions(tree)) != STATUS_OK ||
-	    (status = check_foreground(tree)) != STATUS_OK)
+	if ((status = read_groups(run, tree)) != STATUS_OK || (status = check_sessions(tree)) != STATUS_OK)
 		return status;
+	note_foreground(tree);
 	return tree_check_sharing(tree);
 }

@@ -15,6 +15,12 @@ static bool is_unlinked(const struct open_descriptor *it)
 	return it->known && it->link[0] == '/' && S_ISREG(it->identity.st_mode) && it->identity.st_nlink == 0;
 }
 
+/* Of one process it's a file, which that one opens again itself. */
+static bool is_shared_tty(const struct open_descriptor *it)
+{
+	return it->spans && strcmp(it->link, "/dev/tty") == 0;
+}
+
 static bool is_embedded(const struct open_descriptor *it)
 {
 	return it->embedded;
@@ -40,6 +46,7 @@ static const struct descriptor_kind kinds[] = {
         {"/dev/ptmx", NULL, SNAPIMG_OBJECT_TERMINAL, HELD_DESCRIPTION,
          "a terminal that another process has open", take_terminal},
         {"/dev/pts/", NULL, SNAPIMG_OBJECT_TERMINAL, HELD_UNNOTICED, NULL, take_terminal},
+        {NULL, is_shared_tty, SNAPIMG_OBJECT_TERMINAL, HELD_UNNOTICED, NULL, take_terminal},
         {NULL, is_fifo, SNAPIMG_OBJECT_FIFO, HELD_FILE, "a FIFO that another process has open", take_fifo},
         {NULL, is_unlinked, SNAPIMG_OBJECT_UNLINKED, HELD_FILE,
          "an unnamed file that another process has, too", take_unlinked},

@@ -160,6 +160,13 @@ enum status objects_name(struct objects *objects, const char *text, uint32_t *re
 	return status;
 }
 
+const char *objects_text(const struct objects *objects, uint32_t name)
+{
+	char *const *names = objects->names.items;
+
+	return name ? names[name - 1] : "";
+}
+
 static enum snapimg_error place_name(const struct objects *objects, struct snapimg_writer *writer,
                                      uint32_t *name)
 {

@@ -54,6 +54,7 @@ enum status objects_owner(struct objects *objects, const struct snapimg_owner *o
 /* What a string field holds for this text; "" and NULL: 0. */
 enum status objects_name(struct objects *objects, const char *text, uint32_t *ret_name)
         __attribute__((warn_unused_result));
+const char *objects_text(const struct objects *objects, uint32_t name);
 
 enum snapimg_error objects_write(const struct objects *objects, struct snapimg_writer *writer)
         __attribute__((warn_unused_result));

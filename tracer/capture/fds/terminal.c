@@ -5,8 +5,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "tracer/capture/fds/kinds.h"
+#include "tracer/capture/fds/table.h"
 
 /* asm-generic/ioctls.h: _IOR('T', 0x2A, struct termios2), _IOW('T', 0x2B, …); its header and libc's exclude
  * each other. */
@@ -17,7 +19,8 @@ struct termios_image {
 	uint32_t input, output, control, local; /* flags */
 	uint8_t rest[SNAPIMG_TERMIOS_SIZE - 16];
 };
-enum { CANONICAL = 2 }; /* ICANON of `local` */
+enum { CANONICAL = 2 };     /* ICANON of `local` */
+enum { SLAVE_MAJOR = 136 }; /* UNIX98_PTY_SLAVE_MAJOR (linux/major.h) */
 
 static bool number_of_master(int copy, unsigned int *ret_number)
 {
@@ -56,6 +59,34 @@ static bool holds_input(int copy)
 	if (edits.local & CANONICAL)
 		(void)ioctl(copy, SET_TERMIOS, &edits);
 	return holds;
+}
+
+/* What was opened as /dev/tty is the terminal itself. */
+static const char *real_link(const struct open_descriptor *it, char link[32])
+{
+	unsigned int device;
+
+	if (strcmp(it->link, "/dev/tty") != 0 || ioctl(it->copy, TIOCGDEV, &device) < 0 ||
+	    major(device) != SLAVE_MAJOR)
+		return it->link;
+	slave_link(minor(device), link);
+	return link;
+}
+
+uint32_t terminal_object(const struct objects *objects, uint64_t device)
+{
+	const struct snapimg_object *object = objects->object.items;
+	char link[32];
+
+	if (major(device) != SLAVE_MAJOR)
+		return 0;
+	slave_link(minor(device), link);
+	for (size_t i = 0; i < objects->object.count; i++)
+		if (object[i].kind == SNAPIMG_OBJECT_TERMINAL &&
+		    object[i].value[SNAPIMG_TERMINAL_END] == 1 &&
+		    strcmp(objects_text(objects, object[i].name), link) == 0)
+			return (uint32_t)i + 1;
+	return 0;
 }
 
 static const struct open_descriptor *find_open(const struct survey *survey, const char *link)
@@ -162,7 +193,9 @@ static enum status take_slave(struct taking *taking, struct open_descriptor *it,
                               struct snapimg_object *object)
 {
 	const struct survey *survey = taking->survey;
-	struct open_descriptor *master = find_master(survey, it->link);
+	char text[32];
+	const char *link = real_link(it, text);
+	struct open_descriptor *master = find_master(survey, link);
 	enum status status;
 	int number;
 
@@ -180,7 +213,7 @@ static enum status take_slave(struct taking *taking, struct open_descriptor *it,
 	if (holds_input(it->copy))
 		return refuse_descriptor(survey, it, "a terminal with input that waits to be read",
 		                         "read it before the point");
-	return objects_name(taking->objects, it->link, &object->name);
+	return objects_name(taking->objects, link, &object->name);
 }
 
 enum status take_terminal(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
