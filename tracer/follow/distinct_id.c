@@ -15,12 +15,12 @@
 #include "format/base/message.h"
 
 /* Of the words in the memory of interpreters, counted in seven of Python, node, Ruby, Java, perl and bash: a
- * number of 10000 to 32767 is there by accident in one of 12 cases, one of these in one of 40. What lies
+ * number of 10000 to 32767 is there by accident in one of 12 cases, one of these in one of 30. What lies
  * below is found as a size, a count or an offset, what ends in a byte below 0x80 as a text of two letters,
  * and most numbers are even, a tagged or a scaled one. Those of its threads follow on, up to the same bound.
  */
 enum {
-	SMALL = 0x6000,
+	SMALL = 0x4000,
 	HIGH_BIT = 0x80,
 	ROOM = 0x40, /* for threads */
 	OF_EIGHT = 5,
@@ -46,14 +46,18 @@ static void *tell_id(void *id)
 	return NULL;
 }
 
-/* 0: there can be no thread. */
+/* 0: there can be no thread. Signals are for this one. */
 static pid_t thread_id(void)
 {
+	sigset_t all, before;
 	pthread_t thread;
 	pid_t id = 0;
 
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (pthread_create(&thread, NULL, tell_id, &id) == 0)
 		pthread_join(thread, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return id;
 }
 
@@ -71,16 +75,10 @@ static void use_up_one(void)
 /* The kernel gives out IDs one after the other, and begins again after the highest (kernel/pid.c). */
 static void leave_common_ids(pid_t highest)
 {
-	sigset_t all, before;
-	pid_t last, wanted, id;
+	pid_t last = thread_id(), wanted = distinct_after(last), id;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	last = thread_id();
-	wanted = distinct_after(last);
 	for (id = last + 1; last != 0 && id < wanted && id <= highest; id++)
 		use_up_one();
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (id - last > UINT8_MAX)
 		explain("used up %d process IDs, so that the program's is no small number", id - last - 1);
 }
