@@ -73,7 +73,7 @@ static void use_up_one(void)
 }
 
 /* The kernel gives out IDs one after the other, and begins again after the highest (kernel/pid.c). */
-static void leave_common_ids(pid_t highest)
+static void use_up_to(pid_t highest)
 {
 	pid_t last = thread_id(), wanted = distinct_after(last), id;
 
@@ -114,15 +114,28 @@ static pid_t fork_chosen(pid_t highest)
 	return result;
 }
 
+static bool can_choose(pid_t highest)
+{
+	return getpid() < DISTINCT && highest > 2 * DISTINCT;
+}
+
+void leave_common_ids(void)
+{
+	pid_t highest = highest_id();
+
+	if (highest > SMALL + UINT8_MAX && !(can_choose(highest) && geteuid() == 0))
+		use_up_to(highest);
+}
+
 pid_t fork_distinct(void)
 {
 	pid_t highest = highest_id(), child;
 
-	if (getpid() < DISTINCT && highest > 2 * DISTINCT && (child = fork_chosen(highest)) >= 0)
+	if (can_choose(highest) && (child = fork_chosen(highest)) >= 0)
 		return child;
 	for (int attempt = 0;; attempt++) {
 		if (highest > SMALL + UINT8_MAX)
-			leave_common_ids(highest);
+			use_up_to(highest);
 		child = fork();
 		/* Others may have taken the IDs in between, up to where the kernel began again. */
 		if (child <= 0 || is_distinct(child) || highest <= SMALL + UINT8_MAX || attempt == ATTEMPTS)

@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+/* Uses up the small ones, which takes a fifth of a second: before signals are blocked. */
+void leave_common_ids(void);
 /* As fork(2), of a process with one thread. The child's ID is a number that is seldom anything else, as far
  * as this caller may choose one; those of its threads follow on from numbers that are not small either. */
 pid_t fork_distinct(void);

@@ -93,6 +93,7 @@ enum status launch(struct run *run, const char *path)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
 		return fail(STATUS_FAILED, "socketpair: %s", strerror(errno));
 	unsetenv("SNAP_AT"); /* it's for us, not for PROG */
+	leave_common_ids();
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &mask); /* until the child is known to the handlers, and out of them */
 	if ((run->root = fork_distinct()) == 0) {
