@@ -113,6 +113,7 @@ void mapping_check(const struct snapimg_mapping *mapping); /* mappings.c: this o
 /* mappings.c: how the file of a mapping is opened. */
 uint32_t mapping_file_flags(const struct snapimg_mapping *mapping);
 void mappings_build(void);   /* mappings.c */
+int mappings_content(void);  /* mappings.c: the file with what EMBEDDED mappings have; -1: none is needed */
 void mappings_settle(void);  /* mappings.c: what was filled as a file becomes private memory of it */
 void mappings_protect(void); /* mappings.c: final protections and advice */
 /* mappings.c: what could not be done with a mapping, and why. */

@@ -19,12 +19,14 @@
 #include "restore/base/thread_x86_64.h"
 #include "restore/base/undo.h"
 #include "restore/build/decoder.h"
+#include "restore/build/embedded.h"
 #include "restore/build/huge.h"
 #include "restore/loader.h"
 #include "restore/zone.h"
 
 enum {
 	WORKERS_MAX = 16,
+	WORKERS_FEW = 4, /* who wait for each other at one file no longer than a write saves (embedded.c) */
 	WORKER_STACK = 64 << 10,
 	WORTH_A_THREAD = 1 << 20, /* starting one costs about what decoding a few hundred KiB does */
 	RUNS_MAX = SNAPIMG_EXTENT_MAX / SNAPIMG_PAGE_SIZE,
@@ -43,6 +45,7 @@ struct worker {
 	struct decoder *decoder;
 	uint8_t *stored; /* an extent as it is in the file */
 	uint8_t *pages;  /* and decoded */
+	struct embedded_cursor embedded;
 };
 
 static struct {
@@ -132,6 +135,9 @@ static void fill_extent(struct worker *worker, const struct snapimg_extent *exte
 			damaged(extent, SNAPIMG_ERR_EXTENT_FRAME);
 	}
 	const struct snapimg_run *run = snapimg_get_run(&loader.image) + extent->run_first;
+	if ((extent->flags & SNAPIMG_EXTENT_OF_FILES) != 0 && fill.worker_count <= WORKERS_FEW &&
+	    embedded_write(&worker->embedded, extent, run, bytes))
+		return;
 	if (extent->run_count > 0)
 		huge_expect(snapimg_run_end(&run[extent->run_count - 1]));
 	scatter(extent, run, bytes);

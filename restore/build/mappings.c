@@ -190,6 +190,11 @@ static struct source take_content(const struct snapimg_mapping *mapping, struct 
 	return source;
 }
 
+int mappings_content(void)
+{
+	return content.descriptor;
+}
+
 /* The mapping itself, unless pieces cover it from its start or up to its end, and over it the others. */
 static void map(const struct snapimg_mapping *mapping, struct open_file *file, struct pieces pieces)
 {
