@@ -199,8 +199,10 @@ def loader_objects():
             *_, kind, name = line.split()
             (needed if kind in "Uw" else defined).add(name)
     foreign = {name for name in needed - defined if not name.startswith(("ZSTD_", "LZ4_decompress_", "__start_", "__stop_"))}
-    # The linker's own marks.
-    t.check(not foreign - {"_GLOBAL_OFFSET_TABLE_", "_end", "__bss_start", "_edata", "_etext", "__executable_start"}, foreign)
+    # The linker's own marks, and those of no_unwind.ld.
+    marks = {"_GLOBAL_OFFSET_TABLE_", "_end", "__bss_start", "_edata", "_etext", "__etext", "__executable_start", "loader_data_start",
+             "loader_written_start"}
+    t.check(not foreign - marks, foreign - marks)
 
 
 def shim_alone():
