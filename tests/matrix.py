@@ -266,7 +266,7 @@ WORKS = {
         ("redis-server, with each key", "real.server.redis"), ("nginx, with its workers too", "real.server.nginx tree.workers.nginx"),
         ("gunicorn with its workers", "tree.workers.gunicorn"),
         ("memcached", "real.server.memcached"),
-        ("node: HTTP, packages of npm, worker threads, timers", "real.server.node_http real.point.listen.node"),
+        ("node: HTTP, packages of npm, worker threads, timers; its REPL, with its history", "real.server.node_http real.point.listen.node capture.terminal_history"),
         ("Python: asyncio, `http.server`, threads",
          "real.server.python_asyncio real.server.python_threads real.point.idle.asyncio real.point.accept.python"),
         ("Go: `net/http`", "real.point.idle.go"),

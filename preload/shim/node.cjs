@@ -1,5 +1,4 @@
-// Loaded by node before the program, where the shim is (node.c): crypto.randomUUID() and randomInt() draw bytes
-// ahead, which every start of an image would use again. After a start, what is left of them is used up first.
+// Loaded by node before the program, where the shim is (node.c).
 'use strict';
 const { env } = process;
 const drawn = { randomUUID: 128, randomInt: 1024 }; // how many one filling is for (lib/internal/crypto/random.js)
@@ -20,6 +19,8 @@ function replace(object, name, refresh) {
 	Object.defineProperty(object, name, { ...descriptor, value });
 }
 
+// crypto.randomUUID() and randomInt() draw bytes ahead, which every start of an image would use again. After a
+// start, what is left of them is used up first.
 try {
 	const crypto = require('crypto');
 	const { randomUUID, randomInt } = crypto;
@@ -41,4 +42,39 @@ try {
 	require('module').syncBuiltinESMExports?.();
 } catch {
 	// A node without crypto draws nothing ahead.
+}
+
+// The REPL keeps its history in memory and writes all of it at each line. So at the first line after a start it takes
+// what is in the file by then; the file may be another one (READ_AGAIN in tracer/capture/identify.c).
+function followHistory(server, name) {
+	const path = name?.trim() || require('path').join(require('os').homedir(), '.node_repl_history');
+	let seen = env.SNAP_SHIM_STARTS;
+
+	server.prependListener('line', (line) => {
+		const now = env.SNAP_SHIM_STARTS;
+		if (now === seen)
+			return;
+		seen = now;
+		try {
+			const lines = require('fs').readFileSync(path, 'utf8').split(/[\r\n]+/).filter((text) => text && text !== line);
+			if (line)
+				lines.unshift(line);
+			server.history.splice(0, Infinity, ...lines.slice(0, server.historySize));
+		} catch {
+			// It is gone; what is in memory is all.
+		}
+	});
+}
+
+try {
+	if (process.argv.length < 2) {
+		const { REPLServer } = require('repl');
+		const { setupHistory } = REPLServer.prototype;
+		REPLServer.prototype.setupHistory = function (name, ...words) {
+			followHistory(this, typeof name === 'object' ? name?.filePath : name);
+			return Reflect.apply(setupHistory, this, [name, ...words]);
+		};
+	}
+} catch {
+	// A node without a REPL.
 }

@@ -3,6 +3,7 @@ import fcntl
 import os
 import pty
 import select
+import shutil
 import signal
 import struct
 import sys
@@ -237,7 +238,31 @@ def shell():
     t.check(program.end() == 7, program.seen)
 
 
-ROWS = {"terminal_foreground": foreground, "terminal_shell": shell, "terminal_raw": raw, "terminal_told_at_once": told_at_once, "terminal_pager": pager, "terminal_piped": without_terminal, "terminal_silent": silent,
+def history():
+    """node's REPL keeps what others wrote into its history, also into a new file of that name."""
+    node = shutil.which("node") or t.skip("no node here")
+    t.PLAIN_ENV["HOME"] = os.getcwd()
+    name, wanted = ".node_repl_history", {"old"}
+    with open(name, "w", encoding="utf-8") as file:
+        file.write("old\n")
+    freeze([node], at="idle")
+    for number in (1, 2, 3):
+        if number == 3:
+            with open("new", "w", encoding="utf-8") as file:
+                file.write("replaced\n")
+            os.replace("new", name)
+            wanted = {"replaced"}
+        program = start()
+        program.type(b"100*%d\r" % number)
+        program.until(b"%d00" % number)
+        program.type(b".exit\r")
+        t.check(program.end() == 0, program.seen)
+        wanted.add(f"100*{number}")
+        with open(name, encoding="utf-8") as file:
+            t.check(wanted <= set(file.read().split("\n")), "start", number, "left", open(name, "rb").read(), program.seen)
+
+
+ROWS = {"terminal_history": history, "terminal_foreground": foreground, "terminal_shell": shell, "terminal_raw": raw, "terminal_told_at_once": told_at_once, "terminal_pager": pager, "terminal_piped": without_terminal, "terminal_silent": silent,
         "terminal_silent_already": silent_already, "terminal_put_back": put_back, "terminal_untouched": untouched,
         "terminal_reopened": reopened, "terminal_reopened_elsewhere": reopened_elsewhere}
 

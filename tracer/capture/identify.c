@@ -199,6 +199,23 @@ static bool is_scratch(const char *path)
 	return found;
 }
 
+/* Files that the program keeps in memory and writes as a whole, but reads again after a start: X(end of the
+ * name). node's REPL, by preload/shim/node.cjs. */
+#define READ_AGAIN(X) X("/.node_repl_history")
+
+static bool is_read_again(const char *path, const struct mappings *mappings)
+{
+	const size_t length = strlen(path);
+	bool found = false, has_shim = false;
+
+#define X(end) found = found || (length > strlen(end) && strcmp(path + length - strlen(end), end) == 0);
+	READ_AGAIN(X)
+#undef X
+	for (size_t i = 0; i < mappings->count && found && !has_shim; i++)
+		has_shim = mappings->mapping[i].of_shim;
+	return found && has_shim;
+}
+
 static bool is_wanted(const struct carry *carry, const char *path)
 {
 	for (size_t i = 0; i < carry->count; i++)
@@ -286,7 +303,7 @@ enum status files_identify(struct files *files, const struct mappings *mappings,
 	for (uint32_t i = 0; i < files->count && status == STATUS_OK; i++) {
 		struct file *file = &files->file[i];
 
-		if (uses[i] == 0 || !has_content(file))
+		if (uses[i] == 0 || !has_content(file) || is_read_again(file->path, mappings))
 			continue;
 		file->identity.file = i + 1;
 		note_times(file, uses[i]);
