@@ -392,6 +392,19 @@ static void strict(void)
 	marker();
 }
 
+/* To another one than its caller has, once (CAP_AUDIT_CONTROL). */
+static void login(void)
+{
+	int fd = open("/proc/self/loginuid", O_RDWR | O_CLOEXEC);
+	char before[16] = "", after[16] = "";
+	if (fd < 0 || pread(fd, before, sizeof(before) - 1, 0) < 0 || write(fd, "12345", 5) != 5)
+		skip("/proc/self/loginuid");
+	if (pread(fd, after, sizeof(after) - 1, 0) < 0 || strcmp(before, after) == 0)
+		skip("the audit login is as it was");
+	close(fd);
+	marker();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct refused_mode refused[] = {
@@ -401,9 +414,17 @@ int main(int argc, char **argv)
 	        MODE(partial_send),   MODE(partial_receive),
 	};
 	static const struct carried_mode carried[] = {
-	        MODE(membarriers), MODE(of_a_thread), MODE(of_the_main_thread), MODE(name_with_newline),
-	        MODE(slice),       MODE(alarm_due),   MODE(set_to_the_same),    MODE(left_as_it_was),
-	        MODE(asks),        MODE(strict),
+	        MODE(membarriers),
+	        MODE(of_a_thread),
+	        MODE(of_the_main_thread),
+	        MODE(name_with_newline),
+	        MODE(slice),
+	        MODE(alarm_due),
+	        MODE(set_to_the_same),
+	        MODE(left_as_it_was),
+	        MODE(asks),
+	        MODE(strict),
+	        MODE(login),
 	};
 	int status = run_refused(argc, argv, refused, sizeof(refused) / sizeof(*refused));
 

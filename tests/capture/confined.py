@@ -109,11 +109,19 @@ def strict():
     t.check(b"strict mode" in result.err, result)
 
 
+def login_told():
+    """The audit login that the program sets is not in the image: one line says so."""
+    direct("login")
+    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, "login"])
+    t.check(result.status == 0 and result.err.count(b"set its audit login") == 1, result)
+
+
 ROWS = {row: (lambda m=row[len("refused_"):]: refused(m)) for row in REFUSED}
 ROWS.update({row: (lambda m=row[len("state_"):]: carried(m)) for row in CARRIED})
 ROWS["state_set_to_the_same"] = set_to_the_same
 ROWS["state_left_as_it_was"] = left_as_it_was
 ROWS["strict_mode_told"] = strict
+ROWS["login_told"] = login_told
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -1,5 +1,6 @@
 """What is drawn after the point is new in each start, by the libraries that notice a new process; what is not is known."""
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -56,7 +57,38 @@ def same_ids():
     drawn(["--same-ids"], ["poll"], NEW)
 
 
-ROWS = {"unique.new-process": new_process, "unique.same-ids": same_ids}
+JAVA = """
+import java.security.SecureRandom; import java.util.*;
+class Draw {
+    static final SecureRandom own = new SecureRandom();
+    static Map<String, Object> draw() {
+        byte[] bytes = new byte[16]; own.nextBytes(bytes);
+        return Map.of("own", HexFormat.of().formatHex(bytes), "uuid", UUID.randomUUID(), "new", new SecureRandom().nextLong());
+    }
+    public static void main(String[] words) {
+        draw(); new java.io.File("/snap/here").exists();
+        draw().forEach((name, value) -> System.out.println(name + " " + value));
+    }
+}
+"""
+
+
+def java():
+    """The usual SecureRandom of Java, one that was seeded before the point and a new one, and its UUIDs."""
+    for tool in ("java", "javac"):
+        if not shutil.which(tool):
+            t.skip(f"no {tool} here")
+    with open("Draw.java", "w", encoding="ascii") as file:
+        file.write(JAVA)
+    built = t.run(["javac", "Draw.java"])
+    t.check(built.status == 0, built)
+    t.freeze("image.snap", ["java", "-cp", ".", "Draw"], at="path:/snap/here")
+    starts = [t.restore("image.snap", options=options) for options in ((), ("--cache=off",))]
+    drawn = [line for start in starts for line in start.out.splitlines()]
+    t.check(all(start.status == 0 for start in starts) and len(set(drawn)) == len(drawn) == 3 * len(starts), starts)
+
+
+ROWS = {"unique.java": java, "unique.new-process": new_process, "unique.same-ids": same_ids}
 
 if __name__ == "__main__":
     t.main(ROWS)
