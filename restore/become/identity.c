@@ -271,6 +271,10 @@ void identity_enter(void)
 	if (loader.options.exe || kept_asks_for_executable())
 		enter_for_executable();
 	enter_for_ipc();
+	if (loader.options.verbose && !has_user_namespace && !capabilities_can_restore())
+		warn("/proc/self/exe shows snaprun's file, as an ordinary user can't say which: --exe makes "
+		     "it the "
+		     "program's own");
 	narrow();
 	if (!has_same_ids && session_needs_process()) {
 		uint32_t before = loader.tid;

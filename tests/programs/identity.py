@@ -290,6 +290,15 @@ def exe_asked():
     one.ends(0)
 
 
+def exe_told():
+    """Whether /proc/self/exe is the program's own or not, -v says so."""
+    code = "import os\nown = os.readlink('/proc/self/exe')\nos.path.exists('/snap/here')\nprint(own == os.readlink('/proc/self/exe'))"
+    t.freeze("image.snap", ["/usr/bin/python3", "-c", code], at=HERE)
+    result = t.restore("image.snap", options=("-v", "--ids=new"))
+    told = b"/proc/self/exe shows" in result.err
+    t.check(result.status == 0 and result.out == (b"False\n" if told else b"True\n"), result)
+
+
 def distinct():
     """The program's ID is one that is seldom another number; others may take it, so one of several will do."""
     with open("/proc/sys/kernel/pid_max", encoding="ascii") as file:
@@ -313,6 +322,7 @@ ROWS.update({f"{name}.forbidden": (lambda o=options, s=said: forbidden(o, s))
              for name, options, said in (("same-ids", ["--same-ids"], "--ids=same"), ("exe", ["--ids=new", "--exe"], "--exe"))})
 ROWS.update({
     "exe.asked": exe_asked,
+    "exe.told": exe_told,
     "ids-distinct": distinct,
     "same-ids-asyncio": asyncio_server,
     "same-ids-status": statuses,
