@@ -86,8 +86,7 @@ def need(*names):
 
 
 def build(*argv):
-    result = t.run(list(argv), env={**t.PLAIN_ENV, "GOCACHE": os.path.abspath("cache"), "GO111MODULE": "off", "CGO_ENABLED": "0",
-                                    "TMPDIR": os.getcwd()})
+    result = t.run(list(argv), env={**t.PLAIN_ENV, "TMPDIR": os.getcwd()})
     t.check(result.status == 0, result)
 
 
@@ -106,8 +105,7 @@ def loader():
 
 
 def golang():
-    need("go")
-    build("go", "build", "-o", "spin", os.path.join(HERE_DIR, "go_spin.go"))
+    t.go_build("spin", os.path.join(HERE_DIR, "go_spin.go"))
     return ["./spin"]
 
 

@@ -29,8 +29,8 @@ EXAMPLES = examples()
 
 def example(name, code, commands):
     needed = re.findall(r"^#!(\S+)", code) + [command.split()[0] for command in commands]
-    env = {**t.PLAIN_ENV, "PATH": t.BIN + ":" + t.PLAIN_ENV["PATH"], "HOME": os.getcwd(), "CPATH": os.path.join(t.BUILD, "include"),
-           "SNAP_CACHE": "off", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
+    env = {**t.go_environment(), "PATH": t.BIN + ":" + t.PLAIN_ENV["PATH"], "HOME": os.getcwd(), "CPATH": os.path.join(t.BUILD, "include"),
+           "SNAP_CACHE": "off"}
     freeze = next(i for i, command in enumerate(commands) if command.startswith("snaptrace "))
     direct = commands[freeze].split("hello.snap ")[1]
     for word in (*needed, direct.split()[0]):
@@ -39,7 +39,7 @@ def example(name, code, commands):
     with open(name, "w", encoding="utf-8") as file:
         file.write(code)
     os.chmod(name, 0o755)
-    run = lambda command: t.run(shlex.split(command), env=env)  # noqa: E731
+    run = lambda command: t.run(shlex.split(command), env=env, timeout=t.GO_TIMEOUT)  # noqa: E731
     for command in commands[:freeze]:
         made = run(command)
         t.check(made.status == 0, command, made)

@@ -72,10 +72,7 @@ def node_at(at, trigger):
 def go():
     """Go's runtime: a sparse heap, signals and threads of its own, a program without a C library."""
     source = os.path.join(HERE_DIR, "go_server.go")
-    built = t.run([servers.tool("go"), "build", "-o", "server", source],
-                  env={**t.PLAIN_ENV, "HOME": os.getcwd(), "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"},
-                  timeout=250)  # the first build makes Go's own library
-    t.check(built.status == 0, built)
+    t.go_build("server", source)
     asked("idle", [os.path.abspath("server")], b"GET /a HTTP/1.0\r\n\r\n", b"go says /a")
 
 

@@ -118,9 +118,7 @@ def java():
 
 
 def go():
-    environment = {**t.PLAIN_ENV, "HOME": os.getcwd(), "GOCACHE": os.path.join(os.getcwd(), "cache"), "GO111MODULE": "off"}
-    compiled = t.run([tool("go"), "build", "-o", "sum", write("sum.go", GO)], env=environment)
-    t.check(compiled.status == 0, compiled)
+    t.go_build("sum", write("sum.go", GO))
     same(["./sum"])
 
 
