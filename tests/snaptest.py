@@ -21,7 +21,7 @@ PROGRAMS = os.path.join(BUILD, "tests/programs")
 CC = os.environ.get("SNAP_CC", "cc")
 SNAPTRACE, SNAPRUN, SNAPIMG = (os.path.join(BIN, tool) for tool in ("snaptrace", "snaprun", "snapimg"))
 # What a test gives a program unless it says otherwise: little, so that it says what matters.
-PLAIN_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/games:/sbin", "LC_ALL": "C", "HOME": "/nonexistent"}
+PLAIN_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/games:/sbin", "LC_ALL": "C", "HOME": "/proc/nonexistent"}  # which nobody can make
 IS_ROOT = os.geteuid() == 0
 
 
