@@ -154,9 +154,10 @@ static long make_helper(struct helper *helper, uint64_t stack_top)
 	__asm__ volatile("syscall\n\t"
 	                 "test %%rax, %%rax\n\t"
 	                 "jnz 1f\n\t"
-	                 "xor %%ebp, %%ebp\n\t"
 	                 "mov %[helper], %%rdi\n\t"
-	                 "call *%[help]\n\t"
+	                 "mov %[help], %%rax\n\t"
+	                 "xor %%ebp, %%ebp\n\t" /* only now: it may be one of those */
+	                 "call *%%rax\n\t"
 	                 "ud2\n"
 	                 "1:"
 	                 : "=a"(result)
