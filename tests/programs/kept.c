@@ -24,10 +24,28 @@ static __attribute__((noinline)) void scrub(void)
 		below[i] = 0;
 }
 
-static void point(void)
+/* Nor what is left in registers that no function keeps for its caller. */
+static void lose_registers(void)
+{
+	__asm__ volatile("xor %%ecx, %%ecx\n\txor %%edx, %%edx\n\txor %%esi, %%esi\n\txor %%edi, %%edi\n\t"
+	                 "xor %%r8d, %%r8d\n\txor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\txor %%r11d, %%r11d"
+	                 :
+	                 :
+	                 : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc");
+}
+
+static __attribute__((noinline)) void stand_at_point(void)
 {
 	scrub();
+	lose_registers();
 	snapshot_point();
+}
+
+/* First where that function's own frame will be, of which it writes only a part. */
+static inline __attribute__((always_inline)) void point(void)
+{
+	scrub();
+	stand_at_point();
 }
 
 static pid_t gettid_now(void)
@@ -44,7 +62,7 @@ static void keep_data(void)
 
 static void keep_heap(void)
 {
-	struct {
+	volatile struct { /* in memory, not in registers */
 		int64_t wide;
 		pid_t pid;
 	} *kept = malloc(sizeof *kept);
@@ -297,6 +315,7 @@ static __attribute__((noinline)) pid_t forget(void)
 static void keep_nothing(void)
 {
 	CHECK(forget() > 0);
+	lose_registers();
 	snapshot_point();
 }
 

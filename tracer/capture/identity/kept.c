@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "format/base/array.h"
@@ -11,6 +12,7 @@
 #include "tracer/capture/identity/module.h"
 #include "tracer/capture/identity/places.h"
 #include "tracer/ptrace/memory.h"
+#include "tracer/ptrace/system_calls.h"
 
 enum { RED_ZONE = 128, KEPT_MAX = 256, COMMON_BELOW = 4096 };
 
@@ -219,9 +221,8 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 
 /* What a register's value outlives, by the kernel's convention for system calls and that of functions. */
 enum outlives {
-	OUTLIVES_NOTHING,  /* the kernel itself overwrites it in each call */
-	OUTLIVES_CALL,     /* but not the function that makes it; nor can the kernel be told an ID in it */
-	OUTLIVES_ARGUMENT, /* likewise, but an ID may be what the call is about, as kill(2)'s */
+	OUTLIVES_NOTHING, /* the kernel itself overwrites it in each call */
+	OUTLIVES_CALL, /* but not the function that makes it; or it tells the kernel what the call is about */
 	OUTLIVES_FUNCTION,
 };
 
@@ -231,7 +232,7 @@ static enum outlives outlives(size_t index)
 #define AT(name, what) [offsetof(struct snapimg_registers, name) / sizeof(uint64_t)] = (what)
 	        AT(rbx, OUTLIVES_FUNCTION), AT(rbp, OUTLIVES_FUNCTION), AT(r12, OUTLIVES_FUNCTION),
 	        AT(r13, OUTLIVES_FUNCTION), AT(r14, OUTLIVES_FUNCTION), AT(r15, OUTLIVES_FUNCTION),
-	        AT(rdi, OUTLIVES_ARGUMENT), AT(rsi, OUTLIVES_ARGUMENT), AT(rdx, OUTLIVES_ARGUMENT),
+	        AT(rdi, OUTLIVES_CALL),     AT(rsi, OUTLIVES_CALL),     AT(rdx, OUTLIVES_CALL),
 	        AT(r10, OUTLIVES_CALL),     AT(r8, OUTLIVES_CALL),      AT(r9, OUTLIVES_CALL),
 #undef AT
 	};
@@ -250,6 +251,20 @@ static bool is_before_call(const struct look *look, size_t thread)
 	       memcmp(code, instruction, sizeof(code)) == 0;
 }
 
+/* It is about files and the like: an ID in what would be its arguments is there by accident. */
+static bool takes_no_id(uint64_t call)
+{
+	static const int others[] = {SYS_read,     SYS_readv,   SYS_write,   SYS_writev,  SYS_pread64,
+	                             SYS_pwrite64, SYS_bind,    SYS_listen,  SYS_connect, SYS_accept,
+	                             SYS_accept4,  SYS_socket,  SYS_lseek,   SYS_fsync,   SYS_getcwd,
+	                             SYS_sendto,   SYS_sendmsg, SYS_recvfrom};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (call == (uint64_t)others[i])
+			return true;
+	return system_call_path_mask((long)call) != 0;
+}
+
 /* What others hold is nobody's, or is set for the call that is made again. */
 static enum outlives least_in_use(const struct look *look, size_t thread)
 {
@@ -257,7 +272,9 @@ static enum outlives least_in_use(const struct look *look, size_t thread)
 		return OUTLIVES_FUNCTION;
 	if (!is_before_call(look, thread))
 		return OUTLIVES_NOTHING;
-	return is_in_library(look, thread) ? OUTLIVES_ARGUMENT : OUTLIVES_CALL;
+	bool is_lost =
+	        is_in_library(look, thread) && takes_no_id(look->threads->thread[thread].registers.rax);
+	return is_lost ? OUTLIVES_FUNCTION : OUTLIVES_CALL;
 }
 
 /* pthread_join(3) waits at the other thread's cleared ID, and when that is another number it reads it again.
