@@ -355,10 +355,12 @@ class Run:
         module = sys.modules['__main__']
         module.__dict__.clear()
         module.__dict__.update({
-            '__name__': '__main__', '__doc__': None, '__package__': None, '__spec__': None, '__annotations__': {},
+            '__name__': '__main__', '__doc__': None, '__package__': None, '__spec__': None,
             '__loader__': importlib.machinery.SourceFileLoader('__main__', path),
             '__builtins__': sys.modules['builtins'], '__file__': path, '__cached__': None,
         })
+        if sys.version_info < (3, 14):  # from there on made when somebody looks at it
+            module.__dict__['__annotations__'] = {}
         return compile(source, path, 'exec', dont_inherit=True), module.__dict__
 
     def run(self):
