@@ -25,6 +25,7 @@ CARRIED = {
         ("servers and their workers: sockets that all listen at, an epoll set in each, channels whose owner is another process",
          "tree.workers.nginx tree.workers.prefork tree.workers.accepting tree.workers.attached"),
         ("pools of Python's multiprocessing: pipes and semaphores", "tree.workers.pool"),
+        ("semaphores with names, and other files that were mapped by a name that is gone", "tree.workers.forkserver"),
         ("what they share of descriptors: places in files, pipes, socket pairs, eventfds, and what is in them",
          "tree.family.inherited tree.family.between tree.family.threads"),
         ("memory that they share, anonymous or of a deleted file, with mutexes and semaphores in it",

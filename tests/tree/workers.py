@@ -103,6 +103,7 @@ import multiprocessing, os, sys
 def work(word):
     return word[::-1], os.getpid()
 if __name__ == '__main__':
+    multiprocessing.set_start_method('METHOD')
     with multiprocessing.Pool(3) as pool:
         pool.map(work, ['warm'] * 30)
         children = {child.pid for child in multiprocessing.active_children()}
@@ -321,7 +322,7 @@ def accepting():
 def pool():
     """A pool of multiprocessing waits for what is read: pipes and semaphores between its processes."""
     with open("pool.py", "w") as file:
-        file.write(POOL)
+        file.write(POOL.replace("METHOD", "fork"))
     for at in ("read:0", "idle"):
         silent, kept = os.pipe()
         try:
@@ -339,6 +340,22 @@ def pool():
         t.every_start(start)
 
 
+def forkserver():
+    """As Python 3.14 makes a pool unless it is told otherwise: the semaphores keep their names, under which the workers have opened
+    them; who made them has them mapped by another name, which glibc has removed. The program takes its names away when it ends."""
+    with open("pool.py", "w") as file:
+        file.write(POOL.replace("METHOD", "forkserver"))
+    silent, kept = os.pipe()
+    try:
+        with open(silent, "rb") as stdin:
+            freeze([PYTHON, "pool.py"], "read:0", stdin=stdin)
+    finally:
+        os.close(kept)
+    t.check(len(members("image.snap")) == 6, members("image.snap"))
+    got = t.restore("image.snap", stdin=b"one two three")
+    t.check(got.status == 0 and got.out == b"eno owt eerht True\n", got)
+
+
 def pipeline():
     """Frozen in its middle, the shell with all that it has started: each start writes the same sum."""
     pipe = "yes | head -c 300M | sha256sum"
@@ -348,7 +365,7 @@ def pipeline():
         t.same(t.restore("image.snap"), direct)
 
 
-ROWS = {f"workers.{function.__name__}": function for function in (nginx, gunicorn, prefork, attached, accepting, pool, pipeline)}
+ROWS = {f"workers.{function.__name__}": function for function in (nginx, gunicorn, prefork, attached, accepting, pool, forkserver, pipeline)}
 
 if __name__ == "__main__":
     t.main(ROWS)

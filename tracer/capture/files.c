@@ -1,7 +1,10 @@
 #include "tracer/capture/files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -154,4 +157,44 @@ bool files_leads_to(const struct vma *vma, struct stat *ret_identity)
 		return false;
 	*ret_identity = found;
 	return true;
+}
+
+/* What the kernel writes after a name that is gone (d_path(), fs/d_path.c). */
+static size_t length_of_deleted(const char *name)
+{
+	static const char mark[] = " (deleted)";
+	size_t length = strlen(name), tail = sizeof(mark) - 1;
+
+	return name[0] == '/' && length > tail && strcmp(name + length - tail, mark) == 0 ? length - tail : 0;
+}
+
+bool files_other_name(const struct vma *vma, char *ret_name, struct stat *ret_identity)
+{
+	char directory[PATH_MAX], name[PATH_MAX];
+	size_t length = length_of_deleted(vma->name);
+	bool found = false;
+
+	if (length == 0 || length >= sizeof(directory))
+		return false;
+	memcpy(directory, vma->name, length);
+	directory[length] = '\0';
+	*(strrchr(directory, '/') + 1) = '\0';
+	DIR *list = opendir(directory);
+	if (!list)
+		return false;
+	for (const struct dirent *entry; !found && (entry = readdir(list)) != NULL;) {
+		struct stat identity;
+		if (entry->d_ino != vma->inode ||
+		    snprintf(name, sizeof(name), "%s%s", directory, entry->d_name) >= (int)sizeof(name) ||
+		    lstat(name, &identity) < 0 || !S_ISREG(identity.st_mode))
+			continue;
+		found = identity.st_ino == vma->inode && major(identity.st_dev) == vma->major &&
+		        minor(identity.st_dev) == vma->minor;
+		if (found) {
+			memcpy(ret_name, name, sizeof(name));
+			*ret_identity = identity;
+		}
+	}
+	closedir(list);
+	return found;
 }

@@ -37,5 +37,8 @@ void files_free(struct files *files);
 /* Whether the vma's name still leads to the very file that is mapped; its stat(2) is in *ret_identity then.
  */
 bool files_leads_to(const struct vma *vma, struct stat *ret_identity);
+/* Where it was removed: another name in the same directory, into PATH_MAX bytes. So glibc's sem_open(3) makes
+ * a semaphore: under a name of its own, then linked to its name. */
+bool files_other_name(const struct vma *vma, char *ret_name, struct stat *ret_identity);
 
 #endif

@@ -1,6 +1,7 @@
 #include "tracer/capture/memory/mappings.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -156,7 +157,11 @@ static enum status classify_file(const struct snapshot_request *request, const s
                                  struct files *files, struct mapping *mapping)
 {
 	struct stat identity;
-	bool present = files_leads_to(vma, &identity);
+	char other[PATH_MAX];
+	bool has_name = files_leads_to(vma, &identity);
+	bool has_other = !has_name && vma->shared && files_other_name(vma, other, &identity);
+	const char *name = has_other ? other : vma->name;
+	bool present = has_name || has_other;
 	size_t index;
 	enum status status;
 
@@ -190,7 +195,7 @@ static enum status classify_file(const struct snapshot_request *request, const s
 		return STATUS_OK;
 	}
 	bool written = vma->shared && (vma->protection & SNAPIMG_PROT_WRITE);
-	status = files_add(files, vma->name, &identity, written ? SNAPIMG_CHECK_EXISTS : SNAPIMG_CHECK_STAMP,
+	status = files_add(files, name, &identity, written ? SNAPIMG_CHECK_EXISTS : SNAPIMG_CHECK_STAMP,
 	                   &index);
 	if (status != STATUS_OK)
 		return status;
