@@ -36,10 +36,11 @@ uint64_t snapimg_hash_variables(char *const *environment, const char *prefix)
 	return sum;
 }
 
-/* struct linux_dirent64: d_ino, d_off, d_reclen at 16, d_type, d_name at 19 (getdents(2)). */
+/* struct linux_dirent64: d_ino, d_off, d_reclen at 16, d_type, d_name at 19 (getdents(2)): type and name
+ * count. */
 uint64_t snapimg_hash_entries(const void *entries, size_t size)
 {
-	enum { LENGTH_AT = 16, NAME_AT = 19 };
+	enum { LENGTH_AT = 16, TYPE_AT = 18, NAME_AT = 19 };
 	const uint8_t *bytes = entries;
 	uint64_t sum = 0;
 	size_t at = 0;
@@ -52,10 +53,17 @@ uint64_t snapimg_hash_entries(const void *entries, size_t size)
 		if (length < NAME_AT)
 			break;
 		if (!is_dots)
-			sum += snapimg_checksum(name, length_of(name));
+			sum += snapimg_checksum(name - 1, length_of(name) + NAME_AT - TYPE_AT);
 		at += length;
 	}
 	return sum;
+}
+
+uint32_t snapimg_hash_owner(uint32_t user, uint32_t group)
+{
+	const uint32_t both[] = {user, group};
+
+	return (uint32_t)snapimg_checksum(both, sizeof(both));
 }
 
 uint64_t snapimg_hash_groups(const uint32_t *groups, size_t count)

@@ -7,8 +7,10 @@
 
 /* Of all variables that begin so, in whatever order. */
 uint64_t snapimg_hash_variables(char *const *environment, const char *prefix);
-/* Of the names in what getdents64(2) gave, without "." and "..": to be added up. */
+/* Of the names and types in what getdents64(2) gave, without "." and "..": to be added up. */
 uint64_t snapimg_hash_entries(const void *entries, size_t size);
+/* Of whom a file or a directory belongs to. */
+uint32_t snapimg_hash_owner(uint32_t user, uint32_t group);
 /* Of the groups, likewise in whatever order. */
 uint64_t snapimg_hash_groups(const uint32_t *groups, size_t count);
 

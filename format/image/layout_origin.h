@@ -69,13 +69,20 @@ static_assert(sizeof(struct snapimg_processor) == 16, "processor layout");
 	X(USER, 10, "user")                                                                                  \
 	X(STREAM, 11, "stream")                                                                              \
 	X(STREAM_TYPE, 12, "stream's type")                                                                  \
-	X(TERMINAL_SIZE, 13, "terminal's size")
+	X(TERMINAL_SIZE, 13, "terminal's size")                                                              \
+	X(UMASK, 14, "umask")                                                                                \
+	X(RESOURCE, 15, "resource limit")                                                                    \
+	X(AFFINITY, 16, "affinity")                                                                          \
+	X(SYSTEM, 17, "system's name")                                                                       \
+	X(SIGNALS, 18, "ignored signals")                                                                    \
+	X(PRIORITY, 19, "priority")
 enum snapimg_input_kind {
 #define X(name, number, text) SNAPIMG_INPUT_##name = (number),
 	SNAPIMG_INPUT_KINDS(X)
 #undef X
 	        SNAPIMG_INPUT_LIMIT,
 };
+enum { SNAPIMG_AFFINITY_SIZE = 128 };
 enum { SNAPIMG_STREAM_NONE = 0, SNAPIMG_STREAM_OTHER = 1, SNAPIMG_STREAM_TERMINAL = 2 };
 struct snapimg_input {
 	uint32_t kind; /* enum snapimg_input_kind */
@@ -85,7 +92,7 @@ struct snapimg_input {
 	int64_t mtime, ctime; /* nanoseconds of Unix time */
 	uint64_t inode;
 	uint32_t value;
-	uint32_t reserved_zero;
+	uint32_t owner; /* the low half of the hash of the user and the group, both u32 */
 };
 static_assert(sizeof(struct snapimg_input) == 56, "input layout");
 

@@ -11,11 +11,15 @@ static void print_input(const struct snapimg *image, const struct snapimg_input 
 
 	printf("%s%s", snapimg_input_name(input->kind), *name ? " " : "");
 	text_print(stdout, name);
-	if (input->kind >= SNAPIMG_INPUT_STREAM)
+	if ((input->kind >= SNAPIMG_INPUT_STREAM && input->kind <= SNAPIMG_INPUT_TERMINAL_SIZE) ||
+	    input->kind == SNAPIMG_INPUT_RESOURCE)
 		printf(" %" PRIu32, input->value);
 	if (input->kind == SNAPIMG_INPUT_VARIABLES)
 		(void)putchar('*');
-	puts(input->kind == SNAPIMG_INPUT_VARIABLE && input->value == 0 ? ", not set" : "");
+	puts(input->value != 0                       ? ""
+	     : input->kind == SNAPIMG_INPUT_VARIABLE ? ", not set"
+	     : input->kind == SNAPIMG_INPUT_LINK     ? ", not a link"
+	                                             : "");
 }
 
 void info_print_inputs(const struct snapimg *image)

@@ -22,6 +22,7 @@ function begin() {
 
 	delete env.SNAP_WARM;
 	argv.length = 2;
+	const before = { ...env };
 
 	function look() {
 		if (looked)
@@ -45,6 +46,11 @@ function begin() {
 			if (at > 0 && !now.has(word.slice(0, at)))
 				now.set(word.slice(0, at), word.slice(at + 1));
 		}
+		for (const name of new Set([...Object.keys(before), ...Object.keys(env)])) // what the program has changed itself
+			if (!(name in env))
+				now.delete(name);
+			else if (env[name] !== before[name])
+				now.set(name, env[name]);
 		for (const name of Object.keys(env))
 			if (!now.has(name))
 				delete env[name];

@@ -202,13 +202,17 @@ def words_of(path):
         return file.read().split(b'\0')[:-1]
 
 
-def new_environment():
-    """os.environ and C's environment become the caller's."""
-    given = {}
+def new_environment(before):
+    """os.environ and C's environment become the caller's, but for what the program has set or taken away itself."""
+    given, own = {}, {name: value for name, value in os.environ._data.items() if before.get(name) != value}
+    taken = [name for name in before if name not in os.environ._data]
     for word in words_of('/proc/self/environ'):
         name, equals, value = word.partition(b'=')
         if equals and name not in given:
             given[name] = value
+    given.update(own)
+    for name in taken:
+        given.pop(name, None)
     table = os.environ
     for name in [name for name in table._data if name not in given]:
         del os.environb[name]
@@ -259,7 +263,7 @@ class Run:
     def __init__(self, helper, script, words):
         self.helper, self.script, self.words = helper, script, words
         self.is_watched = os.environ.pop('SNAP_WARM', None)
-        self.is_started = False
+        self.is_started, self.original = False, None
         self.lookups = Lookups(self.is_watched)
 
     def look(self):
@@ -280,7 +284,9 @@ class Run:
         if self.is_started:
             self.start()
         arguments = self.arguments
-        list.__setitem__(arguments, slice(0, None), [list.__getitem__(arguments, 0), *self.words])
+        list.extend(arguments, self.words)
+        if self.original is not None:
+            list.extend(self.original, self.words)
 
     def variables(self):
         if self.noted.all:
@@ -290,7 +296,7 @@ class Run:
     def start(self):
         words = [os.fsdecode(word) for word in words_of('/proc/self/cmdline')]
         self.words = words[self.fixed:]
-        new_environment()
+        new_environment(self.environment)
         for name, descriptor, mode in STREAMS:
             if not is_open(descriptor):
                 setattr(sys, name, None)
@@ -302,13 +308,12 @@ class Run:
         if logging is not None and hasattr(logging, '_startTime'):
             import time
             logging._startTime = time.time() if isinstance(logging._startTime, float) else time.time_ns()
-        if hasattr(sys, 'orig_argv'):
-            sys.orig_argv[len(sys.orig_argv) - self.original_count:] = self.words
 
     def watch(self):
         self.is_looked_at = False
         self.fixed = len(words_of('/proc/self/cmdline')) - len(self.words)
         self.were_terminals = [os.isatty(descriptor) for descriptor in range(3)]
+        self.environment = dict(os.environ._data)
         self.noted = Names()
         self.seeds = Seeds()
         self.seeds.watch()
@@ -337,13 +342,12 @@ class Run:
             self.lookups.watch()
         if hasattr(sys, 'orig_argv') and self.helper in sys.orig_argv:
             sys.orig_argv.remove(self.helper)
-        self.original_count = len(self.words)
-        sys.argv = self.arguments = Arguments([self.script])
+        sys.argv = [self.script, *self.words]
         if self.is_watched:
+            sys.argv = self.arguments = Arguments([self.script])
+            if hasattr(sys, 'orig_argv'):
+                sys.orig_argv = self.original = Arguments(sys.orig_argv[:len(sys.orig_argv) - len(self.words)])
             self.watch()
-        else:
-            list.extend(self.arguments, self.words)
-            sys.argv = [self.script, *self.words]
 
     def code(self):
         path = self.script

@@ -12,6 +12,7 @@ class << (SNAP_WARM = Object.new)
   def begin!
     @quick = ENV.delete('SNAP_WARM') != 'full'
     @given = ARGV.dup
+    @before = ENV.to_h
     @fixed = words.size - @given.size
     ARGV.clear
     @names = {}
@@ -71,6 +72,9 @@ class << (SNAP_WARM = Object.new)
   def start
     given = File.binread('/proc/self/environ').split("\0").map { |word| word.split('=', 2) }.select { |pair| pair.size == 2 }
     given = given.reverse.to_h
+    own = ENV.to_h # what the program has changed itself
+    given.merge!(own.select { |name, value| @before[name] != value }.to_h { |name, value| [name.b, value.b] })
+    (@before.keys - own.keys).each { |name| given.delete(name.b) }
     encoding = Encoding.find('locale')
     ENV.keys.each { |name| ENV.delete(name) unless given.key?(name.b) }
     given.each do |name, value|

@@ -26,7 +26,11 @@ enum {
 	GROUPS = 1024,
 	RECORDS_MAX = 1 << 16,
 	TYPE_MASK = 0170000,
-	TYPE_REGULAR = 0100000
+	TYPE_REGULAR = 0100000,
+	SIGNALS = 64,
+	IGNORED = 1, /* SIG_IGN */
+	SYSTEM_NAMES = 6,
+	SYSTEM_NAME_ROOM = 65
 };
 #define NANOSECONDS 1000000000
 
@@ -45,6 +49,12 @@ static bool is_same_stamp(const struct snapimg_input *input, const struct stat *
 	return input->mtime == (int64_t)status->st_mtime * NANOSECONDS + (int64_t)status->st_mtime_nsec &&
 	       input->ctime == (int64_t)status->st_ctime * NANOSECONDS + (int64_t)status->st_ctime_nsec &&
 	       input->inode == status->st_ino;
+}
+
+static bool has_same_owner(const struct snapimg_input *input, const struct stat *status)
+{
+	return status->st_mode == input->value &&
+	       snapimg_hash_owner(status->st_uid, status->st_gid) == input->owner;
 }
 
 static long read_at(void *file, void *to, size_t size, uint64_t offset)
@@ -71,7 +81,7 @@ static bool same_file(const struct snapimg_input *input, const char *path)
 	    (uint64_t)status.st_size != input->size)
 		return false;
 	return is_same_stamp(input, &status) ||
-	       (status.st_mode == input->value && is_same_content(input, path));
+	       (has_same_owner(input, &status) && is_same_content(input, path));
 }
 
 static bool same_listing(const struct snapimg_input *input, const char *path)
@@ -82,6 +92,8 @@ static bool same_listing(const struct snapimg_input *input, const char *path)
 		return false;
 	if (is_same_stamp(input, &status))
 		return true;
+	if (!has_same_owner(input, &status))
+		return false;
 	int file = (int)sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	long got = file;
 	while (got >= 0 && (got = sys(__NR_getdents64, file, room, ROOM)) > 0)
@@ -120,12 +132,14 @@ static bool same_absence(const struct snapimg_input *input, const char *path)
 static bool same_presence(const struct snapimg_input *input, const char *path)
 {
 	struct stat status;
-	return look_at(path, &status) == 0 && (status.st_mode & TYPE_MASK) == input->value;
+	return look_at(path, &status) == 0 && has_same_owner(input, &status);
 }
 
 static bool same_link(const struct snapimg_input *input, const char *path)
 {
 	long length = sys(__NR_readlink, path, room, PATH_ROOM);
+	if (input->value == 0)
+		return length == -EINVAL; /* what is there is no link */
 	return length >= 0 && snapimg_checksum(room, (size_t)length) == input->hash;
 }
 
@@ -193,6 +207,58 @@ static bool same_size(const struct snapimg_input *input, const char *unused)
 	return input->hash == (is_terminal ? snapimg_checksum(&size, sizeof size) : 0);
 }
 
+static bool same_umask(const struct snapimg_input *input, const char *unused)
+{
+	long mask = sys(__NR_umask, 0);
+	(void)unused;
+	sys(__NR_umask, mask);
+	return input->hash == (uint64_t)mask;
+}
+
+static bool same_limit(const struct snapimg_input *input, const char *unused)
+{
+	uint64_t limit[2] = {0};
+	(void)unused;
+	return sys(__NR_prlimit64, 0, input->value, 0, limit) == 0 &&
+	       input->hash == snapimg_checksum(limit, sizeof limit);
+}
+
+static bool same_affinity(const struct snapimg_input *input, const char *unused)
+{
+	uint8_t mask[SNAPIMG_AFFINITY_SIZE] = {0};
+	(void)unused;
+	sys(__NR_sched_getaffinity, 0, sizeof mask, mask);
+	return input->hash == snapimg_checksum(mask, sizeof mask);
+}
+
+static bool same_system(const struct snapimg_input *input, const char *unused)
+{
+	char name[SYSTEM_NAMES][SYSTEM_NAME_ROOM] = {0}; /* struct new_utsname of linux/utsname.h */
+	(void)unused;
+	sys(__NR_uname, name);
+	return input->hash == snapimg_checksum(name, sizeof name);
+}
+
+static bool same_signals(const struct snapimg_input *input, const char *unused)
+{
+	struct kernel_action {
+		uint64_t handler;
+		uint64_t rest[3];
+	} action;
+	uint64_t ignored = 0;
+	(void)unused;
+	for (int signal = 1; signal <= SIGNALS; signal++)
+		if (sys(__NR_rt_sigaction, signal, 0, &action, SIGNALS / 8) == 0 && action.handler == IGNORED)
+			ignored |= 1ull << (signal - 1);
+	return input->hash == ignored;
+}
+
+static bool same_priority(const struct snapimg_input *input, const char *unused)
+{
+	(void)unused;
+	return input->hash == (uint64_t)sys(__NR_getpriority, 0 /* PRIO_PROCESS */, 0);
+}
+
 static bool no_condition(const struct snapimg_input *input, const char *path)
 {
 	(void)input, (void)path;
@@ -213,7 +279,21 @@ static bool (*const same[])(const struct snapimg_input *input, const char *name)
         [SNAPIMG_INPUT_STREAM] = same_stream,
         [SNAPIMG_INPUT_STREAM_TYPE] = same_type,
         [SNAPIMG_INPUT_TERMINAL_SIZE] = same_size,
+        [SNAPIMG_INPUT_UMASK] = same_umask,
+        [SNAPIMG_INPUT_RESOURCE] = same_limit,
+        [SNAPIMG_INPUT_AFFINITY] = same_affinity,
+        [SNAPIMG_INPUT_SYSTEM] = same_system,
+        [SNAPIMG_INPUT_SIGNALS] = same_signals,
+        [SNAPIMG_INPUT_PRIORITY] = same_priority,
 };
+
+/* Who makes it again has no terminal and the lowest priority, and is right for whom it belongs to. */
+static bool can_be_met(uint32_t kind)
+{
+	return kind != SNAPIMG_INPUT_USER && kind != SNAPIMG_INPUT_PRIORITY &&
+	       kind != SNAPIMG_INPUT_SIGNALS &&
+	       (kind < SNAPIMG_INPUT_STREAM || kind > SNAPIMG_INPUT_TERMINAL_SIZE);
+}
 
 void inputs_check(void)
 {
@@ -226,8 +306,7 @@ void inputs_check(void)
 	for (uint32_t i = 0; i < count; i++) {
 		const char *name = snapimg_string(&loader.image, input[i].name);
 		bool is_same = same[input[i].kind](&input[i], name);
-		/* Who makes it again has no terminal. */
-		loader.refresh_is_useless = !is_same && input[i].kind >= SNAPIMG_INPUT_STREAM;
+		loader.refresh_is_useless = !is_same && !can_be_met(input[i].kind);
 		if (!is_same)
 			die(EXIT_REFUSED, loader.options.image, ": ", snapimg_input_name(input[i].kind), " ",
 			    name, *name != '\0' ? " " : "",

@@ -35,6 +35,7 @@ static struct {
 	const char *file, *image, *program, *snaptrace;
 	char *word[WORDS_MAX];
 	uint64_t words;
+	bool is_anothers; /* his to make again */
 } launcher;
 
 static void take_line(char *line)
@@ -98,7 +99,7 @@ static _Noreturn void make_again(char **environment)
 
 static void make_in_background(char **environment)
 {
-	if (launcher.snaptrace == NULL || loader.refresh_is_useless || was_refused())
+	if (launcher.snaptrace == NULL || launcher.is_anothers || loader.refresh_is_useless || was_refused())
 		return;
 	long child = sys(__NR_clone, SIGCHLD, 0, 0, 0, 0);
 	if (child == 0) {
@@ -138,9 +139,12 @@ static void start_cold(void)
 void launcher_read(const char *file)
 {
 	int descriptor = (int)sys(__NR_openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat status = {0};
 	long size = descriptor < 0 ? descriptor : sys(__NR_read, descriptor, text, TEXT_MAX);
 	if (size < 0)
 		die(EXIT_UNREADABLE, "--launcher: ", file, ": cannot be read: ", error_text(size));
+	if (sys(__NR_fstat, descriptor, &status) < 0 || status.st_uid != (uint32_t)sys(__NR_geteuid))
+		launcher.is_anothers = true;
 	sys(__NR_close, descriptor);
 	take_lines((uint64_t)size);
 	if (launcher.image == NULL || launcher.program == NULL || launcher.words == 0)

@@ -35,14 +35,18 @@ static void test_rule(void)
 	        {.kind = SNAPIMG_INPUT_ABSENT, .name = 1, .value = 0},
 	        {.kind = SNAPIMG_INPUT_ABSENT, .name = 1, .value = 2},
 	        {.kind = SNAPIMG_INPUT_ABSENT, .name = 1, .value = 3},
-	        {.kind = SNAPIMG_INPUT_PRESENT, .name = 1, .value = 1},
+	        {.kind = SNAPIMG_INPUT_PRESENT, .name = 1, .value = 0200000},
 	        {.kind = SNAPIMG_INPUT_LINK, .name = 1, .mtime = 1},
 	        {.kind = SNAPIMG_INPUT_LINK, .name = 1, .size = 1},
+	        {.kind = SNAPIMG_INPUT_LINK, .name = 1, .value = 2},
+	        {.kind = SNAPIMG_INPUT_LINK, .name = 1, .hash = 1},
+	        {.kind = SNAPIMG_INPUT_RESOURCE, .value = 64},
+	        {.kind = SNAPIMG_INPUT_UMASK, .value = 1},
 	        {.kind = SNAPIMG_INPUT_STREAM, .value = 3},
 	        {.kind = SNAPIMG_INPUT_STREAM, .hash = 3},
 	        {.kind = SNAPIMG_INPUT_VARIABLE, .name = 7, .hash = 1},
 	        {.kind = SNAPIMG_INPUT_VARIABLE, .name = 7, .value = 2},
-	        {.kind = SNAPIMG_INPUT_USER, .reserved_zero = 1},
+	        {.kind = SNAPIMG_INPUT_USER, .owner = 1},
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
 		EXPECT(apply(wrong[i]) == SNAPIMG_ERR_INPUT);

@@ -30,7 +30,7 @@ ROOMS = {
     "tracer/ptrace": (*BASE, *ABOUT),
     "tracer/processor": (*FACTS, *BASE, *ABOUT, "tracer/ptrace/"),
     "tracer/points": (*BASE, *ABOUT, *CONTRACT, "tracer/ptrace/", "tracer/run.h", "tracer/options.h", "tracer/warm/"),
-    "tracer/warm": (*BASE, *FACTS, "format/convert/", "tracer/ptrace/", "tracer/options.h", "tracer/program.h", "tracer/points/call_rules.h",
+    "tracer/warm": (*BASE, *FACTS, "format/convert/", "tracer/ptrace/", "tracer/caller.h", "tracer/options.h", "tracer/program.h", "tracer/points/call_rules.h",
                     "tracer/capture/snapshot.h"),
     "tracer/check": (*FACTS, *BASE, "tracer/points/"),
     "tracer/follow": (*BASE, *ABOUT, *CONTRACT, "tracer/ptrace/", "tracer/processor/", "tracer/run.h", "tracer/points/",

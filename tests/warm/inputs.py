@@ -98,6 +98,46 @@ def surroundings():
     t.one_line(closed, 125, "stream", tool="snaprun: ")
 
 
+def inherited():
+    """What a caller hands down, where the program asked for it; the ignored signals and the stack's limit always."""
+    freeze("import resource; os.umask(os.umask(0)); resource.getrlimit(resource.RLIMIT_CORE); os.sched_getaffinity(0); os.uname()")
+    starts()
+    for before, word in (("umask 057", "umask"), ("ulimit -c 7", "resource limit"), ("ulimit -s 1000", "resource limit"),
+                         ("trap '' USR2", "ignored signals")):
+        start_so = t.run(["sh", "-c", f"{before}; exec {t.SNAPRUN} -q --inputs=check image.snap x"], env=ENV)
+        t.one_line(start_so, 125, word, tool="snaprun: ")
+    if len(os.sched_getaffinity(0)) > 1:
+        alone = t.run(["taskset", "-c", str(min(os.sched_getaffinity(0))), t.SNAPRUN, "-q", "--inputs=check", "image.snap", "x"], env=ENV)
+        t.one_line(alone, 125, "affinity", tool="snaprun: ")
+    freeze("pass")
+    other = t.run(["sh", "-c", f"umask 057; ulimit -c 7; exec {t.SNAPRUN} -q --inputs=check image.snap x"], env=ENV)
+    t.check(other.status == 0, "nobody asked:", other)
+
+
+def places():
+    """Who something belongs to and what kind it is; what is found earlier in PATH; a file that becomes a link to itself."""
+    os.makedirs("listed/plug")
+    os.makedirs("early")
+    os.mkdir("directory")
+    write("data", "one")
+    here = os.getcwd()
+    env = {**ENV, "PATH": f"{here}/early:{t.PLAIN_ENV['PATH']}"}
+    write("program.py", f"#!/usr/bin/env python3\nimport os, sys\nos.path.realpath('{here}/data'); os.listdir('{here}/listed')\n"
+          f"os.access('{here}/directory', os.W_OK)\nprint('started', sys.argv[1:])\n", 0o755)
+    made = t.run([t.SNAPTRACE, "-q", "-o", "image.snap", "--warm", "--", f"{here}/program.py"], env=env)
+    t.check(made.status == 0, made)
+    starts(env=env)
+    for change, undo, words in (
+            (lambda: (os.rmdir("listed/plug"), write("listed/plug", "")), lambda: (os.unlink("listed/plug"), os.mkdir("listed/plug")), ("listed",)),
+            (lambda: write("early/python3", "", 0o755), lambda: os.unlink("early/python3"), ("absent", "early/python3")),
+            (lambda: os.chmod("directory", 0o500), lambda: os.chmod("directory", 0o755), ("present", "directory")),
+            (lambda: (os.rename("data", "moved"), os.symlink("moved", "data")), lambda: os.rename("moved", "data"), ("link", "data"))):
+        change()
+        differs(*words, env=env)
+        undo()
+        starts(env=env)
+
+
 def listed():
     """info names each; an image without them says so, and --check and --fallback know them."""
     freeze("os.environ.get('READ')")
@@ -132,4 +172,4 @@ def temporary():
 
 
 t.main({f"inputs.{name}": row for name, row in {
-    "variables": variables, "files": files, "surroundings": surroundings, "listed": listed, "temporary": temporary}.items()})
+    "variables": variables, "files": files, "surroundings": surroundings, "inherited": inherited, "places": places, "listed": listed, "temporary": temporary}.items()})

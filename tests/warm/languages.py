@@ -6,13 +6,15 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import snaptest as t  # noqa: E402
 
-FROZEN = {**t.PLAIN_ENV, "FROZEN": "1", "BOTH": "old"}
-GIVEN = {**t.PLAIN_ENV, "BOTH": "new", "GIVEN": "a=b \"quoted\""}
+FROZEN = {**t.PLAIN_ENV, "DROPPED": "1", "FROZEN": "1", "BOTH": "old"}
+GIVEN = {**t.PLAIN_ENV, "DROPPED": "1", "BOTH": "new", "GIVEN": "a=b \"quoted\""}
 WORDS = ([], ["a b", ""], ["-x", "--", "y"], ["\u00e9"], ["throw"], ["end"])
 
 NODE = """#!/usr/bin/env node
 'use strict';
 const captured = process.argv;
+process.env.SET = 'mine';
+delete process.env.DROPPED;
 const { env } = process;
 const rest = process.argv.slice(2);
 const both = process.env.BOTH !== undefined;
@@ -32,6 +34,8 @@ process.stdin.on('data', (data) => console.error('read', data.toString()));
 RUBY = """#!{ruby}
 require 'set'
 captured = ARGV
+ENV['SET'] = 'mine'
+ENV.delete('DROPPED')
 both = ENV['BOTH']
 at_exit {{ puts "at exit #{{ARGV.size}}" }}
 p ARGV, captured, captured.equal?(ARGV), ARGV.map(&:encoding), $0, __FILE__, $PROGRAM_NAME

@@ -69,6 +69,18 @@ def arguments():
             stdin=b"given\n")
 
 
+def environment():
+    """What the program has set and taken away of its environment before the point stays so, whatever the caller has."""
+    words = [script("set.py", "import os, sys\nos.environ['SET'] = 'mine'\nos.environ.pop('GONE', None)\nos.environ.setdefault('MAYBE', 'mine')\n"
+                              "captured = sys.orig_argv\nn = sys.argv\nprint(captured[-1], sorted(os.environ.items()), flush=True)\n"
+                              "os.system('echo $SET,$GONE,$MAYBE')\n")]
+    warm([*words, "frozen"])
+    compare(words, ["x"], ["y", "z"])
+    for more in ({"SET": "theirs"}, {"MAYBE": "theirs"}, {"SET": "theirs", "GONE": "x", "MAYBE": "y"}):
+        warm([*words, "frozen"], env={**FROZEN, **more})
+        compare(words, ["x"], env={**GIVEN, **more})
+
+
 def interpreter_options():
     """As #! has them, by env(1), and before the file in the command line."""
     text = "import sys, os\nprint(sys.argv, sys.flags, sys.path, __file__, __doc__)\n"
@@ -173,6 +185,8 @@ def terminal():
 
 def effects_refused():
     """What every start would lack: written output, files, processes."""
+    hidden = warm([script("hidden.py", "import sys\nopen('/proc/self/cmdline').read()\nprint(sys.argv)\n")], status=125)
+    t.one_line(hidden, 125, "/proc/self/cmdline", tool="snaptrace")
     for text, word in (("print('told', flush=True)", "write"), ("print('told')", "write"), ("open('made', 'w')", "made"),
                        ("import os; os.mkdir('made')", "made"), ("import os; os.system('true')", "--warm")):
         refused = warm([script("effect.py", f"import sys\n{text}\nprint(sys.argv[1:])\n")], status=125)
@@ -201,5 +215,5 @@ def fallback():
 
 
 t.main({f"python.{name}": row for name, row in {
-    "arguments": arguments, "interpreter-options": interpreter_options, "ends": ends, "generators": generators,
+    "arguments": arguments, "environment": environment, "interpreter-options": interpreter_options, "ends": ends, "generators": generators,
     "terminal": terminal, "effects-refused": effects_refused, "not-a-script": not_a_script, "fallback": fallback}.items()})

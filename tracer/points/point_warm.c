@@ -62,6 +62,26 @@ static enum status refuse_effect(const struct run *run, const struct tracee *tra
 	        run->options->program[0], system_call_name(call->number), path);
 }
 
+/* Its own command line, or environment, by the name that /proc has for it: these are no inputs, but the
+ * start's. */
+static bool reads_arguments(const struct tracee *tracee, const struct call *call, char *room)
+{
+	static const char *const names[] = {"cmdline", "environ"};
+	unsigned mask = system_call_path_mask(call->number);
+	char own[64];
+
+	if (!mask ||
+	    tracee_read_string(tracee->tid, call->argument[__builtin_ctz(mask)], room, NAME_ROOM) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		snprintf(own, sizeof(own), "/proc/%d/%s", tracee->process->pid, names[i]);
+		if (strcmp(room, own) == 0 ||
+		    (strncmp(room, "/proc/self/", 11) == 0 && strcmp(room + 11, names[i]) == 0))
+			return true;
+	}
+	return false;
+}
+
 /* True: the helper has said something that is not the point. */
 static bool hear(struct run *run, const struct tracee *tracee, const char *said)
 {
@@ -91,6 +111,12 @@ static enum status met(struct run *run, struct tracee *tracee, const struct poin
 		snprintf(run->trigger, sizeof(run->trigger), "the first look at the arguments");
 	if (said && (*ret_met || hear(run, tracee, said)))
 		return STATUS_OK;
+	if (program_runs && reads_arguments(tracee, call, room))
+		return fail(STATUS_FAILED,
+		            "--warm: %s reads %s, so no moment is known that is the same for all arguments: "
+		            "leave "
+		            "out --warm, or choose a point with --at",
+		            run->options->program[0], room);
 	if (program_runs && passing_takes(&run->warm.inputs, tracee->tid, call))
 		return STATUS_OK;
 	if (program_runs && call->number != SYS_exit_group && call_rules_fit(&effects, call) &&

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,7 +32,9 @@ void inputs_begin(struct inputs *inputs)
 
 void inputs_watch(struct call_rules *rules)
 {
-	static const uint32_t others[] = {SYS_getcwd, SYS_getdents, SYS_getdents64, SYS_fstat, SYS_ioctl};
+	static const uint32_t others[] = {
+	        SYS_getcwd,    SYS_getdents,  SYS_getdents64,        SYS_fstat, SYS_ioctl,      SYS_umask,
+	        SYS_getrlimit, SYS_prlimit64, SYS_sched_getaffinity, SYS_uname, SYS_getpriority};
 	size_t count;
 	const struct path_call *calls = system_calls_with_path(&count);
 
@@ -85,7 +88,7 @@ static bool is_left_out(const char *path)
 	return false;
 }
 
-static void note_path(struct inputs *inputs, const char *path, unsigned uses)
+void inputs_note_path(struct inputs *inputs, const char *path, unsigned uses)
 {
 	struct noted_path *added;
 
@@ -135,7 +138,7 @@ static void note_descriptor(struct inputs *inputs, pid_t pid, const struct call 
 
 	if (call->number == SYS_getdents || call->number == SYS_getdents64) {
 		if (inputs_directory(pid, (int)call->argument[0], path))
-			note_path(inputs, path, PATH_LISTED);
+			inputs_note_path(inputs, path, PATH_LISTED);
 	} else if (call->number == SYS_getcwd) {
 		inputs->cwd_is_used |= program_runs;
 	} else if (program_runs && (call->number == SYS_fstat || call->number == SYS_newfstatat)) {
@@ -148,6 +151,29 @@ static void note_descriptor(struct inputs *inputs, pid_t pid, const struct call 
 	}
 }
 
+/* What the caller has handed down, and the program asks about. */
+static bool note_state(struct inputs *inputs, const struct call *call, bool program_runs)
+{
+	static const struct {
+		long number;
+		enum snapimg_input_kind kind;
+	} rows[] = {{SYS_umask, SNAPIMG_INPUT_UMASK},
+	            {SYS_sched_getaffinity, SNAPIMG_INPUT_AFFINITY},
+	            {SYS_uname, SNAPIMG_INPUT_SYSTEM},
+	            {SYS_getpriority, SNAPIMG_INPUT_PRIORITY}};
+	bool by_pid = call->number == SYS_prlimit64;
+	uint64_t resource = call->argument[by_pid];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows) && program_runs; i++)
+		if (call->number == rows[i].number) {
+			inputs->asked |= 1u << (rows[i].kind - SNAPIMG_INPUT_UMASK);
+			return true;
+		}
+	if ((by_pid || call->number == SYS_getrlimit) && resource < RLIM_NLIMITS)
+		inputs->limits |= 1u << resource; /* the C library keeps that of the stack for its threads */
+	return by_pid || call->number == SYS_getrlimit;
+}
+
 void inputs_note(struct inputs *inputs, pid_t pid, const struct call *call, bool program_runs)
 {
 	char path[PATH_MAX];
@@ -155,12 +181,14 @@ void inputs_note(struct inputs *inputs, pid_t pid, const struct call *call, bool
 
 	if (inputs->is_paused)
 		return;
+	if (note_state(inputs, call, program_runs))
+		return;
 	if (!inputs_path(pid, call, path, &by_cwd)) {
 		note_descriptor(inputs, pid, call, program_runs);
 		return;
 	}
 	inputs->cwd_is_used |= by_cwd && program_runs;
-	note_path(inputs, path, looks_at_itself(call) ? PATH_ITSELF : PATH_FOLLOWED);
+	inputs_note_path(inputs, path, looks_at_itself(call) ? PATH_ITSELF : PATH_FOLLOWED);
 }
 
 void inputs_note_variable(struct inputs *inputs, const char *name)

@@ -31,6 +31,8 @@ struct inputs {
 	size_t made_count;
 	bool is_paused; /* nothing is noted */
 	bool cwd_is_used;
+	uint32_t asked;      /* of the caller's state: bits 1 << kind - SNAPIMG_INPUT_UMASK */
+	uint32_t limits;     /* bits 1 << RLIMIT_... */
 	unsigned streams[3]; /* asked of descriptors 0 to 2: bits 1 << kind - SNAPIMG_INPUT_STREAM */
 	int64_t began;       /* nanoseconds of Unix time: what is younger changed meanwhile */
 	struct snapshot_input *record; /* inputs_settle()'s */
@@ -44,6 +46,7 @@ void inputs_watch(struct call_rules *rules);
 /* One of them, before it is made; `program_runs`: not the interpreter's own start any more, which asks for
  * the streams too, and whose answers a helper puts right. */
 void inputs_note(struct inputs *inputs, pid_t pid, const struct call *call, bool program_runs);
+void inputs_note_path(struct inputs *inputs, const char *path, unsigned uses);
 void inputs_note_variable(struct inputs *inputs, const char *name);
 /* The path that a call names, absolute but otherwise as it is written; false: none. */
 bool inputs_path(pid_t pid, const struct call *call, char path[PATH_MAX], bool *ret_by_cwd);

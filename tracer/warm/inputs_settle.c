@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 #include "format/facts/checksum.h"
 #include "format/facts/file_hash.h"
 #include "format/facts/inputs.h"
+#include "tracer/caller.h"
 #include "tracer/warm/inputs.h"
 #include "tracer/warm/passing.h"
 
@@ -46,12 +49,19 @@ static int64_t nanoseconds(struct timespec time)
 	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
+static void own(struct snapimg_input *record, const struct stat *status)
+{
+	record->value = status->st_mode;
+	record->owner = snapimg_hash_owner(status->st_uid, status->st_gid);
+}
+
 static void stamp(struct settling *settling, struct snapimg_input *record, const struct stat *status,
                   const char *name)
 {
 	record->mtime = nanoseconds(status->st_mtim);
 	record->ctime = nanoseconds(status->st_ctim);
 	record->inode = status->st_ino;
+	own(record, status);
 	if (record->ctime > settling->inputs->began && !settling->changed)
 		settling->changed = name;
 }
@@ -109,7 +119,8 @@ static uint32_t directory_record(struct settling *settling, const char *path)
 			return (uint32_t)i + 1;
 		}
 	struct snapimg_input *record = add(settling, SNAPIMG_INPUT_DIRECTORY, parent);
-	if (stat(parent, &status) == 0) {
+	/* One that was just changed may be changed again without another time. */
+	if (stat(parent, &status) == 0 && nanoseconds(status.st_ctim) < inputs->began) {
 		record->mtime = nanoseconds(status.st_mtim);
 		record->ctime = nanoseconds(status.st_ctim);
 		record->inode = status.st_ino;
@@ -123,8 +134,13 @@ static void settle_link(struct settling *settling, const char *path)
 	char target[PATH_MAX];
 	ssize_t length = readlink(path, target, sizeof(target));
 
-	if (length >= 0)
-		add(settling, SNAPIMG_INPUT_LINK, path)->hash = snapimg_checksum(target, (size_t)length);
+	struct snapimg_input *record;
+
+	if (length < 0 && errno != EINVAL)
+		return;
+	record = add(settling, SNAPIMG_INPUT_LINK, path);
+	record->value = length >= 0;
+	record->hash = length >= 0 ? snapimg_checksum(target, (size_t)length) : 0;
 }
 
 static void settle_followed(struct settling *settling, const struct noted_path *noted)
@@ -139,14 +155,13 @@ static void settle_followed(struct settling *settling, const struct noted_path *
 		record = add(settling, SNAPIMG_INPUT_FILE, noted->path);
 		stamp(settling, record, &status, noted->path);
 		record->size = (uint64_t)status.st_size;
-		record->value = status.st_mode;
 		record->hash = hash_content(noted->path, record->size);
 	} else if (S_ISDIR(status.st_mode) && noted->uses & PATH_LISTED) {
 		record = add(settling, SNAPIMG_INPUT_LISTED, noted->path);
 		stamp(settling, record, &status, noted->path);
 		record->hash = hash_listing(noted->path);
 	} else {
-		add(settling, SNAPIMG_INPUT_PRESENT, noted->path)->value = status.st_mode & S_IFMT;
+		own(add(settling, SNAPIMG_INPUT_PRESENT, noted->path), &status);
 	}
 }
 
@@ -174,7 +189,7 @@ static void settle_paths(struct settling *settling)
 			continue;
 		path->uses = uses;
 		uses = 0;
-		if (is_link && path->uses & PATH_ITSELF)
+		if (path->uses & PATH_ITSELF)
 			settle_link(settling, path->path);
 		if (!is_link || path->uses & (PATH_FOLLOWED | PATH_LISTED))
 			settle_followed(settling, path);
@@ -231,6 +246,67 @@ static void settle_streams(struct settling *settling)
 	}
 }
 
+static uint64_t own_umask(void)
+{
+	mode_t mask = umask(0);
+
+	(void)umask(mask);
+	return mask;
+}
+
+static uint64_t own_affinity(void)
+{
+	uint8_t mask[SNAPIMG_AFFINITY_SIZE] = {0};
+
+	(void)syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+	return snapimg_checksum(mask, sizeof(mask));
+}
+
+static uint64_t own_system(void)
+{
+	struct utsname name = {0};
+
+	(void)uname(&name);
+	return snapimg_checksum(&name, sizeof(name));
+}
+
+static uint64_t ignored_signals(void)
+{
+	return the_caller.ignored_signals;
+}
+
+static uint64_t own_priority(void)
+{
+	return (uint64_t)syscall(SYS_getpriority, PRIO_PROCESS, 0);
+}
+
+/* What the program inherited from snaptrace's own caller. */
+static void settle_state(struct settling *settling)
+{
+	static const struct {
+		enum snapimg_input_kind kind;
+		uint64_t (*read)(void);
+	} rows[] = {{SNAPIMG_INPUT_UMASK, own_umask},
+	            {SNAPIMG_INPUT_AFFINITY, own_affinity},
+	            {SNAPIMG_INPUT_SYSTEM, own_system},
+	            {SNAPIMG_INPUT_SIGNALS, ignored_signals}, /* interpreters look at all of them */
+	            {SNAPIMG_INPUT_PRIORITY, own_priority}};
+	uint32_t asked = settling->inputs->asked | 1u << (SNAPIMG_INPUT_SIGNALS - SNAPIMG_INPUT_UMASK);
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (asked & 1u << (rows[i].kind - SNAPIMG_INPUT_UMASK))
+			add(settling, rows[i].kind, "")->hash = rows[i].read();
+	for (uint32_t i = 0; i < RLIM_NLIMITS; i++) {
+		const struct rlimit *limit = &the_caller.limit[i];
+		const uint64_t both[] = {limit->rlim_cur, limit->rlim_max};
+		if (settling->inputs->limits & 1u << i) {
+			struct snapimg_input *record = add(settling, SNAPIMG_INPUT_RESOURCE, "");
+			record->value = i;
+			record->hash = snapimg_checksum(both, sizeof(both));
+		}
+	}
+}
+
 static void settle_user(struct settling *settling, pid_t pid)
 {
 	gid_t groups[GROUPS];
@@ -261,6 +337,7 @@ enum status inputs_settle(struct inputs *inputs, pid_t pid)
 	settle_variables(&settling);
 	settle_user(&settling, pid);
 	settle_streams(&settling);
+	settle_state(&settling);
 	settle_paths(&settling);
 	if (settling.changed)
 		return fail(STATUS_FAILED, "--warm: %s changed while the program was on its way: try again",

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "format/base/array.h"
 #include "tracer/options.h"
@@ -153,6 +154,38 @@ static void note_variables(struct inputs *inputs, const struct language *languag
 	inputs_begin(inputs);
 }
 
+static void note_place(struct inputs *inputs, const char *path, unsigned uses)
+{
+	char *directory = path[0] == '/' ? NULL : getcwd(NULL, 0), *joined = NULL;
+
+	if (directory && asprintf(&joined, "%s/%s", directory, path) >= 0) {
+		inputs->cwd_is_used = true;
+		path = joined;
+	}
+	if (path[0] == '/')
+		inputs_note_path(inputs, path, uses);
+	free(joined);
+	free(directory);
+}
+
+/* An interpreter is looked for by the kernel or by env(1), whose calls nobody sees. */
+static void note_interpreter(struct inputs *inputs, const char *name, const char *found)
+{
+	const char *directory = getenv("PATH");
+	char path[PATH_MAX];
+
+	while (directory && !strchr(name, '/')) {
+		size_t length = strcspn(directory, ":");
+		snprintf(path, sizeof(path), "%.*s/%s", length ? (int)length : 1, length ? directory : ".",
+		         name);
+		if (strcmp(path, found) == 0)
+			break;
+		note_place(inputs, path, PATH_FOLLOWED);
+		directory = directory[length] ? directory + length + 1 : NULL;
+	}
+	note_place(inputs, found, PATH_FOLLOWED | PATH_ITSELF);
+}
+
 enum status warm_prepare(const struct options *options, const char *shim, char **path,
                          struct warm_run *ret_warm)
 {
@@ -171,6 +204,7 @@ enum status warm_prepare(const struct options *options, const char *shim, char *
 		if (!file)
 			return refuse_program(name, "it is not told which file to run");
 		note_variables(&ret_warm->inputs, language, !strchr(name, '/'));
+		note_interpreter(&ret_warm->inputs, name, *path);
 		return build(language, shim, options->program, file, options->program[file],
 		             options->program + file + 1, ret_warm);
 	}
@@ -179,6 +213,7 @@ enum status warm_prepare(const struct options *options, const char *shim, char *
 	    (status = program_find(script.word[0], true, &interpreter)) != STATUS_OK)
 		return status;
 	note_variables(&ret_warm->inputs, language, script.by_path);
+	note_interpreter(&ret_warm->inputs, script.word[0], interpreter);
 	status = build(language, shim, script.word, script.count, *path, options->program + 1, ret_warm);
 	free(*path);
 	*path = interpreter;
