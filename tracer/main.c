@@ -47,6 +47,7 @@
 #include "tracer/program.h"
 #include "tracer/ptrace/tracee.h"
 #include "tracer/surroundings.h"
+#include "tracer/warm/training.h"
 
 /* Memory that becomes executable. */
 static void watch_code(struct call_rules *rules)
@@ -332,6 +333,7 @@ int main(int argc, char **argv)
 		options_free(&options);
 		return (int)status;
 	}
+	options.words = argv;
 	the_caller.attached = options.attach != 0;
 	run.program = options.program;
 	sites_begin(options.cpu_level);
@@ -352,8 +354,13 @@ int main(int argc, char **argv)
 		status = hot_record(&options, &result);
 		return status == STATUS_OK ? end_as(result) : (int)status;
 	}
-	if (is_of_program(&options) && (status = prepare(&run, &path, &output)) == STATUS_OK)
+	if (is_of_program(&options) && (status = prepare(&run, &path, &output)) == STATUS_OK) {
+		bool trains = options.warm && !options.warm_loads_nothing && !options.check &&
+		              !is_stdout(options.output) && training_begin(&run.warm);
 		status = run_program(&run, path);
+		if (trains)
+			training_end(&run.warm);
+	}
 	if (status == STATUS_OK && run.phase == PHASE_REACHED && options.train_count > 0) {
 		interrupt_set_mode(INTERRUPT_END_ALWAYS,
 		                   0); /* of a process that was attached to nothing is left */

@@ -206,6 +206,11 @@ enum status option_take_warm_exit(const struct option_row *row, struct options *
 	return read_choice(row->words.name, value, "quick", "full", &options->warm_exits_fully);
 }
 
+enum status option_take_warm_load(const struct option_row *row, struct options *options, const char *value)
+{
+	return read_choice(row->words.name, value, "yes", "no", &options->warm_loads_nothing);
+}
+
 enum status option_take_quiet(const struct option_row *row, struct options *options, const char *value)
 {
 	(void)row, (void)value;

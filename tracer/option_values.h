@@ -40,6 +40,7 @@ option_taker option_take_embed;
 option_taker option_take_cpu;
 option_taker option_take_warm;
 option_taker option_take_warm_exit;
+option_taker option_take_warm_load;
 option_taker option_take_quiet;
 option_taker option_take_verbose;
 

@@ -71,6 +71,12 @@ static const struct option_row rows[] = {
           "with it"},
          option_take_warm_exit,
          0},
+        {{0, "warm-load", "yes|no",
+          "whether the modules that such a program loads after the point, up to its first effect outside, "
+          "are "
+          "loaded before it"},
+         option_take_warm_load,
+         0},
         {{0, "launcher", "FILE",
           "make FILE a command that starts PROG from an image (--warm) where all that it had read is as it "
           "was, and else cold, and has the image made again then"},

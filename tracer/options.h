@@ -23,6 +23,7 @@ struct options {
 	const char *in;                     /* --in: base name of the executable; NULL: any */
 	const char *launcher;               /* --launcher: the file to make */
 	const char *refresh, *remove;       /* a launcher or its image */
+	char *const *words;                 /* the whole command line */
 	const char *warm;                   /* --warm: a language, or "auto"; NULL: not given */
 	struct overrides overrides;         /* --fd, --tcp */
 	struct carry carry;                 /* --carry */
@@ -55,6 +56,7 @@ struct options {
 	bool if_needed; /* of --refresh: nothing is made where the image is right */
 	bool cpu_given;
 	bool warm_exits_fully;
+	bool warm_loads_nothing;
 	bool drop_seccomp;
 	bool done; /* --help or --version was answered: nothing to run */
 };

@@ -24,8 +24,9 @@ enum status options_check(const struct options *options)
 		return fail(STATUS_FAILED,
 		            "--launcher: its image has a place of its own: leave out -o, --runnable and "
 		            "--continue");
-	if (options->warm_exits_fully && !options->warm)
-		return fail(STATUS_FAILED, "--warm-exit: is about --warm: give that, too");
+	if ((options->warm_exits_fully || options->warm_loads_nothing) && !options->warm)
+		return fail(STATUS_FAILED, "--warm-%s: is about --warm: give that, too",
+		            options->warm_exits_fully ? "exit" : "load");
 	if (options->whole && options->root_only)
 		return fail(STATUS_FAILED, "--whole and --tree=root contradict each other");
 	if (options->json && !options->log && !options->check)

@@ -36,6 +36,20 @@ uint64_t snapimg_hash_variables(char *const *environment, const char *prefix)
 	return sum;
 }
 
+uint64_t snapimg_hash_names(char *const *environment)
+{
+	uint64_t sum = 0;
+
+	for (; *environment != NULL; environment++) {
+		size_t length = 0;
+		while ((*environment)[length] != '\0' && (*environment)[length] != '=')
+			length++;
+		if (!is_left_out(*environment))
+			sum += snapimg_checksum(*environment, length);
+	}
+	return sum;
+}
+
 /* struct linux_dirent64: d_ino, d_off, d_reclen at 16, d_type, d_name at 19 (getdents(2)): type and name
  * count. */
 uint64_t snapimg_hash_entries(const void *entries, size_t size)

@@ -7,6 +7,8 @@
 
 /* Of all variables that begin so, in whatever order. */
 uint64_t snapimg_hash_variables(char *const *environment, const char *prefix);
+/* Of the names of all variables, likewise. */
+uint64_t snapimg_hash_names(char *const *environment);
 /* Of the names and types in what getdents64(2) gave, without "." and "..": to be added up. */
 uint64_t snapimg_hash_entries(const void *entries, size_t size);
 /* Of whom a file or a directory belongs to. */

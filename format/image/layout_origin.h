@@ -75,7 +75,8 @@ static_assert(sizeof(struct snapimg_processor) == 16, "processor layout");
 	X(AFFINITY, 16, "affinity")                                                                          \
 	X(SYSTEM, 17, "system's name")                                                                       \
 	X(SIGNALS, 18, "ignored signals")                                                                    \
-	X(PRIORITY, 19, "priority")
+	X(PRIORITY, 19, "priority")                                                                          \
+	X(NAMES, 20, "variables' names")
 enum snapimg_input_kind {
 #define X(name, number, text) SNAPIMG_INPUT_##name = (number),
 	SNAPIMG_INPUT_KINDS(X)

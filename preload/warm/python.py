@@ -18,6 +18,10 @@ class Names:
     def __init__(self):
         self.names, self.all = set(), False
 
+    def list(self):
+        """Only which there are."""
+        self.names.add(b'=')
+
 
 def watched_environment(noted, encode):
     """A class that os.environ can be made of, and os._Environ again: it notes what is asked for."""
@@ -38,11 +42,11 @@ def watched_environment(noted, encode):
             return super().__contains__(key)
 
         def __iter__(self):
-            noted.all = True
+            noted.list()
             return super().__iter__()
 
         def __len__(self):
-            noted.all = True
+            noted.list()
             return super().__len__()
 
         def copy(self):
@@ -263,6 +267,8 @@ class Run:
     def __init__(self, helper, script, words):
         self.helper, self.script, self.words = helper, script, words
         self.is_watched = os.environ.pop('SNAP_WARM', None)
+        self.list = os.environ.pop('SNAP_WARM_LOAD', None)
+        os.environ.pop('SNAP_WARM_TRIES', None)
         self.is_started, self.original = False, None
         self.lookups = Lookups(self.is_watched)
 
@@ -270,6 +276,9 @@ class Run:
         """Once: the point. What was watched is as it would be without us before anything else happens."""
         if self.is_looked_at:
             return
+        if self.early.loading:
+            self.early.refuse()
+        self.early.load()
         self.is_looked_at = True
         self.unwatch()
         self.lookups.tell()
@@ -280,9 +289,13 @@ class Run:
                 stream.flush()  # what was written before the point is not part of every run: snaptrace refuses it
         import gc
         gc.collect()
+        if self.is_watched == 'quick':
+            gc.freeze()  # else each collection writes to all that is in the image
         self.is_started = os.access(MARK, 0)
         if self.is_started:
             self.start()
+        elif self.is_watched == 'train':
+            self.tell()
         arguments = self.arguments
         list.extend(arguments, self.words)
         if self.original is not None:
@@ -311,6 +324,8 @@ class Run:
 
     def watch(self):
         self.is_looked_at = False
+        names = part('python_early.py')
+        self.early, self.tell = names['Early'](self.list), names['tell']
         self.fixed = len(words_of('/proc/self/cmdline')) - len(self.words)
         self.were_terminals = [os.isatty(descriptor) for descriptor in range(3)]
         self.environment = dict(os.environ._data)
@@ -415,11 +430,13 @@ class Run:
         if status != INTERRUPTED and (not self.is_started or self.is_watched == 'full'):
             sys.exit(status)
         import atexit
+        import gc
         threading = sys.modules.get('threading')
         if threading is not None:
             threading._shutdown()
         atexit._run_exitfuncs()
         if status != INTERRUPTED and self.has_open_output():
+            gc.unfreeze()
             sys.exit(status)
         for stream in (sys.stdout, sys.stderr):
             try:
@@ -432,6 +449,16 @@ class Run:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)
         os._exit(status)
+
+
+def part(name):
+    """What another file of ours defines."""
+    path = os.path.join(os.path.dirname(os.path.realpath(__file__)), name)
+    with open(path, 'rb') as file:
+        code = compile(file.read(), path, 'exec', dont_inherit=True)
+    names = {'__name__': '_snap_warm_early', '__file__': path}
+    exec(code, names)
+    return names
 
 
 def main():

@@ -12,6 +12,7 @@ class << (SNAP_WARM = Object.new)
   def begin!
     @quick = ENV.delete('SNAP_WARM') != 'full'
     @given = ARGV.dup
+    %w[SNAP_WARM_LOAD SNAP_WARM_TRIES].each { |name| ENV.delete(name) }
     @before = ENV.to_h
     @fixed = words.size - @given.size
     ARGV.clear

@@ -259,6 +259,12 @@ static bool same_priority(const struct snapimg_input *input, const char *unused)
 	return input->hash == (uint64_t)sys(__NR_getpriority, 0 /* PRIO_PROCESS */, 0);
 }
 
+static bool same_names(const struct snapimg_input *input, const char *unused)
+{
+	(void)unused;
+	return snapimg_hash_names(loader.stack.envp) == input->hash;
+}
+
 static bool no_condition(const struct snapimg_input *input, const char *path)
 {
 	(void)input, (void)path;
@@ -285,6 +291,7 @@ static bool (*const same[])(const struct snapimg_input *input, const char *name)
         [SNAPIMG_INPUT_SYSTEM] = same_system,
         [SNAPIMG_INPUT_SIGNALS] = same_signals,
         [SNAPIMG_INPUT_PRIORITY] = same_priority,
+        [SNAPIMG_INPUT_NAMES] = same_names,
 };
 
 /* Who makes it again has no terminal and the lowest priority, and is right for whom it belongs to. */

@@ -45,7 +45,8 @@ def variables():
     differs("READ", env={name: value for name, value in ENV.items() if name != "READ"})
     freeze("dict(os.environ)")
     starts()
-    differs("variables", env={**ENV, "ELSE": "2"})
+    differs("variable ELSE", env={**ENV, "ELSE": "2"})
+    differs("variables' names", env={**ENV, "NEW": "2"})
 
 
 def files():

@@ -4,14 +4,20 @@
  * exist nowhere:
  *
  *     /snap/warm/begin           the program itself begins
- *     /snap/warm/variable/NAME   it has read this variable; NAME*: all that begin so
+ *     /snap/warm/variable/NAME   it has read this variable; NAME*: all that begin so; =: the names of all
  *     /snap/warm/pause, resume   what is read in between counts by what follows
+ *     /snap/warm/load/MODULE     it is loaded now, before its time; without MODULE: no more are
+ *     /snap/warm/drop/MODULE     it is not to be; then
+ *     /snap/warm/again           all begins again without them
+ *     /snap/warm/module/MODULE   of a run that trains, after the point: it was loaded
  *     /snap/warm                 the point; 0 is the answer after a start
  *
  * What reaches outside between the first and the last would be missing in each
  * start, so it is refused.
  */
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -21,10 +27,11 @@
 #include "tracer/ptrace/system_calls.h"
 #include "tracer/run.h"
 #include "tracer/warm/passing.h"
+#include "tracer/warm/training.h"
 
 static const char mark[] = "/snap/warm";
 static struct call_rules effects; /* of the calls that the point wants to see, those that may have one */
-enum { MARK_LENGTH = sizeof(mark) - 1, NAME_ROOM = 512 };
+enum { MARK_LENGTH = sizeof(mark) - 1, NAME_ROOM = PATH_MAX };
 
 static void watch(struct point *point)
 {
@@ -45,15 +52,21 @@ static const char *find_mark(const struct tracee *tracee, const struct call *cal
 }
 
 /* It's ended by that, so what it would have taken away itself goes now. */
-static enum status refuse_effect(const struct run *run, const struct tracee *tracee, const struct call *call)
+static enum status refuse_effect(struct run *run, const struct tracee *tracee, const struct call *call)
 {
 	unsigned mask = system_call_path_mask(call->number);
 	char path[200] = "...";
 
+	if (run->warm.trains)
+		training_end(&run->warm);
 	if (mask)
 		(void)!tracee_read_string(tracee->tid, call->argument[__builtin_ctz(mask)], path,
 		                          sizeof(path));
 	passing_take_away(&run->warm.inputs);
+	if (run->warm.loading) {
+		training_leave_out(&run->warm, run->warm.loading);
+		return training_again(&run->warm, run->options->words);
+	}
 	return fail(
 	        STATUS_FAILED,
 	        "--warm: %s has an effect outside before it looks at its arguments: %s(%s): every start "
@@ -82,6 +95,51 @@ static bool reads_arguments(const struct tracee *tracee, const struct call *call
 	return false;
 }
 
+/* What follows `word` in what the helper has said, or NULL. */
+static const char *after(const char *said, const char *word)
+{
+	size_t length = strlen(word);
+
+	return strncmp(said, word, length) == 0 ? said + length : NULL;
+}
+
+/* True: it is about the modules that are loaded before the point. */
+static bool hear_of_module(struct warm_run *warm, const char *said)
+{
+	const char *module;
+
+	if ((module = after(said, "/load/"))) {
+		free(warm->loading);
+		warm->loading = *module ? strdup(module) : NULL;
+	} else if ((module = after(said, "/drop/"))) {
+		training_leave_out(warm, module);
+	} else if ((module = after(said, "/module/"))) {
+		if (warm->trains)
+			training_add(warm, module);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* A run that trains loads by the system's calls what no helper is told of: modules that node imports. */
+static void note_opened(const struct warm_run *warm, const struct tracee *tracee, const struct call *call,
+                        char *room)
+{
+	unsigned mask = system_call_path_mask(call->number);
+	char line[NAME_ROOM + 8];
+	const char *end;
+
+	if ((call->number != SYS_openat && call->number != SYS_open) ||
+	    tracee_read_string(tracee->tid, call->argument[__builtin_ctz(mask)], room, NAME_ROOM) < 0)
+		return;
+	end = strrchr(room, '.');
+	if (room[0] != '/' || !end || (strcmp(end, ".mjs") != 0 && strcmp(end, ".js") != 0))
+		return;
+	snprintf(line, sizeof(line), "open %s", room);
+	training_add(warm, line);
+}
+
 /* True: the helper has said something that is not the point. */
 static bool hear(struct run *run, const struct tracee *tracee, const char *said)
 {
@@ -94,7 +152,7 @@ static bool hear(struct run *run, const struct tracee *tracee, const char *said)
 	else if (strncmp(said, variable, sizeof(variable) - 1) == 0)
 		inputs_note_variable(&run->warm.inputs, said + sizeof(variable) - 1);
 	else
-		return false;
+		return hear_of_module(&run->warm, said);
 	return true;
 }
 
@@ -106,17 +164,28 @@ static enum status met(struct run *run, struct tracee *tracee, const struct poin
 	bool program_runs = run->warm.begun != 0;
 
 	(void)point;
-	*ret_met = said && !*said;
+	*ret_met = said && !*said && !run->warm.trains;
+	if (said && strcmp(said, "/again") == 0)
+		return training_again(&run->warm, run->options->words);
+	if (said && !*said && run->warm.trains) {
+		run->warm.looked = true;
+		return STATUS_OK;
+	}
+	if (run->warm.looked && !said)
+		note_opened(&run->warm, tracee, call, room);
 	if (*ret_met)
 		snprintf(run->trigger, sizeof(run->trigger), "the first look at the arguments");
 	if (said && (*ret_met || hear(run, tracee, said)))
 		return STATUS_OK;
-	if (program_runs && reads_arguments(tracee, call, room))
+	if (program_runs && reads_arguments(tracee, call, room)) {
+		if (run->warm.loading || run->warm.trains)
+			return refuse_effect(run, tracee, call);
 		return fail(STATUS_FAILED,
 		            "--warm: %s reads %s, so no moment is known that is the same for all arguments: "
 		            "leave "
 		            "out --warm, or choose a point with --at",
 		            run->options->program[0], room);
+	}
 	if (program_runs && passing_takes(&run->warm.inputs, tracee->tid, call))
 		return STATUS_OK;
 	if (program_runs && call->number != SYS_exit_group && call_rules_fit(&effects, call) &&

@@ -204,6 +204,10 @@ static void settle_variables(struct settling *settling)
 		char *name = inputs->variable[i];
 		size_t length = strlen(name);
 		const char *value = getenv(name);
+		if (strcmp(name, "=") == 0) {
+			add(settling, SNAPIMG_INPUT_NAMES, "")->hash = snapimg_hash_names(environ);
+			continue;
+		}
 		if (length > 0 && name[length - 1] == '*') {
 			name[length - 1] = '\0';
 			add(settling, SNAPIMG_INPUT_VARIABLES, name)->hash =

@@ -225,5 +225,9 @@ void warm_free(struct warm_run *warm)
 	for (size_t i = 0; warm->words && warm->words[i]; i++)
 		free(warm->words[i]);
 	free(warm->words);
+	for (size_t i = 0; i < warm->left_out_count; i++)
+		free(warm->left_out[i]);
+	free(warm->left_out);
+	free(warm->loading);
 	inputs_free(&warm->inputs);
 }

@@ -20,6 +20,12 @@ struct warm_run {
 	char **words;             /* the command line with the helper in it; owned, NULL-terminated */
 	uint32_t fixed_arguments; /* of them, up to the program's file: new arguments follow; 0: no --warm */
 	struct inputs inputs;
+	bool trains; /* this run is to tell which modules are loaded after the first look at the arguments */
+	bool looked; /* of such a run: it has looked */
+	int list;    /* training.h: the modules, a line each */
+	char *loading; /* the one that is loaded before the point, just now; or NULL */
+	char **left_out;
+	size_t left_out_count;
 	pid_t begun; /* the process whose helper has said that the program itself begins; 0: none */
 };
 

@@ -1,0 +1,106 @@
+"""Modules that a program loads after its first look at the arguments are loaded before it, and no start sees that."""
+import os
+import shutil
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import snaptest as t  # noqa: E402
+
+PYTHON = "/usr/bin/python3"
+
+
+def write(name, text, mode=0o644):
+    os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+    with open(name, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(name, mode)
+
+
+def freeze(*words, env=None, options=()):
+    made = t.run([t.SNAPTRACE, "-q", "-o", "image.snap", "--warm", *options, "--", os.path.abspath(words[0]), *words[1:]],
+                 env=env or t.PLAIN_ENV)
+    t.check(made.status == 0, made)
+
+
+def compare(program, *starts, env=None, command=()):
+    for words in starts:
+        cold = t.run([*command, os.path.abspath(program), *words], env=env or t.PLAIN_ENV)
+        t.same(t.run([*command, t.SNAPRUN, "-q", "--inputs=check", "image.snap", "--", *words], env=env or t.PLAIN_ENV), cold)
+
+
+def holds(*names):
+    """What was loaded early is among what was read before the point."""
+    text = t.run([t.SNAPIMG, "info", "image.snap"]).out.decode()
+    t.check(all(f"file {os.path.abspath(name)}\n" in text for name in names), "not loaded early:", names, text)
+
+
+PROGRAM = f"""#!{PYTHON}
+import sys
+words = sys.argv[1:]
+seen = set(sys.modules)
+if 'path' in words:
+    sys.path.insert(0, sys.path[0] + '/other')
+if 'none' not in words:
+    import user
+    import looks
+    import sets, os
+    print(user.VALUE, looks.WORDS, os.environ.get('SETS'), user.helper is sys.modules['helper'], hasattr(user.package, 'part'))
+    print(user.__spec__.origin, user.__spec__.has_location, user.__file__, type(user.__loader__), user.__spec__.loader is user.__loader__)
+    from package import part
+    print(part.__name__)
+    open('effect', 'w').close()
+    import after
+print(sorted(set(sys.modules) - seen), sys.meta_path[-1:], len(sys.path))
+"""
+
+
+def python():
+    """A module comes in only when it's imported, and another one where it would be another one."""
+    write("program.py", PROGRAM, 0o755)
+    write("user.py", "import helper, package\nVALUE = 'user of ' + helper.VALUE\n")
+    write("helper.py", "VALUE = 'helper'\n")
+    write("other/helper.py", "VALUE = 'another helper'\n")
+    write("package/__init__.py", "")
+    write("package/part.py", "import helper\n")
+    write("looks.py", "import sys\nWORDS = sys.argv[1:]\n")
+    write("sets.py", "import os\nos.environ['SETS'] = 'set'\n")
+    write("after.py", "")
+    compiled = t.run([PYTHON, "-m", "compileall", "-q", "."])
+    t.check(compiled.status == 0, compiled)
+    freeze("program.py", "x")
+    holds("user.py", "helper.py", "package/part.py")
+    t.check(not os.path.exists("effect"), "what has an effect was run")
+    text = t.run([t.SNAPIMG, "info", "image.snap"]).out.decode()
+    t.check("/after.py" not in text, "after the effect:", text)
+    compare("program.py", [], ["x"], ["none"], ["path"], ["path", "none"])
+    freeze("program.py", "x", options=["--warm-load=no"])
+    compare("program.py", ["x"], ["path"])
+    t.one_line(t.run([t.SNAPTRACE, "--warm-load=no", "./program.py"]), 125, "--warm-load", "--warm", tool="snaptrace: ")
+
+
+NODE = """#!/usr/bin/env node
+'use strict';
+const words = process.argv.slice(2);
+if (!words.includes('none')) {
+	console.log(require('./user').value, require('./looks'), require('./parent'), words);
+	import('./imported.mjs').then((module) => console.log(module.value, process.argv.length));
+}
+"""
+
+
+def node():
+    """What asked for a word or a terminal is right for all that have the same answer, and loaded again for others."""
+    shutil.which("node", path=t.PLAIN_ENV["PATH"]) or t.skip("no node")
+    write("program.js", NODE, 0o755)
+    write("user.js", "const flag = require('./flag');\nexports.value = ['user', flag, Object.keys(process.env).length > 0];\n")
+    write("flag.js", "const tty = require('tty');\nmodule.exports = [process.argv.indexOf('--flag') > 0, tty.isatty(1), process.stderr.isTTY];\n")
+    write("looks.js", "module.exports = process.argv.slice(2);\n")
+    write("parent.js", "module.exports = [module.parent && module.parent.filename, require.main === module];\n")
+    write("imported.mjs", "import { deep } from './deep.mjs';\nexport const value = deep + 1;\n")
+    write("deep.mjs", "export const deep = 1;\n")
+    freeze("program.js", "x")
+    holds("user.js", "flag.js", "parent.js")
+    compare("program.js", ["x"], ["--flag"], ["none"], [], ["none", "--flag"])
+
+
+t.main({"early.python": python, "early.node": node})
