@@ -120,9 +120,12 @@ enum snapimg_setting_kind {
 	SNAPIMG_SETTING_WINDOW = 7,    /* TIOCSWINSZ: struct winsize */
 	SNAPIMG_SETTING_BIND_GONE = 8, /* BIND, then unlink(2) of the file */
 	SNAPIMG_SETTING_ACCEPTED = 9,  /* how a PAIR is made: accept(2) at the bytes */
+	SNAPIMG_SETTING_FILTER = 10,   /* SO_ATTACH_FILTER, after all contents: struct sock_filter each */
 };
 enum {
 	SNAPIMG_INTERFACE_NAME = 16, /* IFNAMSIZ */
+	SNAPIMG_FILTER_SIZE = 8,     /* of an instruction */
+	SNAPIMG_FILTER_MAX = 4096,   /* of them (include/linux/filter.h, BPF_MAXINSNS) */
 	SNAPIMG_TERMIOS_SIZE = 44,
 	SNAPIMG_WINDOW_SIZE = 8,
 };
@@ -160,8 +163,8 @@ enum { SNAPIMG_PASSED_MAX = 253 }; /* with one message (include/net/scm.h, SCM_M
 struct snapimg_watch {
 	uint32_t object;
 	uint32_t events;
-	int32_t number; /* the descriptor */
-	uint32_t reserved_zero;
+	int32_t number;  /* the descriptor */
+	uint32_t source; /* 0, or number + 1 of the one that stands there while it is watched */
 	uint64_t data;
 };
 static_assert(sizeof(struct snapimg_watch) == 24, "watch layout");

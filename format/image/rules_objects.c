@@ -143,7 +143,7 @@ static bool opened_values(const struct snapimg_object *object)
 #define SETTINGS_OF_SOCKETS                                                                                  \
 	(1u << SNAPIMG_SETTING_ACCEPTED | 1u << SNAPIMG_SETTING_BIND_GONE | 1u << SNAPIMG_SETTING_OPTION |   \
 	 1u << SNAPIMG_SETTING_BIND | 1u << SNAPIMG_SETTING_LISTEN | 1u << SNAPIMG_SETTING_CONNECT |         \
-	 1u << SNAPIMG_SETTING_INTERFACE)
+	 1u << SNAPIMG_SETTING_INTERFACE | 1u << SNAPIMG_SETTING_FILTER)
 #define SETTINGS_OF_TERMINALS (1u << SNAPIMG_SETTING_TERMIOS | 1u << SNAPIMG_SETTING_WINDOW)
 
 /* A row of SNAPIMG_OBJECT_KINDS that has nothing to say here has none of these. */
@@ -275,6 +275,10 @@ static bool setting_fits(const struct snapimg *image, const struct snapimg_setti
 		return setting->option >= 0 && setting->size == 0;
 	case SNAPIMG_SETTING_INTERFACE:
 		return is_interface(image, setting);
+	case SNAPIMG_SETTING_FILTER:
+		return setting->size > 0 && setting->size % SNAPIMG_FILTER_SIZE == 0 &&
+		       setting->size / SNAPIMG_FILTER_SIZE <= SNAPIMG_FILTER_MAX &&
+		       (setting->option == 0 || setting->option == 1);
 	case SNAPIMG_SETTING_TERMIOS:
 		return setting->size == SNAPIMG_TERMIOS_SIZE;
 	case SNAPIMG_SETTING_WINDOW:
@@ -352,15 +356,24 @@ enum snapimg_error snapimg_rule_passed(const struct snapimg *image, uint32_t ind
 	               : SNAPIMG_ERR_OBJECT;
 }
 
+static bool is_after(const struct snapimg_watch *before, const struct snapimg_watch *watch)
+{
+	if (before->object != watch->object)
+		return before->object < watch->object;
+	return before->number < watch->number ||
+	       (before->number == watch->number && before->source < watch->source);
+}
+
 enum snapimg_error snapimg_rule_watch(const struct snapimg *image, uint32_t index)
 {
 	const struct snapimg_watch *watch = snapimg_get_watch(image) + index;
 	const struct snapimg_object *object = object_at(image, watch->object);
 
-	if (object == NULL || object->kind != SNAPIMG_OBJECT_EPOLL || watch->reserved_zero != 0 ||
-	    (index > 0 && (watch[-1].object > watch->object ||
-	                   (watch[-1].object == watch->object && watch[-1].number >= watch->number))) ||
-	    !snapimg_is_open(image, snapimg_descriptor_count(image), watch->number))
+	if (object == NULL || object->kind != SNAPIMG_OBJECT_EPOLL ||
+	    (index > 0 && !is_after(watch - 1, watch)) ||
+	    !snapimg_is_open(image, snapimg_descriptor_count(image),
+	                     watch->source == 0 ? watch->number : (int32_t)(watch->source - 1)) ||
+	    watch->number < 0 || watch->number >= SNAPIMG_DESCRIPTOR_MAX)
 		return SNAPIMG_ERR_OBJECT;
 	return SNAPIMG_OK;
 }

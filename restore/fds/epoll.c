@@ -5,6 +5,7 @@
  */
 #include <asm/errno.h>
 #include <linux/eventpoll.h>
+#include <linux/fcntl.h>
 
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
@@ -51,9 +52,48 @@ static void watch_one(int set, const struct snapimg_watch *watch)
 	sys(__NR_epoll_ctl, set, EPOLL_CTL_MOD, watch->number, &event);
 }
 
+/* The number that it was watched by is another's now, or nobody's: what leads to it stands there for a
+ * moment. */
+static void watch_at_old_number(int set, const struct snapimg_watch *watch)
+{
+	long flags = sys(__NR_fcntl, watch->number, F_GETFD);
+	long saved = flags < 0 ? flags : descriptor_copy_away(watch->number);
+	long result =
+	        flags >= 0 && saved < 0 ? saved : sys(__NR_dup3, watch->source - 1, watch->number, O_CLOEXEC);
+	if (result < 0)
+		object_die(watch->object, "fill", result);
+	watch_one(set, watch);
+	if (flags < 0) {
+		sys(__NR_close, watch->number);
+		return;
+	}
+	sys(__NR_dup3, saved, watch->number, (flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0);
+	sys(__NR_close, saved);
+}
+
+bool epoll_has_old_numbers(void)
+{
+	const struct snapimg_watch *watch = snapimg_get_watch(&loader.image);
+	for (uint32_t i = 0; i < snapimg_watch_count(&loader.image); i++)
+		if (watch[i].source != 0)
+			return true;
+	return false;
+}
+
 static bool is_in_place(const struct snapimg_watch *watch)
 {
-	return descriptor_in_place(watch->number) && overrides_find(watch->number) == NULL;
+	return watch->source == 0 && descriptor_in_place(watch->number) &&
+	       overrides_find(watch->number) == NULL;
+}
+
+static void watch_if_there(int set, const struct snapimg_watch *watch)
+{
+	if (overrides_take(watch->source == 0 ? watch->number : (int32_t)watch->source - 1))
+		return;
+	if (watch->source == 0)
+		watch_one(set, watch);
+	else
+		watch_at_old_number(set, watch);
 }
 
 /* Sleeping entries first: then no other's event can be taken for theirs. */
@@ -61,8 +101,8 @@ static void watch_all(int set, const struct snapimg_watch *first, const struct s
 {
 	for (int asleep = 1; asleep >= 0; asleep--)
 		for (const struct snapimg_watch *watch = first; watch < end; watch++)
-			if (is_asleep(watch) == (asleep == 1) && !overrides_take(watch->number))
-				watch_one(set, watch);
+			if (is_asleep(watch) == (asleep == 1))
+				watch_if_there(set, watch);
 }
 
 /* Records are sorted by set. */

@@ -60,9 +60,10 @@ long opened_make(uint32_t index, int32_t *ret_other);
 
 /* A setting of an object, with the bytes that belong to it: a row of settings.c for each kind of them. */
 typedef long object_setter(const struct snapimg_setting *setting, int descriptor, const uint8_t *data);
-object_setter socket_option, socket_listen, socket_bind, socket_connect, socket_accepted; /* socket.c */
-object_setter inet_interface;                                                             /* inet.c */
-object_setter terminal_modes, terminal_window;                                            /* terminal.c */
+object_setter socket_option, socket_listen, socket_bind, socket_connect, socket_accepted,
+        socket_filtered;                       /* socket.c */
+object_setter inet_interface;                  /* inet.c */
+object_setter terminal_modes, terminal_window; /* terminal.c */
 
 /* unlinked.c: makes a MEMFD or UNLINKED as large as it was, before there is content; nothing for others. */
 void unlinked_resize(uint32_t index);

@@ -10,7 +10,7 @@ static object_setter *const setters[] = {
         [SNAPIMG_SETTING_LISTEN] = socket_listen,     [SNAPIMG_SETTING_CONNECT] = socket_connect,
         [SNAPIMG_SETTING_INTERFACE] = inet_interface, [SNAPIMG_SETTING_TERMIOS] = terminal_modes,
         [SNAPIMG_SETTING_WINDOW] = terminal_window,   [SNAPIMG_SETTING_BIND_GONE] = socket_bind,
-        [SNAPIMG_SETTING_ACCEPTED] = socket_accepted,
+        [SNAPIMG_SETTING_ACCEPTED] = socket_accepted, [SNAPIMG_SETTING_FILTER] = socket_filtered,
 };
 
 static const char *const actions[] = {

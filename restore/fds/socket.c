@@ -7,7 +7,15 @@
 #include "restore/fds/objects.h"
 #include "restore/fds/overrides.h"
 
-enum { SOCKET_LEVEL = 1, RIGHTS = 1, SNDBUF = 7, NO_SIGNAL = 0x4000, DONT_WAIT = 0x40 };
+enum {
+	SOCKET_LEVEL = 1,
+	RIGHTS = 1,
+	SNDBUF = 7,
+	ATTACH_FILTER = 26,
+	LOCK_FILTER = 44,
+	NO_SIGNAL = 0x4000,
+	DONT_WAIT = 0x40
+};
 
 /* How the pair was made that begins with the object; NULL: by socketpair(2), or nobody needs that end. */
 static const struct snapimg_setting *accepted_of(uint32_t index)
@@ -156,6 +164,37 @@ long socket_fill(const struct snapimg_content *content, const uint8_t *bytes)
 	return result >= 0 && result != (long)content->size ? -EAGAIN : result;
 }
 
+/* By socket_complete(): what is in the socket came before it, or through another one. */
+long socket_filtered(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
+{
+	(void)setting, (void)descriptor, (void)data;
+	return 0;
+}
+
+static long set_filter(const struct snapimg_setting *setting, int descriptor)
+{
+	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
+	const struct {
+		uint16_t count;
+		const uint8_t *filter;
+	} program = {(uint16_t)(setting->size / SNAPIMG_FILTER_SIZE), bytes + setting->offset};
+	const int32_t on = 1;
+	long result = sys(__NR_setsockopt, descriptor, SOCKET_LEVEL, ATTACH_FILTER, &program, sizeof program);
+	if (result == 0 && setting->option == 1)
+		result = sys(__NR_setsockopt, descriptor, SOCKET_LEVEL, LOCK_FILTER, &on, sizeof on);
+	return result;
+}
+
+static long set_filters(uint32_t index, int descriptor)
+{
+	const struct snapimg_setting *setting = snapimg_get_setting(&loader.image);
+	long result = 0;
+	for (uint32_t i = 0; i < snapimg_setting_count(&loader.image) && result == 0; i++)
+		if (setting[i].kind == SNAPIMG_SETTING_FILTER && setting[i].object == index)
+			result = set_filter(&setting[i], descriptor);
+	return result;
+}
+
 long socket_complete(uint32_t index, int descriptor)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
@@ -163,5 +202,6 @@ long socket_complete(uint32_t index, int descriptor)
 	long result = object_complete_flags(index, descriptor);
 	if (shut != 0)
 		sys(__NR_shutdown, descriptor, shut - 1); /* SHUT_RD 0, SHUT_WR 1, both 2 */
-	return result;
+	long filtered = result < 0 ? result : set_filters(index, descriptor);
+	return filtered < 0 ? filtered : result;
 }

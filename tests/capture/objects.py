@@ -15,9 +15,11 @@ SET_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_set")
 SET = ("object_ended_pid_descriptor", "object_unix_gone", "object_leases", "object_pipes_again", "object_other_names", "object_unix_empty_messages", "object_unix_connections", "object_own_namespaces", "object_due_timers", "object_socket_options", "object_free_bind", "object_shut_datagrams", "object_deleted_files_set")
 PASSED_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_passed")
 PASSED = ("object_passed", "object_passed_messages", "object_passed_nested")
+RARE_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_rare")
+RARE = ("object_epolls_left", "object_socket_filters", "object_udp_lite")
 ALONE = ("object_unix_listeners", "object_locks", "object_fifos", "object_unix_datagrams")  # one address, one lock, one FIFO
 SHARED = ("object_pipes", "object_events", "object_timers", "object_signal_descriptors", "object_epolls", "object_socket_pairs", "object_tcp_listeners", "object_udp_sockets",
-          "object_memory_files", "object_deleted_files", "object_pid_descriptor") + NAMED[1:] + SET + PASSED
+          "object_memory_files", "object_deleted_files", "object_pid_descriptor") + NAMED[1:] + SET + PASSED + RARE
 
 
 def clean():
@@ -33,7 +35,7 @@ def start(image, env):
 
 def carried(row):
     alone = {**t.PLAIN_ENV, "ALONE": "1"}
-    program = NAMED_OBJECTS if row in NAMED else SET_OBJECTS if row in SET or row == "object_unix_datagrams" else PASSED_OBJECTS if row in PASSED else OBJECTS
+    program = NAMED_OBJECTS if row in NAMED else SET_OBJECTS if row in SET or row == "object_unix_datagrams" else PASSED_OBJECTS if row in PASSED else RARE_OBJECTS if row in RARE else OBJECTS
     mode = row[len("object_"):]
     t.run_directly([program, mode], env=alone)
     clean()

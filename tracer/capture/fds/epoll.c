@@ -34,73 +34,118 @@ static enum status ask_set(const struct remote *remote, int set, int watched, bo
 	                   event);
 }
 
-/* Whether number `watched` is still the file that the set knows by it. */
-static enum status is_same(const struct taking *taking, const struct open_descriptor *set, int watched,
-                           bool *ret_same)
-{
-	pid_t pid = taking->pid;
-	struct kcmp_epoll_slot slot = {.efd = (uint32_t)set->number, .tfd = (uint32_t)watched};
+/* One line of fdinfo. */
+struct entry {
+	struct snapimg_watch watch;
+	uint32_t earlier; /* lines with the same number before it */
+};
 
-	*ret_same = false;
-	if (!survey_find(taking->survey, set->process, watched))
+/* Whether the descriptor is the file that the set knows by the entry's number. False where kcmp(2) is denied.
+ */
+static bool leads_to(const struct open_descriptor *set, const struct entry *entry, int descriptor,
+                     bool *ret_is_denied)
+{
+	pid_t pid = set->pid;
+	struct kcmp_epoll_slot slot = {
+	        .efd = (uint32_t)set->number, .tfd = (uint32_t)entry->watch.number, .toff = entry->earlier};
+	long order = syscall(SYS_kcmp, pid, pid, KCMP_EPOLL_TFD, descriptor, &slot);
+
+	*ret_is_denied = order < 0 && errno != ENOENT && errno != EBADF;
+	return order == 0;
+}
+
+/* What the set watches is at another number now: the kernel knows it by its old one and by the description.
+ */
+static bool find_source(const struct survey *survey, const struct open_descriptor *set, struct entry *entry)
+{
+	bool is_denied = false;
+
+	for (size_t i = 0; i < survey->count && !is_denied; i++) {
+		const struct open_descriptor *it = &survey->open[i];
+		if (it->process != set->process || it->override ||
+		    !leads_to(set, entry, it->number, &is_denied))
+			continue;
+		entry->watch.source = (uint32_t)it->number + 1;
+		return true;
+	}
+	return false;
+}
+
+static enum status check_entry(const struct taking *taking, const struct open_descriptor *set,
+                               struct entry *entry, bool *ret_is_found)
+{
+	int number = entry->watch.number;
+	bool is_there = survey_find(taking->survey, set->process, number) != NULL, is_denied = false;
+
+	*ret_is_found = is_there && leads_to(set, entry, number, &is_denied);
+	if (*ret_is_found)
 		return STATUS_OK;
-	long order = syscall(SYS_kcmp, pid, pid, KCMP_EPOLL_TFD, watched, &slot);
-	if (order < 0 && errno != ENOENT && errno != EBADF)
-		return ask_set(taking->remote, set->number, watched, ret_same);
-	*ret_same = order == 0;
+	if (is_denied && entry->earlier == 0)
+		return ask_set(taking->remote, set->number, number, ret_is_found);
+	*ret_is_found = find_source(taking->survey, set, entry);
 	return STATUS_OK;
 }
 
 static int by_number(const void *left, const void *right)
 {
-	const struct snapimg_watch *a = left, *b = right;
+	const struct snapimg_watch *a = &((const struct entry *)left)->watch,
+	                           *b = &((const struct entry *)right)->watch;
 
-	return (a->number > b->number) - (a->number < b->number);
+	if (a->number != b->number)
+		return a->number < b->number ? -1 : 1;
+	return (a->source > b->source) - (a->source < b->source);
 }
 
-static enum status add_all(struct taking *taking, struct open_descriptor *it, struct snapimg_watch *watch,
+static enum status add_all(struct taking *taking, struct open_descriptor *it, struct entry *entry,
                            size_t count)
 {
 	enum status status = STATUS_OK;
+	size_t kept = 0;
 
-	qsort(watch, count, sizeof(*watch), by_number);
-	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-		const struct override *override = overrides_find(taking->overrides, watch[i].number);
+	for (size_t i = 0; i < count; i++) {
+		const struct override *override = overrides_find(taking->overrides, entry[i].watch.number);
+		bool is_found = false;
 		if (override &&
 		    override->kind != OVERRIDE_INHERIT) /* neither /dev/null nor a file can be watched */
 			continue;
-		bool twice = i > 0 && watch[i - 1].number == watch[i].number, same = false;
-		if (!twice && (status = is_same(taking, it, watch[i].number, &same)) != STATUS_OK)
+		if ((status = check_entry(taking, it, &entry[i], &is_found)) != STATUS_OK)
 			return status;
-		if (!same)
+		if (!is_found)
 			return refuse_descriptor(
 			        taking->survey, it,
 			        "an epoll set that watches a closed or replaced descriptor",
 			        "take it out of the set (EPOLL_CTL_DEL) before it is closed");
-		status = objects_watch(taking->objects, watch[i]);
+		entry[kept++] = entry[i];
 	}
+	if (kept)
+		qsort(entry, kept, sizeof(*entry), by_number);
+	for (size_t i = 0; i < kept && status == STATUS_OK; i++)
+		status = objects_watch(taking->objects, entry[i].watch);
 	return status;
 }
 
 enum status take_epoll(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
-	struct snapimg_watch *watch = NULL;
+	struct entry *entry = NULL;
 	size_t count = 0, lines = 1;
 	enum status status;
 
 	object->flags = 0;
 	for (const char *at = it->info.bytes; (at = strchr(at, '\n')); at++)
 		lines++;
-	if (!(watch = calloc(lines, sizeof(*watch))))
+	if (!(entry = calloc(lines, sizeof(*entry))))
 		return fail(STATUS_FAILED, "out of memory");
 	for (const char *line = it->info.bytes; line && *line; line = strchr(line, '\n')) {
-		struct snapimg_watch *next = &watch[count];
+		struct entry *next = &entry[count];
 		line += *line == '\n';
-		if (sscanf(line, "tfd: %" SCNd32 " events: %" SCNx32 " data: %" SCNx64, &next->number,
-		           &next->events, &next->data) == 3)
-			count++;
+		if (sscanf(line, "tfd: %" SCNd32 " events: %" SCNx32 " data: %" SCNx64, &next->watch.number,
+		           &next->watch.events, &next->watch.data) != 3)
+			continue;
+		for (size_t i = 0; i < count; i++)
+			next->earlier += entry[i].watch.number == next->watch.number;
+		count++;
 	}
-	status = add_all(taking, it, watch, count);
-	free(watch);
+	status = add_all(taking, it, entry, count);
+	free(entry);
 	return status;
 }

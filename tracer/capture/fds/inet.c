@@ -148,7 +148,7 @@ enum status take_internet_socket(struct taking *taking, struct open_descriptor *
 	    type = (int)object->value[SNAPIMG_SOCKET_TYPE];
 	int protocol = (int)object->value[SNAPIMG_SOCKET_PROTOCOL];
 	bool is_tcp = type == SOCK_STREAM && (protocol == IPPROTO_TCP || protocol == PROTOCOL_MPTCP);
-	bool is_udp = type == SOCK_DGRAM && protocol == IPPROTO_UDP;
+	bool is_udp = type == SOCK_DGRAM && (protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE);
 	enum status status;
 
 	if (!is_tcp && !is_udp)

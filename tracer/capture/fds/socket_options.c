@@ -2,18 +2,38 @@
 #include "tracer/capture/fds/socket_options.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tracer/capture/fds/kinds.h"
 
-/* Of setsockopt(2), not of its reader: a linked socket filter can't be read by everyone. */
-static bool has_filter(int copy)
+/* How many instructions its filter has; -1: it can't be read, as of BPF programs that are linked to it. */
+static int filter_length(int copy)
 {
 	socklen_t count = 0;
 
-	return getsockopt(copy, SOL_SOCKET, SO_GET_FILTER, NULL, &count) < 0 || count > 0;
+	return getsockopt(copy, SOL_SOCKET, SO_GET_FILTER, NULL, &count) < 0 ? -1 : (int)count;
+}
+
+/* It is set when all is in the socket; and what is locked can't be set any more. */
+static enum status take_filter(struct taking *taking, int copy, int length)
+{
+	static struct sock_filter filter[SNAPIMG_FILTER_MAX];
+	socklen_t count = SNAPIMG_FILTER_MAX, size = sizeof(int);
+	int locked = 0;
+
+	if (length == 0)
+		return STATUS_OK;
+	if (getsockopt(copy, SOL_SOCKET, SO_GET_FILTER, filter, &count) < 0 || (int)count != length)
+		return fail(STATUS_FAILED, "can't read a socket's filter: %s", strerror(errno));
+	(void)getsockopt(copy, SOL_SOCKET, SO_LOCK_FILTER, &locked, &size);
+	return objects_set(taking->objects,
+	                   (struct snapimg_setting){.kind = SNAPIMG_SETTING_FILTER,
+	                                            .option = locked != 0,
+	                                            .size = count * sizeof(*filter)},
+	                   filter);
 }
 
 union value {
@@ -155,15 +175,20 @@ enum status take_socket_options(struct taking *taking, const struct open_descrip
 	int fresh = socket(domain, type | SOCK_CLOEXEC, protocol);
 	enum status status = STATUS_OK;
 
-	if (fresh < 0 || has_filter(it->copy))
-		status = refuse_descriptor(taking->survey, it, "a socket with a filter",
-		                           "set the filter after the point");
+	int filter = filter_length(it->copy);
+	if (fresh < 0 || filter < 0)
+		status =
+		        refuse_descriptor(taking->survey, it, "a socket with a filter of BPF (SO_ATTACH_BPF)",
+		                          "set the filter after the point");
 	else
 		status = refuse_options(taking, it, fresh);
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options) && status == STATUS_OK; i++)
-		status = take_option(taking, it->copy, fresh, options[i].level, options[i].option);
+		if (filter <= 0 || options[i].option != SO_LOCK_FILTER || options[i].level != SOL_SOCKET)
+			status = take_option(taking, it->copy, fresh, options[i].level, options[i].option);
 	if (status == STATUS_OK)
 		status = take_unlisted(taking, it, fresh, (struct making){domain, type, protocol});
+	if (status == STATUS_OK)
+		status = take_filter(taking, it->copy, filter);
 	if (fresh >= 0)
 		close(fresh);
 	return status;

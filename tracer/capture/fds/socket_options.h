@@ -119,7 +119,9 @@
 	X(IPPROTO_UDP, UDP_NO_CHECK6_TX)                                                                     \
 	X(IPPROTO_UDP, UDP_NO_CHECK6_RX)                                                                     \
 	X(IPPROTO_UDP, UDP_SEGMENT)                                                                          \
-	X(IPPROTO_UDP, UDP_GRO)
+	X(IPPROTO_UDP, UDP_GRO)                                                                              \
+	X(IPPROTO_UDPLITE, 10 /* UDPLITE_SEND_CSCOV */)                                                      \
+	X(IPPROTO_UDPLITE, 11 /* UDPLITE_RECV_CSCOV */)
 
 /* X(level, option, text): those that can be seen and not be set again as they are */
 #define REFUSED_OPTIONS(X)                                                                                   \

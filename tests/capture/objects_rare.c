@@ -1,0 +1,113 @@
+/* As objects.c: what few programs have. */
+#include <arpa/inet.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include "expect.h"
+#include "modes.h"
+
+static void watch(int set, int fd, uint32_t events, uint64_t data)
+{
+	struct epoll_event event = {.events = events, .data.u64 = data};
+	EXPECT(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0);
+}
+
+/* What a set has to tell: one bit for each data below 64. */
+static uint64_t told(int set)
+{
+	struct epoll_event event[8];
+	uint64_t all = 0;
+	int count = epoll_wait(set, event, 8, 0);
+	EXPECT(count >= 0);
+	for (int i = 0; i < count; i++)
+		all |= 1ull << event[i].data.u64;
+	return all;
+}
+
+/* Sets that watch what is at another number now: theirs was closed, or is another's, which is watched, too.
+ */
+static void epolls_left(void)
+{
+	const uint64_t one = 1;
+	int set = need(epoll_create1(EPOLL_CLOEXEC)), closed = need(eventfd(0, EFD_NONBLOCK)),
+	    replaced = need(eventfd(0, EFD_NONBLOCK)), other = need(eventfd(0, EFD_NONBLOCK));
+	need(dup2(closed, 60));
+	need(dup2(replaced, 61));
+	watch(set, 60, EPOLLIN, 1);
+	watch(set, 61, EPOLLIN | EPOLLET, 2);
+	need(dup3(other, 61, O_CLOEXEC));
+	watch(set, 61, EPOLLIN, 3);
+	EXPECT(close(60) == 0);
+	marker();
+	EXPECT(fcntl(60, F_GETFD) < 0 && fcntl(61, F_GETFD) == FD_CLOEXEC && told(set) == 0);
+	EXPECT(write(closed, &one, sizeof(one)) == sizeof(one) && told(set) == 1 << 1);
+	EXPECT(write(replaced, &one, sizeof(one)) == sizeof(one) && told(set) == (1 << 1 | 1 << 2));
+	EXPECT(write(other, &one, sizeof(one)) == sizeof(one) && told(set) == (1 << 1 | 1 << 3));
+	EXPECT(epoll_ctl(set, EPOLL_CTL_DEL, 61, NULL) == 0 && told(set) == 1 << 1);
+	EXPECT(epoll_ctl(set, EPOLL_CTL_DEL, 60, NULL) < 0 && errno == EBADF);
+	EXPECT(close(closed) == 0 && told(set) == 0);
+}
+
+/* A filter that lets 2 bytes of each message through, and one that lets none, which came after a message and
+ * is locked. */
+static void socket_filters(void)
+{
+	struct sock_filter two[] = {{BPF_RET | BPF_K, 0, 0, 2}},
+	                   none[] = {{BPF_LD | BPF_IMM, 0, 0, 5}, {BPF_RET | BPF_K, 0, 0, 0}}, seen[8];
+	const struct sock_fprog cut = {1, two}, drop = {2, none};
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int ends[2], udp = need(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0)), on = 1;
+	socklen_t count = 8, size = sizeof(on), length = sizeof(name);
+	need(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends));
+	setsockopt(udp, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	EXPECT(bind(udp, (struct sockaddr *)&name, sizeof(name)) == 0 &&
+	       getsockname(udp, (struct sockaddr *)&name, &length) == 0);
+	EXPECT(setsockopt(udp, SOL_SOCKET, SO_ATTACH_FILTER, &cut, sizeof(cut)) == 0);
+	EXPECT(writes(ends[0], "before"));
+	EXPECT(setsockopt(ends[1], SOL_SOCKET, SO_ATTACH_FILTER, &drop, sizeof(drop)) == 0);
+	EXPECT(setsockopt(ends[1], SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)) == 0);
+	marker();
+	EXPECT(getsockopt(udp, SOL_SOCKET, SO_GET_FILTER, seen, &count) == 0 && count == 1 &&
+	       memcmp(seen, two, sizeof(two)) == 0);
+	count = 8;
+	EXPECT(getsockopt(ends[1], SOL_SOCKET, SO_GET_FILTER, seen, &count) == 0 && count == 2 &&
+	       memcmp(seen, none, sizeof(none)) == 0);
+	EXPECT(reads(ends[1], "before"));
+	EXPECT(send(ends[0], "after", 5, 0) < 0 || would_block(ends[1]));
+	EXPECT(setsockopt(ends[1], SOL_SOCKET, SO_DETACH_FILTER, &on, sizeof(on)) < 0 && errno == EPERM);
+	on = 0;
+	EXPECT(getsockopt(ends[1], SOL_SOCKET, SO_LOCK_FILTER, &on, &size) == 0 && on == 1);
+	EXPECT(setsockopt(udp, SOL_SOCKET, SO_DETACH_FILTER, &on, sizeof(on)) == 0);
+}
+
+/* UDP-Lite, with the part of a datagram that its checksum covers. */
+static void udp_lite(void)
+{
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, bound;
+	int fd = need(socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE)), send_part = 12, receive_part = 20,
+	    on = 1;
+	socklen_t length = sizeof(bound), size = sizeof(int);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	EXPECT(setsockopt(fd, IPPROTO_UDPLITE, 10, &send_part, sizeof(int)) == 0 &&
+	       setsockopt(fd, IPPROTO_UDPLITE, 11, &receive_part, sizeof(int)) == 0);
+	EXPECT(bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0 &&
+	       getsockname(fd, (struct sockaddr *)&bound, &length) == 0);
+	marker();
+	int protocol = 0;
+	send_part = receive_part = 0;
+	EXPECT(getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == IPPROTO_UDPLITE);
+	EXPECT(getsockopt(fd, IPPROTO_UDPLITE, 10, &send_part, &size) == 0 && send_part == 12);
+	EXPECT(getsockopt(fd, IPPROTO_UDPLITE, 11, &receive_part, &size) == 0 && receive_part == 20);
+	EXPECT(getsockname(fd, (struct sockaddr *)&name, &length) == 0 && name.sin_port == bound.sin_port);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct carried_mode modes[] = {MODE(epolls_left), MODE(socket_filters), MODE(udp_lite)};
+
+	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
+}
