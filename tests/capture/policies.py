@@ -134,7 +134,7 @@ def reset():
 
 def reset_waiting():
     """A connection that waits to be accepted is given up, too: the listening socket comes back without."""
-    refused = os.path.join(t.BUILD, "tests/capture/refused")
+    refused = os.path.join(t.BUILD, "tests/capture/refused_descriptors")
     t.freeze("image.snap", [refused, "waiting_connection"], options=("--tcp=reset",), at="path:/snap/here")
     again = t.run([t.SNAPRUN, "image.snap"])
     t.check(again.status == 0 and again.err == b"", "restored:", again)

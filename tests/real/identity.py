@@ -24,7 +24,7 @@ asyncio.run(main())
 """
 QUEUE = """
 import multiprocessing, os, threading
-queue = multiprocessing.Queue()
+queue = multiprocessing.get_context("fork").Queue()
 queue.put(1)
 assert queue.get() == 1
 lock = threading.RLock()
