@@ -1,7 +1,14 @@
-/* What __libc_start_main calls in place of main: contract.h, SNAP_MAIN_MAGIC. main's three arguments and
- * the stack are left as they are. */
 #include <asm/unistd_64.h>
 
+/* What the tracer knows the point by: contract.h, SNAP_MAIN_MAGIC. */
+	.macro	marker
+	mov	snap_main_magic(%rip), %rax
+	mov	environ@GOTPCREL(%rip), %r10
+	mov	snap_contract_version(%rip), %r11
+	int3
+	.endm
+
+/* What __libc_start_main calls in place of main. main's three arguments and the stack are left as they are. */
 	.text
 	.globl	snap_main
 	.hidden	snap_main
@@ -10,10 +17,7 @@
 snap_main:
 	.cfi_startproc
 	endbr64
-	mov	snap_main_magic(%rip), %rax
-	mov	environ@GOTPCREL(%rip), %r10
-	mov	snap_contract_version(%rip), %r11
-	int3
+	marker
 	jmp	*snap_real_main(%rip)
 	.cfi_endproc
 	.size	snap_main, . - snap_main
@@ -26,10 +30,7 @@ snap_main:
 snap_begin:
 	.cfi_startproc
 	endbr64
-	mov	snap_main_magic(%rip), %rax
-	mov	environ@GOTPCREL(%rip), %r10
-	mov	snap_contract_version(%rip), %r11
-	int3
+	marker
 	mov	%rdi, (%rcx)
 	mov	%rsi, 8(%rcx)
 	ret

@@ -10,7 +10,11 @@
 
 static bool duplicates(const struct call *call)
 {
-	return call->number == SYS_dup || call->number == SYS_dup2 || call->number == SYS_dup3 ||
+#ifdef SYS_dup2 /* newer architectures have none */
+	if (call->number == SYS_dup2)
+		return true;
+#endif
+	return call->number == SYS_dup || call->number == SYS_dup3 ||
 	       (call->number == SYS_fcntl &&
 	        ((uint32_t)call->argument[1] == F_DUPFD || (uint32_t)call->argument[1] == F_DUPFD_CLOEXEC));
 }
