@@ -26,7 +26,8 @@ struct snapimg_member {
 	uint32_t state;       /* enum snapimg_member_state */
 	uint32_t status;      /* as the state says; of the living also SNAPIMG_MEMBER_FOREGROUND */
 	uint32_t descriptors; /* all numbers of its descriptors are below */
-	uint32_t terminal;    /* index + 1 in OBJECTS of its session's, which it leads; 0: none, or the caller's */
+	uint32_t terminal; /* index + 1 in OBJECTS of its session's, which it leads; 0: none, or the caller's
+	                    */
 };
 static_assert(sizeof(struct snapimg_member) == 64, "member layout");
 enum {

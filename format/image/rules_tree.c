@@ -60,8 +60,8 @@ static bool terminal_is_valid(const struct snapimg *image, const struct snapimg_
 	if (member->terminal == 0)
 		return true;
 	return member->session == member->pid && member->state != SNAPIMG_MEMBER_ZOMBIE &&
-	       member->terminal <= snapimg_object_count(image) &&
-	       object->kind == SNAPIMG_OBJECT_TERMINAL && object->value[SNAPIMG_TERMINAL_END] == 1;
+	       member->terminal <= snapimg_object_count(image) && object->kind == SNAPIMG_OBJECT_TERMINAL &&
+	       object->value[SNAPIMG_TERMINAL_END] == 1;
 }
 
 enum snapimg_error snapimg_rule_member(const struct snapimg *image, uint32_t index)

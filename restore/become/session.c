@@ -20,7 +20,7 @@
 #include "restore/fds/table.h"
 #include "restore/loader.h"
 
-static int terminal = -1;      /* the caller's, open until the program is in its foreground */
+static int terminal = -1;          /* the caller's, open until the program is in its foreground */
 static int32_t callers_group = -1; /* where the program may have begun one of its own since */
 
 const struct snapimg_attribute *session_wanted(void)

@@ -26,10 +26,12 @@ R(MEMBER, SNAPIMG_SECTION_TREE, "too large a status of a dead one", MEMBER(2, st
 R(MEMBER, SNAPIMG_SECTION_TREE, "a dead one with descriptors", MEMBER(2, descriptors, 3))
 R(MEMBER, SNAPIMG_SECTION_TREE, "a dead one with an image", MEMBER(2, offset, 4096))
 R(MEMBER, SNAPIMG_SECTION_TREE, "too many descriptors", MEMBER(1, descriptors, FAR))
-R(MEMBER, SNAPIMG_SECTION_TREE, "a terminal that is no object", MEMBER(1, session, 101), MEMBER(1, terminal, 1))
+R(MEMBER, SNAPIMG_SECTION_TREE, "a terminal that is no object", MEMBER(1, session, 101),
+  MEMBER(1, terminal, 1))
 R(MEMBER, SNAPIMG_SECTION_TREE, "a terminal of one that leads no session", MEMBER(1, terminal, FAR))
 R(OK, 0, "in the foreground", MEMBER(1, status, SNAPIMG_MEMBER_FOREGROUND))
-R(MEMBER, SNAPIMG_SECTION_TREE, "a signal of a living one in the foreground", MEMBER(1, status, SNAPIMG_MEMBER_FOREGROUND | 1))
+R(MEMBER, SNAPIMG_SECTION_TREE, "a signal of a living one in the foreground",
+  MEMBER(1, status, SNAPIMG_MEMBER_FOREGROUND | 1))
 R(MEMBER, SNAPIMG_SECTION_TREE, "no image", MEMBER(1, offset, 0))
 R(MEMBER, SNAPIMG_SECTION_TREE, "an image within the page data", MEMBER(1, offset, 4096))
 R(MEMBER, SNAPIMG_SECTION_TREE, "an image that is not at a page", MEMBER(1, offset, 20481))

@@ -29,7 +29,8 @@ enum status descriptors_read(const struct descriptors_request *process, size_t c
         __attribute__((warn_unused_result));
 void descriptors_free(struct descriptors *descriptors);
 
-/* The object that is the slave of the pseudoterminal with this number (proc(5), tty_nr): its index + 1, or 0. */
+/* The object that is the slave of the pseudoterminal with this number (proc(5), tty_nr): its index + 1, or 0.
+ */
 uint32_t terminal_object(const struct objects *objects, uint64_t device);
 
 #endif

@@ -82,8 +82,7 @@ uint32_t terminal_object(const struct objects *objects, uint64_t device)
 		return 0;
 	slave_link(minor(device), link);
 	for (size_t i = 0; i < objects->object.count; i++)
-		if (object[i].kind == SNAPIMG_OBJECT_TERMINAL &&
-		    object[i].value[SNAPIMG_TERMINAL_END] == 1 &&
+		if (object[i].kind == SNAPIMG_OBJECT_TERMINAL && object[i].value[SNAPIMG_TERMINAL_END] == 1 &&
 		    strcmp(objects_text(objects, object[i].name), link) == 0)
 			return (uint32_t)i + 1;
 	return 0;
