@@ -92,7 +92,8 @@ def given(before, meanwhile, *words):
     t.check(not os.path.exists("image.snap"), "an image was written")
 
 
-ROWS = {f"carried_sysv_{mode}": (lambda m=mode: carried(m)) for mode in ("segments", "semaphores", "queues", "tree")}
+ROWS = {name: (lambda mode=name.rsplit("_", 1)[1]: carried(mode)) for name in
+        ("carried_sysv_segments", "carried_sysv_semaphores", "carried_sysv_queues", "carried_sysv_tree")}
 ROWS["carried_sysv_without_next_id"] = without_next_id
 ROWS["refused_sysv_no_namespace"] = no_namespace
 ROWS["refused_sysv_from_before"] = lambda: given(True, False, "System V shared memory that there was before", "ipcrm")
