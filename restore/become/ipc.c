@@ -123,7 +123,7 @@ static void set_mode(const struct snapimg_ipc *it)
 		struct semid64_ds semaphores;
 		struct msqid64_ds queue;
 		struct ipc64_perm owner; /* the first member of each */
-	} state;
+	} state = {0};
 	long result = control(it, it->id, IPC_STAT, &state);
 	state.owner.mode = (state.owner.mode & ~(uint32_t)SNAPIMG_IPC_MODE) | it->mode;
 	if (it->kind == SNAPIMG_IPC_QUEUE)

@@ -66,7 +66,7 @@ static void note_time(struct look *look, time_t at)
 
 static enum status look_at_segment(struct look *look, bool *ret_known)
 {
-	struct shmid_ds state;
+	struct shmid_ds state = {0};
 	enum status status;
 
 	*ret_known = shmctl(look->object.id, IPC_STAT, &state) == 0;
@@ -89,7 +89,7 @@ union semaphore_argument { /* semctl(2) */
 
 static enum status look_at_semaphores(struct look *look, bool *ret_known)
 {
-	struct semid_ds state;
+	struct semid_ds state = {0};
 	enum status status = STATUS_OK;
 
 	*ret_known = semctl(look->object.id, 0, IPC_STAT, (union semaphore_argument){.state = &state}) == 0;
@@ -106,7 +106,7 @@ static enum status look_at_semaphores(struct look *look, bool *ret_known)
 
 static enum status look_at_queue(struct look *look, bool *ret_known)
 {
-	struct msqid_ds state;
+	struct msqid_ds state = {0};
 	enum status status;
 
 	*ret_known = msgctl(look->object.id, IPC_STAT, &state) == 0;
@@ -285,7 +285,7 @@ static enum status take_message(const struct look *look, long index, void *buffe
 
 static enum status take_queue(const struct look *look, struct snapimg_ipc *record)
 {
-	struct msqid_ds state;
+	struct msqid_ds state = {0};
 	enum status status = STATUS_OK;
 	void *buffer = NULL;
 	bool last = false;
