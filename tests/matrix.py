@@ -127,6 +127,7 @@ CARRIED = {
          "nobody; with its id and key", "carried_sysv_segments carried_sysv_tree carried_sysv_without_next_id"),
         ("System V semaphores and message queues of the program or its tree alone: values, messages in their order, ids, keys and modes",
          "carried_sysv_semaphores carried_sysv_queues carried_sysv_tree"),
+        ("open POSIX message queues, also removed ones, with their messages, sizes and modes", "carried_posix_queues carried_posix_queue_tree"),
         ("shared anonymous memory, still shared with what the program forks", "state_shared_anonymous state_shared_read_only"),
         ("POSIX shared memory, closed memfds, deleted files that are mapped shared",
          "state_posix_shm state_memfd_closed state_shared_deleted"),
@@ -257,7 +258,9 @@ REFUSED = {
          "eventfd_elsewhere timerfd_elsewhere signalfd_elsewhere epoll_elsewhere inotify_elsewhere place_elsewhere "
          "directory_elsewhere"),
         ("watches of directories by F_NOTIFY", "watched_directory"),
-        ("POSIX message queues", "message_queue"),
+        ("POSIX message queues that another process has open, too, or that there were before the program, or with a notification (mq_notify), "
+         "and with `-p` those with messages in them",
+         "capture.refused_posix_queue_of_another capture.refused_posix_queue_from_before queue_notification"),
     ),
 }
 

@@ -1,5 +1,7 @@
 #include "tracer/ipc.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,13 +9,28 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "format/base/array.h"
 #include "format/base/proc.h"
 
 static struct ipc_objects before, got, carried;
 static int64_t remembered_at;
+static struct queue {
+	char name[256]; /* NAME_MAX and 1 */
+	bool was_there, carried;
+} * queues;
+static size_t queue_count;
+
+static struct queue *find_queue(const char *name)
+{
+	for (size_t i = 0; i < queue_count; i++)
+		if (strcmp(queues[i].name, name) == 0)
+			return &queues[i];
+	return NULL;
+}
 
 /* key, id and more for each, after a line of headings. */
 static enum status list_kind(enum snapimg_ipc_kind kind, const char *path, struct ipc_objects *objects)
@@ -98,6 +115,37 @@ bool ipc_was_got(enum snapimg_ipc_kind kind, int id)
 	return has(&got, kind, id);
 }
 
+/* One that is there when a process of the program first opens it was there before. */
+void ipc_note_queue(const char *name)
+{
+	struct queue *queue;
+
+	if (find_queue(name) || !(queue = array_add(queues, queue_count)))
+		return;
+	snprintf(queue->name, sizeof(queue->name), "%s", name);
+	long found = syscall(SYS_mq_open, name + 1, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0, NULL);
+	queue->was_there = found >= 0 || errno != ENOENT;
+	if (found >= 0)
+		close((int)found);
+}
+
+bool ipc_queue_was_there(const char *name)
+{
+	const struct queue *queue = find_queue(name);
+
+	return queue && queue->was_there;
+}
+
+void ipc_note_carried_queue(const char *name)
+{
+	struct queue *queue = find_queue(name);
+
+	if (!queue && (queue = array_add(queues, queue_count)))
+		snprintf(queue->name, sizeof(queue->name), "%s", name);
+	if (queue)
+		queue->carried = true;
+}
+
 enum status ipc_note_carried(enum snapimg_ipc_kind kind, int id)
 {
 	struct ipc_object *added = array_add(carried.object, carried.count);
@@ -110,6 +158,9 @@ enum status ipc_note_carried(enum snapimg_ipc_kind kind, int id)
 
 void ipc_remove_carried(void)
 {
+	for (size_t i = 0; i < queue_count; i++)
+		if (queues[i].carried)
+			(void)syscall(SYS_mq_unlink, queues[i].name + 1);
 	for (size_t i = 0; i < carried.count; i++) {
 		const struct ipc_object *object = &carried.object[i];
 		if (object->kind == SNAPIMG_IPC_SEGMENT)

@@ -34,6 +34,12 @@ void ipc_note_got(uint64_t kind, int64_t id);
 bool ipc_any_got(void);
 bool ipc_was_got(enum snapimg_ipc_kind kind, int id);
 
+/* A process that is followed opens the POSIX message queue of this name, with its slash. */
+void ipc_note_queue(const char *name);
+/* Whether it was there when none of them had opened it yet. */
+bool ipc_queue_was_there(const char *name);
+void ipc_note_carried_queue(const char *name);
+
 /* It is in the image, and nobody else's. */
 enum status ipc_note_carried(enum snapimg_ipc_kind kind, int id) __attribute__((warn_unused_result));
 /* When the program was ended after its freeze: what nobody would ever remove goes, too. */

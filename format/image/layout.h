@@ -48,7 +48,7 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 	X(SELF_CONTAINED, 9, "self-contained") /* has the files that it mapped and read */                   \
 	X(LZ4, 10, "lz4")                      /* has LZ4 extents */                                         \
 	X(TREE, 11, "tree")                    /* several processes: the first one's image, or another's */  \
-	X(IPC, 12, "ipc")                      /* has IPC, or memory that is a segment of it */              \
+	X(IPC, 12, "ipc")                      /* has IPC, a segment of it, or MQUEUE objects */             \
 	X(PASSED, 13, "passed")                /* has PASSED */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),

@@ -53,7 +53,8 @@ static_assert(sizeof(struct snapimg_descriptor) == 32, "descriptor layout");
 	X(CALLERS, 14, "caller's terminal, opened once more")                                                \
 	X(ENDED, 15, "pidfd of a process that has ended")                                                    \
 	X(TREE, 16, "object of the tree")                                                                    \
-	X(FILE, 17, "file that several have")
+	X(FILE, 17, "file that several have")                                                                \
+	X(MQUEUE, 18, "message queue")
 enum snapimg_object_kind {
 #define X(name, number, text) SNAPIMG_OBJECT_##name = (number),
 	SNAPIMG_OBJECT_KINDS(X)
@@ -96,6 +97,10 @@ enum snapimg_value {
 	SNAPIMG_TREE_OBJECT = 0,    /* index in OBJECTS of the tree's first process */
 	SNAPIMG_OPENED_FILE = 0,    /* FILE: index in FILES */
 	SNAPIMG_OPENED_POSITION = 1,
+	SNAPIMG_MQUEUE_MODE = 0,
+	SNAPIMG_MQUEUE_MESSAGES = 1, /* that it can hold */
+	SNAPIMG_MQUEUE_SIZE = 2,     /* of each, at most */
+	SNAPIMG_MQUEUE_GONE = 3,     /* 1: mq_unlink(3) */
 	SNAPIMG_SOCKET_DOMAIN = 0,
 	SNAPIMG_SOCKET_TYPE = 1,
 	SNAPIMG_SOCKET_PROTOCOL = 2,

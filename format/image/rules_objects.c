@@ -2,6 +2,8 @@
 #include "format/image/check.h"
 
 enum { MODE_MAX = 07777, ACCESS_MODE = 3 };
+/* include/linux/ipc_namespace.h: HARD_MSGMAX, HARD_MSGSIZEMAX; MQ_PRIO_MAX */
+enum { QUEUE_MESSAGES_MAX = 65536, QUEUE_SIZE_MAX = 16 << 20, QUEUE_PRIORITY_MAX = 32767 };
 
 /* include/uapi/linux/socket.h, net.h; asm-generic/ioctls.h */
 enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_SEQPACKET = 5 };
@@ -72,7 +74,7 @@ static bool reopened_peer(const struct snapimg_object *object, const struct snap
 {
 	(void)object;
 	return peer != NULL && (peer->kind == SNAPIMG_OBJECT_MEMFD || peer->kind == SNAPIMG_OBJECT_UNLINKED ||
-	                        peer->kind == SNAPIMG_OBJECT_PIPE);
+	                        peer->kind == SNAPIMG_OBJECT_PIPE || peer->kind == SNAPIMG_OBJECT_MQUEUE);
 }
 
 static bool fifo_values(const struct snapimg_object *object)
@@ -140,6 +142,21 @@ static bool opened_values(const struct snapimg_object *object)
 	return object->value[SNAPIMG_OPENED_POSITION] <= INT64_MAX;
 }
 
+static bool mqueue_values(const struct snapimg_object *object)
+{
+	const uint64_t *value = object->value;
+
+	return value[SNAPIMG_MQUEUE_MODE] <= MODE_MAX && value[SNAPIMG_MQUEUE_MESSAGES] >= 1 &&
+	       value[SNAPIMG_MQUEUE_MESSAGES] <= QUEUE_MESSAGES_MAX && value[SNAPIMG_MQUEUE_SIZE] >= 1 &&
+	       value[SNAPIMG_MQUEUE_SIZE] <= QUEUE_SIZE_MAX && value[SNAPIMG_MQUEUE_GONE] <= 1;
+}
+
+/* A message, and its priority. */
+static bool mqueue_content(const struct snapimg_object *object, const struct snapimg_content *content)
+{
+	return content->position <= QUEUE_PRIORITY_MAX && content->size <= object->value[SNAPIMG_MQUEUE_SIZE];
+}
+
 #define SETTINGS_OF_SOCKETS                                                                                  \
 	(1u << SNAPIMG_SETTING_ACCEPTED | 1u << SNAPIMG_SETTING_BIND_GONE | 1u << SNAPIMG_SETTING_OPTION |   \
 	 1u << SNAPIMG_SETTING_BIND | 1u << SNAPIMG_SETTING_LISTEN | 1u << SNAPIMG_SETTING_CONNECT |         \
@@ -159,6 +176,7 @@ static const struct kind_rule kind_rules[] = {
         [SNAPIMG_OBJECT_TERMINAL] = {terminal_values, terminal_peer, NULL, SETTINGS_OF_TERMINALS, false},
         [SNAPIMG_OBJECT_CALLERS] = {callers_values, NULL, NULL, 0, false},
         [SNAPIMG_OBJECT_FILE] = {opened_values, NULL, NULL, 0, false},
+        [SNAPIMG_OBJECT_MQUEUE] = {mqueue_values, NULL, mqueue_content, 0, true},
 };
 enum { KIND_RULES = sizeof(kind_rules) / sizeof(*kind_rules) };
 

@@ -283,6 +283,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 			features |= SNAPIMG_FEATURE_CALLERS;
 		else if (object[i].kind == SNAPIMG_OBJECT_TREE)
 			features |= SNAPIMG_FEATURE_TREE;
+		else if (object[i].kind == SNAPIMG_OBJECT_MQUEUE)
+			features |= SNAPIMG_FEATURE_IPC;
 	if (writer->section[SNAPIMG_SECTION_TREE].size > 0)
 		features |= SNAPIMG_FEATURE_TREE;
 	if (writer->section[SNAPIMG_SECTION_IPC].size > 0)

@@ -242,16 +242,16 @@ static void enter_for_executable(void)
 		     error_text(result));
 }
 
-/* Its own System V objects are in a namespace of its own: so nobody else has them, and their ids are free. */
+/* What it has of System V objects and message queues is in a namespace of its own: so nobody else has it, and
+ * ids and names are free. */
 static void enter_for_ipc(void)
 {
 	if (!ipc_is_needed())
 		return;
 	long result = has_same_ids ? 0 : namespaces_make(CLONE_NEWIPC);
 	if (result < 0)
-		die(EXIT_REFUSED, loader.options.image, ": the program has System V ",
-		    snapimg_ipc_name(snapimg_get_ipc(&loader.image)->kind),
-		    ", and no IPC namespace can be made, in which it would have that alone: ",
+		die(EXIT_REFUSED, loader.options.image, ": the program has ", ipc_needed_for(),
+		    ", and no IPC namespace can be made, in which it would have them alone: ",
 		    error_text(result), namespaces_advice);
 	ipc_make();
 }

@@ -153,6 +153,11 @@ static void lock_segment(const struct snapimg_ipc *it)
 		die_at(it, "cannot be locked in memory", result, ": raise ulimit -Hl");
 }
 
+const char *ipc_needed_for(void)
+{
+	return snapimg_ipc_count(&loader.image) > 0 ? "System V objects" : "POSIX message queues";
+}
+
 void ipc_make(void)
 {
 	const struct snapimg_ipc *it = snapimg_get_ipc(&loader.image);

@@ -6,11 +6,14 @@
 
 #include "restore/loader.h"
 
-/* Whether the program needs a namespace for them. Here, as few starts need the code of ipc.c. */
+/* Whether the program, or its tree, needs a namespace for them or for POSIX message queues (fds/mqueue.c).
+ * Here, as few starts need the code of ipc.c. */
 static inline bool ipc_is_needed(void)
 {
-	return snapimg_ipc_count(&loader.image) > 0;
+	return (loader.image.header->required_features & SNAPIMG_FEATURE_IPC) != 0;
 }
+/* Which of both, for a message. */
+const char *ipc_needed_for(void);
 /* In the namespace, with all capabilities in it: makes them, with their ids. */
 void ipc_make(void);
 /* Attaches a SEGMENT at its place; returns its address or the error. */

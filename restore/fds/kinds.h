@@ -57,6 +57,9 @@ long terminal_make(uint32_t index, int32_t *ret_other);
 long callers_make(uint32_t index, int32_t *ret_other);
 long tree_make(uint32_t index, int32_t *ret_other);
 long opened_make(uint32_t index, int32_t *ret_other);
+long mqueue_make(uint32_t index, int32_t *ret_other);
+long mqueue_fill(const struct snapimg_content *content, const uint8_t *bytes);
+long mqueue_complete(uint32_t index, int descriptor);
 
 /* A setting of an object, with the bytes that belong to it: a row of settings.c for each kind of them. */
 typedef long object_setter(const struct snapimg_setting *setting, int descriptor, const uint8_t *data);

@@ -45,6 +45,7 @@ static const struct object_kind kinds[] = {
         [SNAPIMG_OBJECT_ENDED] = {.make = pidfd_make_ended},
         [SNAPIMG_OBJECT_TREE] = {.make = tree_make},
         [SNAPIMG_OBJECT_FILE] = {.make = opened_make},
+        [SNAPIMG_OBJECT_MQUEUE] = {.make = mqueue_make, .fill = mqueue_fill, .complete = mqueue_complete},
 };
 
 #define X(name, number, text) static_assert((number) < sizeof kinds / sizeof kinds[0], "a row for each kind");

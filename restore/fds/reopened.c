@@ -1,4 +1,4 @@
-/* A MEMFD, UNLINKED or PIPE that the program opened once more. */
+/* A MEMFD, UNLINKED, PIPE or MQUEUE that the program opened once more. */
 #include <asm/errno.h>
 #include <asm/stat.h>
 #include <linux/fcntl.h>
@@ -46,7 +46,7 @@ long reopened_complete(uint32_t index, int descriptor)
 	static uint8_t block[65536];
 	uint32_t peer = snapimg_get_object(&loader.image)[index].peer - 1;
 	long got = 0;
-	if (peer_of(index)->kind == SNAPIMG_OBJECT_PIPE)
+	if (peer_of(index)->kind == SNAPIMG_OBJECT_PIPE || peer_of(index)->kind == SNAPIMG_OBJECT_MQUEUE)
 		return object_complete_flags(index, descriptor);
 	if (!is_sealed(peer_of(index)) || is_same_file(descriptor, objects_descriptor(peer)))
 		return descriptor;

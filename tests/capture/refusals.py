@@ -94,7 +94,7 @@ HELD = {  # of the fourth
     "refused_place_elsewhere": ("a file whose place is shared with another process", "descriptor"),
     "refused_directory_elsewhere": ("whose place is shared with another process", "descriptor"),
     "refused_watched_directory": ("F_NOTIFY", "descriptor"),
-    "refused_message_queue": ("a POSIX message queue", "descriptor"),
+    "refused_queue_notification": ("a POSIX message queue with a notification (mq_notify)", "descriptor"),
 }
 STATES.update(HELD)
 OTHERS = ((REFUSED_DESCRIPTORS, DESCRIPTORS), (REFUSED_WAITING, WAITING), (REFUSED_HELD, HELD))

@@ -59,13 +59,14 @@ static bool watched_directory(void)
 	return fd >= 0 && fcntl(fd, F_NOTIFY, DN_CREATE | DN_MULTISHOT) == 0;
 }
 
-static bool message_queue(void)
+static bool queue_notification(void)
 {
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
 	struct mq_attr small = {.mq_maxmsg = 1, .mq_msgsize = 8};
 	char name[64];
 	snprintf(name, sizeof(name), "/snaptrace-test-%d", (int)getpid());
-	bool made = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &small) >= 0;
-	return made && mq_unlink(name) == 0;
+	mqd_t queue = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &small);
+	return queue >= 0 && mq_unlink(name) == 0 && mq_notify(queue, &event) == 0;
 }
 
 int main(int argc, char **argv)
@@ -73,7 +74,7 @@ int main(int argc, char **argv)
 	static const struct refused_mode modes[] = {
 	        MODE(eventfd_elsewhere),   MODE(timerfd_elsewhere), MODE(signalfd_elsewhere),
 	        MODE(epoll_elsewhere),     MODE(inotify_elsewhere), MODE(place_elsewhere),
-	        MODE(directory_elsewhere), MODE(watched_directory), MODE(message_queue),
+	        MODE(directory_elsewhere), MODE(watched_directory), MODE(queue_notification),
 	};
 
 	return run_refused(argc, argv, modes, sizeof(modes) / sizeof(*modes));

@@ -1,5 +1,6 @@
 /* As carried.c, for System V shared memory, semaphores and message queues, of one process and of a tree. A
  * last mode stands before the marker with what another process may have, too. */
+#include <mqueue.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -7,7 +8,9 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "expect.h"
 #include "modes.h"
@@ -15,9 +18,16 @@
 enum { PAGE = 4096, SIZE = 3 * PAGE - 5 };
 
 /* Of this test's own: others run beside it. */
+static unsigned int own_number(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (unsigned int)now.tv_nsec / 64 & 0xffffff;
+}
+
 static key_t own_key(void)
 {
-	return 0x5e000000 | getpid();
+	return (key_t)(0x5e000000 | own_number());
 }
 
 static struct shmid_ds segment_state(int id)
@@ -25,6 +35,13 @@ static struct shmid_ds segment_state(int id)
 	struct shmid_ds state = {0};
 	EXPECT(shmctl(id, IPC_STAT, &state) == 0);
 	return state;
+}
+
+static struct stat status_of(int fd)
+{
+	struct stat status = {0};
+	EXPECT(fstat(fd, &status) == 0);
+	return status;
 }
 
 /* A page in the middle of memory that is there twice, once not to be written; a removed one; and one with a
@@ -121,6 +138,58 @@ static void queues(void)
 	EXPECT(msgctl(queue, IPC_RMID, NULL) == 0 && msgctl(keyed, IPC_RMID, NULL) == 0);
 }
 
+/* Open three times, once read only, and removed; messages in the order of their priorities. */
+static void posix_queues(void)
+{
+	struct mq_attr attributes = {.mq_maxmsg = 4, .mq_msgsize = 100}, seen;
+	char named[64], removed[64], bytes[100];
+	unsigned int priority = 0;
+	snprintf(named, sizeof(named), "/snaptrace-test-%x", own_number());
+	snprintf(removed, sizeof(removed), "/snaptrace-test-gone-%x", own_number());
+	int gone = need(mq_open(removed, O_RDWR | O_CREAT | O_EXCL, 0600, &attributes));
+	EXPECT(mq_unlink(removed) == 0);
+	int queue = need(mq_open(named, O_WRONLY | O_CREAT | O_EXCL | O_NONBLOCK, 0640, &attributes)),
+	    reading = need(mq_open(named, O_RDONLY));
+	EXPECT(mq_send(queue, "low", 3, 1) == 0 && mq_send(queue, "high", 4, 32767) == 0 &&
+	       mq_send(queue, "", 0, 1) == 0 && mq_send(gone, "gone", 4, 0) == 0);
+	marker();
+	EXPECT(mq_getattr(queue, &seen) == 0 && seen.mq_flags == O_NONBLOCK && seen.mq_maxmsg == 4 &&
+	       seen.mq_msgsize == 100 && seen.mq_curmsgs == 3);
+	EXPECT(mq_getattr(reading, &seen) == 0 && seen.mq_flags == 0);
+	EXPECT(mq_receive(queue, bytes, sizeof(bytes), NULL) < 0 && errno == EBADF);
+	EXPECT(mq_receive(reading, bytes, sizeof(bytes), &priority) == 4 && priority == 32767 &&
+	       memcmp(bytes, "high", 4) == 0);
+	EXPECT(mq_receive(reading, bytes, sizeof(bytes), &priority) == 3 && priority == 1 &&
+	       memcmp(bytes, "low", 3) == 0);
+	EXPECT(mq_receive(reading, bytes, sizeof(bytes), &priority) == 0 && priority == 1);
+	EXPECT(mq_receive(gone, bytes, sizeof(bytes), &priority) == 4 && memcmp(bytes, "gone", 4) == 0);
+	EXPECT(mq_open(removed, O_RDWR) < 0 && errno == ENOENT);
+	EXPECT((status_of(queue).st_mode & 07777) == 0640 && mq_unlink(named) == 0);
+}
+
+/* A message that a child waits for, in a queue that only it reads from. */
+static void posix_queue_tree(void)
+{
+	struct mq_attr attributes = {.mq_maxmsg = 2, .mq_msgsize = 8};
+	char named[64], bytes[8];
+	int both[2], status = 0;
+	snprintf(named, sizeof(named), "/snaptrace-test-%x", own_number());
+	int queue = need(mq_open(named, O_WRONLY | O_CREAT | O_EXCL, 0600, &attributes));
+	EXPECT(pipe(both) == 0);
+	pid_t child = fork();
+	if (child == 0) {
+		int own = mq_open(named, O_RDONLY);
+		if (mq_unlink(named) < 0 || !writes(both[1], "x"))
+			_exit(1);
+		_exit(mq_receive(own, bytes, sizeof(bytes), NULL) == 5 && memcmp(bytes, "hello", 5) == 0 ? 7
+		                                                                                         : 1);
+	}
+	EXPECT(reads(both[0], "x"));
+	marker();
+	EXPECT(mq_send(queue, "hello", 5, 0) == 0);
+	EXPECT(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
 static bool operate(int set, unsigned short number, short operation)
 {
 	struct sembuf change = {.sem_num = number, .sem_op = operation};
@@ -173,24 +242,35 @@ static void late_id(void)
 	EXPECT(semctl(id, 0, IPC_RMID) == 0 && semctl(least, 0, IPC_RMID) == 0);
 }
 
-/* Of a key that the test gives: says its id, and goes on when it is told. */
-static void given(int key)
+/* Says that it has what the test gave the key or name of, and goes on when it is told. */
+static void tell_and_wait(int number)
 {
 	char byte;
-	int id = need(shmget(key, PAGE, IPC_CREAT | 0600));
-	EXPECT(shmat(id, NULL, 0) != (void *)-1);
-	dprintf(STDOUT_FILENO, "%d\n", id);
+	dprintf(STDOUT_FILENO, "%d\n", number);
 	EXPECT(read(STDIN_FILENO, &byte, 1) == 1);
 	marker();
+}
+
+static void given(const char *mode, const char *argument)
+{
+	int id;
+	if (strcmp(mode, "queue") == 0) {
+		tell_and_wait(need(mq_open(argument, O_RDWR | O_CREAT, 0600, NULL)));
+		return;
+	}
+	id = need(shmget(atoi(argument), PAGE, IPC_CREAT | 0600));
+	EXPECT(shmat(id, NULL, 0) != (void *)-1);
+	tell_and_wait(id);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
-	        MODE(segments), MODE(semaphores), MODE(queues), MODE(tree), MODE(late_id),
+	        MODE(segments), MODE(semaphores),   MODE(queues),           MODE(tree),
+	        MODE(late_id),  MODE(posix_queues), MODE(posix_queue_tree),
 	};
-	if (argc == 3 && strcmp(argv[1], "given") == 0) {
-		given(atoi(argv[2]));
+	if (argc == 3) {
+		given(argv[1], argv[2]);
 		return failures != 0;
 	}
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

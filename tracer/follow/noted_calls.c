@@ -123,6 +123,17 @@ static bool of_queues(const struct tracee *tracee, const struct call *call, uint
 	return true;
 }
 
+/* The kernel takes the name without its slash. False: there is nothing to note of the process. */
+static bool of_queue_name(const struct tracee *tracee, const struct call *call, uint64_t *ret_argument)
+{
+	char name[256] = "/"; /* NAME_MAX and 1 */
+
+	*ret_argument = 0;
+	if (tracee_read_string(tracee->tid, call->argument[0], name + 1, sizeof(name) - 1) > 0)
+		ipc_note_queue(name);
+	return false;
+}
+
 /* Only signals that the caller ignores come here. The handler stands first in the kernel's struct. */
 static bool ignores(const struct tracee *tracee, const struct call *call, uint64_t *ret_argument)
 {
@@ -275,6 +286,7 @@ static const struct noted_row rows[] = {
         {SYS_shmget, .choose = of_segments, .got = ipc_note_got},
         {SYS_semget, .choose = of_semaphores, .got = ipc_note_got},
         {SYS_msgget, .choose = of_queues, .got = ipc_note_got},
+        {SYS_mq_open, .at_once = true, .choose = of_queue_name},
         /* asm-generic/ioctls.h: TCSETS, TCSETSW, TCSETSF, and the same of struct termios2. */
         TERMINAL(0x5402),
         TERMINAL(0x5403),

@@ -65,16 +65,6 @@ static bool is_made_up(const struct open_descriptor *it)
 	       type == CGROUP2_SUPER_MAGIC;
 }
 
-/* mq_overview(7): a name without a directory, in a filesystem that need not be mounted. */
-enum status refuse_message_queue(const struct survey *survey, const struct open_descriptor *it)
-{
-	enum { MQUEUE_MAGIC = 0x19800202 }; /* ipc/mqueue.c */
-
-	if (filesystem_of(it) != MQUEUE_MAGIC)
-		return STATUS_OK;
-	return refuse_descriptor(survey, it, "a POSIX message queue", "close it before the point");
-}
-
 /* Of the directories there, what has another number in another process, or is not there yet when it is
  * opened. */
 static bool is_numbered(const char *rest)
@@ -229,7 +219,6 @@ enum status record_file(const struct survey *survey, const struct open_descripto
 		return status;
 	if ((status = refuse_by_link(survey, it)) != STATUS_OK ||
 	    (status = refuse_by_type(survey, it)) != STATUS_OK ||
-	    (status = refuse_message_queue(survey, it)) != STATUS_OK ||
 	    (status = refuse_held(survey, it, "a file whose place is shared with another process")) !=
 	            STATUS_OK)
 		return status;

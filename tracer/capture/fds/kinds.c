@@ -48,6 +48,8 @@ static const struct descriptor_kind kinds[] = {
         {"/dev/pts/", NULL, SNAPIMG_OBJECT_TERMINAL, HELD_UNNOTICED, NULL, take_terminal},
         {NULL, is_shared_tty, SNAPIMG_OBJECT_TERMINAL, HELD_UNNOTICED, NULL, take_terminal},
         {NULL, is_fifo, SNAPIMG_OBJECT_FIFO, HELD_FILE, "a FIFO that another process has open", take_fifo},
+        {NULL, is_message_queue, SNAPIMG_OBJECT_MQUEUE, HELD_FILE,
+         "a POSIX message queue that another process has open", take_mqueue},
         {NULL, is_unlinked, SNAPIMG_OBJECT_UNLINKED, HELD_FILE,
          "an unnamed file that another process has, too", take_unlinked},
         {NULL, is_embedded, SNAPIMG_OBJECT_MEMFD, HELD_DESCRIPTION,

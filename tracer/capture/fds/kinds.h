@@ -43,7 +43,7 @@ enum status refuse_held(const struct survey *survey, const struct open_descripto
 
 take_descriptor take_pipe, take_eventfd, take_timerfd, take_signalfd, take_pidfd, take_epoll, take_memfd,
         take_unlinked, take_socket, take_unix_socket, take_internet_socket, take_fifo, take_terminal,
-        take_inotify, take_embedded;
+        take_inotify, take_embedded, take_mqueue;
 
 /* The rest of a memfd or deleted file (fds/nameless.c). */
 take_descriptor take_nameless;
@@ -80,9 +80,8 @@ enum status take_owner(struct taking *taking, struct open_descriptor *it) __attr
 enum status take_locks(struct taking *taking, const struct open_descriptor *it)
         __attribute__((warn_unused_result));
 
-/* Refuses what looks like a file, named or deleted. */
-enum status refuse_message_queue(const struct survey *survey, const struct open_descriptor *it)
-        __attribute__((warn_unused_result));
+/* What looks like a file, named or deleted (fds/mqueue.c). */
+bool is_message_queue(const struct open_descriptor *it);
 /* Of an inherited terminal: the modes that the program set, and its size (fds/streams.c). */
 enum status take_stream(struct taking *taking, struct open_descriptor *it)
         __attribute__((warn_unused_result));

@@ -9,8 +9,6 @@ enum status take_unlinked(struct taking *taking, struct open_descriptor *it, str
 	char directory[4096];
 	enum status status;
 
-	if ((status = refuse_message_queue(taking->survey, it)) != STATUS_OK)
-		return status;
 	snprintf(directory, sizeof(directory), "%s", it->link);
 	char *slash = strrchr(directory, '/');
 	slash[slash == directory] = '\0';
