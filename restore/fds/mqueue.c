@@ -21,6 +21,7 @@ static const char *name_of(uint32_t index)
 }
 
 /* To be read and written, until it is filled. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long mqueue_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = object_of(index);
