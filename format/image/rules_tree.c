@@ -55,13 +55,15 @@ static bool state_is_valid(const struct snapimg_member *member)
 /* Its end that programs read and write: a master controls nobody. */
 static bool terminal_is_valid(const struct snapimg *image, const struct snapimg_member *member)
 {
-	const struct snapimg_object *object = snapimg_get_object(image) + (member->terminal - 1);
+	const struct snapimg_object *object;
 
 	if (member->terminal == 0)
 		return true;
-	return member->session == member->pid && member->state != SNAPIMG_MEMBER_ZOMBIE &&
-	       member->terminal <= snapimg_object_count(image) && object->kind == SNAPIMG_OBJECT_TERMINAL &&
-	       object->value[SNAPIMG_TERMINAL_END] == 1;
+	if (member->session != member->pid || member->state == SNAPIMG_MEMBER_ZOMBIE ||
+	    member->terminal > snapimg_object_count(image))
+		return false;
+	object = snapimg_get_object(image) + (member->terminal - 1);
+	return object->kind == SNAPIMG_OBJECT_TERMINAL && object->value[SNAPIMG_TERMINAL_END] == 1;
 }
 
 enum snapimg_error snapimg_rule_member(const struct snapimg *image, uint32_t index)

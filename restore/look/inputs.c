@@ -244,7 +244,7 @@ static bool same_signals(const struct snapimg_input *input, const char *unused)
 	struct kernel_action {
 		uint64_t handler;
 		uint64_t rest[3];
-	} action;
+	} action = {.handler = 0}; /* the kernel fills it in */
 	uint64_t ignored = 0;
 	(void)unused;
 	for (int signal = 1; signal <= SIGNALS; signal++)

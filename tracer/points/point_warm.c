@@ -122,6 +122,15 @@ static bool hear_of_module(struct warm_run *warm, const char *said)
 	return true;
 }
 
+static bool opens(const struct call *call)
+{
+#ifdef SYS_open /* newer architectures have none */
+	if (call->number == SYS_open)
+		return true;
+#endif
+	return call->number == SYS_openat;
+}
+
 /* A run that trains loads by the system's calls what no helper is told of: modules that node imports. */
 static void note_opened(const struct warm_run *warm, const struct tracee *tracee, const struct call *call,
                         char *room)
@@ -130,7 +139,7 @@ static void note_opened(const struct warm_run *warm, const struct tracee *tracee
 	char line[NAME_ROOM + 8];
 	const char *end;
 
-	if ((call->number != SYS_openat && call->number != SYS_open) ||
+	if (!opens(call) ||
 	    tracee_read_string(tracee->tid, call->argument[__builtin_ctz(mask)], room, NAME_ROOM) < 0)
 		return;
 	end = strrchr(room, '.');
