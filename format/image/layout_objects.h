@@ -48,7 +48,7 @@ static_assert(sizeof(struct snapimg_descriptor) == 32, "descriptor layout");
 	X(REOPENED, 9, "opened once more")                                                                   \
 	X(FIFO, 10, "FIFO")                                                                                  \
 	X(SOCKET, 11, "socket")                                                                              \
-	X(PIDFD, 12, "pidfd of itself")                                                                      \
+	X(PIDFD, 12, "pidfd of itself or of its tree")                                                       \
 	X(TERMINAL, 13, "pseudoterminal")                                                                    \
 	X(CALLERS, 14, "caller's terminal, opened once more")                                                \
 	X(ENDED, 15, "pidfd of a process that has ended")                                                    \
@@ -94,6 +94,7 @@ enum snapimg_value {
 	SNAPIMG_TERMINAL_LOCK = 1,  /* of the master: 1: its slave can't be opened yet */
 	SNAPIMG_TERMINAL_USED = 2,  /* of the master: 1: its slave was opened, be it closed again */
 	SNAPIMG_CALLERS_NUMBER = 0, /* the caller's descriptor that leads to it */
+	SNAPIMG_PIDFD_PID = 0,      /* 0: of itself, else of this process of the tree */
 	SNAPIMG_TREE_OBJECT = 0,    /* index in OBJECTS of the tree's first process */
 	SNAPIMG_OPENED_FILE = 0,    /* FILE: index in FILES */
 	SNAPIMG_OPENED_POSITION = 1,

@@ -217,7 +217,8 @@ static bool name_is_valid(const struct snapimg *image, const struct snapimg_obje
 	       (!rule_of(object)->names_path || snapimg_string(image, object->name)[0] == '/');
 }
 
-/* What only trees have: FILE in the first process's image, and in sockets, TREE in those of the others. */
+/* What only trees have: FILE in the first process's image, and in sockets, TREE in those of the others, PIDFD
+ * of another process. */
 static bool tree_is_valid(const struct snapimg *image, const struct snapimg_object *object)
 {
 	bool is_first = snapimg_member_count(image) > 0;
@@ -225,6 +226,9 @@ static bool tree_is_valid(const struct snapimg *image, const struct snapimg_obje
 	if (object->kind == SNAPIMG_OBJECT_FILE)
 		return (is_first || image->section[SNAPIMG_SECTION_PASSED].count > 0) &&
 		       object->value[SNAPIMG_OPENED_FILE] < snapimg_file_count(image);
+	if (object->kind == SNAPIMG_OBJECT_PIDFD && object->value[SNAPIMG_PIDFD_PID] != 0)
+		return object->value[SNAPIMG_PIDFD_PID] <= INT32_MAX &&
+		       (image->header->required_features & SNAPIMG_FEATURE_TREE) != 0;
 	return object->kind != SNAPIMG_OBJECT_TREE ||
 	       (!is_first && image->header->required_features & SNAPIMG_FEATURE_TREE);
 }

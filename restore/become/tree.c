@@ -29,6 +29,11 @@
 
 struct tree tree;
 
+bool tree_is_born(void)
+{
+	return tree.is_born;
+}
+
 bool tree_leads_group(void)
 {
 	return snapimg_member_count(&loader.image) > 0 && snapimg_get_member(&loader.image)->group != 0;
@@ -126,6 +131,7 @@ void tree_enter(void)
 	else
 		session_ask_foreground();
 	tree_join_group();
+	tree.is_born = true;
 	if (self == 0)
 		return;
 	machine_check();

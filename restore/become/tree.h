@@ -13,6 +13,8 @@ static inline bool tree_is_one(void)
 {
 	return loader.tree_size > 0;
 }
+/* All of its processes are there. */
+bool tree_is_born(void);
 /* Its first process is in a process group of its own. */
 bool tree_leads_group(void);
 /* The process group that is in the foreground of the caller's terminal, other than the first process's; 0:

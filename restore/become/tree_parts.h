@@ -26,6 +26,7 @@ struct tree {
 	const int32_t *pool; /* by object of the first process: its descriptor, then its other end's */
 	uint32_t pool_count;
 	uint32_t descriptors_end;
+	bool is_born;
 };
 extern struct tree tree;
 

@@ -9,6 +9,7 @@
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/become/tree.h"
 #include "restore/fds/kinds.h"
 #include "restore/fds/overrides.h"
 #include "restore/fds/table.h"
@@ -180,14 +181,26 @@ void objects_make_file(uint32_t index)
 	unlinked_resize(index);
 }
 
+/* Of a process that may not be there yet. */
+static bool needs_process(uint32_t index)
+{
+	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
+	return object->kind == SNAPIMG_OBJECT_PIDFD && object->value[SNAPIMG_PIDFD_PID] != 0;
+}
+
+/* The first process of a tree comes here twice: before it makes the others, and when they are there. */
 void objects_make(void)
 {
 	uint32_t count = snapimg_object_count(&loader.image);
-	if (state.is_done) /* for a tree */
+	for (uint32_t i = 0; i < count && tree_is_born(); i++)
+		if (needs_process(i))
+			make(i);
+	if (state.is_done)
 		return;
 	state.is_done = true;
 	for (uint32_t i = 0; i < count; i++)
-		make(i);
+		if (!needs_process(i))
+			make(i);
 	if (snapimg_setting_count(&loader.image) > 0)
 		objects_set();
 	for (uint32_t i = 0; i < count; i++)

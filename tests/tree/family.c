@@ -7,10 +7,12 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "../check.h"
@@ -396,6 +398,62 @@ static void threads(void)
 	EXPECT(read(done, &sum, sizeof(sum)) == sizeof(sum) && sum == 6);
 }
 
+/* --- pidfds of others of the tree: of one that lives, which two have, and of a zombie; an epoll set watches
+ * one */
+static int pidfd_of(pid_t pid)
+{
+	int made = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (made < 0) {
+		puts("no pidfd_open(2) here");
+		exit(77);
+	}
+	return made;
+}
+
+static bool has_ended(int pidfd, int timeout)
+{
+	struct pollfd look = {.fd = pidfd, .events = POLLIN};
+	return poll(&look, 1, timeout) == 1;
+}
+
+static void pidfds(void)
+{
+	enum { P_PIDFD_ID = 3 };
+	struct line ready = line(), go = line();
+	pid_t parent = getpid(), dead = child_of(fork());
+	if (dead == 0)
+		_exit(3);
+	siginfo_t info;
+	CHECK(waitid(P_PID, (id_t)dead, &info, WEXITED | WNOWAIT) == 0);
+	pid_t child = child_of(fork());
+	if (child == 0)
+		pause();
+	int of_dead = pidfd_of(dead), of_child = pidfd_of(child);
+	pid_t other = child_of(fork());
+	if (other == 0) {
+		int of_parent = pidfd_of(parent);
+		tell(&ready, 'r');
+		hear(&go);
+		bool knows_parent = syscall(SYS_pidfd_send_signal, of_parent, 0, NULL, 0) == 0;
+		_exit(has_ended(of_child, -1) && knows_parent && !has_ended(of_parent, 0) ? 4 : 1);
+	}
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = 7};
+	int set = epoll_create1(EPOLL_CLOEXEC);
+	CHECK(epoll_ctl(set, EPOLL_CTL_ADD, of_child, &event) == 0);
+	hear(&ready);
+	marker();
+	EXPECT(!has_ended(of_child, 0) && has_ended(of_dead, 0));
+	tell(&go, 'g');
+	EXPECT(syscall(SYS_pidfd_send_signal, of_child, SIGTERM, NULL, 0) == 0);
+	memset(&event, 0, sizeof(event));
+	EXPECT(epoll_wait(set, &event, 1, -1) == 1 && event.data.u64 == 7);
+	EXPECT(WEXITSTATUS(wait_for(other)) == 4);
+	EXPECT(waitid((idtype_t)P_PIDFD_ID, (id_t)of_child, &info, WEXITED) == 0 && info.si_pid == child &&
+	       info.si_status == SIGTERM);
+	EXPECT(waitid((idtype_t)P_PIDFD_ID, (id_t)of_dead, &info, WEXITED) == 0 && info.si_pid == dead &&
+	       info.si_status == 3);
+}
+
 /* --- a chain of processes, each the child of the one before */
 static void chain(void)
 {
@@ -425,9 +483,9 @@ static void chain(void)
 static const struct {
 	const char *name;
 	void (*run)(void);
-} modes[] = {{"inherited", inherited}, {"between", between}, {"groups", groups},
-             {"orphans", orphans},     {"stopped", stopped}, {"shared", shared},
-             {"deleted", deleted},     {"threads", threads}, {"chain", chain}};
+} modes[] = {{"inherited", inherited}, {"between", between}, {"groups", groups},   {"orphans", orphans},
+             {"stopped", stopped},     {"shared", shared},   {"deleted", deleted}, {"threads", threads},
+             {"chain", chain},         {"pidfds", pidfds}};
 
 int main(int argc, char **argv)
 {

@@ -1,4 +1,4 @@
-/* odd MODE: trees that no image holds, and two that one does. The first process meets /snap/here when all
+/* odd MODE: trees that no image holds, and some that one does. The first process meets /snap/here when all
  * stands. */
 #include <err.h>
 #include <fcntl.h>
@@ -121,6 +121,18 @@ static void name(void)
 	hear();
 }
 
+static void namespace(void)
+{
+	if (fork() == 0) {
+		if (unshare(CLONE_NEWUSER) < 0) {
+			warn("unshare");
+			kill(getppid(), SIGKILL);
+		}
+		wait_for_ever();
+	}
+	hear();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -129,7 +141,7 @@ int main(int argc, char **argv)
 	} modes[] = {
 	        {"files", files},     {"directory", directory}, {"siblings", siblings},
 	        {"alike", alike},     {"rest", alike},          {"set", set},
-	        {"session", session}, {"name", name},
+	        {"session", session}, {"name", name},           {"namespace", namespace},
 	};
 	if (pipe(to_parent) < 0)
 		err(1, "pipe");

@@ -9,7 +9,7 @@ import snaptest as t  # noqa: E402
 
 FAMILY = os.path.join(t.BUILD, "tests/tree/family")
 HERE = "path:/snap/here"
-MODES = ("inherited", "between", "groups", "orphans", "stopped", "shared", "deleted", "threads", "chain")
+MODES = ("inherited", "between", "groups", "orphans", "stopped", "shared", "deleted", "threads", "chain", "pidfds")
 
 
 def family(mode):
@@ -52,6 +52,14 @@ def where_kcmp_is_denied():
         refuse(mode, DENIED)
     frozen = t.run([DENIED, t.SNAPTRACE, "-q", "--at", HERE, "-o", "image.snap", "--", ODD, "alike"])
     t.check(frozen.status == 0, frozen)
+
+
+def namespace():
+    if t.run(["unshare", "-U", "true"]).status != 0:
+        t.skip("this user may make no user namespace")
+    frozen = t.run([t.SNAPTRACE, "-q", "--at", HERE, "-o", "image.snap", "--", ODD, "namespace"])
+    t.check(frozen.status == 125 and b"a namespace of the program's own can't be carried: user namespace of process" in frozen.err, frozen)
+    t.check(not os.path.exists("image.snap"), "there is an image")
 
 
 def of_session(session):
@@ -102,7 +110,7 @@ def killed():
 
 ROWS = {f"family.{mode}": (lambda m=mode: family(m)) for mode in MODES}
 ROWS.update({f"refused.{mode}": (lambda m=mode: refuse(m)) for mode in REFUSED})
-ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "killed": killed})
+ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.namespace": namespace, "killed": killed})
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -356,6 +356,66 @@ def forkserver():
     t.check(got.status == 0 and got.out == b"eno owt eerht True\n", got)
 
 
+FUTURES = """
+import concurrent.futures, sys
+def work(word):
+    return word[::-1]
+if __name__ == '__main__':
+    with concurrent.futures.ProcessPoolExecutor(3) as pool:
+        list(pool.map(work, ['warm'] * 30))
+        print(*pool.map(work, sys.stdin.read().split()))
+"""
+
+
+def futures():
+    """An executor of concurrent.futures: a thread of its own beside the processes, and pipes between them."""
+    with open("futures.py", "w") as file:
+        file.write(FUTURES)
+    silent, kept = os.pipe()
+    try:
+        with open(silent, "rb") as stdin:
+            freeze([PYTHON, "futures.py"], "read:0", stdin=stdin)
+    finally:
+        os.close(kept)
+
+    def start():
+        t.same(t.restore("image.snap", stdin=b"abc def ghi"), t.Result(0, b"cba fed ihg\n", b""))
+
+    t.every_start(start)
+
+
+MAKEFILE = """
+sum: one two three four
+\tcat $^ > sum
+one two three four:
+\techo $@ > begun-$@; true < gate; echo $@ `cat number` > $@
+"""
+
+
+def make():
+    """make -j4 in the middle: each start ends the four recipes that wait, and makes what needs them."""
+    make = shutil.which("make", path=t.PLAIN_ENV["PATH"]) or t.skip("no make here")
+    with open("Makefile", "w") as file:
+        file.write(MAKEFILE)
+    os.mkfifo("gate")
+    names = ("one", "two", "three", "four")
+    argv = ["/bin/sh", "-c", f"{make} -s -j4 & while ! test -e begun-one -a -e begun-two -a -e begun-three -a -e begun-four; "
+            "do sleep 0.01; done; test -e /snap/here; wait $!"]
+    freeze(argv, "path:/snap/here", "--whole")
+    for number in range(3):
+        for name in (*names, "sum"):
+            if os.path.exists(name):
+                os.remove(name)
+        with open("number", "w") as file:
+            file.write(f"{number}\n")
+        gate = os.open("gate", os.O_RDWR)  # so the recipes' open(2) comes back
+        with Started([t.SNAPRUN, "image.snap"]):
+            pass
+        os.close(gate)
+        with open("sum") as file:
+            t.check(file.read() == "".join(f"{name} {number}\n" for name in names), "what was made")
+
+
 def pipeline():
     """Frozen in its middle, the shell with all that it has started: each start writes the same sum."""
     pipe = "yes | head -c 300M | sha256sum"
@@ -365,7 +425,7 @@ def pipeline():
         t.same(t.restore("image.snap"), direct)
 
 
-ROWS = {f"workers.{function.__name__}": function for function in (nginx, gunicorn, prefork, attached, accepting, pool, forkserver, pipeline)}
+ROWS = {f"workers.{function.__name__}": function for function in (nginx, gunicorn, prefork, attached, accepting, pool, forkserver, futures, make, pipeline)}
 
 if __name__ == "__main__":
     t.main(ROWS)

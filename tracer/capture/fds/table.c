@@ -30,13 +30,13 @@ static struct taking taking_for(const struct reading *reading, const struct open
 	                       .noted = process->snapshot->noted};
 }
 
-/* What is tied to the process that made it stays in that one's image, unless another has it too. All else is
+/* What is tied to the process that made it stays in that one's image, unless another has it too. Of a pidfd
+ * each process has one of its own, for the first one makes its objects before there are others. All else is
  * the tree's, in the image of its first process. */
 static bool is_own(const struct open_descriptor *it, const struct descriptor_kind *kind)
 {
-	return it->process == 0 ||
-	       (!it->spans && (kind->kind == SNAPIMG_OBJECT_EPOLL || kind->kind == SNAPIMG_OBJECT_PIDFD ||
-	                       kind->kind == SNAPIMG_OBJECT_SIGNALFD));
+	return it->process == 0 || kind->kind == SNAPIMG_OBJECT_PIDFD ||
+	       (!it->spans && (kind->kind == SNAPIMG_OBJECT_EPOLL || kind->kind == SNAPIMG_OBJECT_SIGNALFD));
 }
 
 /* In the image of a process beside the first: that it has the object of that one's. */
@@ -93,7 +93,7 @@ static enum status record_object(const struct reading *reading, struct open_desc
                                  const struct descriptor_kind *kind, struct snapimg_descriptor *record)
 {
 	bool own = is_own(it, kind);
-	struct open_descriptor *taken = &reading->survey.open[it->representative];
+	struct open_descriptor *taken = own ? it : &reading->survey.open[it->representative];
 	struct objects *objects = &reading->process[own ? it->process : 0].result->objects;
 	enum status status = take_object(reading, taken, kind, objects);
 
