@@ -27,6 +27,7 @@ CARRIED = {
          "tree.workers.nginx tree.workers.prefork tree.workers.accepting tree.workers.attached"),
         ("pools of Python's multiprocessing and concurrent.futures: pipes and semaphores", "tree.workers.pool tree.workers.futures"),
         ("builds in their middle: make with its jobs", "tree.workers.make"),
+        ("processes that are made or end while the tree is being stopped", "tree.crowd.relay tree.crowd.ends"),
         ("semaphores with names, and other files that were mapped by a name that is gone", "tree.workers.forkserver"),
         ("what they share of descriptors: places in files, pipes, socket pairs, eventfds, and what is in them",
          "tree.family.inherited tree.family.between tree.family.threads"),

@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -121,6 +123,50 @@ static void name(void)
 	hear();
 }
 
+/* Each makes the next and ends, as fast as can be, until the first process has gone on. */
+static atomic_int *is_enough;
+
+static void relay(void)
+{
+	is_enough = mmap(NULL, sizeof(*is_enough), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (is_enough == MAP_FAILED)
+		err(1, "mmap");
+	for (int i = 0; i < 4; i++)
+		if (fork() == 0) {
+			tell();
+			while (!*is_enough)
+				if (fork() > 0)
+					_exit(0);
+			_exit(0);
+		}
+	for (int i = 0; i < 4; i++)
+		hear();
+}
+
+/* Children that end while they are stopped: each is waited for afterwards, with the status that it had. */
+enum { ENDING = 40 };
+static pid_t ending[ENDING];
+
+static void ends(void)
+{
+	for (int i = 0; i < ENDING; i++)
+		if ((ending[i] = fork()) == 0) {
+			if (i % 8 == 0)
+				tell();
+			usleep((unsigned)(i * 37 % 1000));
+			_exit(i);
+		}
+	for (int i = 0; i < ENDING; i += 8)
+		hear();
+}
+
+static void await_ending(void)
+{
+	for (int i = 0, status; i < ENDING; i++)
+		if (waitpid(ending[i], &status, 0) != ending[i] || status != i << 8)
+			errx(1, "child %d ended with %d", i, status);
+}
+
 static void namespace(void)
 {
 	if (fork() == 0) {
@@ -141,7 +187,8 @@ int main(int argc, char **argv)
 	} modes[] = {
 	        {"files", files},     {"directory", directory}, {"siblings", siblings},
 	        {"alike", alike},     {"rest", alike},          {"set", set},
-	        {"session", session}, {"name", name},           {"namespace", namespace},
+	        {"session", session}, {"name", name},           {"relay", relay},
+	        {"ends", ends},       {"namespace", namespace},
 	};
 	if (pipe(to_parent) < 0)
 		err(1, "pipe");
@@ -149,6 +196,10 @@ int main(int argc, char **argv)
 		if (strcmp(modes[i].name, argv[1]) == 0) {
 			modes[i].make();
 			(void)!access("/snap/here", F_OK);
+			if (is_enough)
+				*is_enough = 1;
+			if (ending[0])
+				await_ending();
 			if (strcmp(argv[1], "rest") == 0)
 				wait_for_ever();
 			return 7;

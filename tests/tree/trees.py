@@ -54,6 +54,15 @@ def where_kcmp_is_denied():
     t.check(frozen.status == 0, frozen)
 
 
+def crowd(mode):
+    """Processes that make others or end while they are being stopped: all are in the image, or their ends."""
+    t.need_pid_namespace()
+    for _ in range(5):
+        frozen = t.run([t.SNAPTRACE, "-q", "--no-cache", "--at", HERE, "-o", "image.snap", "--", ODD, mode])
+        t.check(frozen.status == 0, frozen)
+        t.same(t.restore("image.snap"), t.Result(7, b"", b""))
+
+
 def namespace():
     if t.run(["unshare", "-U", "true"]).status != 0:
         t.skip("this user may make no user namespace")
@@ -110,7 +119,8 @@ def killed():
 
 ROWS = {f"family.{mode}": (lambda m=mode: family(m)) for mode in MODES}
 ROWS.update({f"refused.{mode}": (lambda m=mode: refuse(m)) for mode in REFUSED})
-ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.namespace": namespace, "killed": killed})
+ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.namespace": namespace, "killed": killed,
+             "crowd.relay": lambda: crowd("relay"), "crowd.ends": lambda: crowd("ends")})
 
 if __name__ == "__main__":
     t.main(ROWS)

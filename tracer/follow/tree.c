@@ -134,6 +134,9 @@ static enum status settle(struct tree *tree, const struct tracee *point)
 		if (is_there && is_zombie(&stat)) {
 			hear_end(pid);
 			is_there = proc_try_read_stat(pid, &stat) == 0; /* its parent may ignore its end */
+			/* An orphan's end is init's to hear, which it does at any time. */
+			is_there =
+			        is_there && (!is_zombie(&stat) || find(tree, (pid_t)stat.field[STAT_PPID]));
 		}
 		if (!is_there) {
 			stopped_threads_free(&it->threads);

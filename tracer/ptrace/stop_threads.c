@@ -227,7 +227,6 @@ static enum status stop_new(const struct stopping *stopping, DIR *tasks, struct 
 			        "a worker thread of the kernel (io_uring)",
 			        "make the io_uring after the point (libuv and Node.js: UV_USE_IO_URING=0)",
 			        "process %d", stopping->pid);
-		*ret_new = true;
 		thread.at_point = point && thread.tid == point->tid;
 		if (!tracee && (status = tracee_adopt(thread.tid, &tracee)) != STATUS_OK)
 			return status;
@@ -235,6 +234,8 @@ static enum status stop_new(const struct stopping *stopping, DIR *tasks, struct 
 			status = stop_thread(tracee, stopping, &thread, &stands);
 		if (stands && add(threads, &thread) != STATUS_OK)
 			status = STATUS_FAILED;
+		/* A process that has ended meanwhile is seen until its parent has waited for it. */
+		*ret_new = *ret_new || stands || thread.tid != stopping->pid;
 	}
 	return status;
 }
