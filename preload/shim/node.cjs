@@ -66,8 +66,17 @@ function followHistory(server, name) {
 	});
 }
 
+// Else it isn't loaded: it opens the streams, which a program may not have.
+function hasRepl() {
+	const { argv, execArgv } = process;
+	const asked = (...options) => execArgv.some((word) => options.some((option) => word === option || word.startsWith(`${option}=`)));
+
+	return asked('-i', '--interactive') ||
+		(argv.length < 2 && !asked('-e', '--eval', '-p', '-pe', '--print') && require('tty').isatty(0));
+}
+
 try {
-	if (process.argv.length < 2) {
+	if (hasRepl()) {
 		const { REPLServer } = require('repl');
 		const { setupHistory } = REPLServer.prototype;
 		REPLServer.prototype.setupHistory = function (name, ...words) {
