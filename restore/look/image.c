@@ -9,6 +9,7 @@
 #include <asm/stat.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
+#include <linux/poll.h>
 
 #include "format/facts/bootid.h"
 #include "restore/base/memory.h"
@@ -40,14 +41,15 @@ static struct stat look_at(const char *path, int descriptor)
 	return status;
 }
 
-/* Waits for the writer, unless the pipe has one: open(2) of a FIFO. */
-static int open_pipe(const char *path, int descriptor)
+/* Waits for the writer, unless the pipe has one or had it since it was opened here: it was let in then, and
+ * won't come again. poll(2) tells of its end, but not of its absence before (fs/pipe.c, fifo_open()). */
+static int take_pipe(const char *path, int descriptor)
 {
-	sys(__NR_close, descriptor);
-	long again = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (again < 0)
-		die_open(path, again);
-	return in_memory_take(path, (int)again);
+	struct pollfd reader = {.fd = descriptor, .events = POLLIN};
+	while (sys(__NR_poll, &reader, 1, -1) == -EINTR)
+		;
+	sys(__NR_fcntl, descriptor, F_SETFL, 0);
+	return in_memory_take(path, descriptor);
 }
 
 /* What snapimg has checked, in memory that nobody can change. */
@@ -77,7 +79,7 @@ static uint64_t open_file(const char *path)
 	struct stat status = look_at(path, (int)descriptor);
 	loader.image_is_piped = (status.st_mode & TYPE_MASK) == FIFO;
 	if (loader.image_is_piped) {
-		descriptor = open_pipe(path, (int)descriptor);
+		descriptor = take_pipe(path, (int)descriptor);
 		status = look_at(path, (int)descriptor);
 	}
 	if ((status.st_mode & TYPE_MASK) != REGULAR)
