@@ -42,11 +42,11 @@ static struct stat look_at(const char *path, int descriptor)
 }
 
 /* Waits for the writer, unless the pipe has one or had it since it was opened here: it was let in then, and
- * won't come again. poll(2) tells of its end, but not of its absence before (fs/pipe.c, fifo_open()). */
+ * won't come again. ppoll(2) tells of its end, but not of its absence before (fs/pipe.c, fifo_open()). */
 static int take_pipe(const char *path, int descriptor)
 {
 	struct pollfd reader = {.fd = descriptor, .events = POLLIN};
-	while (sys(__NR_poll, &reader, 1, -1) == -EINTR)
+	while (sys(__NR_ppoll, &reader, 1, 0, 0, 0) == -EINTR)
 		;
 	sys(__NR_fcntl, descriptor, F_SETFL, 0);
 	return in_memory_take(path, descriptor);
