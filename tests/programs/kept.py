@@ -35,9 +35,17 @@ def denied(*options):
     return t.run([t.program("denied-pie"), t.SNAPRUN, *options, "image.snap"])
 
 
-def known(kind, way):
+def freeze_with_nothing_kept(kind, way):
+    """Once in some hundred times a word equals the ID by accident; then another ID is taken, which no word equals."""
     freeze(kind, way)
-    t.check(kept() == set(), "kept:", kept())
+    first = kept()
+    if first:
+        freeze(kind, way)
+    t.check(kept() == set(), "kept:", first, kept())
+
+
+def known(kind, way):
+    freeze_with_nothing_kept(kind, way)
     every(lambda: t.restore("image.snap"))
     t.same(denied(), RIGHT)
 
@@ -77,8 +85,7 @@ def numbers(kind, way):
 
 def nothing(kind):
     """It needs no namespace: its parent is who started it."""
-    freeze(kind, "nothing")
-    t.check(kept() == set(), "kept:", kept())
+    freeze_with_nothing_kept(kind, "nothing")
     t.same(t.restore("image.snap"), RIGHT)
 
 
