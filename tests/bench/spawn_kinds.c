@@ -128,8 +128,13 @@ static bool answers(int port)
 
 static struct sample to_pong(struct command *command)
 {
+	enum { TRIES = 50000 };                             /* 5 s and more */
 	const struct timespec moment = {.tv_nsec = 100000}; /* not to take the processor from the server */
 
+	/* The one before was killed: where it has its own IDs, it ends after the process that stood for it.
+	 */
+	for (int tries = 0; tries < TRIES && answers(command->number); tries++)
+		(void)nanosleep(&moment, NULL);
 	if (answers(command->number)) {
 		errno = EADDRINUSE;
 		die("another server answers at its port", command->argv[0]);
