@@ -1,4 +1,5 @@
 """Launchers: from the image where that is right here and now, else cold, in silence, and made again for the next time."""
+import fcntl
 import os
 import sys
 import time
@@ -72,13 +73,23 @@ def wait_for(happened):
         time.sleep(.05)
 
 
+DIRECTORY = "share/snaptrace/launchers"
+
+
+def wait_for_makers():
+    """Who makes an image again in the background holds this lock to its end, and looks at the image before."""
+    directory = os.open(DIRECTORY, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    os.close(directory)
+
+
 def made_again(**more):
     wait_for(lambda: "right here and now" in listed(**more))
+    wait_for_makers()
 
 
 def image():
-    directory = "share/snaptrace/launchers"
-    return next(os.path.join(directory, name) for name in sorted(os.listdir(directory)) if name.endswith(".snap"))
+    return next(os.path.join(DIRECTORY, name) for name in sorted(os.listdir(DIRECTORY)) if name.endswith(".snap"))
 
 
 def setup(more="", options=(), words=()):
@@ -130,6 +141,7 @@ def damaged():
         harm()
         both("x")
         wait_for(lambda: os.path.exists(image_path) and "right here and now" in listed())
+        wait_for_makers()
         t.check(is_from_image(), "made again")
 
 
