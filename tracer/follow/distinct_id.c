@@ -119,11 +119,13 @@ static bool can_choose(pid_t highest)
 	return getpid() < DISTINCT && highest > 2 * DISTINCT;
 }
 
+/* Whose ID can be chosen has threads whose IDs can't. */
 void leave_common_ids(void)
 {
 	pid_t highest = highest_id();
+	bool chooses = can_choose(highest) && geteuid() == 0;
 
-	if (highest > SMALL + UINT8_MAX && !(can_choose(highest) && geteuid() == 0))
+	if (highest > SMALL + UINT8_MAX && !(chooses && thread_id() >= SMALL))
 		use_up_to(highest);
 }
 
