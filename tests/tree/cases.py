@@ -258,10 +258,10 @@ def storm(count, *words):
 
 
 def storm_logged():
-    done = storm(8000, "--log-exec=log", "--json")
+    done = storm(20000, "--log-exec=log", "--json")
     t.check(done.status == 0 and done.err == b"", done)
     kinds = collections.Counter(line["event"] for line in read_log())
-    t.check(kinds["exited"] + kinds["killed"] == 8001 and kinds["killed"] == 1000, kinds)
+    t.check(kinds["exited"] + kinds["killed"] == 20001 and kinds["killed"] == 2500, kinds)
 
 
 def storm_filtered():
