@@ -25,7 +25,9 @@ enum {
 	ROOM = 0x40, /* for threads */
 	OF_EIGHT = 5,
 	DISTINCT = 1 << 16, /* nobody need choose one for a process whose maker's is above it */
+	LOOK_AFTER = 64,
 	ATTEMPTS = 8,
+	MANY_ATTEMPTS = 64,
 };
 
 static bool is_distinct(pid_t id)
@@ -72,15 +74,23 @@ static void use_up_one(void)
 		(void)thread_id();
 }
 
-/* The kernel gives out IDs one after the other, and begins again after the highest (kernel/pid.c). */
-static void use_up_to(pid_t highest)
+/* The kernel gives out IDs one after the other, and begins again after the highest (kernel/pid.c). Others
+ * take some too, and use them up just like this: who doesn't look where they are overtakes the end again and
+ * again.
+ */
+static void use_up_to_distinct(pid_t highest)
 {
-	pid_t last = thread_id(), wanted = distinct_after(last), id;
+	int used = 0;
 
-	for (id = last + 1; last != 0 && id < wanted && id <= highest; id++)
-		use_up_one();
-	if (id - last > UINT8_MAX)
-		explain("used up %d process IDs, so that the program's is no small number", id - last - 1);
+	for (pid_t last = thread_id(); last != 0 && !is_distinct(last + 1) && used < 2 * SMALL;
+	     last = thread_id(), used++) {
+		pid_t wanted = distinct_after(last);
+		int left = (wanted <= highest ? wanted : highest + 1) - last - 2;
+		for (int i = 0; i < left && i < LOOK_AFTER; i++, used++)
+			use_up_one();
+	}
+	if (used > UINT8_MAX)
+		explain("used up %d process IDs, so that the program's is no small number", used);
 }
 
 static pid_t highest_id(void)
@@ -126,7 +136,7 @@ void leave_common_ids(void)
 	bool chooses = can_choose(highest) && geteuid() == 0;
 
 	if (highest > SMALL + UINT8_MAX && !(chooses && thread_id() >= SMALL))
-		use_up_to(highest);
+		use_up_to_distinct(highest);
 }
 
 pid_t fork_distinct(void)
@@ -137,10 +147,11 @@ pid_t fork_distinct(void)
 		return child;
 	for (int attempt = 0;; attempt++) {
 		if (highest > SMALL + UINT8_MAX)
-			use_up_to(highest);
+			use_up_to_distinct(highest);
 		child = fork();
 		/* Others may have taken the IDs in between, up to where the kernel began again. */
-		if (child <= 0 || is_distinct(child) || highest <= SMALL + UINT8_MAX || attempt == ATTEMPTS)
+		if (child <= 0 || is_distinct(child) || highest <= SMALL + UINT8_MAX ||
+		    attempt >= (child < SMALL ? MANY_ATTEMPTS : ATTEMPTS))
 			return child;
 		kill(child, SIGKILL); /* it waits to be told to go on */
 		waitpid(child, NULL, 0);
