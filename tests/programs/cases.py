@@ -253,7 +253,7 @@ def soak(program, starts, at_once):
 def named_threads():
     """snapimg tells the threads, their names and where they stand; the summary counts them."""
     path = t.program("threads-pie")
-    ended = stream(b"", lambda file: t.run([t.SNAPTRACE, "-o", "image.snap", "--at", HERE, path], stdin=file))
+    ended = stream(b"", lambda file: t.run([t.SNAPTRACE, "-o", "image.snap", "--at", HERE, path, "600000"], stdin=file))
     t.check(ended.status == 0 and b", 14 threads, " in ended.err, ended)
     said = json.loads(t.run([t.SNAPIMG, "info", "--json", "image.snap"]).out)["threads"]
     calls = {thread["name"]: thread["call"] for thread in said}

@@ -26,7 +26,7 @@ static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
 static _Thread_local int mine;
 
 enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 }; /* linux/futex.h, which musl-gcc has not */
-enum { LONG_MS = 300 };
+static long limit_ms = 300; /* or the argument, where none of the waits may end before the point */
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
@@ -44,7 +44,7 @@ static void wait_futex(void)
 
 static void wait_futex_timeout(void)
 {
-	struct timespec limit = {.tv_nsec = LONG_MS * 1000000l};
+	struct timespec limit = {.tv_sec = limit_ms / 1000, .tv_nsec = limit_ms % 1000 * 1000000};
 	static int never;
 
 	CHECK(syscall(SYS_futex, &never, FUTEX_WAIT_PRIVATE, 0, &limit, NULL, 0) == -1 && errno == ETIMEDOUT);
@@ -55,32 +55,32 @@ static void __attribute__((unused)) wait_epoll(void)
 	struct epoll_event event;
 	int epoll = epoll_create1(0);
 
-	CHECK(epoll_wait(epoll, &event, 1, LONG_MS) == 0);
+	CHECK(epoll_wait(epoll, &event, 1, (int)limit_ms) == 0);
 	close(epoll);
 }
 
 static void wait_poll(void)
 {
-	CHECK(poll(NULL, 0, LONG_MS) == 0);
+	CHECK(poll(NULL, 0, (int)limit_ms) == 0);
 }
 
 static void wait_ppoll(void)
 {
-	struct timespec limit = {.tv_nsec = LONG_MS * 1000000l};
+	struct timespec limit = {.tv_sec = limit_ms / 1000, .tv_nsec = limit_ms % 1000 * 1000000};
 
 	CHECK(ppoll(NULL, 0, &limit, NULL) == 0);
 }
 
 static void wait_select(void)
 {
-	struct timeval limit = {.tv_usec = LONG_MS * 1000};
+	struct timeval limit = {.tv_sec = limit_ms / 1000, .tv_usec = limit_ms % 1000 * 1000};
 
 	CHECK(select(0, NULL, NULL, NULL, &limit) == 0);
 }
 
 static void wait_nanosleep(void)
 {
-	struct timespec time = {.tv_nsec = LONG_MS * 1000000l};
+	struct timespec time = {.tv_sec = limit_ms / 1000, .tv_nsec = limit_ms % 1000 * 1000000};
 
 	CHECK(nanosleep(&time, &time) == 0);
 }
@@ -90,7 +90,7 @@ static void wait_clock(void)
 	struct timespec time;
 
 	CHECK(clock_gettime(CLOCK_MONOTONIC, &time) == 0);
-	time.tv_sec += 1;
+	time.tv_sec += 1 + limit_ms / 1000;
 	CHECK(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == 0);
 	struct timespec now;
 	CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0 && now.tv_sec >= time.tv_sec);
@@ -98,7 +98,7 @@ static void wait_clock(void)
 
 static void wait_signal(void)
 {
-	struct timespec limit = {.tv_nsec = LONG_MS * 1000000l};
+	struct timespec limit = {.tv_sec = limit_ms / 1000, .tv_nsec = limit_ms % 1000 * 1000000};
 	sigset_t set;
 
 	CHECK(sigemptyset(&set) == 0 && sigaddset(&set, SIGUSR2) == 0);
@@ -252,12 +252,14 @@ static void check_pending(const sigset_t *set, pid_t sender)
 	CHECK(sigwaitinfo(set, &info) == SIGUSR2); /* whose SI_TKILL glibc shows as SI_USER */
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
 	sigset_t set;
 	pid_t before = getpid();
 
+	if (argc > 1)
+		limit_ms = strtol(argv[1], NULL, 10);
 	CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
 	CHECK(sigemptyset(&set) == 0 && sigaddset(&set, SIGRTMIN + 1) == 0 && sigaddset(&set, SIGUSR2) == 0);
 	CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);

@@ -406,6 +406,24 @@ def effect_copy_read():
     t.check(again.out == b"new input\nafter copy-read\n", again)
 
 
+def read_copy():
+    """A program may read its input, and write its output, under another number."""
+    with open("input", "w", encoding="ascii") as file:
+        file.write("not taken")
+    with open("input", "rb") as file:
+        done = trace("-v", "-o", "image.snap", "--at", "read:0", "--", EFFECTS, "copy-read", "restored", stdin=file)
+    t.check(done.status == 0 and done.out == b"" and b"at the point: read(30" in done.err, done)
+    again = t.run([t.SNAPRUN, "image.snap"], stdin=b"new input\n")
+    t.check(again.out == b"new input\nafter copy-read\n", again)
+
+
+def output_copy():
+    writes = "import os; copy = os.dup(1); os.close(1); os.write(copy, b'told\\n')"
+    done = trace("-v", "-o", "image.snap", "--at", "output", "--", "/usr/bin/python3", "-S", "-c", writes)
+    t.check(done.status == 0 and done.out == b"" and b"at the point: write(" in done.err, done)
+    t.check(t.run([t.SNAPRUN, "image.snap"]).out == b"told\n", "restored")
+
+
 def effect_copy_moved():
     """Onto a number that was inherited, too: what 2 has become is standard input."""
     with open("input", "w", encoding="ascii") as file:
@@ -670,7 +688,7 @@ ROWS = {
     "log.point": log_and_point, "ends-as-program": ends_as_program,
     "storm.logged": storm_logged, "storm.filtered": storm_filtered, "storm.every-call": storm_every_call,
     "jobs": jobs, "shell-inside": shell_inside,
-    "output": output, "read": read_point, "signal": signal_point, "sleeping": sleeping,
+    "output": output, "read": read_point, "read.copy": read_copy, "output.copy": output_copy, "signal": signal_point, "sleeping": sleeping,
     "idle": row(waits_for_input, "idle"), "after": row(waits_for_input, "after:700ms"),
     "several": several, "skip": skip_some, "skip.breakpoint": skip_breakpoint, "others": others,
     "continue": goes_on, "continue.refused": goes_on_refused,

@@ -14,7 +14,7 @@
 #include "tracer/follow/freeze.h"
 #include "tracer/follow/noted_calls.h"
 #include "tracer/follow/resume.h"
-#include "tracer/points/effect_copies.h"
+#include "tracer/points/stream_copies.h"
 #include "tracer/processor/held.h"
 #include "tracer/processor/sites.h"
 #include "tracer/ptrace/system_calls.h"
@@ -109,7 +109,7 @@ static bool fits_as_copy(const struct tracee *tracee, const struct point *point,
 {
 	struct call translated = *call;
 
-	return point->kind->follows_copies && effect_copies_translate(tracee, &translated) &&
+	return point->kind->follows_copies && stream_copies_translate(tracee, &translated) &&
 	       call_rules_fit(&point->calls, &translated) && !call_rules_fit(&point->calls, call);
 }
 
@@ -242,7 +242,7 @@ static enum status on_copy(struct run *run, struct tracee *tracee)
 	struct user_regs_struct registers;
 
 	if (tracee_get_registers(tracee, &registers))
-		effect_copy_ended(tracee, (int64_t)registers.rax);
+		stream_copy_ended(tracee, (int64_t)registers.rax);
 	return resume(run, tracee, 0);
 }
 
@@ -251,7 +251,7 @@ enum status on_syscall_stop(struct run *run, struct tracee *tracee, int status)
 	enum awaited awaited = tracee->awaited;
 	enum status prepared;
 
-	bool has_copies = tracee->process->copies.count > 0 && effect_copies_remain(tracee);
+	bool has_copies = tracee->process->copies.count > 0 && stream_copies_remain(tracee);
 	if ((has_copies || run->every_call) && awaited == AWAIT_NOTHING && tracee_is_at_entry(tracee))
 		return run->every_call ? on_watched_call(run, tracee, status)
 		                       : on_call_beside_copies(run, tracee);

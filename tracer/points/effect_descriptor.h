@@ -8,7 +8,7 @@
 /* Whether the caller of snaptrace has a descriptor of that number, which the program began with. */
 bool descriptor_was_inherited(int number);
 
-/* Whether the number, an inherited one or that of a copy (effect_copies.h), still is something that was
+/* Whether the number, an inherited one or that of a copy (stream_copies.h), still is something that was
  * inherited. Where the kernel can't compare, yes. */
 bool descriptor_is_inherited(pid_t tid, int number);
 

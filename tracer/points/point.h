@@ -44,7 +44,7 @@ struct point_kind {
 	/* From time to time: is it time for this process? If so, says in trigger why. NULL: time is nothing
 	 * to it. */
 	bool (*is_due)(struct run *run, const struct point *point, struct process *process, double now);
-	bool follows_copies; /* of inherited descriptors: see effect_copies.h */
+	bool follows_copies; /* of inherited descriptors: see stream_copies.h */
 	bool answered;       /* resumed after the call, which returned `answer`; else it is made again */
 	uint64_t answer;
 	bool at_start;    /* only met by a program that begins: nothing to attach to */

@@ -1,9 +1,9 @@
 /* The point `effect`: the first system call whose effect would reach outside of the process. */
 #include <stdio.h>
 
-#include "tracer/points/effect_copies.h"
 #include "tracer/points/effect_policy.h"
 #include "tracer/points/point.h"
+#include "tracer/points/stream_copies.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/system_calls.h"
 #include "tracer/run.h"
@@ -20,7 +20,7 @@ static enum status met(struct run *run, struct tracee *tracee, const struct poin
 	char path[200] = "";
 
 	(void)point;
-	*ret_met = effect_is_certain(tracee->tid, call) && !effect_copy_begins(tracee, call);
+	*ret_met = effect_is_certain(tracee->tid, call) && !stream_copy_begins(tracee, call);
 	if (*ret_met && mask &&
 	    tracee_read_string(tracee->tid, call->argument[__builtin_ctz(mask)], path, sizeof(path)) >= 0)
 		snprintf(run->trigger, sizeof(run->trigger), "%s(\"%s\")", system_call_name(call->number),

@@ -1,9 +1,13 @@
 /* The points at a program's dealings with others: `read:FD`, `output`, `listen` and `accept`. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 
 #include "tracer/points/point.h"
+#include "tracer/points/stream_copies.h"
+#include "tracer/ptrace/system_calls.h"
+#include "tracer/run.h"
 
 enum { DESCRIPTOR_END = 1 << 20 /* NR_OPEN's default, the most there can be (proc(5), nr_open) */ };
 
@@ -28,6 +32,22 @@ static void watch_all(struct point *point, const struct descriptor_call *calls, 
 	for (size_t i = 0; i < count; i++)
 		call_rule_when(call_rules_add(&point->calls, calls[i].number, calls[i].number),
 		               calls[i].argument, UINT32_MAX, fd);
+	stream_copies_watch(&point->calls, fd);
+}
+
+/* A shell may read its commands under another number (tcsh), as may a Lisp (clisp): that is its input still.
+ */
+static enum status met_stream(struct run *run, struct tracee *tracee, const struct point *point,
+                              const struct call *call, bool *ret_met)
+{
+	(void)point;
+	*ret_met = !stream_copy_asked(call);
+	if (*ret_met)
+		snprintf(run->trigger, sizeof(run->trigger), "%s(%d, ...)", system_call_name(call->number),
+		         (int)call->argument[0]);
+	else
+		(void)stream_copy_begins(tracee, call);
+	return STATUS_OK;
 }
 
 static enum status parse_read(struct point *point, const char *argument)
@@ -70,6 +90,8 @@ const struct point_kind point_read = {
         .help = "at the first read of FD",
         .parse = parse_read,
         .watch = watch_read,
+        .met = met_stream,
+        .follows_copies = true,
         .hint = "nothing was read from that descriptor; mapped files are not read",
 };
 
@@ -78,6 +100,8 @@ const struct point_kind point_output = {
         .form = "output",
         .help = "at the first write to stdout or stderr",
         .watch = watch_output,
+        .met = met_stream,
+        .follows_copies = true,
         .hint = "nothing was written to descriptors 1 and 2",
 };
 

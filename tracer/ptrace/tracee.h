@@ -41,7 +41,7 @@ struct choice {
 	double since; /* monotonic seconds */
 };
 
-/* Copies of inherited descriptors that it has under numbers of its own: see points/effect_copies.h. */
+/* Copies of inherited descriptors that it has under numbers of its own: see points/stream_copies.h. */
 enum { COPIES_MAX = 16 };
 struct copies {
 	unsigned count;
