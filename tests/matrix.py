@@ -80,7 +80,7 @@ CARRIED = {
         ("deleted files, with their mode, owner, time and flags", "object_deleted_files object_deleted_files_set"),
         ("memfds with their seals", "object_memory_files"),
         ("leases of readers", "object_leases"),
-        ("pipes that were opened again through /proc/self/fd", "object_pipes_again"),
+        ("pipes that were opened again through /proc/self/fd, also where nothing but an opening for both is left", "object_pipes_again object_pipes_for_both"),
         ("pipes with both ends in the process and what is in them", "object_pipes"),
         ("Unix socket pairs with what is in them, also empty messages, and the end after them", "object_socket_pairs object_unix_empty_messages"),
         ("Unix connections through a name, with what is in them, shut down on one side or both", "object_unix_connections"),
@@ -96,7 +96,7 @@ CARRIED = {
         ("signalfd", "object_signal_descriptors"),
         ("the process's own pidfd, and those of processes that have ended", "object_pid_descriptor object_ended_pid_descriptor"),
         ("descriptors of the namespaces that it is in", "object_own_namespaces"),
-        ("FIFOs with what is in them", "object_fifos"),
+        ("FIFOs with what is in them, also those whose name is gone", "object_fifos object_fifos_gone"),
         ("pseudoterminals that the program made, with their settings", "object_terminals"),
         ("modes that the program set on a terminal it inherited, set on the caller's; another size is told (SIGWINCH)",
          "terminal_raw terminal_told_at_once terminal_silent terminal_silent_already terminal_put_back terminal_untouched "
@@ -242,8 +242,8 @@ REFUSED = {
         ("netlink and other sockets", "netlink"),
         ("on their way through a Unix socket: epoll sets, pidfds, inotify instances and terminals, the caller's streams, what is locked", "passed_set passed_lock passed_stream"),
         ("pipes and sockets with an end in another process", "pipe_elsewhere socket_elsewhere"),
-        ("pipes of which only one descriptor for both ends is left, or in packet mode", "pipe_twice pipe_packets"),
-        ("FIFOs whose name is gone, or with bytes that nobody reads", "fifo unread_fifo"),
+        ("pipes in packet mode, with packets in them", "pipe_packets"),
+        ("FIFOs whose name is gone and that nobody has written to, or with bytes that nobody reads", "fifo unread_fifo"),
         ("terminals that were neither inherited nor made by the program, or that hold bytes, or are in packet mode",
          "terminal terminal_alone terminal_output terminal_line"),
         ("epoll sets that watch what no descriptor of the process leads to any more", "epoll_closed"),
@@ -287,7 +287,7 @@ WORKS = {
     ),
     "Tools": (
         ("the sqlite3 shell, in a transaction too", "real.sqlite3 real.server.sqlite_lock"), ("git", "real.git"),
-        ("gcc's cc1", "real.cc1"), ("xz", "real.xz"),
+        ("gcc's cc1", "real.cc1"), ("xz", "real.xz"), ("htop", "capture.terminal_monitor"),
     ),
 }
 TABLES = {"carried": (CARRIED, "capture."), "refused": (REFUSED, "capture.refused_"), "works": (WORKS, "real.")}

@@ -29,13 +29,13 @@ static uint32_t access_mode(const struct snapimg_object *object)
 
 static bool pipe_values(const struct snapimg_object *object)
 {
-	return object->value[SNAPIMG_PIPE_SIZE] <= INT32_MAX && access_mode(object) <= 1;
+	return object->value[SNAPIMG_PIPE_SIZE] <= INT32_MAX && access_mode(object) != ACCESS_MODE;
 }
 
 static bool pipe_peer(const struct snapimg_object *object, const struct snapimg_object *peer)
 {
 	return peer == NULL || (peer->kind == SNAPIMG_OBJECT_PIPE && peer->peer == 0 &&
-	                        access_mode(peer) != access_mode(object));
+	                        access_mode(peer) + access_mode(object) == 1);
 }
 
 static bool whole_content(const struct snapimg_object *object, const struct snapimg_content *content)

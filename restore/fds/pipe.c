@@ -17,7 +17,11 @@ long pipe_make(uint32_t index, int32_t *ret_other)
 		return result;
 	bool writes = (object->flags & O_ACCMODE) == O_WRONLY;
 	*ret_other = ends[!writes];
-	return ends[writes];
+	if ((object->flags & O_ACCMODE) != O_RDWR)
+		return ends[writes];
+	long both = objects_reopen(ends[0], O_RDWR | O_NONBLOCK);
+	sys(__NR_close, ends[0]);
+	return both;
 }
 
 long pipe_fill(const struct snapimg_content *content, const uint8_t *bytes)

@@ -3,9 +3,11 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "expect.h"
 #include "modes.h"
@@ -105,9 +107,49 @@ static void udp_lite(void)
 	EXPECT(getsockname(fd, (struct sockaddr *)&name, &length) == 0 && name.sin_port == bound.sin_port);
 }
 
+/* FIFOs that were removed when they were open: one that everybody reads and writes, and one with two ends. */
+static void fifos_gone(void)
+{
+	EXPECT(mkfifo("both", 0600) == 0 && mkfifo("single", 0600) == 0);
+	int both = need(open("both", O_RDWR | O_NONBLOCK | O_CLOEXEC)),
+	    reader = need(open("single", O_RDONLY | O_NONBLOCK)), writer = need(open("single", O_WRONLY)),
+	    again = need(open("single", O_WRONLY | O_NONBLOCK));
+	EXPECT(unlink("both") == 0 && unlink("single") == 0);
+	EXPECT(writes(both, "own") && writes(writer, "one") && writes(again, "two") &&
+	       fcntl(reader, F_SETPIPE_SZ, 8192) == 8192);
+	marker();
+	EXPECT(fcntl(both, F_GETFD) == FD_CLOEXEC && (fcntl(both, F_GETFL) & O_ACCMODE) == O_RDWR);
+	EXPECT(reads(both, "own") && would_block(both) && writes(both, "x") && reads(both, "x"));
+	EXPECT(fcntl(writer, F_GETPIPE_SZ) == 8192 && reads(reader, "onetwo") && would_block(reader));
+	EXPECT(close(writer) == 0 && would_block(reader) && writes(again, "end") && close(again) == 0);
+	EXPECT(reads(reader, "end") && reads(reader, ""));
+}
+
+/* Pipes of which openings for both ends are left, before and after one that reads, or alone. */
+static void pipes_for_both(void)
+{
+	char path[64];
+	int ends[2], alone[2];
+	need(pipe(ends));
+	need(pipe(alone));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", alone[1]);
+	int both = need(open(path, O_RDWR | O_NONBLOCK));
+	EXPECT(close(alone[0]) == 0 && close(alone[1]) == 0 && writes(both, "left"));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", ends[0]);
+	int first = need(open(path, O_RDWR | O_NONBLOCK)), reader = need(open(path, O_RDONLY)),
+	    second = need(open(path, O_RDWR)), copy = need(dup(first));
+	EXPECT(close(ends[0]) == 0 && close(ends[1]) == 0 && writes(second, "in it"));
+	marker();
+	EXPECT(reads(both, "left") && would_block(both) && writes(both, "x") && reads(both, "x"));
+	EXPECT(would_block(both) && reads(reader, "in it") && writes(copy, "more") && reads(second, "more"));
+	EXPECT(would_block(first) && close(first) == 0 && close(copy) == 0 && writes(second, "last"));
+	EXPECT(close(second) == 0 && reads(reader, "last") && reads(reader, ""));
+}
+
 int main(int argc, char **argv)
 {
-	static const struct carried_mode modes[] = {MODE(epolls_left), MODE(socket_filters), MODE(udp_lite)};
+	static const struct carried_mode modes[] = {MODE(epolls_left), MODE(socket_filters), MODE(udp_lite),
+	                                            MODE(fifos_gone), MODE(pipes_for_both)};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

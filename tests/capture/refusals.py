@@ -36,13 +36,12 @@ STATES = {
     "refused_vfork_memory": ("memory", "vfork"),
 }
 DESCRIPTORS = {  # of the second program
-    "refused_fifo": ("a FIFO whose name is gone", "descriptor"),
+    "refused_fifo": ("a FIFO whose name is gone", "nobody has written to", "descriptor"),
     "refused_connected": ("a connected TCP socket", "descriptor"),
     "refused_inotify": ("inotify instance with events", "descriptor"),
     "refused_memfd_elsewhere": ("unnamed file that another process has", "descriptor", "heirloom"),
     "refused_pipe_elsewhere": ("a pipe whose other end is elsewhere", "descriptor"),
     "refused_socket_elsewhere": ("shared with another process", "descriptor"),
-    "refused_pipe_twice": ("opened once more for both", "descriptor"),
     "refused_pipe_packets": ("packets", "descriptor"),
     "refused_waiting_connection": ("waits to be accepted", "descriptor"),
     "refused_waiting_datagram": ("datagrams that wait", "descriptor"),

@@ -131,6 +131,17 @@ def pager():
     t.check(program.end() == 0, program.seen)
 
 
+def monitor():
+    """htop in a larger terminal: what it draws reaches to the last row of that, and it ends by a key."""
+    htop = shutil.which("htop") or t.skip("no htop here")
+    freeze([htop], at="idle")
+    for ids in ("auto", "new"):
+        program = Terminal([t.SNAPRUN, "--ids=" + ids, "image.snap"], rows=40, columns=132)
+        program.until(b"Load average")  # drawn before, so it's drawn again for the other size only
+        program.type(b"q")
+        t.check(program.end() == 0 and b"\x1b[40;1H" in program.seen, program.seen)
+
+
 def without_terminal():
     """Through a pipe it works as far as a direct start does."""
     freeze(python("tty.setraw(0)\nos.path.exists('/snap/here')\nprint(sys.stdin.readline().strip())"))
@@ -262,7 +273,7 @@ def history():
             t.check(wanted <= set(file.read().split("\n")), "start", number, "left", open(name, "rb").read(), program.seen)
 
 
-ROWS = {"terminal_history": history, "terminal_foreground": foreground, "terminal_shell": shell, "terminal_raw": raw, "terminal_told_at_once": told_at_once, "terminal_pager": pager, "terminal_piped": without_terminal, "terminal_silent": silent,
+ROWS = {"terminal_history": history, "terminal_foreground": foreground, "terminal_shell": shell, "terminal_raw": raw, "terminal_told_at_once": told_at_once, "terminal_pager": pager, "terminal_monitor": monitor, "terminal_piped": without_terminal, "terminal_silent": silent,
         "terminal_silent_already": silent_already, "terminal_put_back": put_back, "terminal_untouched": untouched,
         "terminal_reopened": reopened, "terminal_reopened_elsewhere": reopened_elsewhere}
 

@@ -35,6 +35,13 @@ static struct users find_users(const struct survey *survey, const struct open_de
 	return users;
 }
 
+static bool is_fresh(const struct open_descriptor *it, const struct users *users)
+{
+	struct pollfd look = {.fd = it->copy, .events = POLLIN};
+
+	return mode_of(it) == O_RDONLY && !users->written && poll(&look, 1, 0) >= 0 && look.revents == 0;
+}
+
 static enum status take_content(struct taking *taking, struct open_descriptor *it, const struct users *users,
                                 int size)
 {
@@ -57,9 +64,21 @@ static enum status take_content(struct taking *taking, struct open_descriptor *i
 	return take_pipe_content(taking, it->copy, size, waiting);
 }
 
+/* Nobody can look for it by its name any more, so a pipe is all that it was; but one that was never written
+ * to, whose reader doesn't hear of an end yet (fs/pipe.c, fifo_open). */
+static enum status take_nameless_fifo(struct taking *taking, struct open_descriptor *it,
+                                      const struct users *users, struct snapimg_object *object)
+{
+	if (is_fresh(it, users))
+		return refuse_descriptor(taking->survey, it,
+		                         "a FIFO whose name is gone and that nobody has written to",
+		                         "close it before the point");
+	object->kind = SNAPIMG_OBJECT_PIPE;
+	return take_pipe(taking, it, object);
+}
+
 enum status take_fifo(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
-	struct pollfd look = {.fd = it->copy, .events = POLLIN};
 	struct users users = find_users(taking->survey, it);
 	int size = fcntl(it->copy, F_GETPIPE_SZ);
 	struct stat found;
@@ -67,14 +86,12 @@ enum status take_fifo(struct taking *taking, struct open_descriptor *it, struct 
 
 	if (stat(it->link, &found) < 0 || found.st_dev != it->identity.st_dev ||
 	    found.st_ino != it->identity.st_ino)
-		return refuse_descriptor(taking->survey, it, "a FIFO whose name is gone",
-		                         "close it before the point");
+		return take_nameless_fifo(taking, it, &users, object);
 	if (users.inherited)
 		return refuse_descriptor(taking->survey, it, "a FIFO that another process has open",
 		                         "choose a point where none has");
 	object->value[SNAPIMG_FIFO_SIZE] = size > 0 ? (uint64_t)size : 0;
-	object->value[SNAPIMG_FIFO_FRESH] =
-	        mode_of(it) == O_RDONLY && !users.written && poll(&look, 1, 0) >= 0 && look.revents == 0;
+	object->value[SNAPIMG_FIFO_FRESH] = is_fresh(it, &users);
 	if ((status = objects_name(taking->objects, it->link, &object->name)) != STATUS_OK)
 		return status;
 	return take_content(taking, it, &users, size);

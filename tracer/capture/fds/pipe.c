@@ -84,17 +84,42 @@ enum status take_pipe_content(struct taking *taking, int from, int size, int wai
 	return status;
 }
 
-/* Through /proc/self/fd: another description of an end, or of both. The first one that was taken is a PIPE.
- */
+/* What waits in the pipe, which one that reads it is asked for. */
+static enum status take_what_waits(struct taking *taking, const struct open_descriptor *it,
+                                   const struct openings *openings, int size)
+{
+	int waiting = 0;
+
+	if (ioctl(it->copy, FIONREAD, &waiting) < 0 || waiting == 0)
+		return STATUS_OK;
+	if (openings->packets)
+		return refuse_descriptor(taking->survey, it, "a pipe with packets (O_DIRECT) in it",
+		                         "read them before the point");
+	return take_pipe_content(taking, it->copy, size, waiting);
+}
+
+/* Another description of an end, or of both, by /proc/self/fd or a FIFO's name. The first one that was taken
+ * is a PIPE, be it one for both. */
 static enum status take_again(struct taking *taking, const struct open_descriptor *it,
                               const struct openings *openings, struct snapimg_object *object)
 {
-	if (!openings->taken)
-		return refuse_descriptor(taking->survey, it, "a pipe that was opened once more for both",
-		                         "close it before the point");
-	object->kind = SNAPIMG_OBJECT_REOPENED;
-	object->peer = (uint32_t)openings->taken->object + 1;
-	return STATUS_OK;
+	int size = fcntl(it->copy, F_GETPIPE_SZ);
+
+	if (openings->taken) {
+		object->kind = SNAPIMG_OBJECT_REOPENED;
+		object->peer = (uint32_t)openings->taken->object + 1;
+		return STATUS_OK;
+	}
+	object->value[SNAPIMG_PIPE_SIZE] = (uint64_t)size;
+	return take_what_waits(taking, it, openings, size);
+}
+
+/* Whether all others are opened again from one that reads and writes. */
+static bool is_of_both(const struct taking *taking, const struct openings *openings)
+{
+	const struct snapimg_object *object = taking->objects->object.items;
+
+	return openings->taken && (object[openings->taken->object].flags & O_ACCMODE) == O_RDWR;
 }
 
 enum status take_pipe(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
@@ -102,12 +127,12 @@ enum status take_pipe(struct taking *taking, struct open_descriptor *it, struct 
 	bool reads = mode_of(it) == O_RDONLY;
 	struct openings openings = find_openings(taking, it);
 	const struct open_descriptor *other = openings.other;
-	int waiting = 0, size = fcntl(it->copy, F_GETPIPE_SZ);
+	int size = fcntl(it->copy, F_GETPIPE_SZ);
 
 	if (openings.inherited)
 		return refuse_descriptor(taking->survey, it, "a pipe whose other end is elsewhere",
 		                         "close it before the point");
-	if (openings.own != it)
+	if (openings.own != it || is_of_both(taking, &openings))
 		return take_again(taking, it, &openings, object);
 	if (!other && !openings.given && !is_hung_up(it->copy, reads ? POLLIN : POLLOUT))
 		return refuse_descriptor(taking->survey, it, "a pipe whose other end is elsewhere",
@@ -115,10 +140,5 @@ enum status take_pipe(struct taking *taking, struct open_descriptor *it, struct 
 	object->value[SNAPIMG_PIPE_SIZE] = (uint64_t)size;
 	if (other && other->object >= 0)
 		object->peer = (uint32_t)other->object + 1;
-	if (!reads || ioctl(it->copy, FIONREAD, &waiting) < 0 || waiting == 0)
-		return STATUS_OK;
-	if (openings.packets)
-		return refuse_descriptor(taking->survey, it, "a pipe with packets (O_DIRECT) in it",
-		                         "read them before the point");
-	return take_pipe_content(taking, it->copy, size, waiting);
+	return reads ? take_what_waits(taking, it, &openings, size) : STATUS_OK;
 }
