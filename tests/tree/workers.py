@@ -316,7 +316,7 @@ def accepting():
             for word in (b"one", b"two", b"end", b"end"):
                 t.check(ask(port, process, word) == word.upper(), "the answer to", word)
     os.remove("image.snap")
-    t.one_line(freeze(argv, "accept", status=125), 125, "a socket shared with another process")
+    t.one_line(freeze(argv, "accept", status=125), 125, "a socket shared with another process", "with --whole")
 
 
 def pool():

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tracer/capture/refuse.h"
+#include "tracer/ptrace/tracee.h"
 
 static bool is_fifo(const struct open_descriptor *it)
 {
@@ -110,7 +111,10 @@ enum status refuse_held(const struct survey *survey, const struct open_descripto
 	(void)survey;
 	if (it->holder == 0)
 		return STATUS_OK;
-	return refuse(what, "close it before the point, or say with --fd what it is to be",
+	return refuse(what,
+	              tracee_find(it->holder)
+	                      ? "freeze that process, too, with --whole"
+	                      : "close it before the point, or say with --fd what it is to be",
 	              "descriptor %d of process %d, %s, which process %d has, too", it->number, it->pid,
 	              it->link, it->holder);
 }
