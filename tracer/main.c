@@ -1,7 +1,8 @@
 /*
  * snaptrace: runs a program up to a point and keeps it there as an image.
  *
- *   options, point      what is asked for
+ *   options             what is asked for
+ *   prepare, point      all that can be refused before PROG runs
  *   program, launch     PROG is found and started under ptrace; or attach to one that runs
  *   loop, events_*      its life, event by event
  *     exec_stop         each new program is prepared and the point armed in it
@@ -10,20 +11,13 @@
  *     release           and the program goes on without us, if it is to
  *   processor/          what it hears of the processor, under --cpu
  *   exec_log            what it all ran
+ *   outcome             what snaptrace ends with
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/seccomp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "format/base/output_file.h"
@@ -31,122 +25,29 @@
 #include "format/base/progress.h"
 #include "tracer/caller.h"
 #include "tracer/capture/snapshot.h"
-#include "tracer/check/timeline.h"
 #include "tracer/follow/apart.h"
 #include "tracer/follow/attach.h"
-#include "tracer/follow/exec_log.h"
-#include "tracer/follow/exec_stop.h"
 #include "tracer/follow/interrupt.h"
 #include "tracer/follow/launch.h"
 #include "tracer/follow/loop.h"
-#include "tracer/follow/noted_calls.h"
 #include "tracer/follow/release.h"
 #include "tracer/hot/cache_copy.h"
 #include "tracer/hot/hot.h"
+#include "tracer/outcome.h"
+#include "tracer/prepare.h"
 #include "tracer/processor/sites.h"
-#include "tracer/program.h"
 #include "tracer/ptrace/tracee.h"
 #include "tracer/surroundings.h"
 #include "tracer/warm/training.h"
 
-/* Memory that becomes executable. */
-static void watch_code(struct call_rules *rules)
-{
-	static const uint32_t calls[] = {SYS_mmap, SYS_mprotect, SYS_pkey_mprotect};
-
-	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
-		call_rule_when(call_rules_add(rules, calls[i], calls[i]), 2, PROT_EXEC, PROT_EXEC);
-}
-
-/* What snaptrace itself must see, points or not. */
-static void choose_own_calls(struct run *run)
-{
-	static const uint32_t options[] = {PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_SET_SECCOMP,
-	                                   PR_GET_SECCOMP};
-
-	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
-		call_rule_when(call_rules_add(&run->own_calls, SYS_prctl, SYS_prctl), 0, UINT32_MAX,
-		               options[i]);
-	call_rule_when(call_rules_add(&run->own_calls, SYS_seccomp, SYS_seccomp), 0, UINT32_MAX,
-	               SECCOMP_SET_MODE_STRICT);
-	call_rules_add(&run->own_calls, SYS_ptrace, SYS_ptrace);
-	if (run_has_points(run))
-		noted_calls_watch(&run->own_calls);
-	if (run->options->cpu_level)
-		watch_code(&run->own_calls);
-	if (run->options->log)
-		exec_log_watch(&run->own_calls);
-}
-
-/* Where no point needs calls, a program can be followed without a filter, too, but not as exactly: so where
- * there may be none it goes on without. What a process did before it was attached to wasn't seen anyhow. */
-static enum status choose_calls(struct run *run)
-{
-	const struct options *options = run->options;
-	struct call_rules all = {0};
-	enum status status = STATUS_OK;
-	bool of_points;
-
-	choose_own_calls(run);
-	for (unsigned i = 0; i < run->points.count; i++)
-		call_rules_join(&all, &run->points.point[i].calls);
-	of_points = all.count > 0;
-	run->every_call = (options->attach && of_points) || (options->continues && !options->log);
-	run->filter_is_needed = of_points || options->log || options->cpu_level;
-	if (!run->every_call && !options->attach) {
-		call_rules_join(&all, &run->own_calls);
-		status = filter_make(&all, &run->filter);
-	}
-	call_rules_free(&all);
-	return status;
-}
-
-static enum status choose_output(struct run *run, char **ret_output)
-{
-	const struct options *options = run->options;
-	char name[PATH_MAX] = "";
-	const char *prog = options->program[0] ? options->program[0] : name;
-
-	if (options->attach && readlink(proc_path(options->attach, "exe").text, name, sizeof(name) - 1) < 0)
-		return fail(STATUS_FAILED, "-p %d: %s", options->attach,
-		            errno == ENOENT ? "no such process" : strerror(errno));
-	if (!options->output &&
-	    asprintf(ret_output, "%s.%s", base_name(prog), options->runnable ? "run" : "snap") < 0)
-		return fail(STATUS_FAILED, "out of memory");
-	run->output = run->launcher.image ? run->launcher.image
-	              : options->output   ? options->output
-	                                  : *ret_output;
-	return snapshot_check_output(run->output);
-}
-
-/* All that can be refused before the program runs. *ret_path and *ret_output are the caller's to free. */
-static enum status prepare(struct run *run, char **ret_path, char **ret_output)
-{
-	const struct options *options = run->options;
-	enum status status = STATUS_OK;
-
-	for (unsigned i = 0; i < options->point_count && status == STATUS_OK; i++)
-		status = points_add(&run->points, options->points[i]);
-	if (status == STATUS_OK && options->log)
-		status = exec_log_open(options->log_file, options->json);
-	if (status == STATUS_OK)
-		status = choose_calls(run);
-	if (status == STATUS_OK && !options->attach)
-		status = program_find(options->program[0], run_has_points(run), ret_path);
-	if (status != STATUS_OK || !run_has_points(run))
-		return status;
-	if (!options->attach && (status = exec_stop_find_shim(&run->shim)) != STATUS_OK)
-		return status;
-	if (options->launcher &&
-	    ((status = launcher_begin(run->launcher_options, ret_path, &run->launcher)) != STATUS_OK ||
-	     (status = launcher_check(&run->launcher)) != STATUS_OK))
-		return status;
-	if (options->warm && (status = warm_prepare(options, run->shim, ret_path, &run->warm)) != STATUS_OK)
-		return status;
-	if (options->warm)
-		run->program = run->warm.words;
-	return options->check ? STATUS_OK : choose_output(run, ret_output);
-}
+/* One call of snaptrace, and all that it owns. */
+struct call_of_ours {
+	struct options options;
+	struct run run;
+	struct launcher loaded; /* --refresh: the one that is there */
+	char *path, *output;    /* PROG's file, and the image's where none was named */
+	FILE *report;           /* --check */
+};
 
 static bool has_breakpoints(const struct run *run)
 {
@@ -186,69 +87,18 @@ static enum status run_program(struct run *run, const char *path)
 	return status;
 }
 
-/* PROG goes on untraced: it's waited for all the same. */
-static void wait_for_root(struct run *run)
+static bool is_stdout(const char *output)
 {
-	int status;
-
-	interrupt_set_mode(INTERRUPT_PASS_ON, run->root);
-	while (!run->root_ended) {
-		pid_t pid = waitpid(run->root, &status, 0);
-
-		if (pid == run->root) {
-			run->root_ended = true;
-			run->root_end = status;
-		} else if (pid < 0 && errno != EINTR) {
-			break;
-		}
-	}
+	return output && strcmp(output, "-") == 0;
 }
 
-/* Ends as PROG did, by the same signal where it was one; its core dump is enough. */
-static int end_as(int wait_status)
+/* -o -: nothing else must come in between, so what PROG writes goes to standard error. It still inherits
+ * both, each as its own. */
+static enum status claim_output(const struct options *options)
 {
-	if (WIFEXITED(wait_status))
-		return WEXITSTATUS(wait_status);
-	int number = WTERMSIG(wait_status);
-	sigset_t one;
-
-	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-	signal(number, SIG_DFL);
-	sigemptyset(&one);
-	sigaddset(&one, number);
-	sigprocmask(SIG_UNBLOCK, &one, NULL);
-	raise(number);
-	return 128 + number; /* not reached but for a signal that can't end us */
-}
-
-static enum status tell_end(const struct run *run)
-{
-	const char *name = run->options->attach ? "the process" : run->options->program[0];
-	bool several = run->points.count > 1;
-	const char *point = several ? "a point" : run->points.point[0].text;
-	const char *hint = !run->chosen ? "--in admitted none of the programs it ran"
-	                   : several    ? "snaptrace -v tells what is met"
-	                                : run->points.point[0].kind->hint;
-
-	if (run->root_ended && WIFSIGNALED(run->root_end))
-		return fail(STATUS_ENDED, "%s was ended by signal %d (%s) before %s was reached: %s", name,
-		            WTERMSIG(run->root_end), strsignal(WTERMSIG(run->root_end)), point, hint);
-	return fail(STATUS_ENDED, "%s ended with status %d before %s was reached: %s", name,
-	            WEXITSTATUS(run->root_end), point, hint);
-}
-
-/* What snaptrace ends with, after all went as it should. */
-static int outcome(struct run *run)
-{
-	const struct options *options = run->options;
-
-	if (run_has_points(run) && run->phase == PHASE_BEFORE)
-		return (int)tell_end(run);
-	if (options->attach || (run_has_points(run) && !options->continues))
-		return interrupt_asked() ? end_as(interrupt_asked()) : (int)run->outcome;
-	if (run->phase == PHASE_RELEASING)
-		wait_for_root(run);
-	return run->outcome != STATUS_OK ? (int)run->outcome : end_as(run->root_end);
+	if (!is_stdout(options->output) || output_file_claim_stdout())
+		return STATUS_OK;
+	return fail(STATUS_FAILED, "-o -: %s: open standard output and standard error", strerror(errno));
 }
 
 /* --check: what it found is alone on standard output; what PROG writes there goes to standard error. */
@@ -266,126 +116,127 @@ static enum status claim_report(const struct options *options, FILE **ret_report
 	return STATUS_OK;
 }
 
-/* --check alone is about the machine. */
-static bool is_of_program(const struct options *options)
+/* Reads what is asked, and sets this process up for it. options->done: all is answered. */
+static enum status begin(struct call_of_ours *ours, int argc, char **argv)
 {
-	return options->program[0] || options->attach;
+	struct options *options = &ours->options;
+	enum status status;
+
+	if ((status = options_read(argc, argv, options)) != STATUS_OK || options->done ||
+	    (status = claim_output(options)) != STATUS_OK ||
+	    (status = claim_report(options, &ours->report)) != STATUS_OK ||
+	    (status = surroundings_enter(options)) != STATUS_OK ||
+	    (status = snapshot_remember_caller()) != STATUS_OK)
+		return status;
+	options->words = argv;
+	the_caller.attached = options->attach != 0;
+	sites_begin(options->cpu_level);
+	message_set_verbosity(options->verbosity);
+	return STATUS_OK;
 }
 
-static void describe_end(const struct run *run, char *text, size_t size)
+/* PROG is run up to the point. */
+static enum status run_to_point(struct call_of_ours *ours)
 {
-	if (run->options->attach)
-		snprintf(text, size, "goes on");
-	else if (!run->root_ended)
-		snprintf(text, size, "was ended after %g s", run->options->timeout);
-	else if (WIFSIGNALED(run->root_end))
-		snprintf(text, size, "was ended by signal %d (%s)", WTERMSIG(run->root_end),
-		         strsignal(WTERMSIG(run->root_end)));
-	else
-		snprintf(text, size, "ended with status %d", WEXITSTATUS(run->root_end));
+	const struct options *options = &ours->options;
+	struct run *run = &ours->run;
+	enum status status = prepare(run, &ours->path, &ours->output);
+
+	if (status != STATUS_OK)
+		return status;
+	bool trains = options->warm && !options->warm_loads_nothing && !options->check &&
+	              !is_stdout(options->output) && training_begin(&run->warm);
+	status = run_program(run, ours->path);
+	if (trains)
+		training_end(&run->warm);
+	return status;
 }
 
-static int report(const struct run *run, enum status status, FILE *out)
+/* What is done with the image once it is written. */
+static enum status finish(const struct call_of_ours *ours)
 {
-	const struct options *options = run->options;
-	char end[80];
+	const struct options *options = &ours->options;
+	const struct run *run = &ours->run;
+	enum status status = STATUS_OK;
 
-	describe_end(run, end, sizeof(end));
+	if (run->phase == PHASE_REACHED && options->train_count > 0) {
+		interrupt_set_mode(INTERRUPT_END_ALWAYS,
+		                   0); /* of a process that was attached to nothing is left */
+		status = hot_train(options, run->output);
+	}
+	if (status == STATUS_OK && run->phase == PHASE_REACHED && options->launcher)
+		status = launcher_finish(&run->launcher);
+	if (status == STATUS_OK && run->phase != PHASE_BEFORE && run->outcome == STATUS_OK && run->output &&
+	    !options->launcher && !options->no_cache && !is_stdout(run->output))
+		cache_copy_make(run->output, options->verbosity > NORMAL);
+	return status;
+}
+
+/* Returns the exit status. */
+static int make_image(struct call_of_ours *ours)
+{
+	const struct options *options = &ours->options;
+	enum status status = STATUS_OK;
+
+	ours->run.program = options->program;
+	if (options->program[0] || options->attach) /* --check alone is about the machine */
+		status = run_to_point(ours);
 	if (status == STATUS_OK)
-		status = timeline_report(&run->points, options->asked, end, options->json, out);
-	if ((fflush(out) == EOF || ferror(out)) && status == STATUS_OK)
-		status = fail(STATUS_FAILED, "standard output: %s", strerror(errno));
-	fclose(out);
-	return (int)status;
+		status = finish(ours);
+	if (options->refresh && (status != STATUS_OK || ours->run.phase == PHASE_BEFORE))
+		launcher_refused(&ours->loaded);
+	if (options->check)
+		return report(&ours->run, status, ours->report);
+	return status == STATUS_OK ? outcome(&ours->run) : (int)status;
 }
 
-static bool is_stdout(const char *output)
+/* Returns the exit status. */
+static int perform(struct call_of_ours *ours)
 {
-	return output && strcmp(output, "-") == 0;
+	struct options *options = &ours->options;
+	bool nothing = false;
+	enum status status;
+	int ended;
+
+	if (options->lists)
+		return (int)launcher_list();
+	if (options->remove)
+		return (int)launcher_remove(options->remove);
+	if (options->refresh &&
+	    ((status = launcher_refresh(options, &ours->loaded, &nothing)) != STATUS_OK || nothing))
+		return (int)status;
+	if (options->record_hot) {
+		status = hot_record(options, &ended);
+		return status == STATUS_OK ? end_as(ended) : (int)status;
+	}
+	return make_image(ours);
 }
 
-/* -o -: nothing else must come in between, so what PROG writes goes to standard error. It still inherits
- * both, each as its own. */
-static enum status claim_output(const struct options *options)
+static void end(struct call_of_ours *ours)
 {
-	if (!is_stdout(options->output) || output_file_claim_stdout())
-		return STATUS_OK;
-	return fail(STATUS_FAILED, "-o -: %s: open standard output and standard error", strerror(errno));
+	points_free(&ours->run.points);
+	call_rules_free(&ours->run.own_calls);
+	filter_free(&ours->run.filter);
+	warm_free(&ours->run.warm);
+	launcher_free(&ours->run.launcher);
+	launcher_free(&ours->loaded);
+	free(ours->run.shim);
+	free(ours->output);
+	free(ours->path);
+	options_free(&ours->options);
 }
 
 int main(int argc, char **argv)
 {
-	struct options options;
-	struct run run = {.options = &options, .launcher_options = &options, .launch_report = -1};
-	char *path = NULL, *output = NULL;
-	FILE *to = NULL;
-	struct launcher loaded = {0};
-	bool nothing = false;
+	struct call_of_ours ours = {0};
 	enum status status;
 	int result;
 
 	own_libraries(argv);
-	if ((status = options_read(argc, argv, &options)) != STATUS_OK || options.done ||
-	    (status = claim_output(&options)) != STATUS_OK ||
-	    (status = claim_report(&options, &to)) != STATUS_OK ||
-	    (status = surroundings_enter(&options)) != STATUS_OK ||
-	    (status = snapshot_remember_caller()) != STATUS_OK) {
-		options_free(&options);
-		return (int)status;
-	}
-	options.words = argv;
-	the_caller.attached = options.attach != 0;
-	run.program = options.program;
-	sites_begin(options.cpu_level);
-	message_set_verbosity(options.verbosity);
-	if (options.lists || options.remove) {
-		status = options.lists ? launcher_list() : launcher_remove(options.remove);
-		options_free(&options);
-		return (int)status;
-	}
-	if (options.refresh &&
-	    ((status = launcher_refresh(&options, &loaded, &nothing)) != STATUS_OK || nothing)) {
-		launcher_free(&loaded);
-		options_free(&options);
-		return (int)status;
-	}
-	run.program = options.program;
-	if (options.record_hot) {
-		status = hot_record(&options, &result);
-		return status == STATUS_OK ? end_as(result) : (int)status;
-	}
-	if (is_of_program(&options) && (status = prepare(&run, &path, &output)) == STATUS_OK) {
-		bool trains = options.warm && !options.warm_loads_nothing && !options.check &&
-		              !is_stdout(options.output) && training_begin(&run.warm);
-		status = run_program(&run, path);
-		if (trains)
-			training_end(&run.warm);
-	}
-	if (status == STATUS_OK && run.phase == PHASE_REACHED && options.train_count > 0) {
-		interrupt_set_mode(INTERRUPT_END_ALWAYS,
-		                   0); /* of a process that was attached to nothing is left */
-		status = hot_train(&options, run.output);
-	}
-	if (status == STATUS_OK && run.phase == PHASE_REACHED && options.launcher)
-		status = launcher_finish(&run.launcher);
-	if (options.refresh && (status != STATUS_OK || run.phase == PHASE_BEFORE))
-		launcher_refused(&loaded);
-	if (status == STATUS_OK && run.phase != PHASE_BEFORE && run.outcome == STATUS_OK && run.output &&
-	    !options.launcher && !options.no_cache && !is_stdout(run.output))
-		cache_copy_make(run.output, options.verbosity > NORMAL);
-	if (options.check)
-		result = report(&run, status, to);
-	else
-		result = status == STATUS_OK ? outcome(&run) : (int)status;
-	points_free(&run.points);
-	call_rules_free(&run.own_calls);
-	filter_free(&run.filter);
-	warm_free(&run.warm);
-	launcher_free(&run.launcher);
-	launcher_free(&loaded);
-	free(run.shim);
-	free(output);
-	free(path);
-	options_free(&options);
+	ours.run.options = ours.run.launcher_options = &ours.options;
+	ours.run.launch_report = -1;
+	status = begin(&ours, argc, argv);
+	result = status == STATUS_OK && !ours.options.done ? perform(&ours) : (int)status;
+	end(&ours);
 	return result;
 }
