@@ -319,6 +319,35 @@ def accepting():
     t.one_line(freeze(argv, "accept", status=125), 125, "a socket shared with another process", "with --whole")
 
 
+REAPER = """import os, sys, threading
+end, write = os.pipe()
+child = os.fork()
+if child == 0:
+    os.close(write)
+    os.read(end, 1)
+    os._exit(7)
+ended = []
+reaper = threading.Thread(target=lambda: ended.append(os.waitpid(child, 0)[1]))
+reaper.start()
+line = sys.stdin.readline()
+os.write(write, b"x")
+reaper.join()
+print(line.strip(), ended[0] >> 8)
+"""
+
+
+def reaper():
+    """A thread that waits for a child, as Java has one for each, is not what the process does: both are idle, as one tree."""
+    silent, kept = os.pipe()
+    try:
+        with open(silent, "rb") as stdin:
+            freeze([PYTHON, "-c", REAPER], "idle", stdin=stdin)
+    finally:
+        os.close(kept)
+    t.check(len(members("image.snap")) == 2, members("image.snap"))
+    t.every_start(lambda: t.same(t.run([t.SNAPRUN, "image.snap"], stdin=b"go\n"), t.Result(0, b"go 7\n", b"")))
+
+
 def pool():
     """A pool of multiprocessing waits for what is read: pipes and semaphores between its processes."""
     with open("pool.py", "w") as file:
@@ -425,7 +454,7 @@ def pipeline():
         t.same(t.restore("image.snap"), direct)
 
 
-ROWS = {f"workers.{function.__name__}": function for function in (nginx, gunicorn, prefork, attached, accepting, pool, forkserver, futures, make, pipeline)}
+ROWS = {f"workers.{function.__name__}": function for function in (nginx, gunicorn, prefork, attached, accepting, reaper, pool, forkserver, futures, make, pipeline)}
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -91,26 +91,19 @@ static bool add_child(void *context, pid_t child, const struct proc_stat *stat)
 	return quiet->all_wait;
 }
 
-/* A thread of it is in wait4 or waitid: its child is what it does, as a shell's is. */
+/* It is in wait4 or waitid: its child is what it does, as a shell's is. A thread beside the first one, as the
+ * reaper that Java has for each child, is not what the process does.
+ */
 static bool waits_for_child(pid_t pid)
 {
-	DIR *directory = opendir(proc_path(pid, "task").text);
-	struct dirent *entry;
-	bool waits = false;
+	struct text call CLEANUP(text_free) = {0};
+	char *end;
 
-	while (directory && !waits && (entry = readdir(directory))) {
-		struct text call CLEANUP(text_free) = {0};
-		if (entry->d_name[0] == '.' ||
-		    proc_try_read(proc_path(pid, "task/%s/syscall", entry->d_name).text, &call) < 0 ||
-		    !call.bytes)
-			continue;
-		char *end;
-		long number = strtol(call.bytes, &end, 10);
-		waits = end != call.bytes && (number == SYS_wait4 || number == SYS_waitid);
-	}
-	if (directory)
-		closedir(directory);
-	return waits && proc_find_child(pid, true) != 0;
+	if (proc_try_read(proc_path(pid, "syscall").text, &call) < 0 || !call.bytes)
+		return false;
+	long number = strtol(call.bytes, &end, 10);
+	return end != call.bytes && (number == SYS_wait4 || number == SYS_waitid) &&
+	       proc_find_child(pid, true) != 0;
 }
 
 /* A process above it is the one to be idle, when all below it are. */
