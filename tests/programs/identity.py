@@ -309,7 +309,7 @@ def distinct():
     for _ in range(20):
         result = t.freeze("image.snap", ["/usr/bin/python3", "-c", code], at=HERE)
         seen.append(int(result.out))
-        if seen[-1] >= 0x4000 and seen[-1] % 256 in range(0x85, 0xc0, 8):
+        if seen[-1] >= 0x10000 or seen[-1] >= 0x4000 and seen[-1] % 256 in range(0x85, 0x100, 8):
             return
         os.unlink("image.snap")
     t.check(False, "IDs:", seen)
