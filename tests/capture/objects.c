@@ -287,9 +287,13 @@ static int named(int type, const char *path, socklen_t extra)
 static void unix_listeners(void)
 {
 	int fd = named(SOCK_STREAM, "listener", 9), datagrams = named(SOCK_DGRAM, "datagrams", 10), client;
-	int packets = named(SOCK_SEQPACKET, "\0snaptrace-test", 15);
 	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "datagrams"};
 	struct stat file;
+	char abstract[64] = "";
+	EXPECT(stat(".", &file) == 0); /* no other test has this directory, nor this name */
+	int length = snprintf(abstract + 1, sizeof(abstract) - 1, "snaptrace-test-%lu",
+	                      (unsigned long)file.st_ino);
+	int packets = named(SOCK_SEQPACKET, abstract, 1 + (socklen_t)length);
 	chmod("listener", 0640);
 	EXPECT(listen(fd, 11) == 0 && listen(packets, 1) == 0);
 	marker();
