@@ -134,11 +134,52 @@ def read_until(descriptor, found, seen=b"", limit=30):
     return seen
 
 
+HELD = []  # as long as the row runs
+
+
+def free_port():
+    """One of 127.0.0.1 that an image can have to itself. The kernel gives those above its range to nobody who asks for any, and no
+    other row takes this one while its name is held. They are above the process IDs, too: it is none by accident."""
+    import random
+    import socket
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        first, last = map(int, file.read().split())
+    ports = range(last + 1, 1 << 16) or range(first, last)
+    while True:
+        port = random.SystemRandom().choice(ports)
+        name, probe = socket.socket(socket.AF_UNIX), socket.socket()
+        with probe, contextlib.suppress(OSError):
+            name.bind(f"\0snaptest-port-{port}")
+            probe.bind(("127.0.0.1", port))
+            HELD.append(name)
+            return port
+        name.close()
+
+
 def freeze(image, argv, at="main", env=None, options=(), status=0, **more):
     """Freezes argv at a point into image."""
     result = run([SNAPTRACE, "-q", "-o", image, "--at", at, *options, "--", *argv], env=env, **more)
     check(result.status == status, "snaptrace", "--at", at, argv[0], "ended with", result)
     check(os.path.exists(image) == (status == 0), "image", image, "there:", os.path.exists(image))
+    return result
+
+
+def kept_ids(image):
+    """The kinds of places in which the program has its IDs, or numbers that are one by accident, so that a start by default
+    has the recorded ones, in a PID namespace."""
+    import json
+    info = run([SNAPIMG, "info", "--json", image])
+    check(info.status == 0, info)
+    return {place["kind"] for place in json.loads(info.out)["ids"] if not place["corrected"]} - {"executable"}
+
+
+def freeze_with_nothing_kept(image, *arguments, **more):
+    """Freezes a program that keeps no ID, for starts that must have, or can have, no namespace. Now and then a number in its memory
+    is its ID by accident; the next one has another."""
+    for _ in range(3):
+        result = freeze(image, *arguments, **more)
+        if not kept_ids(image):
+            break
     return result
 
 

@@ -32,8 +32,8 @@ def description(kind):
         (shutil.rmtree if os.path.isdir(name) and not os.path.islink(name) else os.unlink)(name)
     frozen = t.run([DENIED, t.SNAPTRACE, "-q", "-o", "image.snap", "--at", "path:/snap/here", "--", program, kind], env=env)
     t.check(frozen.status == 0, "snaptrace:", frozen)
-    for _ in range(3):
-        again = t.run([DENIED, t.SNAPRUN, "image.snap"], env=env)
+    for _ in range(3):  # what may be its ID, by accident too, no namespace can give back
+        again = t.run([DENIED, t.SNAPRUN, "--ids=new", "image.snap"], env=env)
         t.check(again.status == 0 and again.err == b"", "restored:", again)
 
 
@@ -62,12 +62,6 @@ asyncio.run(main())
     .listen(Number(process.argv[2]), '127.0.0.1')
 """),
 }
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def command(server, port):
@@ -122,7 +116,7 @@ def ask(port, process, question, wanted):
 
 
 def server(name, first_process):
-    port = free_port()
+    port = t.free_port()
     argv, question, wanted = command(name, port)
     frozen = t.run([DENIED, t.SNAPTRACE, "-q", "-o", "server.snap", "--at", "idle", "--timeout", "60s", "--", *argv])
     t.check(frozen.status == 0, "snaptrace:", frozen)

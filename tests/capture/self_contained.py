@@ -252,7 +252,7 @@ def second_generation():
     os.unlink("data")
     direct = t.Result(0, b"b'\\x03\\x04\\x05'\n", b"")
     for start in (["first.snap"], ["first.thawed"]):
-        self_contained([t.SNAPRUN, "--cache=off", *start])
+        self_contained([t.SNAPRUN, "--cache=off", "--ids=new", *start])
         t.same(t.restore("image.snap", options=["--cache=off"]), direct)
         t.same(t.restore("thawed.snap"), direct)
 

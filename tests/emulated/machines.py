@@ -180,7 +180,7 @@ def make_servers(root, level):
 
 def redis():
     """It reads its keys from the file when it starts."""
-    server, client, port = shutil.which("redis-server"), shutil.which("redis-cli"), servers.free_port()
+    server, client, port = shutil.which("redis-server"), shutil.which("redis-cli"), t.free_port()
     if not server or not client:
         print("not installed: redis-server")
         return
@@ -196,7 +196,7 @@ def go():
     if not shutil.which("go"):
         print("not installed: go")
         return
-    source, port = os.path.join(TESTS, "real/go_server.go"), servers.free_port()
+    source, port = os.path.join(TESTS, "real/go_server.go"), t.free_port()
     made = t.run(["go", "build", "-o", "go-server", source],
                  env={**t.PLAIN_ENV, "HOME": os.getcwd(), "GOCACHE": os.path.abspath("go-cache"), "GO111MODULE": "off"})
     t.check(made.status == 0, made)

@@ -221,8 +221,9 @@ def generations():
     """A program started from an image is frozen again, and that once more: its vdso has moved, its break has grown."""
     work = '$x = 7; -e "/snap/here"; print "x is $x, @ARGV\n"; exit 3'
     t.freeze("first.snap", ["/usr/bin/perl"])
-    t.freeze("second.snap", [t.SNAPRUN, "first.snap", "-e", work, "a"], at=POINT)
-    t.freeze("third.snap", [t.SNAPRUN, "second.snap"], at="syscall:write")
+    start = [t.SNAPRUN, "--ids=new"]  # in a namespace it couldn't be frozen
+    t.freeze("second.snap", [*start, "first.snap", "-e", work, "a"], at=POINT)
+    t.freeze("third.snap", [*start, "second.snap"], at="syscall:write")
     for image in ("second.snap", "third.snap"):
         for _ in range(2):
             t.same(t.restore(image), t.Result(3, b"x is 7, a\n", b""))

@@ -46,7 +46,7 @@ asyncio.run(main())
 
 def asked(at, argv, request, answer, trigger=""):
     """Several starts of one image, each asked twice; the answer is what a direct run gives."""
-    port = servers.free_port()
+    port = t.free_port()
     servers.freeze([*argv, str(port)], at=at)
     said = t.run([t.SNAPIMG, "info", "server.snap"]).out.decode()
     t.check(trigger in said, "wanted", trigger, "in", said)

@@ -106,6 +106,9 @@ def same(argv, at=HERE, words=(), another_user=False):
     user = "--userspec=65534:65534" if another_user and t.IS_ROOT else ""
     wanted = t.run([argv[0], *words], env=PATH) if at == "main" else t.run(argv)
     make(argv, at)
+    if another_user and t.kept_ids("bare/program.run"):  # a number by accident, which the next one's ID isn't
+        shutil.rmtree("bare")
+        make(argv, at)
     for _ in range(2):
         t.same(t.run(command(*words, user=user)), wanted)
 
@@ -125,7 +128,7 @@ def go():
 def redis():
     """With its keys, and one that is added."""
     server, client = tool("redis-server"), tool("redis-cli")
-    port = servers.free_port()
+    port = t.free_port()
     argv = [server, "--port", str(port), "--bind", servers.LOOPBACK, "--save", "", "--enable-debug-command", "yes"]
 
     def say(*words):

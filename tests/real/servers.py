@@ -22,13 +22,6 @@ def tool(name):
     return shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/bin:" + os.environ.get("PATH", "")) or t.skip(f"no {name} here")
 
 
-def free_port():
-    """Nobody's at the moment. The image keeps it, so it is the same at each start."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return probe.getsockname()[1]
-
-
 def connect(port, process):
     """Waits until the server listens."""
     for _ in range(6000):
@@ -89,7 +82,7 @@ KEYS = int(os.environ.get("SNAPTEST_REDIS_KEYS", "100000"))
 
 def redis():
     server, client, benchmark = tool("redis-server"), tool("redis-cli"), tool("redis-benchmark")
-    port = free_port()
+    port = t.free_port()
     argv = [server, "--port", str(port), "--bind", LOOPBACK, "--save", "", "--enable-debug-command", "yes"]
 
     def command(*words):
@@ -136,7 +129,7 @@ http {{
 
 
 def nginx():
-    server, port, here = tool("nginx"), free_port(), os.getcwd()
+    server, port, here = tool("nginx"), t.free_port(), os.getcwd()
     os.mkdir("files")
     with open("files/page", "w") as file:
         file.write("a page\n")
@@ -149,7 +142,7 @@ def nginx():
 
 
 def memcached():
-    server, port = tool("memcached"), free_port()
+    server, port = tool("memcached"), t.free_port()
     freeze([server, "-u", "root" if t.IS_ROOT else "nobody", "-l", LOOPBACK, "-p", str(port), "-U", "0"])
     for _ in range(STARTS):
         with restored() as process:
@@ -174,7 +167,7 @@ http.createServer((request, response) => {
 
 def node_http():
     """A server with a package loaded, a worker thread and timers that go on."""
-    node, port = tool("node"), free_port()
+    node, port = tool("node"), t.free_port()
     try:
         package = npm.package("mustache", os.path.join(t.BUILD, "npm"))
     except npm.Unavailable as reason:
@@ -232,7 +225,7 @@ def python_asyncio():
     """A server on asyncio with a thread, a database whose lock it holds, child processes and the random bytes of OpenSSL.
     A running loop of asyncio knows its process by the ID."""
     t.need_pid_namespace()
-    port = free_port()
+    port = t.free_port()
     freeze(["/usr/bin/python3", "-c", PYTHON_ASYNCIO, str(port)])
     seen = set()
     for _ in range(STARTS):
@@ -248,7 +241,7 @@ def python_asyncio():
 
 def python_threads():
     """The standard library's threading web server."""
-    port = free_port()
+    port = t.free_port()
     with open("page", "w") as file:
         file.write("a page\n")
     freeze(["/usr/bin/python3", "-m", "http.server", "--bind", LOOPBACK, str(port)])

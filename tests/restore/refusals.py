@@ -80,7 +80,7 @@ ROWS = {row: (lambda e=row[len("refused_"):], w=words: refused(e, w)) for row, w
 def same_ids(edit, *words):
     """A recorded ID that no process can have: --same-ids tells so; without it the image is as good as any."""
     edited(edit)
-    t.check(t.restore("edited.snap").status == 0, "without --same-ids")
+    t.check(t.restore("edited.snap", options=("--ids=new",)).status == 0, "without --same-ids")
     t.need_pid_namespace()
     t.one_line(t.restore("edited.snap", options=("--same-ids",)), 125, *words, tool="snaprun: --ids=same: ")
 

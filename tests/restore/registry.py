@@ -50,9 +50,7 @@ def answers(port, server):
 def registry():
     """host:port. Somebody else may take the port meanwhile: then another."""
     for _ in range(20):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = t.free_port()
         with open("registry.yml", "w", encoding="ascii") as file:
             json.dump({"version": "0.1", "log": {"level": "error", "accesslog": {"disabled": True}},
                        "storage": {"filesystem": {"rootdirectory": os.path.abspath("stored")}},
@@ -137,8 +135,8 @@ def container():
     """A container image is pushed, pulled, unpacked and run by tools that know nothing of snaptrace."""
     need("skopeo", "docker-registry", "umoci", "crun")
     begin = alone()
-    t.freeze("image.snap", ["/usr/bin/python3", "-c", PYTHON], at=HERE, options=["--self-contained"],
-             env={**t.PLAIN_ENV, "LANG": "C.UTF-8"})
+    t.freeze_with_nothing_kept("image.snap", ["/usr/bin/python3", "-c", PYTHON], at=HERE, options=["--self-contained"],
+                               env={**t.PLAIN_ENV, "LANG": "C.UTF-8"})
     snapimg("oci", "--runnable", "image.snap", "-o", "layout")
     with registry() as host:
         push("layout:latest", host + "/prog:v1")
@@ -174,8 +172,8 @@ def volumes():
     image volumes are (read-only, in some versions noexec); an init container fetches the artifact into a directory of both."""
     need("skopeo", "umoci", "crun")
     begin = alone()
-    t.freeze("image.snap", ["/usr/bin/python3", "-c", PYTHON], at=HERE, options=["--self-contained"],
-             env={**t.PLAIN_ENV, "LANG": "C.UTF-8"})
+    t.freeze_with_nothing_kept("image.snap", ["/usr/bin/python3", "-c", PYTHON], at=HERE, options=["--self-contained"],
+                               env={**t.PLAIN_ENV, "LANG": "C.UTF-8"})
     snapimg("thaw", "image.snap", "-o", "thawed.snap")
     snapimg("oci", "--runnable", "thawed.snap", "-o", "layout:run")
     snapimg("oci", "image.snap", "-o", "layout:artifact")

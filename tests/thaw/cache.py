@@ -71,7 +71,7 @@ def same_process():
     t.freeze("image.snap", ["/usr/bin/python3", "-c", code], at="path:/snap/here")
     env = {**t.PLAIN_ENV, "SNAP_CACHE": os.path.abspath("cache")}
     for _ in range(2):
-        process = subprocess.Popen([t.SNAPRUN, "image.snap", "-c", code, "two words", "--exec"], env=env, umask=0o077,
+        process = subprocess.Popen([t.SNAPRUN, "--ids=new", "image.snap", "-c", code, "two words", "--exec"], env=env, umask=0o077,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         out, err = process.communicate(b"given")
         wanted = f"{process.pid} given /usr/bin/python3 -c {code} two words --exec 0 1 2 3".encode()
@@ -197,7 +197,7 @@ def generations():
     """A program that was started from a copy is frozen again: the new image needs neither the old one nor the copy."""
     env = frozen()
     start(env)
-    t.freeze("second.snap", [t.SNAPRUN, "image.snap"], at="syscall:mlock", env=env)
+    t.freeze("second.snap", [t.SNAPRUN, "--ids=new", "image.snap"], at="syscall:mlock", env=env)  # in a namespace it couldn't be
     os.unlink("image.snap")
     shutil.rmtree("cache")
     for _ in range(3):

@@ -76,11 +76,6 @@ thread.join()
 """
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 def connect(port, process):
     """Until the server listens, or has ended."""
     until = time.monotonic() + 60
@@ -131,7 +126,7 @@ def start_and_ask(ask, port):
 
 def served(at, program, ask):
     """Frozen where it waits for others or is about to; each start has the port again, and answers."""
-    port = free_port()
+    port = t.free_port()
     t.freeze("image.snap", [PYTHON, "-c", program, str(port)], at=at)
     threads = re.search(rb"^threads +(\d+)", t.run([t.SNAPIMG, "info", "image.snap"]).out, re.MULTILINE)
     t.check(threads and int(threads.group(1)) > 1, "threads:", threads)
@@ -183,7 +178,7 @@ def attach(pid):
 
 def under_load():
     """Attached to again and again while it serves: an image is made, or a connection refused by name; it goes on unharmed."""
-    port = free_port()
+    port = t.free_port()
     with subprocess.Popen([PYTHON, "-c", THREADED, str(port)], stdout=subprocess.PIPE, env=t.PLAIN_ENV) as server:
         try:
             t.check(server.stdout.readline() == b"ready\n", "it did not start")

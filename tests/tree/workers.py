@@ -113,11 +113,6 @@ if __name__ == '__main__':
 """
 
 
-def free_port():
-    with socket.create_server((LOOPBACK, 0)) as probe:
-        return probe.getsockname()[1]
-
-
 def members(image):
     """What snapimg info tells of the tree: (process, parent) of all."""
     told = t.run([t.SNAPIMG, "info", image])
@@ -191,7 +186,7 @@ def second_start():
 def nginx():
     """A master in sigsuspend and two workers with an epoll set, a channel each, one socket to listen at; reloaded and ended."""
     server = shutil.which("nginx", path="/usr/sbin:" + os.environ["PATH"]) or t.skip("no nginx here")
-    here, port = os.getcwd(), free_port()
+    here, port = os.getcwd(), t.free_port()
     os.mkdir("files")
     with open("files/page", "w") as file:
         file.write("a page\n" * 1000)
@@ -231,7 +226,7 @@ def serve_prefork(argv, port):
 
 def prefork():
     """Frozen at idle, with --continue too: each start and what goes on answer, change the workers, and count all answers."""
-    port = free_port()
+    port = t.free_port()
     argv = [PYTHON, "-c", PREFORK, str(port)]
     freeze(argv, "idle")
     t.check(len(members("image.snap")) == 4, members("image.snap"))
@@ -253,7 +248,7 @@ def application(environ, start_response):
 def gunicorn():
     """A master that looks after its workers each second, and workers that tell it so by a file each; reloaded and ended."""
     server = shutil.which("gunicorn", path="/usr/bin") or t.skip("no gunicorn here")
-    port = free_port()
+    port = t.free_port()
     with open("app.py", "w") as file:
         file.write(APP.replace("APP", "first"))
     freeze([server, "--log-level", "error", "-w", "2", "-b", f"{LOOPBACK}:{port}", "app"], "idle")
@@ -272,7 +267,7 @@ def gunicorn():
 def attached():
     """-p takes the process's tree, workers that were there before too: it goes on, and each start does the same."""
     t.need_pid_namespace()
-    port = free_port()
+    port = t.free_port()
     argv = [PYTHON, "-c", PREFORK, str(port)]
     run = Started(argv, signal.SIGTERM)
     with run as process:
@@ -310,7 +305,7 @@ def attach(pid):
 
 def accepting():
     """The process at the point is a worker: the whole tree only with --whole, else what it shares is named."""
-    port = free_port()
+    port = t.free_port()
     argv = [PYTHON, "-c", ACCEPTING, str(port)]
     freeze(argv, "accept", "--whole")
     for _ in range(STARTS):
