@@ -61,7 +61,8 @@ static const struct option_row rows[] = {
         {{'p', "pid", "PID", "attach to a running process instead of starting PROG"}, option_take_pid, 0},
         {{0, "in", "NAME", "only in a process whose executable or script has this base name"}, TEXT(in)},
         {{0, "warm", "[=LANGUAGE]",
-          "the point is where an unchanged program of python, node or ruby first looks at its arguments "
+          "the point is where an unchanged program of python, node, ruby or perl first looks at its "
+          "arguments "
           "(auto: the "
           "interpreter tells)"},
          option_take_warm,

@@ -91,4 +91,89 @@ def ruby():
     differ("random.rb", f"#!{path}\nARGV.size\nputs rand, Random.rand, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11].shuffle.inspect\n")
 
 
-t.main({"languages.node": node, "languages.ruby": ruby})
+PERL = """#!/usr/bin/perl -w
+use strict;
+my $both = $ENV{BOTH};
+$ENV{SET} = 'mine';
+delete $ENV{DROPPED};
+my $captured = \\@ARGV;
+END { print "at end ", scalar(@ARGV), "\\n" }
+print join('|', map { "<$_>" } @ARGV), " $#ARGV ", scalar(@$captured), " $0 ", __FILE__, " @INC ", join(' ', sort keys %INC), "\\n";
+print "$_=$ENV{$_}\\n" for sort keys %ENV;
+$| = 1;
+print `echo "\\$BOTH,\\$GIVEN,\\$FROZEN,\\$SET,\\$DROPPED"`;
+die "told\\n" if @ARGV && $ARGV[0] eq 'throw';
+exit 7 if @ARGV && $ARGV[0] eq 'end';
+while (defined(my $word = shift @ARGV)) { print "word $word\\n" }
+warn 'read ', scalar <STDIN>;
+"""
+
+
+LOOKS = (  # each way to look first: what perl does of it, and the options of the first line
+    ("shift", "", "my $first = shift; print $first, qq(@ARGV)"),
+    ("list", " -w", "my ($first, @rest) = @ARGV; print qq($first,@rest)"),
+    ("loop", "", "for my $word (@ARGV) { print qq(<$word>) }"),
+    ("local", "", "my $y; { local @ARGV = ('x'); $y = qq(@ARGV) } print qq($y<@ARGV>)"),
+    ("options", "", "use Getopt::Long; my $x = 0; GetOptions('x' => \\$x); print qq($x <@ARGV>)"),
+    ("files", "", "while (<>) { print qq($ARGV:$.:$_) } print qq($.)"),
+    ("one", "", "my $line = <>; print $line, <>"),
+    ("subroutine", "", "sub all { return scalar @_ } print all(@ARGV)"),
+    ("title", "", "$0 = 'x'; print qq($0 @ARGV)"),
+    ("each", " -n", "print qq($.:$_); END { print qq(@ARGV) }"),
+    ("changed", " -pi.old", "s/a/b/"),
+    ("columns", " -lan", "print $F[0]"),
+    ("started", " -T", "my $n = @ARGV; print time - $^T < 60 ? 'now' : $^T"),
+)
+
+
+def perl():
+    shutil.which("perl", path=t.PLAIN_ENV["PATH"]) or t.skip("no perl")
+    compare("program.pl", PERL)
+    differ("random.pl", "#!/usr/bin/perl\nmy $n = @ARGV; print rand(), qq(\\n);\n")
+
+
+def files_after(*words, **options):
+    """A run among files of its own, and what it has left of them."""
+    shutil.rmtree("place", ignore_errors=True)
+    os.mkdir("place")
+    for name in ("one", "two words"):
+        with open(f"place/{name}", "w", encoding="utf-8") as file:
+            file.write("a b\na c\n")
+    run = t.run(words, cwd="place", **options)
+    texts = []
+    for name in sorted(os.listdir("place")):
+        with open(f"place/{name}", encoding="utf-8") as file:
+            texts.append((name, file.read()))
+    return run, texts
+
+
+def perl_looks():
+    """What the interpreter itself does with the arguments, too: files that are read, changed in place."""
+    shutil.which("perl", path=t.PLAIN_ENV["PATH"]) or t.skip("no perl")
+    for name, switches, look in LOOKS:
+        with open(f"{name}.pl", "w", encoding="utf-8") as file:
+            file.write(f"#!/usr/bin/perl{switches}\n{look};\n")
+        os.chmod(f"{name}.pl", 0o755)
+        path, image = os.path.abspath(f"{name}.pl"), os.path.abspath("image.snap")
+        made = t.run([t.SNAPTRACE, "-q", "-o", image, "--warm", "--", path, "frozen"], env=FROZEN)
+        t.check(made.status == 0, (name, made))
+        for words in (["two words"] if name == "changed" else [], ["one", "two words"]):  # without a file, -i warns
+            cold, left = files_after(path, *words, env=GIVEN, stdin=b"given a\n")
+            warm, also = files_after(t.SNAPRUN, "-q", image, "--", *words, env=GIVEN, stdin=b"given a\n")
+            t.same(warm, cold)
+            t.check(left == also, (name, left, also))
+
+
+def perl_refused():
+    """-s makes variables of the arguments before the program begins; no other letter that looks like it does."""
+    shutil.which("perl", path=t.PLAIN_ENV["PATH"]) or t.skip("no perl")
+    for head, before, is_made in (("#!/usr/bin/perl -ws", [], False), ("#!/usr/bin/perl -s", ["perl"], False), ("", ["perl", "-s"], False),
+                                  ("#!/usr/bin/perl -w", ["perl", "-Mstrict", "-Isub", "-I", "sub"], True)):
+        with open("program.pl", "w", encoding="utf-8") as file:
+            file.write(head + "\nprint qq(@ARGV);\n")
+        os.chmod("program.pl", 0o755)
+        made = t.run([t.SNAPTRACE, "-q", "-o", "image.snap", "--warm", "--", *before, "./program.pl", "-x"], env=FROZEN)
+        t.check(made.status == 0 if is_made else made.status == 126 and b"option -s takes arguments" in made.err, (head, before, made))
+
+
+t.main({"languages.perl": perl, "languages.perl-looks": perl_looks, "languages.perl-refused": perl_refused, "languages.node": node, "languages.ruby": ruby})

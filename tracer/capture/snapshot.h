@@ -59,14 +59,16 @@ struct snapshot_request {
 	uint64_t guard_start,
 	        guard_end; /* the page that keeps brk from growing: not part of the image; 0, 0: none */
 	const char *shim;  /* the shim's file, which the image must not need; NULL: none */
-	const struct noted *noted;         /* of its calls: ptrace/noted.h */
-	bool noted_all;                    /* since its very begin; else some may have been missed */
-	bool no_new_privs_is_ours;         /* the filter needed it: the kernel can't tell who set it */
-	uint32_t seccomp_filters;          /* how many of the process's filters are the tracer's own */
-	bool self_contained;               /* mapped files and those open for reading go into the image */
-	bool drop_seccomp;                 /* the program's own filters may be left out */
-	uint32_t cpu_level;                /* enum snapimg_level: what the program was shown */
-	uint32_t fixed_arguments;          /* arguments that new ones don't replace; 0: as it was started */
+	const struct noted *noted; /* of its calls: ptrace/noted.h */
+	bool noted_all;            /* since its very begin; else some may have been missed */
+	bool no_new_privs_is_ours; /* the filter needed it: the kernel can't tell who set it */
+	uint32_t seccomp_filters;  /* how many of the process's filters are the tracer's own */
+	bool self_contained;       /* mapped files and those open for reading go into the image */
+	bool drop_seccomp;         /* the program's own filters may be left out */
+	uint32_t cpu_level;        /* enum snapimg_level: what the program was shown */
+	uint32_t fixed_arguments;  /* arguments that new ones don't replace; 0: as it was started */
+	char *const
+	        *words; /* the command line, where the program may have written another over it; or NULL */
 	const struct overrides *overrides; /* tracer/overrides.h */
 	const struct carry *carry;
 	const struct embeds *embeds;

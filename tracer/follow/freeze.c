@@ -98,6 +98,7 @@ static struct snapshot_request request_for(const struct run *run, struct tracee 
 	        .drop_seccomp = options->drop_seccomp,
 	        .cpu_level = options->cpu_level,
 	        .fixed_arguments = run->warm.fixed_arguments,
+	        .words = run->warm.words,
 	        .overrides = &options->overrides,
 	        .carry = &options->carry,
 	        .embeds = &options->embeds,
@@ -160,6 +161,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 		if (i > 0) { /* what the first one's image has for all */
 			next->embeds = &none;
 			next->fixed_arguments = 0;
+			next->words = NULL;
 		}
 		next->resume_main = is_at_point && arrival->resume_main;
 		next->environ_cell = is_at_point ? arrival->environ_cell : 0;

@@ -15,11 +15,14 @@
 struct language {
 	const char *word; /* as --warm has it, and as the interpreter's name begins */
 	const char *helper;
-	const char *before[4]; /* what stands before the helper's file in the command line */
+	const char *before[2]; /* what stands before the helper's file in the command line */
+	const char *after;     /* and after it, if anything does */
 	const char
 	        *with_value; /* letters of options whose value is the next word, where it isn't in the same */
 	const char *const *variables; /* that the interpreter reads for itself; NULL-terminated */
 	const char *no_file;          /* letters of options that say what to run in place of a file */
+	const char *attached;         /* letters whose value is the rest of the word; or NULL */
+	const char *own; /* letters that let the interpreter take the first arguments itself; or NULL */
 };
 
 static const char *const of_all[] = {"LANG", "LANGUAGE", "LC_*",           "TZ", "HOME",
@@ -28,10 +31,14 @@ static const char *const of_python[] = {"PYTHON*", NULL};
 static const char *const of_node[] = {"NODE*", "OPENSSL_*", "SSL_*", "UV_*", NULL};
 static const char *const of_ruby[] = {"RUBY*", "GEM_*", "BUNDLE*", NULL};
 
+static const char *const of_perl[] = {"PERL*", NULL};
+
 static const struct language languages[] = {
-        {"python", "python.py", {NULL}, "WX", of_python, "cm"},
-        {"node", "node.cjs", {"-r", NULL}, "rC", of_node, "epi"},
-        {"ruby", "ruby.rb", {"-r", NULL}, "IrEC", of_ruby, "en"},
+        {"python", "python.py", {NULL}, NULL, "WX", of_python, "cm", NULL, NULL},
+        {"node", "node.cjs", {"-r", NULL}, NULL, "rC", of_node, "epi", NULL, NULL},
+        {"ruby", "ruby.rb", {"-r", NULL}, NULL, "IrEC", of_ruby, "en", NULL, NULL},
+        /* A directory, and the module in it. */
+        {"perl", "", {"-I", NULL}, "-MSnapWarm", "I", of_perl, "eE", "0CDFMVdilmx", "s"},
 };
 enum { LANGUAGES = sizeof(languages) / sizeof(*languages) };
 
@@ -73,6 +80,8 @@ static size_t find_file(const struct language *language, char *const *words)
 		if (*letter == '-')
 			return 0;
 		for (; *letter; letter++) {
+			if (language->attached && strchr(language->attached, *letter))
+				break;
 			if (strchr(language->no_file, *letter))
 				return 0;
 			if (strchr(language->with_value, *letter)) {
@@ -82,6 +91,23 @@ static size_t find_file(const struct language *language, char *const *words)
 		}
 	}
 	return words[i] && words[i][0] != '-' ? i : 0;
+}
+
+/* Of an interpreter's options: whether one of them makes variables of the arguments before the program runs.
+ */
+static bool takes_arguments(const struct language *language, char *const *words, size_t count)
+{
+	for (size_t i = 1; language->own && i < count; i++) {
+		for (const char *letter = words[i]; words[i][0] == '-' && *letter; letter++) {
+			if (strchr(language->attached, *letter) || strchr(language->with_value, *letter))
+				letter += strcspn(letter, " \t"); /* a first line's options are one word */
+			if (!*letter)
+				break;
+			if (strchr(language->own, *letter))
+				return true;
+		}
+	}
+	return false;
 }
 
 size_t warm_find_file(const struct options *options, const char *path)
@@ -115,7 +141,8 @@ static enum status build(const struct language *language, const char *shim, char
 		ok = add_word(warm, &count, interpreter[i]);
 	for (size_t i = 0; language->before[i] && ok; i++)
 		ok = add_word(warm, &count, language->before[i]);
-	ok = ok && add_word(warm, &count, helper) && add_word(warm, &count, file);
+	ok = ok && add_word(warm, &count, helper) &&
+	     (!language->after || add_word(warm, &count, language->after)) && add_word(warm, &count, file);
 	warm->fixed_arguments = (uint32_t)count;
 	for (; *arguments && ok; arguments++)
 		ok = add_word(warm, &count, *arguments);
@@ -186,6 +213,22 @@ static void note_interpreter(struct inputs *inputs, const char *name, const char
 	note_place(inputs, found, PATH_FOLLOWED | PATH_ITSELF);
 }
 
+static enum status refuse_option(const char *name)
+{
+	return refuse_program(name,
+	                      "the interpreter's option -s takes arguments before the program looks at them");
+}
+
+/* `perl FILE' heeds the options of FILE's first line. */
+static bool file_takes_arguments(const struct language *language, char *const *words, size_t file)
+{
+	struct script script;
+
+	return takes_arguments(language, words, file) ||
+	       (language->own && script_read(words[file], &script) &&
+	        takes_arguments(language, script.word, script.count));
+}
+
 enum status warm_prepare(const struct options *options, const char *shim, char **path,
                          struct warm_run *ret_warm)
 {
@@ -203,6 +246,8 @@ enum status warm_prepare(const struct options *options, const char *shim, char *
 			return status;
 		if (!file)
 			return refuse_program(name, "it is not told which file to run");
+		if (file_takes_arguments(language, options->program, file))
+			return refuse_option(name);
 		note_variables(&ret_warm->inputs, language, !strchr(name, '/'));
 		note_interpreter(&ret_warm->inputs, name, *path);
 		return build(language, shim, options->program, file, options->program[file],
@@ -212,6 +257,8 @@ enum status warm_prepare(const struct options *options, const char *shim, char *
 	if ((status = check_wanted(options, language)) != STATUS_OK ||
 	    (status = program_find(script.word[0], true, &interpreter)) != STATUS_OK)
 		return status;
+	if (takes_arguments(language, script.word, script.count))
+		return free(interpreter), refuse_option(name);
 	note_variables(&ret_warm->inputs, language, script.by_path);
 	note_interpreter(&ret_warm->inputs, script.word[0], interpreter);
 	status = build(language, shim, script.word, script.count, *path, options->program + 1, ret_warm);

@@ -210,6 +210,24 @@ static uint32_t count_fixed_arguments(const struct subject *subject, const struc
 	return 1;
 }
 
+/* A program that has set its title, as perl's $0 does, has written it over them: but new arguments follow
+ * these. */
+static enum status take_words(struct text *arguments, char *const *words)
+{
+	struct text text = {0};
+	size_t size = 0;
+
+	for (size_t i = 0; words[i]; i++)
+		size += strlen(words[i]) + 1;
+	if (!(text.bytes = malloc(size + 1)))
+		return fail(STATUS_FAILED, "out of memory");
+	for (size_t i = 0; words[i]; text.size += strlen(words[i++]) + 1)
+		memcpy(text.bytes + text.size, words[i], strlen(words[i]) + 1);
+	text_free(arguments);
+	*arguments = text;
+	return STATUS_OK;
+}
+
 static enum status read_texts(const struct subject *subject, struct process_state *state)
 {
 	struct text text CLEANUP(text_free) = {0};
@@ -221,6 +239,9 @@ static enum status read_texts(const struct subject *subject, struct process_stat
 	    (status = proc_read(proc_path(subject->pid, "personality"), &text)))
 		return status;
 	state->process.personality = caller_personality(text.bytes);
+	if (subject->request->words &&
+	    (status = take_words(&state->arguments, subject->request->words)) != STATUS_OK)
+		return status;
 	end_strings(&state->arguments, true);
 	end_strings(&state->environment, false);
 	state->process.fixed_arguments = subject->request->fixed_arguments
