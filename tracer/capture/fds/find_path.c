@@ -110,7 +110,21 @@ static void read_directory(struct search *search, const char *path)
 		closedir(directory);
 }
 
-/* The working directory, open files, arguments, the executable; then everything. */
+/* Near before far, for not all can be read: what a directory lies in, up to the root. */
+static void add_above(struct search *search, const char *path)
+{
+	char whole[PATH_MAX];
+
+	if (!realpath(path, whole))
+		return;
+	for (char *slash; (slash = strrchr(whole, '/')) && slash[1];) {
+		slash[slash == whole] = '\0';
+		add_place(search, whole);
+	}
+}
+
+/* The working directory, open files, arguments, the executable, and what the first lies in; then everything.
+ */
 static void add_places(struct search *search, const struct survey *survey, pid_t pid)
 {
 	struct text arguments CLEANUP(text_free) = {0};
@@ -128,6 +142,7 @@ static void add_places(struct search *search, const struct survey *survey, pid_t
 		}
 	}
 	add_place(search, proc_path(pid, "exe").text);
+	add_above(search, proc_path(pid, "cwd").text);
 	add_place(search, "/");
 }
 
