@@ -8,7 +8,9 @@
 /* Zeros, at a multiple of a page. What is not touched costs nothing, but where huge pages are given. NULL:
  * errno. */
 void *large_new(size_t size);
-/* The same size; also for NULL. */
+/* The same of ordinary pages: for what is used here and there. */
+void *scattered_new(size_t size);
+/* Of either; the same size; also for NULL. */
 void large_free(void *memory, size_t size);
 
 #endif

@@ -12,9 +12,8 @@
 enum {
 	FRAME_DESCRIPTOR = 4,
 	FRAME_HAS_CHECKSUM = 1 << 2, /* RFC 8878, 3.1.1.1.1 */
-	HELPERS_MAX = 15,
-	AHEAD_EACH = 4,           /* extents for each thread */
-	WORTH_A_THREAD = 1 << 20, /* bytes */
+	AHEAD_EACH = 4,              /* extents for each thread */
+	WORTH_A_THREAD = 1 << 20,    /* bytes */
 };
 
 struct slot {
@@ -38,7 +37,7 @@ struct decode_ahead {
 	size_t slot_size;
 	ZSTD_DCtx *decoder; /* of who takes */
 	uint32_t helper_count;
-	pthread_t helper[HELPERS_MAX];
+	pthread_t helper[DECODE_HELPERS_MAX];
 };
 
 bool decode_frame(ZSTD_DCtx *decoder, void *to, size_t raw_size, const void *frame, size_t size)
@@ -47,6 +46,14 @@ bool decode_frame(ZSTD_DCtx *decoder, void *to, size_t raw_size, const void *fra
 	       ZSTD_findFrameCompressedSize(frame, size) == size &&
 	       (((const uint8_t *)frame)[FRAME_DESCRIPTOR] & FRAME_HAS_CHECKSUM) != 0 &&
 	       ZSTD_decompressDCtx(decoder, to, raw_size, frame, size) == raw_size;
+}
+
+bool decode_extent(ZSTD_DCtx *decoder, const struct snapimg_extent *extent, void *to, const void *stored)
+{
+	return extent->kind == SNAPIMG_EXTENT_LZ4
+	               ? LZ4_decompress_safe(stored, to, (int)extent->stored_size, (int)extent->raw_size) ==
+	                         (int)extent->raw_size
+	               : decode_frame(decoder, to, extent->raw_size, stored, extent->stored_size);
 }
 
 static void decode(const struct decode_ahead *ahead, ZSTD_DCtx *decoder, uint32_t index, struct slot *slot)
@@ -61,12 +68,7 @@ static void decode(const struct decode_ahead *ahead, ZSTD_DCtx *decoder, uint32_
 	if (slot->error != SNAPIMG_OK || !snapimg_extent_is_packed(extent))
 		return;
 	slot->result = to;
-	bool is_whole =
-	        extent->kind == SNAPIMG_EXTENT_LZ4
-	                ? LZ4_decompress_safe((const char *)stored, (char *)to, (int)extent->stored_size,
-	                                      (int)extent->raw_size) == (int)extent->raw_size
-	                : decode_frame(decoder, to, extent->raw_size, stored, extent->stored_size);
-	if (!is_whole)
+	if (!decode_extent(decoder, extent, to, stored))
 		slot->error = SNAPIMG_ERR_EXTENT_FRAME;
 }
 
@@ -116,7 +118,7 @@ static size_t largest_frame(const struct snapimg *image)
 	return largest;
 }
 
-static uint32_t wanted_helpers(const struct snapimg *image)
+uint32_t decode_helpers(const struct snapimg *image)
 {
 	const struct snapimg_extent *extent = snapimg_get_extent(image);
 	uint64_t bytes = 0;
@@ -127,7 +129,7 @@ static uint32_t wanted_helpers(const struct snapimg *image)
 		bytes += snapimg_extent_is_packed(&extent[i]) ? extent[i].raw_size : 0;
 	uint64_t wanted = bytes / WORTH_A_THREAD, others = (uint64_t)(count > 1 ? count - 1 : 0);
 	wanted = wanted < others ? wanted : others;
-	return wanted < HELPERS_MAX ? (uint32_t)wanted : HELPERS_MAX;
+	return wanted < DECODE_HELPERS_MAX ? (uint32_t)wanted : DECODE_HELPERS_MAX;
 }
 
 /* They take no signals, which are for the thread that knows what to clean up. */
@@ -147,7 +149,7 @@ static void start_helpers(struct decode_ahead *ahead, uint32_t wanted)
 struct decode_ahead *decode_ahead_begin(const struct snapimg *image)
 {
 	struct decode_ahead *ahead = calloc(1, sizeof(*ahead));
-	uint32_t helpers = wanted_helpers(image);
+	uint32_t helpers = decode_helpers(image);
 
 	if (ahead == NULL)
 		return NULL;

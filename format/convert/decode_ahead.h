@@ -15,6 +15,14 @@ struct decode_ahead;
 bool decode_frame(struct ZSTD_DCtx_s *decoder, void *to, size_t raw_size, const void *frame, size_t size)
         __attribute__((warn_unused_result));
 
+/* The same for what is stored of an extent that is packed, of any codec; `to` has room for its raw_size. */
+bool decode_extent(struct ZSTD_DCtx_s *decoder, const struct snapimg_extent *extent, void *to,
+                   const void *stored) __attribute__((warn_unused_result));
+
+enum { DECODE_HELPERS_MAX = 15 };
+/* How many threads beside the caller's are worth it. */
+uint32_t decode_helpers(const struct snapimg *image);
+
 /* Begins with the first extents. The image, whose page data are in memory, is borrowed. NULL: no memory.
  * Where no thread is to be had, decode_ahead_take() does all of it. */
 struct decode_ahead *decode_ahead_begin(const struct snapimg *image);

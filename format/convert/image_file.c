@@ -129,7 +129,7 @@ static bool find_image(struct image_file *file, struct image_failure *failure)
 	return true;
 }
 
-static bool make_memory(struct image_file *file, struct image_failure *failure)
+static bool make_memory(struct image_file *file, enum image_part part, struct image_failure *failure)
 {
 	struct stat status;
 
@@ -142,20 +142,42 @@ static bool make_memory(struct image_file *file, struct image_failure *failure)
 	file->mode = status.st_mode & 07777;
 	if (!find_image(file, failure))
 		return false;
-	file->memory = large_new(file->size == 0 ? 1 : file->size);
+	file->memory = part == IMAGE_WHOLE ? large_new(file->size == 0 ? 1 : file->size)
+	                                   : scattered_new(file->size == 0 ? 1 : file->size);
 	return file->memory != NULL || cannot(failure, UNREADABLE, "cannot hold the image", errno, NULL);
 }
 
 bool image_file_read_data(struct image_file *file, struct image_failure *ret_failure)
 {
-	return read_range(file, SNAPIMG_HEADER_AREA, file->image.header->metadata_offset, ret_failure);
+	file->is_whole = file->is_whole || read_range(file, SNAPIMG_HEADER_AREA,
+	                                              file->image.header->metadata_offset, ret_failure);
+	return file->is_whole;
+}
+
+const uint8_t *image_file_read(const struct image_file *file, uint64_t offset, size_t size, void *room)
+{
+	uint8_t *to = room;
+
+	if (file->is_whole)
+		return (const uint8_t *)file->memory + offset;
+	for (size_t done = 0; done < size;) {
+		ssize_t got = pread(file->descriptor, to + done, size - done,
+		                    (off_t)(file->offset + offset + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return NULL;
+		done += (size_t)got;
+	}
+	return to;
 }
 
 bool image_file_take(struct image_file *file, int descriptor, enum image_part part,
                      struct image_failure *ret_failure)
 {
 	*file = (struct image_file){.descriptor = descriptor, .memory = NULL};
-	if (make_memory(file, ret_failure) && read_records(file, ret_failure) &&
+	if (make_memory(file, part, ret_failure) && read_records(file, ret_failure) &&
 	    (part == IMAGE_RECORDS || image_file_read_data(file, ret_failure)))
 		return true;
 	image_file_close(file);

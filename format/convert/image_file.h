@@ -12,7 +12,8 @@ struct image_file {
 	int descriptor;  /* of the file; -1: none */
 	uint64_t offset; /* where in it the image begins: not 0 in a runnable file */
 	mode_t mode;
-	void *memory; /* of large_new() */
+	void *memory;  /* of large_new() */
+	bool is_whole; /* in memory; else all but the page data */
 	uint64_t size;
 	struct snapimg image;
 };
@@ -44,6 +45,9 @@ bool image_file_take(struct image_file *file, int descriptor, enum image_part pa
 /* IMAGE_RECORDS becomes IMAGE_WHOLE. */
 bool image_file_read_data(struct image_file *file, struct image_failure *ret_failure)
         __attribute__((warn_unused_result));
+/* A part of the page data: in memory if that has the whole, else read from the file into `room`. NULL: it
+ * can't be read. By any thread. */
+const uint8_t *image_file_read(const struct image_file *file, uint64_t offset, size_t size, void *room);
 void image_file_close(struct image_file *file);
 
 /* A failure of the image's data, found later. */

@@ -19,7 +19,9 @@ static bool file_has_raw_call(const char *path, uint64_t offset, uint64_t size)
 	if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && (uint64_t)status.st_size > offset) {
 		uint64_t there = (uint64_t)status.st_size - offset;
 		size_t length = size < there ? size : there;
-		void *code = mmap(NULL, length, PROT_READ, MAP_PRIVATE, descriptor, (off_t)offset);
+		/* All of it is read: that takes less than a fault for each piece. */
+		void *code =
+		        mmap(NULL, length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, descriptor, (off_t)offset);
 
 		if (code != MAP_FAILED) {
 			has = raw_code_calls(code, length);

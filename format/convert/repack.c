@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/base/array.h"
 #include "format/base/compressor.h"
 #include "format/base/large.h"
+#include "format/convert/decode_into.h"
 #include "format/convert/page_data.h"
 #include "format/facts/checksum.h"
 
@@ -29,13 +31,46 @@ struct repacking {
 	size_t next_piece;          /* planned, not yet begun */
 	struct snapimg_piece piece; /* the extent under way is of it; end 0: of none */
 	uint32_t runs_put;          /* in extents before */
+	uint32_t from;              /* the old extent, where the bytes go straight into the file */
+	struct placed_extents placed;
+	int number; /* why they could not be written */
 };
+
+/* With the runs under way. */
+static enum snapimg_error place(struct repacking *repacking, struct snapimg_extent *extent)
+{
+	struct placed_extents *all = &repacking->placed;
+	struct placed_extent placed = {.from = repacking->from,
+	                               .kind = extent->kind,
+	                               .raw_size = extent->raw_size,
+	                               .stored_size = extent->stored_size,
+	                               .run_first = all->run_count,
+	                               .run_count = repacking->run_count};
+	enum snapimg_error error =
+	        snapimg_writer_place_extent(repacking->writer, extent, repacking->run, repacking->run_count);
+
+	placed.offset = extent->offset;
+	for (uint32_t i = 0; i < repacking->run_count && error == SNAPIMG_OK; i++) {
+		struct snapimg_run *run = array_add(all->run, all->run_count);
+
+		if (run == NULL)
+			return SNAPIMG_ERR_MEMORY;
+		*run = repacking->run[i];
+	}
+	struct placed_extent *added = error == SNAPIMG_OK ? array_add(all->extent, all->count) : NULL;
+	if (added == NULL)
+		return error == SNAPIMG_OK ? SNAPIMG_ERR_MEMORY : error;
+	*added = placed;
+	return SNAPIMG_OK;
+}
 
 static enum snapimg_error put(struct repacking *repacking, struct snapimg_extent *extent,
                               const uint8_t *stored)
 {
-	extent->checksum = snapimg_checksum(stored, extent->stored_size);
 	repacking->runs_put += repacking->run_count;
+	if (repacking->options->into != NULL)
+		return place(repacking, extent);
+	extent->checksum = snapimg_checksum(stored, extent->stored_size);
 	return snapimg_writer_put_extent(repacking->writer, extent, repacking->run, repacking->run_count,
 	                                 stored);
 }
@@ -161,15 +196,17 @@ static enum snapimg_error append(struct repacking *repacking, struct snapimg_run
 		}
 		now.pages = part.pages < room ? part.pages : room;
 		size = (size_t)now.pages * SNAPIMG_PAGE_SIZE;
-		if (now.kind == SNAPIMG_RUN_DATA)
+		if (repacking->options->into != NULL)
+			; /* there are no bytes here */
+		else if (now.kind == SNAPIMG_RUN_DATA)
 			memcpy(place_for(repacking, &now), pages, size);
 		else if (repacking->piece.end != 0)
 			memset(place_for(repacking, &now), 0, size);
 		repacking->run[repacking->run_count++] = now;
-		if (now.kind == SNAPIMG_RUN_DATA) {
+		if (now.kind == SNAPIMG_RUN_DATA)
 			repacking->data_pages += now.pages;
+		if (pages != NULL)
 			pages += size;
-		}
 		part.address += size;
 		part.pages -= now.pages;
 	}
@@ -243,7 +280,7 @@ static enum snapimg_error put_source(struct repacking *repacking, const struct s
 
 static enum snapimg_error repack_into(struct snapimg_writer *writer, struct page_data *data,
                                       const struct repack_options *options, uint64_t *ret_size,
-                                      uint8_t digest[SNAPIMG_DIGEST_SIZE]);
+                                      uint8_t digest[SNAPIMG_DIGEST_SIZE], int *ret_number);
 
 /* With a plan, if the others have one. */
 static enum snapimg_error repack_member(const struct repacking *repacking, struct snapimg *image,
@@ -259,7 +296,7 @@ static enum snapimg_error repack_member(const struct repacking *repacking, struc
 	options.plan = options.plan != NULL ? &plan : NULL;
 	options.unsynced = NULL; /* the whole has it */
 	if (error == SNAPIMG_OK)
-		error = repack_into(writer, &data, &options, &member->size, member->digest);
+		error = repack_into(writer, &data, &options, &member->size, member->digest, NULL);
 	thaw_plan_free(&plan);
 	page_data_close(&data);
 	return error;
@@ -303,15 +340,53 @@ static enum snapimg_error put_members(struct repacking *repacking, const struct 
 	return error;
 }
 
+bool repack_can_decode_into(const struct snapimg *image)
+{
+	return snapimg_member_count(image) == 0 &&
+	       (image->header->required_features & SNAPIMG_FEATURE_THAWED) == 0;
+}
+
+/* First where all of it lies, then what is there. An extent never has pages of two old ones, so that each is
+ * complete when its old one is decoded. */
+static enum snapimg_error put_straight(const struct snapimg *image, struct repacking *repacking)
+{
+	const struct snapimg_extent *extent = snapimg_get_extent(image);
+	const struct snapimg_run *run = snapimg_get_run(image);
+	enum snapimg_error error = SNAPIMG_OK;
+
+	for (uint32_t i = 0; i < snapimg_extent_count(image) && error == SNAPIMG_OK; i++) {
+		repacking->from = i;
+		for (uint32_t j = 0; j < extent[i].run_count && error == SNAPIMG_OK; j++)
+			error = add_run(repacking, &run[extent[i].run_first + j], NULL);
+		if (error == SNAPIMG_OK)
+			error = flush(repacking);
+	}
+	if (error == SNAPIMG_OK)
+		error = end_piece(repacking);
+	if (error == SNAPIMG_OK)
+		error = decode_into(repacking->options->into, &repacking->placed, &repacking->number);
+	for (size_t i = 0; i < repacking->placed.count && error == SNAPIMG_OK; i++)
+		if (repacking->placed.extent[i].kind != SNAPIMG_EXTENT_ZERO)
+			snapimg_writer_set_checksum(repacking->writer, i,
+			                            repacking->placed.extent[i].checksum);
+	return error;
+}
+
+static enum snapimg_error put_through(struct page_data *data, struct repacking *repacking)
+{
+	enum snapimg_error error = page_data_visit(data, add_run, repacking);
+
+	return error == SNAPIMG_OK ? end_piece(repacking) : error;
+}
+
 static enum snapimg_error put_all(struct page_data *data, struct repacking *repacking)
 {
 	const struct snapimg *image = data->image;
 	enum snapimg_error error = snapimg_writer_copy_records(repacking->writer, image);
 
 	if (error == SNAPIMG_OK)
-		error = page_data_visit(data, add_run, repacking);
-	if (error == SNAPIMG_OK)
-		error = end_piece(repacking);
+		error = repacking->options->into != NULL ? put_straight(data->image, repacking)
+		                                         : put_through(data, repacking);
 	if (error == SNAPIMG_OK)
 		error = put_members(repacking, image);
 	return error == SNAPIMG_OK ? put_source(repacking, image) : error;
@@ -319,7 +394,7 @@ static enum snapimg_error put_all(struct page_data *data, struct repacking *repa
 
 static enum snapimg_error repack_into(struct snapimg_writer *writer, struct page_data *data,
                                       const struct repack_options *options, uint64_t *ret_size,
-                                      uint8_t digest[SNAPIMG_DIGEST_SIZE])
+                                      uint8_t digest[SNAPIMG_DIGEST_SIZE], int *ret_number)
 {
 	struct repacking *repacking = calloc(1, sizeof(*repacking));
 	enum snapimg_error error = SNAPIMG_ERR_MEMORY;
@@ -336,6 +411,9 @@ static enum snapimg_error repack_into(struct snapimg_writer *writer, struct page
 		error = put_all(data, repacking);
 	if (error == SNAPIMG_OK)
 		error = snapimg_writer_finish(repacking->writer, ret_size, digest);
+	if (ret_number != NULL)
+		*ret_number = repacking->number;
+	placed_extents_free(&repacking->placed);
 	compressor_close(&repacking->compressor);
 	large_free(repacking->pages, PAGES_ROOM);
 	free(repacking->packed);
@@ -344,13 +422,13 @@ static enum snapimg_error repack_into(struct snapimg_writer *writer, struct page
 }
 
 enum snapimg_error repack(struct page_data *data, const struct repack_options *options, snapimg_sink *sink,
-                          void *context)
+                          void *context, int *ret_number)
 {
 	struct snapimg_writer *writer = snapimg_writer_new(sink, context);
 	enum snapimg_error error = SNAPIMG_ERR_MEMORY;
 
 	if (writer != NULL)
-		error = repack_into(writer, data, options, NULL, NULL);
+		error = repack_into(writer, data, options, NULL, NULL, ret_number);
 	snapimg_writer_free(writer);
 	return error;
 }

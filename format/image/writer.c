@@ -87,9 +87,10 @@ static bool extent_is_sane(const struct snapimg_extent *extent, const struct sna
 	return snapimg_extent_is_packed(extent) && extent->stored_size > 0 && pages > 0;
 }
 
-enum snapimg_error snapimg_writer_put_extent(struct snapimg_writer *writer, struct snapimg_extent *extent,
-                                             const struct snapimg_run *runs, uint32_t run_count,
-                                             const void *stored)
+/* stored: NULL where the caller writes it. */
+static enum snapimg_error append_extent(struct snapimg_writer *writer, struct snapimg_extent *extent,
+                                        const struct snapimg_run *runs, uint32_t run_count,
+                                        const void *stored)
 {
 	struct growing *all_runs = &writer->section[SNAPIMG_SECTION_RUNS];
 	uint64_t first = all_runs->size / sizeof(*runs);
@@ -114,12 +115,35 @@ enum snapimg_error snapimg_writer_put_extent(struct snapimg_writer *writer, stru
 	extent->run_count = run_count;
 	if (extent->kind == SNAPIMG_EXTENT_ZERO)
 		extent->checksum = snapimg_checksum(NULL, 0);
-	if ((error = emit(writer, stored, extent->stored_size)) != SNAPIMG_OK)
+	if (stored == NULL)
+		writer->position += extent->stored_size;
+	else if ((error = emit(writer, stored, extent->stored_size)) != SNAPIMG_OK)
 		return error;
 	if ((error = growing_append(all_runs, runs, run_count * sizeof(*runs))) != SNAPIMG_OK)
 		return stick(writer, error);
 	return stick(writer,
 	             growing_append(&writer->section[SNAPIMG_SECTION_EXTENTS], extent, sizeof(*extent)));
+}
+
+enum snapimg_error snapimg_writer_put_extent(struct snapimg_writer *writer, struct snapimg_extent *extent,
+                                             const struct snapimg_run *runs, uint32_t run_count,
+                                             const void *stored)
+{
+	return append_extent(writer, extent, runs, run_count, stored);
+}
+
+enum snapimg_error snapimg_writer_place_extent(struct snapimg_writer *writer, struct snapimg_extent *extent,
+                                               const struct snapimg_run *runs, uint32_t run_count)
+{
+	return append_extent(writer, extent, runs, run_count, NULL);
+}
+
+void snapimg_writer_set_checksum(struct snapimg_writer *writer, size_t index, uint64_t checksum)
+{
+	struct growing *extents = &writer->section[SNAPIMG_SECTION_EXTENTS];
+
+	if (index < extents->size / sizeof(struct snapimg_extent))
+		((struct snapimg_extent *)extents->bytes)[index].checksum = checksum;
 }
 
 enum snapimg_error snapimg_writer_string(struct snapimg_writer *writer, const char *text,

@@ -45,6 +45,13 @@ enum snapimg_error snapimg_writer_put_extent(struct snapimg_writer *writer, stru
                                              const struct snapimg_run *runs, uint32_t run_count,
                                              const void *stored) __attribute__((warn_unused_result));
 
+/* The same for an extent whose bytes the caller writes to its offset itself; its checksum is due before
+ * _finish, by its index among all extents. */
+enum snapimg_error snapimg_writer_place_extent(struct snapimg_writer *writer, struct snapimg_extent *extent,
+                                               const struct snapimg_run *runs, uint32_t run_count)
+        __attribute__((warn_unused_result));
+void snapimg_writer_set_checksum(struct snapimg_writer *writer, size_t index, uint64_t checksum);
+
 /* The first byte after what was put so far. */
 uint64_t snapimg_writer_position(const struct snapimg_writer *writer);
 

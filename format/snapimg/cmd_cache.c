@@ -110,17 +110,20 @@ static enum exit_status thaw_into(const struct cache_store *store, const char *n
                                   const char *path, bool is_awaited)
 {
 	bool unsynced = is_awaited && keeps_what_is_written(store) && access(SNAPIMG_BOOT_ID_PATH, R_OK) == 0;
+	enum snapimg_error error = SNAPIMG_ERR_SINK;
 	struct image_failure failure;
+	struct output_file output;
 	enum exit_status status;
 	char *to = NULL;
 
-	if (!image_file_read_data(file, &failure))
+	if (image_thaw_needs_data(&file->image) && !image_file_read_data(file, &failure))
 		return complain_of_image(path, &failure);
 	if (asprintf(&to, "%s/%s", store->path, name) < 0)
 		return complain(EXIT_REFUSED, "out of memory");
 	image_restamp(file);
-	status = write_image(file, path, to, OUTPUT_REPLACE_LINK | (unsynced ? OUTPUT_UNSYNCED : 0U),
-	                     unsynced ? image_thaw_unsynced : image_thaw);
+	if (output_file_begin(&output, to, OUTPUT_REPLACE_LINK | (unsynced ? OUTPUT_UNSYNCED : 0U)))
+		error = image_thaw_into(file, &output, unsynced);
+	status = finish_image(file, path, &output, error);
 	free(to);
 	return status;
 }

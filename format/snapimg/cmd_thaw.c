@@ -4,22 +4,29 @@
 #include "format/convert/thaw.h"
 #include "format/snapimg/commands.h"
 
+enum exit_status finish_image(struct image_file *input, const char *path, struct output_file *output,
+                              enum snapimg_error error)
+{
+	enum exit_status status = EXIT_FINE;
+
+	if (error != SNAPIMG_OK && error != SNAPIMG_ERR_SINK)
+		status = complain_of_data(path, input, error);
+	else if (error == SNAPIMG_ERR_SINK || !output_file_finish(output))
+		status = complain(EXIT_REFUSED, "cannot write: %s: %s: %s", output->path,
+		                  output_file_reason(output->error), output_file_advice(output->error));
+	output_file_end(output);
+	return status;
+}
+
 enum exit_status write_image(struct image_file *input, const char *path, const char *to, unsigned int flags,
                              image_conversion *convert)
 {
 	enum snapimg_error error = SNAPIMG_ERR_SINK;
-	enum exit_status status = EXIT_FINE;
 	struct output_file output;
 
 	if (output_file_begin(&output, to, flags))
 		error = convert(&input->image, output_file_sink, &output);
-	if (error != SNAPIMG_OK && error != SNAPIMG_ERR_SINK)
-		status = complain_of_data(path, input, error);
-	else if (error == SNAPIMG_ERR_SINK || !output_file_finish(&output))
-		status = complain(EXIT_REFUSED, "cannot write: %s: %s: %s", to,
-		                  output_file_reason(output.error), output_file_advice(output.error));
-	output_file_end(&output);
-	return status;
+	return finish_image(input, path, &output, error);
 }
 
 static enum exit_status convert_file(const struct command_options *options, image_conversion *convert)

@@ -37,6 +37,9 @@ enum exit_status open_image(struct image_file *file, const char *path, enum imag
 /* cmd_thaw.c: writes what becomes of the open image from `path` to the file `to`. flags: of output_file.h. */
 enum exit_status write_image(struct image_file *input, const char *path, const char *to, unsigned int flags,
                              image_conversion *convert) __attribute__((warn_unused_result));
+/* What is left to do after the page data: the file is put in place, or the line is printed. */
+enum exit_status finish_image(struct image_file *input, const char *path, struct output_file *output,
+                              enum snapimg_error error) __attribute__((warn_unused_result));
 
 /* cmd_cache.c: the words after "snapimg cache". */
 enum exit_status command_cache(int count, char **words) __attribute__((warn_unused_result));
