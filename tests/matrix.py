@@ -44,6 +44,7 @@ CARRIED = {
         ("what each has for itself: timer slack, parent-death signal, personality, no-new-privileges, keep-capabilities "
          "flag and secure bits, PR_SET_TSC, PR_MCE_KILL", "state_of_a_thread state_of_the_main_thread"),
         ("names with any character", "state_name_with_newline"),
+        ("a main thread that has ended before the others (pthread_exit)", "state_main_ended tree.family.mains"),
         ("restartable sequences", "programs.rseq"),
         ("C++ exceptions and thread_local", "programs.exceptions"),
         ("the process and thread IDs of a program that has kept them; with `--ids=same` of any", "programs.kept programs.same-ids"),
@@ -184,7 +185,7 @@ CARRIED = {
 # group: (what is refused, tests: `capture.refused_` where there is no dot).
 REFUSED = {
     "Process": (
-        ("a main thread that has ended", "main_ended"),
+        ("with `-p` a main thread that has ended", "tree.refused.attached-main-ended"),
         ("threads that share less than threads do", "own_directory"),
         ("with `--tree=root` child processes, running or not yet waited for", "child zombie"),
         ("processes that share their descriptors or their directory (CLONE_FILES, CLONE_FS)",

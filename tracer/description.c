@@ -14,7 +14,8 @@
 
 int description_compare(pid_t left_pid, int left, pid_t right_pid, int right)
 {
-	return (int)syscall(SYS_kcmp, left_pid, right_pid, KCMP_FILE, (long)left, (long)right);
+	return (int)syscall(SYS_kcmp, proc_living(left_pid), proc_living(right_pid), KCMP_FILE, (long)left,
+	                    (long)right);
 }
 
 int description_spare_flag(int copy)

@@ -76,7 +76,8 @@ static enum status choose_output(struct run *run, char **ret_output)
 	char name[PATH_MAX] = "";
 	const char *prog = options->program[0] ? options->program[0] : name;
 
-	if (options->attach && readlink(proc_path(options->attach, "exe").text, name, sizeof(name) - 1) < 0)
+	if (options->attach && readlink(proc_path(options->attach, "exe").text, name, sizeof(name) - 1) < 0 &&
+	    proc_has_ended(options->attach))
 		return fail(STATUS_FAILED, "-p %d: %s", options->attach,
 		            errno == ENOENT ? "no such process" : strerror(errno));
 	if (!options->output &&

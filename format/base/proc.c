@@ -18,6 +18,47 @@ void text_free(struct text *text)
 	*text = (struct text){0};
 }
 
+/* Few processes have no main thread any more. */
+static struct {
+	struct stand_in {
+		pid_t pid, tid;
+	} * item;
+	size_t count;
+} stand_ins;
+
+static struct stand_in *find_stand_in(pid_t pid)
+{
+	for (size_t i = 0; i < stand_ins.count; i++)
+		if (stand_ins.item[i].pid == pid)
+			return &stand_ins.item[i];
+	return NULL;
+}
+
+bool proc_look_through(pid_t pid, pid_t tid)
+{
+	struct stand_in *it = find_stand_in(pid);
+
+	if (!it && !(it = array_add(stand_ins.item, stand_ins.count)))
+		return false;
+	*it = (struct stand_in){pid, tid};
+	return true;
+}
+
+void proc_look_directly(pid_t pid)
+{
+	struct stand_in *it = find_stand_in(pid);
+
+	if (it)
+		*it = stand_ins.item[--stand_ins.count];
+}
+
+pid_t proc_living(pid_t pid)
+{
+	const struct stand_in *it = find_stand_in(pid);
+
+	return it ? it->tid : pid;
+}
+
 struct proc_path proc_path(pid_t pid, const char *format, ...)
 {
 	struct proc_path path = {"/proc/self/"};
@@ -25,7 +66,7 @@ struct proc_path proc_path(pid_t pid, const char *format, ...)
 	size_t size;
 
 	if (pid != PROC_SELF)
-		snprintf(path.text, sizeof(path.text), "/proc/%d/", pid);
+		snprintf(path.text, sizeof(path.text), "/proc/%d/", proc_living(pid));
 	size = strlen(path.text);
 	va_start(arguments, format);
 	vsnprintf(path.text + size, sizeof(path.text) - size, format, arguments);
@@ -141,6 +182,32 @@ enum status proc_read_stat(pid_t pid, struct proc_stat *ret_stat)
 		return fail(STATUS_FAILED, "can't read the program's state: /proc/%d/stat: %s", pid,
 		            strerror(-result));
 	return STATUS_OK;
+}
+
+static bool is_dead(pid_t tid)
+{
+	struct proc_stat stat;
+
+	return proc_try_read_stat(tid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X';
+}
+
+/* The dead main thread of a living process is a zombie, too. */
+bool proc_has_ended(pid_t pid)
+{
+	struct proc_stat stat;
+	struct dirent *entry;
+	bool ended = true;
+
+	if (!is_dead(proc_living(pid)))
+		return false;
+	if (proc_try_read_stat(pid, &stat) < 0 || stat.field[STAT_THREADS] < 2)
+		return true;
+	DIR *directory = opendir(proc_path(pid, "task").text);
+	while (directory && ended && (entry = readdir(directory)))
+		ended = atoi(entry->d_name) <= 0 || is_dead(atoi(entry->d_name));
+	if (directory)
+		closedir(directory);
+	return ended;
 }
 
 bool proc_is_kernel_worker(pid_t tid)

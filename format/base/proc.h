@@ -26,6 +26,16 @@ struct proc_path {
 enum { PROC_SELF = 0 };
 struct proc_path proc_path(pid_t pid, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A process whose main thread has ended (pthread_exit) shows nothing of what its threads share: from now on
+ * it is looked at through this one of them, which lives. False: out of memory. */
+bool proc_look_through(pid_t pid, pid_t tid) __attribute__((warn_unused_result));
+/* No longer. */
+void proc_look_directly(pid_t pid);
+/* That thread's ID, else the process's own: for calls that ask the kernel about a process. */
+pid_t proc_living(pid_t pid);
+/* Whether the process has ended: its main thread and all others. */
+bool proc_has_ended(pid_t pid);
+
 /* Returns 0 or -errno; *ret_text is written only on success. */
 int proc_try_read(const char *path, struct text *ret_text) __attribute__((warn_unused_result));
 /* The same, with a line printed on failure. */

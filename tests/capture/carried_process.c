@@ -157,6 +157,62 @@ static void group_in_session_of_another(void)
 	EXPECT(kill(getsid(0), 0) < 0 && getpgrp() == getpid() && getsid(0) != getpid());
 }
 
+/* Leaves no ID of the process in memory. */
+static bool main_is_dead(void)
+{
+	char text[512] = "";
+	int file = open("/proc/self/stat", O_RDONLY);
+	ssize_t size = read(file, text, sizeof(text) - 1);
+	bool is_dead = size > 0 && strrchr(text, ')')[2] == 'Z';
+	close(file);
+	explicit_bzero(text, sizeof(text));
+	return is_dead;
+}
+
+static void *be_woken(void *word)
+{
+	while (!*(volatile int *)word)
+		syscall(SYS_futex, word, 128 /* FUTEX_WAIT_PRIVATE */, 0, NULL, NULL, 0);
+	return word;
+}
+
+/* The others go on, and what is sent to the process is theirs; the last of them gives the status. */
+static void *outlive(void *argument)
+{
+	static int word;
+	const struct sigaction action = {.sa_sigaction = ring, .sa_flags = SA_SIGINFO};
+	const union sigval value = {.sival_int = PROCESS};
+	pthread_t other;
+	void *result = NULL;
+	sigset_t set;
+	while (!main_is_dead())
+		sched_yield();
+	sigaction(SIGUSR1, &action, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL); /* the other thread takes it, or this one when it may */
+	EXPECT(pthread_create(&other, NULL, be_woken, &word) == 0 && sigqueue(getpid(), SIGUSR1, value) == 0);
+	marker();
+	while (!main_is_dead())
+		sched_yield();
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	EXPECT(rung[PROCESS] == 1 && gettid() != getpid());
+	word = 1;
+	syscall(SYS_futex, &word, 129 /* FUTEX_WAKE_PRIVATE */, 1, NULL, NULL, 0);
+	EXPECT(pthread_join(other, &result) == 0 && result == &word);
+	EXPECT(pthread_join(*(pthread_t *)argument, &result) == 0 && result == argument);
+	_exit(check_result());
+}
+
+static void main_ended(void)
+{
+	static pthread_t self;
+	pthread_t other;
+	self = pthread_self();
+	EXPECT(pthread_create(&other, NULL, outlive, &self) == 0);
+	pthread_exit(&self);
+}
+
 /* The directory is gone, and nothing can be made in it. */
 static void removed_directory(void)
 {
@@ -172,14 +228,9 @@ static void removed_directory(void)
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
-	        MODE(removed_directory),
-	        MODE(session_stays),
-	        MODE(cpu_timers),
-	        MODE(session),
-	        MODE(group),
-	        MODE(session_of_another),
-	        MODE(group_of_another),
-	        MODE(group_in_session_of_another),
+	        MODE(removed_directory),  MODE(main_ended),       MODE(session_stays),
+	        MODE(cpu_timers),         MODE(session),          MODE(group),
+	        MODE(session_of_another), MODE(group_of_another), MODE(group_in_session_of_another),
 	};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

@@ -12,7 +12,6 @@ REFUSED_HELD = os.path.join(t.BUILD, "tests/capture/refused_held")
 
 # The row, which is the program's mode after refused_, and the words its refusal has beside "can't be carried".
 STATES = {
-    "refused_main_ended": ("main thread that has ended", "process"),
     "refused_own_directory": ("working directory of its own", "thread"),
     "refused_child": ("child process",),
     "refused_zombie": ("child process",),

@@ -38,33 +38,6 @@ static bool mapped(void *memory)
 	return true;
 }
 
-/* The main thread ends when another has seen it go, and that one passes the marker. */
-static void *outlive(void *unused)
-{
-	char line[256];
-	const char *state = NULL;
-	do {
-		char path[64];
-		(void)unused;
-		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", getpid());
-		FILE *file = fopen(path, "r");
-		if (!file || !fgets(line, sizeof(line), file))
-			_exit(77);
-		fclose(file);
-		state = strrchr(line, ')');
-	} while (!state || state[2] != 'Z');
-	access("/snap/here", F_OK);
-	_exit(0);
-}
-
-static bool main_ended(void)
-{
-	pthread_t id;
-	if (pthread_create(&id, NULL, outlive, NULL) != 0)
-		return false;
-	pthread_exit(NULL);
-}
-
 static int own_directory_made;
 
 static void *unshared(void *unused)
@@ -237,7 +210,6 @@ static bool vfork_memory(void)
 int main(int argc, char **argv)
 {
 	static const struct refused_mode modes[] = {
-	        MODE(main_ended),
 	        MODE(own_directory),
 	        MODE(child),
 	        MODE(zombie),

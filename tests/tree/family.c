@@ -454,6 +454,52 @@ static void pidfds(void)
 	       info.si_status == 3);
 }
 
+/* --- children whose main threads have ended: one goes on, of the other the last thread's end is the
+ * process's, with the main thread's status */
+static void *go_on(void *argument)
+{
+	CHECK(hear(argument) == 'g');
+	_exit(3);
+}
+
+static void *end_last(void *argument)
+{
+	CHECK(hear(argument) == 'g');
+	syscall(SYS_exit, 7); /* which of the two codes it is goes by the kernel (5.17) */
+	return NULL;
+}
+
+static void await_zombie(pid_t pid)
+{
+	char path[64], text[512];
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	do {
+		int file = open(path, O_RDONLY);
+		ssize_t size = read(file, text, sizeof(text) - 1);
+		CHECK(size > 0 && close(file) == 0);
+		text[size] = '\0';
+	} while (strrchr(text, ')')[2] != 'Z');
+}
+
+static void mains(void)
+{
+	struct line go = line();
+	void *(*const runs[])(void *) = {go_on, end_last};
+	pid_t child[2];
+	for (int i = 0; i < 2; i++) {
+		if ((child[i] = child_of(fork())) == 0) {
+			pthread_t thread;
+			CHECK(pthread_create(&thread, NULL, runs[i], &go) == 0);
+			syscall(SYS_exit, 7);
+		}
+		await_zombie(child[i]);
+	}
+	marker();
+	tell(&go, 'g');
+	tell(&go, 'g');
+	EXPECT(wait_for(child[0]) == 3 << 8 && wait_for(child[1]) == 7 << 8);
+}
+
 /* --- a chain of processes, each the child of the one before */
 static void chain(void)
 {
@@ -485,7 +531,7 @@ static const struct {
 	void (*run)(void);
 } modes[] = {{"inherited", inherited}, {"between", between}, {"groups", groups},   {"orphans", orphans},
              {"stopped", stopped},     {"shared", shared},   {"deleted", deleted}, {"threads", threads},
-             {"chain", chain},         {"pidfds", pidfds}};
+             {"chain", chain},         {"pidfds", pidfds},   {"mains", mains}};
 
 int main(int argc, char **argv)
 {

@@ -2,6 +2,7 @@
  * stands. */
 #include <err.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -179,6 +180,31 @@ static void namespace(void)
 	hear();
 }
 
+static void *say_when_alone(void *unused)
+{
+	char path[64], text[512];
+	(void)unused;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", getpid());
+	do {
+		int file = open(path, O_RDONLY);
+		ssize_t size = read(file, text, sizeof(text) - 1);
+		if (size <= 0)
+			err(1, "%s", path);
+		close(file);
+		text[size] = '\0';
+	} while (strrchr(text, ')')[2] != 'Z');
+	(void)!write(STDOUT_FILENO, "alone\n", 6);
+	for (;;)
+		pause();
+}
+
+static void main_ended(void)
+{
+	pthread_t thread;
+	pthread_create(&thread, NULL, say_when_alone, NULL);
+	pthread_exit(NULL);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -188,7 +214,7 @@ int main(int argc, char **argv)
 	        {"files", files},     {"directory", directory}, {"siblings", siblings},
 	        {"alike", alike},     {"rest", alike},          {"set", set},
 	        {"session", session}, {"name", name},           {"relay", relay},
-	        {"ends", ends},       {"namespace", namespace},
+	        {"ends", ends},       {"namespace", namespace}, {"main", main_ended},
 	};
 	if (pipe(to_parent) < 0)
 		err(1, "pipe");

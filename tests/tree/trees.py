@@ -9,7 +9,7 @@ import snaptest as t  # noqa: E402
 
 FAMILY = os.path.join(t.BUILD, "tests/tree/family")
 HERE = "path:/snap/here"
-MODES = ("inherited", "between", "groups", "orphans", "stopped", "shared", "deleted", "threads", "chain", "pidfds")
+MODES = ("inherited", "between", "groups", "orphans", "stopped", "shared", "deleted", "threads", "chain", "pidfds", "mains")
 
 
 def family(mode):
@@ -71,6 +71,18 @@ def namespace():
     t.check(not os.path.exists("image.snap"), "there is an image")
 
 
+def attached_main_ended():
+    """Whose main thread had ended before snaptrace came can't be traced: it is told so, and goes on."""
+    with subprocess.Popen([ODD, "main"], stdout=subprocess.PIPE, env=t.PLAIN_ENV) as program:
+        try:
+            t.check(program.stdout.readline() == b"alone\n", "what it says")
+            frozen = t.run([t.SNAPTRACE, "-q", "-o", "image.snap", "-p", str(program.pid)])
+            t.one_line(frozen, 125, "main thread that has ended (pthread_exit) before snaptrace came", str(program.pid))
+            t.check(program.poll() is None and not os.path.exists("image.snap"), "it goes on, and there is no image")
+        finally:
+            program.kill()
+
+
 def of_session(session):
     """The processes that are in it, wherever their PID namespace is."""
     found = []
@@ -119,7 +131,8 @@ def killed():
 
 ROWS = {f"family.{mode}": (lambda m=mode: family(m)) for mode in MODES}
 ROWS.update({f"refused.{mode}": (lambda m=mode: refuse(m)) for mode in REFUSED})
-ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.namespace": namespace, "killed": killed,
+ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.namespace": namespace,
+             "refused.attached-main-ended": attached_main_ended, "killed": killed,
              "crowd.relay": lambda: crowd("relay"), "crowd.ends": lambda: crowd("ends")})
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ static enum status check_shared_memory_space(const struct subject *subject)
 {
 	pid_t parent = (pid_t)subject->stat.field[STAT_PPID];
 
-	if (parent <= 0 || parent == getpid() || syscall(SYS_kcmp, subject->pid, parent, KCMP_VM, 0, 0) != 0)
+	if (parent <= 0 || parent == getpid() ||
+	    syscall(SYS_kcmp, proc_living(subject->pid), proc_living(parent), KCMP_VM, 0, 0) != 0)
 		return STATUS_OK;
 	return refuse("memory shared with the parent (vfork)", "choose a point after the exec",
 	              "process %d and process %d", subject->pid, parent);
@@ -162,7 +163,7 @@ static enum status check_sharing(const struct subject *subject, pid_t tid)
 	};
 
 	for (size_t i = 0; i < sizeof(shared) / sizeof(*shared); i++)
-		if (syscall(SYS_kcmp, subject->pid, tid, shared[i].type, 0, 0) > 0)
+		if (syscall(SYS_kcmp, proc_living(subject->pid), tid, shared[i].type, 0, 0) > 0)
 			return refuse(shared[i].what, "choose a point before it is made",
 			              "thread %d of process %d", tid, subject->pid);
 	return STATUS_OK;

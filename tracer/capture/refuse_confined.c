@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "format/base/proc.h"
 #include "tracer/caller.h"
 #include "tracer/capture/refuse.h"
 #include "tracer/refusals.h"
@@ -45,9 +46,9 @@ enum status refuse_semaphore_undo(const struct subject *subject)
 	const struct snapshot_request *request = subject->request;
 	bool noted = request->noted->bits & NOTED_SEMAPHORE_UNDO;
 
-	if (!noted &&
-	    (request->noted_all || syscall(SYS_kcmp, subject->pid, getpid(), KCMP_SYSVSEM, 0, 0) == 0 ||
-	     !uses_semaphores(subject->pid)))
+	if (!noted && (request->noted_all ||
+	               syscall(SYS_kcmp, proc_living(subject->pid), getpid(), KCMP_SYSVSEM, 0, 0) == 0 ||
+	               !uses_semaphores(subject->pid)))
 		return STATUS_OK;
 	return refuse("a System V semaphore operation that is undone at the end (SEM_UNDO)",
 	              "choose a point before it is made", "process %d", subject->pid);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
+#include "format/base/proc.h"
 #include "format/facts/raw_code.h"
 #include "tracer/capture/refuse.h"
 
@@ -72,7 +73,7 @@ static bool calls_by_itself(pid_t pid, const struct snapimg_mapping *record)
 	size_t size = (size_t)(record->end - record->start);
 	uint8_t *code = malloc(size);
 	const struct iovec here = {code, size}, there = {(void *)(uintptr_t)record->start, size};
-	ssize_t got = code ? process_vm_readv(pid, &here, 1, &there, 1, 0) : -1;
+	ssize_t got = code ? process_vm_readv(proc_living(pid), &here, 1, &there, 1, 0) : -1;
 	bool calls = got < 0 || raw_code_calls(code, (size_t)got);
 
 	free(code);

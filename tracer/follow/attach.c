@@ -15,6 +15,7 @@
 #include "tracer/follow/launch.h"
 #include "tracer/points/point_symbol.h"
 #include "tracer/ptrace/remote.h"
+#include "tracer/refusals.h"
 
 /* Those that end just now can't be traced: EPERM as well, while they are still seen (ptrace_attach() in
  * kernel/ptrace.c). */
@@ -38,7 +39,8 @@ static enum status seize(pid_t pid, pid_t tid, bool may_have_ended, unsigned *fo
 	if (ptrace(PTRACE_SEIZE, tid, 0, TRACE_OPTIONS) < 0) {
 		int error = errno;
 
-		if ((tid != pid || may_have_ended) && (error == ESRCH || has_ended(tid)))
+		if ((tid != pid || may_have_ended || !proc_has_ended(pid)) &&
+		    (error == ESRCH || has_ended(tid)))
 			return STATUS_OK;
 		if (process_status_number(tid, "TracerPid") != getpid())
 			return seize_failed(tid, error);
@@ -80,11 +82,19 @@ static enum status seize_process(pid_t pid, bool may_have_ended)
 	return status;
 }
 
+static enum status refuse_without_main(pid_t pid)
+{
+	return refuse("a main thread that has ended (pthread_exit) before snaptrace came",
+	              "freeze it with snaptrace PROG, from its start on", "process %d", pid);
+}
+
 enum status attach_to_member(pid_t pid, struct tracee **ret_tracee)
 {
 	enum status status = seize_process(pid, true);
 
 	*ret_tracee = status == STATUS_OK ? tracee_find(pid) : NULL;
+	if (status == STATUS_OK && !*ret_tracee && !proc_has_ended(pid))
+		return refuse_without_main(pid);
 	return *ret_tracee ? remote_find_gate(pid, true, &(*ret_tracee)->process->gate) : status;
 }
 
@@ -132,6 +142,10 @@ enum status attach_to(struct run *run)
 	if ((status = seize_process(run->root, false)) != STATUS_OK)
 		return status;
 	leader = tracee_find(run->root);
+	if (!leader && !proc_has_ended(run->root)) {
+		(void)refuse_without_main(run->root);
+		return refusals_end();
+	}
 	if (!leader)
 		return fail(STATUS_FAILED, "-p %d: the process has ended", run->root);
 	if ((status = prepare(run, leader)) != STATUS_OK)

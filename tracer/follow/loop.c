@@ -6,6 +6,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "format/base/proc.h"
 #include "format/base/progress.h"
 #include "tracer/follow/choice.h"
 #include "tracer/follow/events.h"
@@ -81,6 +82,17 @@ static void take_back(const struct tracee *due)
 		due->process->due = NULL;
 }
 
+/* By another thread where the main thread has ended, which can be asked in vain. */
+static void interrupt_process(const struct tracee *leader)
+{
+	struct proc_stat stat;
+	bool lives = proc_try_read_stat(leader->tid, &stat) < 0 || stat.state != 'Z';
+
+	for (struct tracee *tracee = tracee_next(NULL); tracee; tracee = tracee_next(tracee))
+		if (lives ? tracee == leader : tracee->process == leader->process)
+			ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
+}
+
 /* A process that is due is stopped, and frozen when it stands; a thread in vfork can't be, but its child ends
  * that. */
 static void look_for_due(struct run *run, double now)
@@ -100,7 +112,7 @@ static void look_for_due(struct run *run, double now)
 		}
 	}
 	if (oldest)
-		ptrace(PTRACE_INTERRUPT, oldest->tid, 0, 0);
+		interrupt_process(oldest);
 }
 
 /* What goes by the clock, and signals that were only noted. */

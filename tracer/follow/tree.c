@@ -12,6 +12,7 @@
 #include "format/base/proc.h"
 #include "tracer/follow/attach.h"
 #include "tracer/follow/tree_sharing.h"
+#include "tracer/ptrace/wait.h"
 #include "tracer/refusals.h"
 
 enum { ANY_SESSION = -1 };
@@ -32,9 +33,10 @@ static struct tree_process *find(const struct tree *tree, pid_t pid)
 	return NULL;
 }
 
-static bool is_zombie(const struct proc_stat *stat)
+/* A main thread that has ended before the others is one, too: then the process lives. */
+static bool is_zombie(pid_t pid, const struct proc_stat *stat)
 {
-	return stat->state == 'Z' || stat->state == 'X';
+	return (stat->state == 'Z' || stat->state == 'X') && proc_has_ended(pid);
 }
 
 /* Who is followed and ends is told of to its parent when we have heard it (ptrace(2)). */
@@ -56,7 +58,7 @@ static enum status add(struct tree *tree, pid_t pid, const struct proc_stat *sta
 	*it = (struct tree_process){
 	        .record = {.pid = (uint32_t)pid,
 	                   .parent = is_orphan ? 0 : (uint32_t)stat->field[STAT_PPID],
-	                   .state = is_zombie(stat) ? SNAPIMG_MEMBER_ZOMBIE : SNAPIMG_MEMBER_ALIVE},
+	                   .state = is_zombie(pid, stat) ? SNAPIMG_MEMBER_ZOMBIE : SNAPIMG_MEMBER_ALIVE},
 	        .start_time = stat->field[STAT_START_TIME]};
 	return STATUS_OK;
 }
@@ -76,11 +78,11 @@ static enum status look_around(struct tree *tree, bool all, bool *ret_new)
 		if (pid <= 0 || find(tree, pid) || proc_try_read_stat(pid, &stat) < 0 || stat.state == 'X')
 			continue;
 		bool has_parent = find(tree, (pid_t)stat.field[STAT_PPID]) != NULL;
-		bool is_orphan = !has_parent && all && !is_zombie(&stat) && tracee_find(pid) &&
+		bool is_orphan = !has_parent && all && !is_zombie(pid, &stat) && tracee_find(pid) &&
 		                 (!process_find((pid_t)stat.field[STAT_PPID]));
 		if (!has_parent && !is_orphan)
 			continue;
-		if (is_zombie(&stat))
+		if (is_zombie(pid, &stat))
 			hear_end(pid);
 		status = add(tree, pid, &stat, is_orphan);
 		*ret_new = true;
@@ -106,7 +108,7 @@ static enum status stop_one(const struct run *run, struct tree *tree, size_t ind
 
 	if (!tracee && process_status_number(pid, "TracerPid") != getpid()) {
 		struct proc_stat stat;
-		if (proc_try_read_stat(pid, &stat) < 0 || is_zombie(&stat))
+		if (proc_try_read_stat(pid, &stat) < 0 || is_zombie(pid, &stat))
 			return STATUS_OK;
 		if (!run->options->attach)
 			return refuse("a process of the tree that snaptrace doesn't follow",
@@ -119,6 +121,11 @@ static enum status stop_one(const struct run *run, struct tree *tree, size_t ind
 	return stop_process(tracee, asked, &tree->process[index].threads);
 }
 
+static const struct stopped_thread *any_thread(const struct stopped_threads *threads)
+{
+	return &threads->thread[threads->thread[0].has_ended];
+}
+
 /* What became of those that ended meanwhile. */
 static enum status settle(struct tree *tree, const struct tracee *point)
 {
@@ -126,17 +133,19 @@ static enum status settle(struct tree *tree, const struct tracee *point)
 		struct tree_process *it = &tree->process[i];
 		pid_t pid = (pid_t)it->record.pid;
 		struct proc_stat stat;
+		if (!tracee_stands(pid)) /* whom it was looked at through has ended, too */
+			proc_look_directly(pid);
 		bool is_there = proc_try_read_stat(pid, &stat) == 0;
 
-		if ((i == 0 || pid == point->process->pid) && (!is_there || is_zombie(&stat)))
+		if ((i == 0 || pid == point->process->pid) && (!is_there || is_zombie(pid, &stat)))
 			return fail(STATUS_FAILED, "the program ended: process %d: while it was being frozen",
 			            pid);
-		if (is_there && is_zombie(&stat)) {
+		if (is_there && is_zombie(pid, &stat)) {
 			hear_end(pid);
 			is_there = proc_try_read_stat(pid, &stat) == 0; /* its parent may ignore its end */
 			/* An orphan's end is init's to hear, which it does at any time. */
-			is_there =
-			        is_there && (!is_zombie(&stat) || find(tree, (pid_t)stat.field[STAT_PPID]));
+			is_there = is_there &&
+			           (!is_zombie(pid, &stat) || find(tree, (pid_t)stat.field[STAT_PPID]));
 		}
 		if (!is_there) {
 			stopped_threads_free(&it->threads);
@@ -144,18 +153,18 @@ static enum status settle(struct tree *tree, const struct tracee *point)
 			i--;
 			continue;
 		}
-		it->tracee = tracee_find(pid);
+		it->tracee = tracee_find(proc_living(pid));
 		it->record.parent = it->record.parent ? (uint32_t)stat.field[STAT_PPID] : 0;
 		if (it->record.parent && !find(tree, (pid_t)it->record.parent))
 			it->record.parent = 0; /* it ended just now */
 		it->record.state = SNAPIMG_MEMBER_ALIVE;
-		if (is_zombie(&stat)) {
+		if (is_zombie(pid, &stat)) {
 			it->record.state = SNAPIMG_MEMBER_ZOMBIE;
 			it->record.status = (uint32_t)stat.field[STAT_EXIT_CODE] & 0xffff;
 			it->tracee = NULL;
-		} else if (it->threads.count && it->threads.thread[0].in_group_stop) {
+		} else if (it->threads.count && any_thread(&it->threads)->in_group_stop) {
 			it->record.state = SNAPIMG_MEMBER_STOPPED;
-			it->record.status = (uint32_t)it->threads.thread[0].stop_signal;
+			it->record.status = (uint32_t)any_thread(&it->threads)->stop_signal;
 		}
 	}
 	return STATUS_OK;

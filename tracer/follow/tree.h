@@ -9,7 +9,7 @@
 struct tree_process {
 	struct snapimg_member record; /* without what its image is */
 	uint64_t start_time;
-	struct tracee *tracee; /* its main thread; NULL: a zombie */
+	struct tracee *tracee; /* its main thread, or one that lives; NULL: a zombie */
 	struct stopped_threads threads;
 };
 

@@ -88,7 +88,8 @@ static int by_sharing(const void *left, const void *right)
 {
 	const struct tree_process *a = *(struct tree_process *const *)left,
 	                          *b = *(struct tree_process *const *)right;
-	long order = syscall(SYS_kcmp, a->record.pid, b->record.pid, sort_type, 0, 0);
+	long order = syscall(SYS_kcmp, proc_living((pid_t)a->record.pid), proc_living((pid_t)b->record.pid),
+	                     sort_type, 0, 0);
 
 	return order == 1 ? -1 : order == 2;
 }

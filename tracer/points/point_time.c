@@ -35,8 +35,10 @@ static bool thread_sleeps(pid_t pid, const char *tid, uint64_t *run_time)
 	struct text text CLEANUP(text_free) = {0};
 	struct proc_stat stat;
 
-	if (proc_try_read_stat((pid_t)atoi(tid), &stat) < 0 || stat.state != 'S')
+	if (proc_try_read_stat((pid_t)atoi(tid), &stat) < 0)
 		return false;
+	if (stat.state != 'S')
+		return stat.state == 'Z'; /* a main thread that has ended */
 	/* Nanoseconds on a processor come first (Documentation/scheduler/sched-stats.rst). */
 	if (proc_try_read(proc_path(pid, "task/%s/schedstat", tid).text, &text) == 0)
 		*run_time += strtoull(text.bytes, NULL, 10);
@@ -81,7 +83,7 @@ static bool add_child(void *context, pid_t child, const struct proc_stat *stat)
 {
 	struct quiet *quiet = context;
 
-	if (stat->state == 'Z' || stat->state == 'X')
+	if (proc_has_ended(child))
 		return true;
 	quiet->count++;
 	if (stat->state != 'T' && stat->state != 't')

@@ -16,7 +16,7 @@ int tracee_read(pid_t pid, uint64_t address, void *buffer, size_t size)
 {
 	struct iovec local = {buffer, size};
 	struct iovec remote = {(void *)(uintptr_t)address, size};
-	ssize_t count = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+	ssize_t count = process_vm_readv(proc_living(pid), &local, 1, &remote, 1, 0);
 
 	if (count < 0)
 		return -1;
@@ -43,7 +43,7 @@ size_t tracee_read_some(pid_t pid, uint64_t address, void *buffer, size_t size)
 		remote[count] = (struct iovec){(void *)(uintptr_t)(address + done), part};
 		done += part;
 	}
-	got = process_vm_readv(pid, &local, 1, remote, count, 0);
+	got = process_vm_readv(proc_living(pid), &local, 1, remote, count, 0);
 	return got > 0 ? (size_t)got : 0;
 }
 

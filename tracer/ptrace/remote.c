@@ -12,6 +12,7 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
+#include "format/base/proc.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/remote_frame_x86_64.h"
 #include "tracer/ptrace/wait.h"
@@ -238,7 +239,7 @@ enum status remote_fetch(const struct remote *remote, const char *what, void *re
 
 enum status remote_enter(pid_t pid, const struct remote_gate *gate, struct remote *ret_remote)
 {
-	struct remote remote = {.tid = pid, .gate = *gate};
+	struct remote remote = {.tid = proc_living(pid), .gate = *gate};
 	enum status status;
 	int64_t dumpable, result;
 

@@ -40,6 +40,9 @@ enum { REMOTE_ROOM = 5 * 4096 };
 enum status remote_find_gate(pid_t pid, bool outlives, struct remote_gate *gate)
         __attribute__((warn_unused_result));
 
+/* A `syscall` instruction of the program's or a library's own, outside of the vdso; 0: there is none. */
+uint64_t remote_find_call(pid_t pid);
+
 /* The scope of the calls made in a process: what it changes for them is undone by remote_leave(). */
 struct remote {
 	pid_t tid; /* who makes the calls; any stopped thread of the process may stand here */

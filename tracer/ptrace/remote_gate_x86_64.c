@@ -88,12 +88,30 @@ static uint64_t find_room(pid_t pid, const struct vma *stack)
 	return 0;
 }
 
+static bool is_code(const struct vma *vma)
+{
+	return vma->protection & PROT_EXEC && vma->protection & PROT_READ;
+}
+
+uint64_t remote_find_call(pid_t pid)
+{
+	struct maps maps CLEANUP(maps_free) = {0};
+	uint64_t found = 0;
+
+	if (maps_try_read(pid, &maps) < 0)
+		return 0;
+	for (size_t i = 0; i < maps.count && !found; i++)
+		if (is_code(&maps.vma[i]) && !maps.vma[i].shared && maps.vma[i].inode)
+			found = find_bytes(pid, &maps.vma[i], call, sizeof(call));
+	return found;
+}
+
 static void look_at(pid_t pid, const struct vma *vma, struct remote_gate *inside,
                     struct remote_gate *outliving)
 {
 	if (strcmp(vma->name, "[stack]") == 0)
 		outliving->room = find_room(pid, vma);
-	if (!(vma->protection & PROT_EXEC) || !(vma->protection & PROT_READ))
+	if (!is_code(vma))
 		return;
 	if (strcmp(vma->name, "[vdso]") == 0)
 		inside->call = find_bytes(pid, vma, call, sizeof(call));

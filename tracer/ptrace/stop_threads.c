@@ -22,12 +22,6 @@
 
 enum { SYSCALL_STOP = SIGTRAP | 0x80 };
 
-static enum status refuse_main_thread(pid_t pid)
-{
-	return refuse("a main thread that has ended (pthread_exit)", "choose a point before it ends",
-	              "process %d", pid);
-}
-
 /* What stopping them is about. */
 struct stopping {
 	pid_t pid;
@@ -40,22 +34,16 @@ static enum status refuse_vfork(pid_t tid)
 	return refuse("a thread that waits in vfork", "choose another point", "thread %d", tid);
 }
 
-/* A main thread that ends while others live is a zombie, which no image holds; where the point's thread is
- * gone too the process was killed. */
+/* A thread may end, and a process of a tree as a whole; where the point's thread is gone the process was
+ * killed. */
 static enum status note_end(const struct tracee *tracee, const struct stopping *stopping)
 {
 	struct user_regs_struct registers;
-	struct proc_stat stat;
 
-	if (!stopping->point) /* a process of a tree may end as a whole */
-		return tracee->tid == stopping->pid && proc_try_read_stat(stopping->pid, &stat) == 0 &&
-		                       stat.field[STAT_THREADS] > 1
-		               ? refuse_main_thread(tracee->tid)
-		               : STATUS_OK;
-	if (!tracee_get_registers(stopping->point, &registers))
-		return fail(STATUS_FAILED, "the program ended: process %d: while it was being frozen",
-		            tracee->process->pid);
-	return tracee->tid == tracee->process->pid ? refuse_main_thread(tracee->tid) : STATUS_OK;
+	if (!stopping->point || tracee_get_registers(stopping->point, &registers))
+		return STATUS_OK;
+	return fail(STATUS_FAILED, "the program ended: process %d: while it was being frozen",
+	            tracee->process->pid);
 }
 
 /* Until the thread stops or is gone; not for ever, since one that sleeps uninterruptibly does neither. */
@@ -247,6 +235,21 @@ static int by_id(const void *one, const void *other)
 	return (a > b) - (a < b);
 }
 
+/* The main thread that has ended while these live stands among them: in an image it ends once more. */
+static enum status add_ended(pid_t pid, struct stopped_threads *threads)
+{
+	const struct stopped_thread ended = {.tid = pid, .has_ended = true};
+	enum status status;
+
+	if (is_known(threads, pid))
+		return STATUS_OK;
+	if (!proc_look_through(pid, threads->thread[0].tid))
+		return fail(STATUS_FAILED, "out of memory");
+	if ((status = add(threads, &ended)) != STATUS_OK)
+		proc_look_directly(pid);
+	return status;
+}
+
 static enum status stop_all(const struct stopping *stopping, struct stopped_threads *ret_threads)
 {
 	struct stopped_threads threads = {0};
@@ -268,6 +271,10 @@ static enum status stop_all(const struct stopping *stopping, struct stopped_thre
 	}
 	*ret_threads = threads;
 	if (status != STATUS_OK || threads.count == 0)
+		return status;
+	status = add_ended(pid, &threads);
+	*ret_threads = threads;
+	if (status != STATUS_OK)
 		return status;
 	qsort(threads.thread, threads.count, sizeof(*threads.thread), by_id);
 	for (size_t i = 1; i < threads.count;
@@ -326,6 +333,8 @@ void stopped_threads_give_back(const struct stopped_threads *threads, const stru
 
 void stopped_threads_free(struct stopped_threads *threads)
 {
+	if (threads->count && threads->thread[0].has_ended)
+		proc_look_directly(threads->thread[0].tid);
 	free(threads->thread);
 	*threads = (struct stopped_threads){0};
 }

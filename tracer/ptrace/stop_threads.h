@@ -8,6 +8,8 @@
 
 struct stopped_thread {
 	pid_t tid;
+	bool has_ended; /* a main thread, before the others: nothing can be asked of it; proc_look_through()
+	                 */
 	bool at_point;
 	bool in_group_stop; /* by job control: it is to listen for SIGCONT again */
 	int stop_signal;    /* which one stopped it */
@@ -26,9 +28,9 @@ typedef bool stop_asked(void);
 /*
  * `tracee` is stopped already, at the point; its registers are what it is resumed with. All others are
  * stopped where they are: not at the entry of a call, nor within clone or fork, and not on a breakpoint of
- * ours. Threads that are born meanwhile are found, those that end forgotten. Refuses a process whose main
- * thread has ended, that is stopped by job control, or a thread of which waits in vfork; what was stopped
- * before is in *ret_threads all the same. Owned; stopped_threads_free() takes it apart.
+ * ours. Threads that are born meanwhile are found, those that end forgotten. Refuses a process
+ * that is stopped by job control, or a thread of which waits in vfork; what was stopped before is in
+ * *ret_threads all the same. Owned; stopped_threads_free() takes it apart.
  */
 enum status stop_threads(struct tracee *tracee, stop_asked *asked, struct stopped_threads *ret_threads)
         __attribute__((warn_unused_result));

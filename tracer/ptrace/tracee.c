@@ -220,7 +220,7 @@ long process_status_number(pid_t pid, const char *field)
 
 bool processes_share_memory(pid_t one, pid_t other)
 {
-	return syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0;
+	return syscall(SYS_kcmp, proc_living(one), proc_living(other), KCMP_VM, 0, 0) == 0;
 }
 
 bool tracee_get_registers(const struct tracee *tracee, struct user_regs_struct *ret_registers)

@@ -66,5 +66,5 @@ bool tracee_stands(pid_t tid)
 {
 	unsigned long message;
 
-	return ptrace(PTRACE_GETEVENTMSG, tid, 0, &message) == 0;
+	return ptrace(PTRACE_GETEVENTMSG, proc_living(tid), 0, &message) == 0;
 }

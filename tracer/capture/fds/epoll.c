@@ -45,7 +45,7 @@ struct entry {
 static bool leads_to(const struct open_descriptor *set, const struct entry *entry, int descriptor,
                      bool *ret_is_denied)
 {
-	pid_t pid = set->pid;
+	pid_t pid = proc_living(set->pid);
 	struct kcmp_epoll_slot slot = {
 	        .efd = (uint32_t)set->number, .tfd = (uint32_t)entry->watch.number, .toff = entry->earlier};
 	long order = syscall(SYS_kcmp, pid, pid, KCMP_EPOLL_TFD, descriptor, &slot);

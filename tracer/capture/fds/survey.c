@@ -186,7 +186,10 @@ struct open_descriptor *survey_find(const struct survey *survey, size_t process,
 
 bool survey_try_copy(const struct survey *survey, struct open_descriptor *it)
 {
-	int process = it->copy >= 0 ? -1 : (int)syscall(SYS_pidfd_open, it->pid, 0);
+	enum { OF_THREAD = 0200 }; /* PIDFD_THREAD, Linux 6.9 */
+	pid_t living = proc_living(it->pid);
+	int process =
+	        it->copy >= 0 ? -1 : (int)syscall(SYS_pidfd_open, living, living == it->pid ? 0 : OF_THREAD);
 
 	if (process >= 0) {
 		it->copy = (int)syscall(SYS_pidfd_getfd, process, it->number, 0);

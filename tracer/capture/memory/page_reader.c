@@ -6,6 +6,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "format/base/proc.h"
+
 enum status page_reader_open(pid_t pid, const struct plan *plan, struct page_reader *ret_reader)
 {
 	struct proc_path path = proc_path(pid, "mem");
@@ -84,7 +86,7 @@ static uint32_t read_at_once(const struct page_reader *reader, const struct page
 	}
 	if (used == 0)
 		return 0;
-	ssize_t got = process_vm_readv(reader->pid, &local, 1, remote, used, 0);
+	ssize_t got = process_vm_readv(proc_living(reader->pid), &local, 1, remote, used, 0);
 	return got < 0 ? 0 : (uint32_t)((size_t)got / SNAPIMG_PAGE_SIZE);
 }
 

@@ -41,7 +41,7 @@ static bool any_is_shared(const struct shared *shared)
 static bool is_one_of(const struct shared_process *process, size_t count, pid_t pid)
 {
 	for (size_t i = 0; i < count; i++)
-		if (process[i].remote->tid == pid)
+		if (process[i].remote->tid == proc_living(pid))
 			return true;
 	return false;
 }

@@ -30,7 +30,7 @@ struct twins {
 
 static int64_t ask(pid_t pid)
 {
-	return syscall(SYS_kcmp, pid, pid, KCMP_VM, 0, 0);
+	return syscall(SYS_kcmp, proc_living(pid), proc_living(pid), KCMP_VM, 0, 0);
 }
 
 static bool become(uid_t user, gid_t group)
@@ -132,7 +132,7 @@ static enum status ask_in(const struct remote *remote, const struct stopped_thre
 		struct remote of_thread = *remote;
 		int64_t result = 0;
 
-		of_thread.tid = threads->thread[i].tid;
+		of_thread.tid = proc_living(threads->thread[i].tid);
 		status = remote_call(&of_thread, &result, SYS_kcmp, (uint64_t)twins->asked,
 		                     (uint64_t)twins->asked, KCMP_VM, 0);
 		if (result == -EPERM)

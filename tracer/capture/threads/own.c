@@ -35,7 +35,7 @@ enum status threads_refuse_dispatch(const struct threads *threads, const struct 
 
 	for (size_t i = 0; i < threads->count; i++) {
 		struct user_dispatch is = {0};
-		pid_t tid = threads->stopped->thread[i].tid;
+		pid_t tid = proc_living(threads->stopped->thread[i].tid);
 
 		if (ptrace(get_user_dispatch, tid, sizeof(is), &is) == 0 ? is.mode != 0 : noted)
 			return refuse("system calls that go to a handler (PR_SET_SYSCALL_USER_DISPATCH)",
@@ -217,7 +217,7 @@ static enum status read_thread(const struct threads *threads, size_t index, cons
 	struct own own = {0};
 	enum status status;
 
-	at.tid = threads->stopped->thread[index].tid;
+	at.tid = proc_living(threads->stopped->thread[index].tid);
 	if ((status = pass_refusal(refuse_ports(subject, at.tid))) ||
 	    (status = pass_refusal(refuse_keyrings(subject, &at))) ||
 	    (status = pass_refusal(refuse_memory_policy(subject, &at))) ||

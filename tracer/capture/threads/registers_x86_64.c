@@ -3,8 +3,10 @@
 #include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 
@@ -13,6 +15,8 @@
 
 enum {
 	CS_64BIT = 0x33, /* __USER_CS, arch/x86/include/asm/segment.h */
+	CALLBACKS_BELOW = 128 * 1024,
+	FLAGS_AT_REST = 0x202, /* interrupts are on, and the bit that is always set */
 	XSTATE_MXCSR = 24,
 	XSTATE_SOFTWARE =
 	        464, /* struct _fpx_sw_bytes; a regset holds the XCR0 mask there (ptrace, regset.c) */
@@ -42,6 +46,37 @@ enum status thread_read_registers(pid_t pid, struct user_regs_struct *ret_regist
 		return refuse("a segment selector of the program's own (modify_ldt)",
 		              "choose a point before it is set", "process %d", pid);
 	*ret_registers = registers;
+	return STATUS_OK;
+}
+
+enum status thread_read_ended(pid_t pid, const struct user_regs_struct *living, struct snapimg_thread *thread,
+                              struct user_regs_struct *ret_registers)
+{
+	struct text text CLEANUP(text_free) = {0};
+	const uint64_t call = remote_find_call(pid);
+	struct proc_stat stat;
+	enum status status;
+
+	if (!call)
+		return refuse("a main thread that has ended (pthread_exit), in a program that makes no call",
+		              "choose a point before it ends", "process %d", pid);
+	if ((status = proc_read(proc_path(pid, "task/%d/stat", pid), &text)) != STATUS_OK ||
+	    (status = proc_read_stat(pid, &stat)) != STATUS_OK)
+		return status;
+	const char *last = strrchr(text.bytes, ' '); /* its exit code, as wait(2) would tell it */
+	*ret_registers = (struct user_regs_struct){
+	        .rip = call,
+	        .rax = SYS_exit,
+	        .orig_rax = (unsigned long long)-1,
+	        /* Callbacks of a start may run there (snap_on_restore): far below main's own frames. */
+	        .rsp = (stat.field[STAT_START_STACK] & ~15ull) - CALLBACKS_BELOW,
+	        .rdi = last ? (strtoull(last, NULL, 10) >> 8 & 0xff) : 0,
+	        .cs = living->cs,
+	        .ss = living->ss,
+	        .eflags = FLAGS_AT_REST,
+	};
+	thread->signal_mask = ~0ull; /* what waits for the process is for the others */
+	thread->tid = (uint32_t)pid;
 	return STATUS_OK;
 }
 

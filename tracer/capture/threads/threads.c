@@ -47,6 +47,11 @@ static enum status hold(struct threads *threads, size_t index)
 	return STATUS_OK;
 }
 
+static bool has_ended(const struct threads *threads, size_t index)
+{
+	return threads->stopped->thread[index].has_ended;
+}
+
 enum status threads_read_registers(const struct stopped_threads *stopped, struct threads *threads)
 {
 	enum status status = STATUS_OK;
@@ -62,7 +67,13 @@ enum status threads_read_registers(const struct stopped_threads *stopped, struct
 	if (!threads->thread || !threads->registers || !threads->call || !threads->xstate)
 		return fail(STATUS_FAILED, "out of memory");
 	for (size_t i = 0; i < threads->count && status == STATUS_OK; i++)
-		status = hold(threads, i);
+		if (!has_ended(threads, i))
+			status = hold(threads, i);
+	if (status == STATUS_OK && has_ended(threads, 0)) {
+		threads->call[0] = system_call_name(SYS_exit);
+		status = thread_read_ended(id_of(threads, 0), &threads->registers[1], &threads->thread[0],
+		                           &threads->registers[0]);
+	}
 	return status;
 }
 
@@ -118,7 +129,7 @@ static enum status read_robust_list(pid_t tid, struct snapimg_thread *thread)
 static enum status read_name(pid_t tid, struct snapimg_thread *thread)
 {
 	struct text text CLEANUP(text_free) = {0};
-	enum status status = proc_read(proc_path(tid, "comm"), &text);
+	enum status status = proc_read(proc_path(tid, "task/%d/comm", tid), &text);
 
 	if (status != STATUS_OK)
 		return status;
@@ -139,11 +150,16 @@ static enum status read_thread(struct threads *threads, size_t index, const stru
 	struct remote own = *remote;
 	enum status status;
 
-	own.tid = tid;
-	if ((status = thread_read_xstate(tid, state->processor.level != SNAPIMG_LEVEL_NATIVE,
+	own.tid = proc_living(tid);
+	/* One that has ended has another's: any will do. */
+	if ((status = thread_read_xstate(proc_living(tid), state->processor.level != SNAPIMG_LEVEL_NATIVE,
 	                                 threads->xstate + index * XSTATE_ROOM, &machine->xfeatures,
 	                                 &machine->xstate_size)) != STATUS_OK)
 		return status;
+	if (has_ended(threads, index)) {
+		thread->altstack_flags = SS_DISABLE;
+		return read_name(tid, thread);
+	}
 	if ((status = read_altstack(&own, thread)) != STATUS_OK ||
 	    (status = read_robust_list(tid, thread)) != STATUS_OK ||
 	    (status = read_name(tid, thread)) != STATUS_OK)
@@ -183,7 +199,7 @@ enum status threads_read(struct threads *threads, const struct remote *remote, c
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < threads->count && status == STATUS_OK; i++)
-		if ((status = leave_vdso(threads, i, vdso)) == STATUS_OK)
+		if (has_ended(threads, i) || (status = leave_vdso(threads, i, vdso)) == STATUS_OK)
 			status = read_thread(threads, i, remote, state);
 	if (status != STATUS_OK)
 		return status;

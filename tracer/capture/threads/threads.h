@@ -49,6 +49,10 @@ int threads_next_signal(const struct threads *threads, size_t index);
 /* threads/registers_x86_64.c */
 enum status thread_read_registers(pid_t pid, struct user_regs_struct *ret_registers)
         __attribute__((warn_unused_result));
+/* Of a main thread that has ended: it ends once more, by a call in the program's own code. `living` is
+ * another thread of the process, as it was read. */
+enum status thread_read_ended(pid_t pid, const struct user_regs_struct *living, struct snapimg_thread *thread,
+                              struct user_regs_struct *ret_registers) __attribute__((warn_unused_result));
 enum status thread_read_rseq(pid_t pid, struct snapimg_thread *thread) __attribute__((warn_unused_result));
 /* xstate: XSTATE_ROOM bytes. What is in use is added to *features, *size grows to what is needed.
  * without_keys: protection keys (PKRU) are left out. */

@@ -82,10 +82,10 @@ enum status threads_read_pending(struct threads *threads, const struct subject *
 		const struct stopped_thread *stopped = &threads->stopped->thread[i];
 		if (stopped->signal.si_signo && !(harmless & BIT(stopped->signal.si_signo)))
 			status = add(threads, i + 1, &stopped->signal);
-		if (status == STATUS_OK)
+		if (status == STATUS_OK && !stopped->has_ended)
 			status = take_queue(threads, stopped->tid, i + 1, harmless);
 	}
-	return status == STATUS_OK ? take_queue(threads, subject->pid, 0, harmless) : status;
+	return status == STATUS_OK ? take_queue(threads, proc_living(subject->pid), 0, harmless) : status;
 }
 
 int threads_next_signal(const struct threads *threads, size_t index)
