@@ -391,7 +391,7 @@ enum snapimg_error snapimg_rule_watch(const struct snapimg *image, uint32_t inde
 	const struct snapimg_watch *watch = snapimg_get_watch(image) + index;
 	const struct snapimg_object *object = object_at(image, watch->object);
 
-	if (object == NULL || object->kind != SNAPIMG_OBJECT_EPOLL ||
+	if (object == NULL || (object->kind != SNAPIMG_OBJECT_EPOLL && object->kind != SNAPIMG_OBJECT_TREE) ||
 	    (index > 0 && !is_after(watch - 1, watch)) ||
 	    !snapimg_is_open(image, snapimg_descriptor_count(image),
 	                     watch->source == 0 ? watch->number : (int32_t)(watch->source - 1)) ||

@@ -500,6 +500,54 @@ static void mains(void)
 	EXPECT(wait_for(child[0]) == 3 << 8 && wait_for(child[1]) == 7 << 8);
 }
 
+/* --- an epoll set that two have, with what both, either, or only one of them still has open */
+static void watch(int set, const struct line *line, uint64_t data)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = data};
+	CHECK(epoll_ctl(set, EPOLL_CTL_ADD, line->ends[0], &event) == 0);
+}
+
+static uint64_t next_of(int set)
+{
+	struct epoll_event event = {0};
+	CHECK(epoll_wait(set, &event, 1, -1) == 1);
+	return event.data.u64;
+}
+
+static void sets(void)
+{
+	struct line ready = line(), go = line(), both = line(), left = line(), own;
+	int set = epoll_create1(0);
+	watch(set, &both, 1);
+	watch(set, &left, 2);
+	pid_t child = child_of(fork());
+	if (child == 0) {
+		own = line(); /* of the same numbers as the parent's */
+		watch(set, &own, 3);
+		tell(&ready, 'r');
+		hear(&go);
+		tell(&own, 'o');
+		hear(&go);
+		CHECK(hear(&own) == 'o' && epoll_ctl(set, EPOLL_CTL_DEL, own.ends[0], NULL) == 0);
+		tell(&left, 'l');
+		_exit(next_of(set) == 2 && hear(&left) == 'l' ? 4 : 1);
+	}
+	close(left.ends[0]);
+	close(left.ends[1]);
+	own = line();
+	watch(set, &own, 4);
+	hear(&ready);
+	marker();
+	tell(&both, 'b');
+	EXPECT(next_of(set) == 1 && hear(&both) == 'b');
+	tell(&own, 'o');
+	EXPECT(next_of(set) == 4 && hear(&own) == 'o');
+	tell(&go, 'g');
+	EXPECT(next_of(set) == 3); /* which is open in the child alone */
+	tell(&go, 'g');
+	EXPECT(wait_for(child) == 4 << 8);
+}
+
 /* --- a chain of processes, each the child of the one before */
 static void chain(void)
 {
@@ -531,7 +579,7 @@ static const struct {
 	void (*run)(void);
 } modes[] = {{"inherited", inherited}, {"between", between}, {"groups", groups},   {"orphans", orphans},
              {"stopped", stopped},     {"shared", shared},   {"deleted", deleted}, {"threads", threads},
-             {"chain", chain},         {"pidfds", pidfds},   {"mains", mains}};
+             {"chain", chain},         {"pidfds", pidfds},   {"mains", mains},     {"sets", sets}};
 
 int main(int argc, char **argv)
 {

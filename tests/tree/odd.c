@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -80,16 +79,6 @@ static void alike(void)
 	(void)clone_with(0);
 	(void)clone_with(0);
 	hear();
-	hear();
-}
-
-static void set(void)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-	int one = epoll_create1(0);
-	if (epoll_ctl(one, EPOLL_CTL_ADD, to_parent[0], &event) < 0)
-		err(1, "epoll_ctl");
-	(void)clone_with(0);
 	hear();
 }
 
@@ -211,10 +200,9 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*make)(void);
 	} modes[] = {
-	        {"files", files},     {"directory", directory}, {"siblings", siblings},
-	        {"alike", alike},     {"rest", alike},          {"set", set},
-	        {"session", session}, {"name", name},           {"relay", relay},
-	        {"ends", ends},       {"namespace", namespace}, {"main", main_ended},
+	        {"files", files}, {"directory", directory}, {"siblings", siblings}, {"alike", alike},
+	        {"rest", alike},  {"session", session},     {"name", name},         {"relay", relay},
+	        {"ends", ends},   {"namespace", namespace}, {"main", main_ended},
 	};
 	if (pipe(to_parent) < 0)
 		err(1, "pipe");

@@ -9,7 +9,7 @@ import snaptest as t  # noqa: E402
 
 FAMILY = os.path.join(t.BUILD, "tests/tree/family")
 HERE = "path:/snap/here"
-MODES = ("inherited", "between", "groups", "orphans", "stopped", "shared", "deleted", "threads", "chain", "pidfds", "mains")
+MODES = ("inherited", "between", "groups", "orphans", "stopped", "shared", "deleted", "threads", "chain", "pidfds", "mains", "sets")
 
 
 def family(mode):
@@ -34,7 +34,6 @@ REFUSED = {
     "files": ("that share their descriptors (CLONE_FILES)", "process"),
     "directory": ("that share their working directory (CLONE_FS)", "process"),
     "siblings": ("that share their descriptors (CLONE_FILES)", "process"),
-    "set": ("an epoll set that several processes have", "descriptor"),
     "session": ("in a session that its parent was never in", "a child of process"),
     "name": ("with a relative name, in another directory", "name that begins with /"),
 }

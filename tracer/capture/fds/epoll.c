@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tracer/capture/fds/kinds.h"
+#include "tracer/capture/fds/passing.h"
 #include "tracer/ptrace/memory.h"
 
 /* Where kcmp(2) is denied the target itself asks: what the set knows by that number it can't take again. */
@@ -96,27 +97,79 @@ static int by_number(const void *left, const void *right)
 	return (a->source > b->source) - (a->source < b->source);
 }
 
-static enum status add_all(struct taking *taking, struct open_descriptor *it, struct entry *entry,
-                           size_t count)
+/* The next process from survey->open[*at] on that has the set: each of them may know what it watches. */
+static struct open_descriptor *next_holder(const struct survey *survey, const struct open_descriptor *set,
+                                           size_t *at)
+{
+	while (*at < survey->count) {
+		struct open_descriptor *it = &survey->open[(*at)++];
+		if (it->first == set->first && it->duplicate < 0 && !is_on_its_way(survey, it))
+			return it;
+	}
+	return NULL;
+}
+
+/* The first process that has both the set and what the entry watches, which fills that in again; NULL: none.
+ */
+static enum status find_holder(const struct taking *taking, const struct open_descriptor *set,
+                               struct entry *entry, const struct open_descriptor **ret_holder)
+{
+	const struct open_descriptor *holder;
+	struct taking asking = *taking;
+	enum status status;
+	bool is_found = false;
+	size_t at = 0;
+
+	*ret_holder = NULL;
+	while ((holder = next_holder(taking->survey, set, &at))) {
+		asking.remote = taking->survey->process[holder->process].passing->remote;
+		if ((status = check_entry(&asking, holder, entry, &is_found)) != STATUS_OK)
+			return status;
+		if (is_found) {
+			*ret_holder = holder;
+			return STATUS_OK;
+		}
+	}
+	return STATUS_OK;
+}
+
+/* Disarmed by EPOLLONESHOT: it is put to sleep by its first event, which must not be another's. */
+static bool is_asleep(const struct entry *entry)
+{
+	enum { PUBLIC = 0x0fffffff }; /* the others are EP_PRIVATE_BITS of fs/eventpoll.c */
+	return entry->watch.events & EPOLLONESHOT && !(entry->watch.events & PUBLIC & ~(uint32_t)EPOLLERR);
+}
+
+/* Adds those that the process fills in. */
+static enum status add_all(struct taking *taking, struct open_descriptor *it, size_t process,
+                           struct entry *entry, size_t count)
 {
 	enum status status = STATUS_OK;
-	size_t kept = 0;
+	size_t kept = 0, asleep = 0, others = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct override *override = overrides_find(taking->overrides, entry[i].watch.number);
-		bool is_found = false;
+		const struct open_descriptor *holder;
 		if (override &&
 		    override->kind != OVERRIDE_INHERIT) /* neither /dev/null nor a file can be watched */
 			continue;
-		if ((status = check_entry(taking, it, &entry[i], &is_found)) != STATUS_OK)
+		if ((status = find_holder(taking, it, &entry[i], &holder)) != STATUS_OK)
 			return status;
-		if (!is_found)
+		if (!holder)
 			return refuse_descriptor(
 			        taking->survey, it,
 			        "an epoll set that watches a closed or replaced descriptor",
 			        "take it out of the set (EPOLL_CTL_DEL) before it is closed");
-		entry[kept++] = entry[i];
+		asleep += is_asleep(&entry[i]);
+		others += holder->process != process;
+		if (holder->process == process)
+			entry[kept++] = entry[i];
 	}
+	if (asleep && kept && others)
+		return refuse_descriptor(taking->survey, it,
+		                         "a disarmed descriptor (EPOLLONESHOT) in an epoll set of several "
+		                         "processes",
+		                         "make the set after fork(2)");
 	if (kept)
 		qsort(entry, kept, sizeof(*entry), by_number);
 	for (size_t i = 0; i < kept && status == STATUS_OK; i++)
@@ -124,13 +177,12 @@ static enum status add_all(struct taking *taking, struct open_descriptor *it, st
 	return status;
 }
 
-enum status take_epoll(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
+enum status watch_again(struct taking *taking, struct open_descriptor *it, size_t process)
 {
 	struct entry *entry = NULL;
 	size_t count = 0, lines = 1;
 	enum status status;
 
-	object->flags = 0;
 	for (const char *at = it->info.bytes; (at = strchr(at, '\n')); at++)
 		lines++;
 	if (!(entry = calloc(lines, sizeof(*entry))))
@@ -145,7 +197,14 @@ enum status take_epoll(struct taking *taking, struct open_descriptor *it, struct
 			next->earlier += entry[i].watch.number == next->watch.number;
 		count++;
 	}
-	status = add_all(taking, it, entry, count);
+	status = add_all(taking, it, process, entry, count);
 	free(entry);
 	return status;
+}
+
+/* One that several have is the first process's, which need not have it itself. */
+enum status take_epoll(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
+{
+	object->flags = 0;
+	return watch_again(taking, it, it->spans ? 0 : it->process);
 }

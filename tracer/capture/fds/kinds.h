@@ -45,6 +45,11 @@ take_descriptor take_pipe, take_eventfd, take_timerfd, take_signalfd, take_pidfd
         take_unlinked, take_socket, take_unix_socket, take_internet_socket, take_fifo, take_terminal,
         take_inotify, take_embedded, take_mqueue;
 
+/* What an epoll set watches and this process fills in again, of the object that comes next in
+ * taking->objects. */
+enum status watch_again(struct taking *taking, struct open_descriptor *it, size_t process)
+        __attribute__((warn_unused_result));
+
 /* The rest of a memfd or deleted file (fds/nameless.c). */
 take_descriptor take_nameless;
 /* And of any file whose content goes into the image; takes over fd, or -1 where it is empty. */

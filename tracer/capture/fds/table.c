@@ -75,9 +75,6 @@ static enum status take_object(const struct reading *reading, struct open_descri
 		                           "an epoll set or pidfd that is on its way through "
 		                           "a socket",
 		                           "receive it before the point");
-	else if (kind->kind == SNAPIMG_OBJECT_EPOLL && it->spans)
-		status = refuse_descriptor(&reading->survey, it, "an epoll set that several processes have",
-		                           "make it after fork(2), or close it in the others");
 	else if ((status = refuse_held(taking.survey, it, kind->held)) == STATUS_OK &&
 	         (status = survey_copy(taking.survey, it)) == STATUS_OK)
 		status = kind->take(&taking, it, &object);
@@ -101,6 +98,11 @@ static enum status record_object(const struct reading *reading, struct open_desc
 		return status;
 	if (it->known && S_ISREG(it->identity.st_mode) && it->link[0] == '/')
 		record->position = it->position;
+	if (!own && kind->kind == SNAPIMG_OBJECT_EPOLL) {
+		struct taking taking = taking_for(reading, it);
+		if ((status = watch_again(&taking, it, it->process)) != STATUS_OK)
+			return status;
+	}
 	if (!own)
 		return add_reference(reading, it, taken->object, record);
 	record->kind = SNAPIMG_DESCRIPTOR_OBJECT;
