@@ -277,6 +277,20 @@ def killed():
     t.check(uses_copy(env), "the copy is not used")
 
 
+def damaged():
+    """Damaged page data end the making of a copy, by whichever thread they are met, with the line that `thaw` has; nothing is left."""
+    env = frozen()
+    with open("image.snap", "rb") as file:
+        sound = file.read()
+    for where in (4096 + 100, len(sound) // 3, len(sound) // 2):
+        with open("image.snap", "wb") as file:
+            file.write(sound[:where] + bytes([sound[where] ^ 1]) + sound[where + 1:])
+        said = t.run([t.SNAPIMG, "cache", "add", "image.snap"], env=env)
+        t.one_line(said, 125, "page data is damaged", "extents", tool="snapimg: ")
+        t.same(said, t.run([t.SNAPIMG, "thaw", "image.snap", "-o", "thawed"]))
+        t.check(copies() == [] and not os.path.exists("thawed"), copies())
+
+
 def restamped():
     """The copy knows a file that was copied since as it is here, so that a start need not read it to know it again."""
     shutil.copy("/usr/bin/python3", "program")
@@ -306,7 +320,7 @@ def restamped():
 
 ROWS = {f"cache.{function.__name__}": function for function in (
     made_and_used, made_by_snaptrace, same_process, off, in_nobodys_way, file_size_limit, strange_copies, other_boot, verify, generations, first_starts_at_once, limit,
-    left_over, killed, restamped)}
+    left_over, killed, damaged, restamped)}
 
 if __name__ == "__main__":
     t.main(ROWS)
