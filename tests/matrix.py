@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """What an image carries and what is refused: a line each, with the tests that prove it.
 
 The lists of man/snaptrace-state.7 are made from this one (tests/matrix.py --write), and ctest fails when they
@@ -169,6 +170,7 @@ CARRIED = {
         ("a session and process group of its own, also those of a leader that has gone (daemons)",
          "state_session state_session_kept state_group state_session_of_another state_group_of_another state_group_in_session_of_another"),
         ("registrations for membarrier", "state_membarriers"),
+        ("that it chooses the IDs of its timers (PR_TIMER_CREATE_RESTORE_IDS)", "state_timer_ids"),
         ("what it asks about no-new-privileges and seccomp is answered as without snaptrace's own filter", "state_asks"),
     ),
     "Uniqueness": (

@@ -178,7 +178,8 @@ static_assert(sizeof(struct snapimg_kept) == 32, "kept ID layout");
 	X(THREAD_MEMORY_FAILURE, 29, "memory-failure policy (PR_MCE_KILL)")                                  \
 	X(SLICE, 30, "time slice")                                                                           \
 	X(MEMBARRIER, 31, "membarrier registration")                                                         \
-	X(SESSION, 32, "session and process group")
+	X(SESSION, 32, "session and process group")                                                          \
+	X(TIMER_IDS, 33, "choice of timer IDs (PR_TIMER_CREATE_RESTORE_IDS)")
 enum snapimg_attribute_kind {
 #define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
 	SNAPIMG_ATTRIBUTES(X)

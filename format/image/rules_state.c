@@ -65,6 +65,7 @@ static bool attribute_is_valid(const struct snapimg *image, const struct snapimg
 		return is_plain(attribute, UINT32_MAX);
 	case SNAPIMG_ATTRIBUTE_KEEP_CAPABILITIES:
 	case SNAPIMG_ATTRIBUTE_MEMORY_MERGE:
+	case SNAPIMG_ATTRIBUTE_TIMER_IDS:
 		return is_plain(attribute, 1);
 	case SNAPIMG_ATTRIBUTE_HUGE_PAGES:
 		return is_plain(attribute, THP_EXCEPT_ADVISED) && value == THP_EXCEPT_ADVISED;

@@ -19,6 +19,8 @@ enum {
 	MEMORY_MERGE_GET = 68,
 	DENY_WRITE_EXECUTE_SET = 65, /* PR_SET_MDWE, Linux 6.3 */
 	DENY_WRITE_EXECUTE_GET = 66,
+	TIMER_IDS_SET = 77, /* PR_TIMER_CREATE_RESTORE_IDS, Linux 6.16 */
+	TIMER_IDS_ASK = 2,
 };
 
 /* tid: of the thread that the record is about. */
@@ -110,6 +112,7 @@ static long set_coredump_filter(const struct snapimg_attribute *record, uint32_t
 	X(SECURE_BITS, PR_SET_SECUREBITS, PR_GET_SECUREBITS)                                                 \
 	X(MEMORY_MERGE, MEMORY_MERGE_SET, MEMORY_MERGE_GET)                                                  \
 	X(DENY_WRITE_EXECUTE, DENY_WRITE_EXECUTE_SET, DENY_WRITE_EXECUTE_GET)                                \
+	X(TIMER_IDS, TIMER_IDS_SET, 0)                                                                       \
 	X(THREAD_TIMER_SLACK, PR_SET_TIMERSLACK, 0)                                                          \
 	X(THREAD_DEATH_SIGNAL, PR_SET_PDEATHSIG, 0)                                                          \
 	X(THREAD_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS, 0)                                                       \
@@ -188,6 +191,14 @@ static long check_deny(const struct snapimg_attribute *record, uint32_t tid)
 	return now > 0 && (uint64_t)now != record->value ? -EPERM : now;
 }
 
+/* The question is the setting's, with another argument. */
+static long check_timer_ids(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)record;
+	(void)tid;
+	return sys(__NR_prctl, TIMER_IDS_SET, TIMER_IDS_ASK, 0, 0, 0);
+}
+
 /* What the kernel knows of it: tried, and taken back. */
 static long check_huge_pages(const struct snapimg_attribute *record, uint32_t tid)
 {
@@ -243,6 +254,7 @@ enum { REFUSABLE = 1, LAST = 2 };
 	X(LOCK_FUTURE, OF_PROCESS, check_lock_future, lock_future, 0)                                        \
 	X(HUGE_PAGES, OF_PROCESS, check_huge_pages, set_huge_pages, 0)                                       \
 	X(DENY_WRITE_EXECUTE, OF_PROCESS, check_deny, set_by_prctl, LAST)                                    \
+	X(TIMER_IDS, OF_PROCESS, check_timer_ids, set_by_prctl, 0)                                           \
 	X(THREAD_TIMER_SLACK, OF_SELF, NULL, set_by_prctl, 0)                                                \
 	X(THREAD_DEATH_SIGNAL, OF_SELF, NULL, set_by_prctl, 0)                                               \
 	X(THREAD_NO_NEW_PRIVS, OF_SELF, NULL, set_by_prctl, 0)                                               \

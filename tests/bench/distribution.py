@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """What moves when images are sent to many machines: whole images, blobs that are not there yet, or deltas.
 
     tests/bench/distribution.py [--versions 10] [--made 10] [--machines 1000] [--json]

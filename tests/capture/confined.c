@@ -197,6 +197,26 @@ static void membarriers(void)
 	EXPECT(syscall(SYS_membarrier, commands[2], 0, 0) < 0 && errno == EPERM); /* it did not register */
 }
 
+/* As CRIU sets it, to make timers again under the IDs that they had. */
+static void timer_ids(void)
+{
+	enum {
+		RESTORE_IDS = 77,
+		ON = 1,
+		ASK = 2,
+		CHOSEN = 4711
+	}; /* PR_TIMER_CREATE_RESTORE_IDS, Linux 6.16 */
+	struct sigevent none = {.sigev_notify = SIGEV_NONE};
+	int id = CHOSEN;
+	if (prctl(RESTORE_IDS, ON, 0, 0, 0) < 0)
+		skip("PR_TIMER_CREATE_RESTORE_IDS");
+	EXPECT(syscall(SYS_timer_create, CLOCK_MONOTONIC, &none, &id) == 0 && id == CHOSEN);
+	marker();
+	EXPECT(prctl(RESTORE_IDS, ASK, 0, 0, 0) == ON);
+	id = CHOSEN + 1;
+	EXPECT(syscall(SYS_timer_create, CLOCK_MONOTONIC, &none, &id) == 0 && id == CHOSEN + 1);
+}
+
 /* What a second thread sets for itself before the point, and finds after it; the first and a third, which
  * began before, have nothing of it. */
 struct own {
@@ -414,17 +434,9 @@ int main(int argc, char **argv)
 	        MODE(partial_send),   MODE(partial_receive),
 	};
 	static const struct carried_mode carried[] = {
-	        MODE(membarriers),
-	        MODE(of_a_thread),
-	        MODE(of_the_main_thread),
-	        MODE(name_with_newline),
-	        MODE(slice),
-	        MODE(alarm_due),
-	        MODE(set_to_the_same),
-	        MODE(left_as_it_was),
-	        MODE(asks),
-	        MODE(strict),
-	        MODE(login),
+	        MODE(membarriers),       MODE(timer_ids), MODE(of_a_thread), MODE(of_the_main_thread),
+	        MODE(name_with_newline), MODE(slice),     MODE(alarm_due),   MODE(set_to_the_same),
+	        MODE(left_as_it_was),    MODE(asks),      MODE(strict),      MODE(login),
 	};
 	int status = run_refused(argc, argv, refused, sizeof(refused) / sizeof(*refused));
 

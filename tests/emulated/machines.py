@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """Images that were made here, started on processors and kernels that are not: in emulated machines.
 
 A row boots qemu-system-x86_64 (apt-get install qemu-system-x86 busybox-static cpio) with a kernel of Debian's from the directory

@@ -341,6 +341,9 @@ R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "an unknown membarrier", ATTRIBUTE(3, k
 R(OK, 0, "a membarrier", ATTRIBUTE(3, kind, 31), ATTRIBUTE(3, value, 0x10))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a session without a group", ATTRIBUTE(3, kind, 32))
 R(OK, 0, "a session", ATTRIBUTE(3, kind, 32), ATTRIBUTE(3, value, 77), ATTRIBUTE(3, more, 77))
+R(OK, 0, "timer IDs", ATTRIBUTE(3, kind, 33), ATTRIBUTE(3, value, 1))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "timer IDs, neither on nor off", ATTRIBUTE(3, kind, 33),
+  ATTRIBUTE(3, value, 2))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a wide session", ATTRIBUTE(3, kind, 32), ATTRIBUTE(3, value, FAR),
   ATTRIBUTE(3, more, 77))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a session in the foreground", ATTRIBUTE(3, kind, 32),

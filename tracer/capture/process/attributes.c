@@ -17,7 +17,9 @@
 
 #define PR_GET_MEMORY_MERGE_NUMBER 68 /* Linux 6.4 */
 #define PR_GET_MDWE_NUMBER         66 /* Linux 6.3 */
-#define THP_EXCEPT_ADVISED         2  /* PR_THP_DISABLE_EXCEPT_ADVISED, Linux 6.18 */
+#define PR_TIMER_IDS_NUMBER        77 /* PR_TIMER_CREATE_RESTORE_IDS, Linux 6.16 */
+#define PR_TIMER_IDS_GET           2
+#define THP_EXCEPT_ADVISED         2 /* PR_THP_DISABLE_EXCEPT_ADVISED, Linux 6.18 */
 
 enum {
 	IO_PRIORITY_WHO_PROCESS = 1,
@@ -88,19 +90,22 @@ static enum status read_prctls(const struct remote *remote, const struct noted *
 {
 	static const struct {
 		int option;
+		uint64_t asks; /* its first argument, where that tells a question from a setting */
 		enum snapimg_attribute_kind kind;
 		uint32_t set_by; /* enum noted_bit */
 	} options[] = {
-	        {PR_GET_KEEPCAPS, SNAPIMG_ATTRIBUTE_KEEP_CAPABILITIES, 0},
-	        {PR_GET_SECUREBITS, SNAPIMG_ATTRIBUTE_SECURE_BITS, NOTED_SECURE_BITS},
-	        {PR_GET_MEMORY_MERGE_NUMBER, SNAPIMG_ATTRIBUTE_MEMORY_MERGE, 0},
-	        {PR_GET_MDWE_NUMBER, SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE, 0},
+	        {PR_GET_KEEPCAPS, 0, SNAPIMG_ATTRIBUTE_KEEP_CAPABILITIES, 0},
+	        {PR_GET_SECUREBITS, 0, SNAPIMG_ATTRIBUTE_SECURE_BITS, NOTED_SECURE_BITS},
+	        {PR_GET_MEMORY_MERGE_NUMBER, 0, SNAPIMG_ATTRIBUTE_MEMORY_MERGE, 0},
+	        {PR_GET_MDWE_NUMBER, 0, SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE, 0},
+	        {PR_TIMER_IDS_NUMBER, PR_TIMER_IDS_GET, SNAPIMG_ATTRIBUTE_TIMER_IDS, 0},
 	};
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options) && status == STATUS_OK; i++) {
-		int64_t its = 0, callers = prctl(options[i].option, 0, 0, 0, 0);
-		status = remote_call(remote, &its, SYS_prctl, (uint64_t)options[i].option, 0, 0, 0);
+		int64_t its = 0, callers = prctl(options[i].option, options[i].asks, 0, 0, 0);
+		status = remote_call(remote, &its, SYS_prctl, (uint64_t)options[i].option, options[i].asks, 0,
+		                     0);
 		if (options[i].option == PR_GET_SECUREBITS) /* has the flag of PR_GET_KEEPCAPS, too */
 			its &= ~KEEP_CAPS, callers &= ~KEEP_CAPS;
 		if (status == STATUS_OK && its >= 0)
