@@ -16,8 +16,9 @@ enum status options_check(const struct options *options)
 		return fail(STATUS_FAILED,
 		            "--in %s: not a base name: give a program's name without directories",
 		            options->in);
-	if (options->warm && (options->attach || options->record_hot || options->point_count > 1 ||
-	                      strcmp(options->points[0], "warm") != 0))
+	if (options->warm &&
+	    (options->attach || options->record_hot || (options->point_count > 1 && !options->check) ||
+	     strcmp(options->points[0], "warm") != 0))
 		return fail(STATUS_FAILED, "--warm: is a point of its own, of a program that begins: give no "
 		                           "--at, -p or --record-hot with it");
 	if (options->launcher && (options->output || options->runnable || options->continues))
@@ -34,7 +35,7 @@ enum status options_check(const struct options *options)
 		            "--json: it is the form of the log, or of --check: give --log-exec too");
 	if (options->check &&
 	    (options->output || options->runnable || options->record_hot || options->log ||
-	     options->continues || options->skip || options->warm || options->train_count > 0))
+	     options->continues || options->skip || options->launcher || options->train_count > 0))
 		return fail(STATUS_FAILED,
 		            "--check: writes nothing, and passes all points: leave out what is "
 		            "about the image or the end");

@@ -71,7 +71,7 @@ sub look {
 		die "not before the arguments are looked at\n";
 	}
 	load_early() if @early;
-	tell($last) if $last; # it is that again: perl itself may be about to read
+	my $place = $last && tell($last); # it is that again: perl itself may be about to read
 	untie @ARGV;
 	untie %ENV;
 	for my $name ($all ? '*' : sort keys %names) {

@@ -1,4 +1,5 @@
 """--warm of the other languages' programs: each start is as a cold run with the same arguments and environment."""
+import json
 import os
 import shutil
 import sys
@@ -173,7 +174,24 @@ def perl_refused():
             file.write(head + "\nprint qq(@ARGV);\n")
         os.chmod("program.pl", 0o755)
         made = t.run([t.SNAPTRACE, "-q", "-o", "image.snap", "--warm", "--", *before, "./program.pl", "-x"], env=FROZEN)
-        t.check(made.status == 0 if is_made else made.status == 126 and b"option -s takes arguments" in made.err, (head, before, made))
+        t.check((made.status == 0 and made.err == b"") if is_made else made.status == 126 and b"option -s takes arguments" in made.err, (head, before, made))
 
 
-t.main({"languages.perl": perl, "languages.perl-looks": perl_looks, "languages.perl-refused": perl_refused, "languages.node": node, "languages.ruby": ruby})
+def perl_complains():
+    """What the interpreter wrote of the environment before the program would be missing in each start. --check tells of it where it looks."""
+    shutil.which("perl", path=t.PLAIN_ENV["PATH"]) or t.skip("no perl")
+    with open("program.pl", "w", encoding="utf-8") as file:
+        file.write("#!/usr/bin/perl -w\nmy $n = @ARGV;\nprint 'told';\n")
+    os.chmod("program.pl", 0o755)
+    for locale, is_right in (("C", True), ("xx_YY.UTF-8", False)):
+        env = {**FROZEN, "LC_ALL": locale}
+        made = t.run([t.SNAPTRACE, "-q", "-o", "image.snap", "--warm", "--", "./program.pl"], env=env)
+        t.check(made.status == 0 if is_right else made.status == 125 and b"has an effect outside" in made.err, made)
+        told = t.run([t.SNAPTRACE, "--check", "--json", "--warm", "--", "./program.pl"], env=env)
+        points = {point["point"]: point for point in json.loads(told.out[told.out.index(b"{"):])["points"]}
+        warm = points["warm"]
+        t.check(warm["met"] and warm["works"] == is_right, told)
+        t.check(is_right or "has an effect outside" in warm["told"][-1], warm)
+
+
+t.main({"languages.perl-complains": perl_complains, "languages.perl": perl, "languages.perl-looks": perl_looks, "languages.perl-refused": perl_refused, "languages.node": node, "languages.ruby": ruby})

@@ -129,8 +129,8 @@ static void print_advice(FILE *out)
 			break;
 	}
 	if (best)
-		fprintf(out, "Of those before any effect outside, --at %s saves most.\n",
-		        best->look.point->text);
+		fprintf(out, "Of those before any effect outside, --%s%s saves most.\n",
+		        best->look.point->kind == &point_warm ? "" : "at ", best->look.point->text);
 }
 
 static void print_points(const struct points *points, const char *end, FILE *out)

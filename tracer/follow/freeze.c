@@ -112,10 +112,14 @@ static struct snapshot_request request_for(const struct run *run, struct tracee 
 }
 
 /* What a program that was made warm had read of its surroundings. */
-static enum status add_inputs(struct run *run, struct snapshot_request *request)
+static enum status add_inputs(struct run *run, const struct point *point, struct snapshot_request *request)
 {
 	enum status status = STATUS_OK;
 
+	if (point->kind != &point_warm)
+		return status; /* of --check */
+	if (run->warm.refusal[0])
+		return fail(STATUS_FAILED, "%s", run->warm.refusal);
 	if (run->warm.fixed_arguments)
 		status = inputs_settle(&run->warm.inputs, request->pid);
 	request->input = run->warm.inputs.record;
@@ -166,7 +170,7 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 		next->resume_main = is_at_point && arrival->resume_main;
 		next->environ_cell = is_at_point ? arrival->environ_cell : 0;
 		if (i == 0)
-			status = add_inputs(run, next);
+			status = add_inputs(run, arrival->point, next);
 		if (status == STATUS_OK)
 			status = make_ready(run, is_at_point ? tracee : its, next);
 		count++;

@@ -16,10 +16,12 @@
  * start, so it is refused.
  */
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "tracer/points/effect_policy.h"
 #include "tracer/points/point.h"
@@ -51,6 +53,23 @@ static const char *find_mark(const struct tracee *tracee, const struct call *cal
 	return strncmp(room, mark, MARK_LENGTH) == 0 ? room + MARK_LENGTH : NULL;
 }
 
+/* Of --check the program goes on, and the line is told where it looks. */
+__attribute__((format(printf, 2, 3))) static enum status refuse_point(struct run *run, const char *format,
+                                                                      ...)
+{
+	char line[sizeof(run->warm.refusal)];
+	va_list words;
+
+	va_start(words, format);
+	vsnprintf(line, sizeof(line), format, words);
+	va_end(words);
+	if (!run->options->check)
+		return fail(STATUS_FAILED, "%s", line);
+	if (!run->warm.refusal[0])
+		memcpy(run->warm.refusal, line, sizeof(line));
+	return STATUS_OK;
+}
+
 /* It's ended by that, so what it would have taken away itself goes now. */
 static enum status refuse_effect(struct run *run, const struct tracee *tracee, const struct call *call)
 {
@@ -62,13 +81,14 @@ static enum status refuse_effect(struct run *run, const struct tracee *tracee, c
 	if (mask)
 		(void)!tracee_read_string(tracee->tid, call->argument[__builtin_ctz(mask)], path,
 		                          sizeof(path));
-	passing_take_away(&run->warm.inputs);
+	if (!run->options->check)
+		passing_take_away(&run->warm.inputs);
 	if (run->warm.loading) {
 		training_leave_out(&run->warm, run->warm.loading);
 		return training_again(&run->warm, run->options->words);
 	}
-	return fail(
-	        STATUS_FAILED,
+	return refuse_point(
+	        run,
 	        "--warm: %s has an effect outside before it looks at its arguments: %s(%s): every start "
 	        "would lack it: if it fills a cache, run it once first; else leave out --warm, or choose a "
 	        "point with --at",
@@ -165,6 +185,13 @@ static bool hear(struct run *run, const struct tracee *tracee, const char *said)
 	return true;
 }
 
+/* Of an interpreter that begins: perl's and node's complaints of what is in the environment. */
+static bool writes_a_line(const struct call *call)
+{
+	return (call->number == SYS_write || call->number == SYS_writev) &&
+	       (call->argument[0] == STDOUT_FILENO || call->argument[0] == STDERR_FILENO);
+}
+
 static enum status met(struct run *run, struct tracee *tracee, const struct point *point,
                        const struct call *call, bool *ret_met)
 {
@@ -172,7 +199,9 @@ static enum status met(struct run *run, struct tracee *tracee, const struct poin
 	const char *said = find_mark(tracee, call, room);
 	bool program_runs = run->warm.begun != 0;
 
-	(void)point;
+	*ret_met = false;
+	if (run->looked[point->index]) /* of --check: what it does afterwards is of no concern */
+		return STATUS_OK;
 	*ret_met = said && !*said && !run->warm.trains;
 	if (said && strcmp(said, "/again") == 0)
 		return training_again(&run->warm, run->options->words);
@@ -189,12 +218,15 @@ static enum status met(struct run *run, struct tracee *tracee, const struct poin
 	if (program_runs && reads_arguments(tracee, call, room)) {
 		if (run->warm.loading || run->warm.trains)
 			return refuse_effect(run, tracee, call);
-		return fail(STATUS_FAILED,
-		            "--warm: %s reads %s, so no moment is known that is the same for all arguments: "
-		            "leave "
-		            "out --warm, or choose a point with --at",
-		            run->options->program[0], room);
+		return refuse_point(
+		        run,
+		        "--warm: %s reads %s, so no moment is known that is the same for all arguments: "
+		        "leave "
+		        "out --warm, or choose a point with --at",
+		        run->options->program[0], room);
 	}
+	if (!program_runs && writes_a_line(call))
+		return refuse_effect(run, tracee, call);
 	if (program_runs && passing_takes(&run->warm.inputs, tracee->tid, call))
 		return STATUS_OK;
 	if (program_runs && call->number != SYS_exit_group && call_rules_fit(&effects, call) &&

@@ -26,7 +26,8 @@ struct warm_run {
 	char *loading; /* the one that is loaded before the point, just now; or NULL */
 	char **left_out;
 	size_t left_out_count;
-	pid_t begun; /* the process whose helper has said that the program itself begins; 0: none */
+	char refusal[512]; /* --check: why no image could be made where it looks; else it ends with that */
+	pid_t begun;       /* the process whose helper has said that the program itself begins; 0: none */
 };
 
 /* Prints a line and returns STATUS_FAILED for what is neither a language nor "auto". */
