@@ -24,6 +24,7 @@ enum {
 	SMALL = 0x4000,
 	HIGH_BIT = 0x80,
 	OF_EIGHT = 5,
+	ROOM = 256,         /* for threads, below the highest: after it they would have the smallest */
 	DISTINCT = 1 << 16, /* whatever is above it; nobody need choose one who is there already */
 	LOOK_AFTER = 64,
 	ATTEMPTS = 8,
@@ -33,6 +34,11 @@ enum {
 static bool is_distinct(pid_t id)
 {
 	return id >= DISTINCT || (id >= SMALL && id % 8 == OF_EIGHT && (id & HIGH_BIT));
+}
+
+static bool is_fit(pid_t id, pid_t highest)
+{
+	return is_distinct(id) && id <= highest - ROOM;
 }
 
 static pid_t distinct_after(pid_t id)
@@ -82,10 +88,10 @@ static void use_up_to_distinct(pid_t highest)
 {
 	int used = 0;
 
-	for (pid_t last = thread_id(); last != 0 && !is_distinct(last + 1) && used < 2 * SMALL;
+	for (pid_t last = thread_id(); last != 0 && !is_fit(last + 1, highest) && used < 2 * SMALL;
 	     last = thread_id(), used++) {
 		pid_t wanted = distinct_after(last);
-		int left = (wanted <= highest ? wanted : highest + 1) - last - 2;
+		int left = (wanted <= highest - ROOM ? wanted : highest + 1) - last - 2;
 		for (int i = 0; i < left && i < LOOK_AFTER; i++, used++)
 			use_up_one();
 	}
@@ -150,7 +156,7 @@ pid_t fork_distinct(void)
 			use_up_to_distinct(highest);
 		child = fork();
 		/* Others may have taken the IDs in between, up to where the kernel began again. */
-		if (child <= 0 || is_distinct(child) || highest <= SMALL + UINT8_MAX ||
+		if (child <= 0 || is_fit(child, highest) || highest <= SMALL + UINT8_MAX ||
 		    attempt >= (child < SMALL ? MANY_ATTEMPTS : ATTEMPTS))
 			return child;
 		kill(child, SIGKILL); /* it waits to be told to go on */
