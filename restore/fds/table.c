@@ -147,24 +147,25 @@ static void begin_directory(int descriptor)
 	sys(__NR_getdents64, descriptor, entries, sizeof entries);
 }
 
-void descriptor_begin_file(int descriptor, uint32_t flags)
+long descriptor_begin_file(int descriptor, uint32_t flags, uint64_t position)
 {
 	if ((flags & (O_NONBLOCK | O_PATH)) == 0)
 		sys(__NR_fcntl, descriptor, F_SETFL, flags & ~(uint32_t)FASYNC);
+	if (position == 0)
+		return 0;
 	if ((flags & O_DIRECTORY) != 0)
 		begin_directory(descriptor);
+	/* Devices have no place to seek to. */
+	long result = sys(__NR_lseek, descriptor, position, 0);
+	return result < 0 && result != -ESPIPE ? result : 0;
 }
 
 static void prepare_file(uint32_t index, const struct snapimg_descriptor *record)
 {
 	int descriptor = file_open(record->file - 1, record->flags);
-	descriptor_begin_file(descriptor, record->flags);
-	/* Devices have no place to seek to. */
-	if (record->position != 0) {
-		long result = sys(__NR_lseek, descriptor, record->position, 0);
-		if (result < 0 && result != -ESPIPE)
-			die_descriptor(record, "cannot seek", result);
-	}
+	long result = descriptor_begin_file(descriptor, record->flags, record->position);
+	if (result < 0)
+		die_descriptor(record, "cannot seek", result);
 	if (descriptor == record->number) {
 		table.waits[index] = descriptor;
 		return;

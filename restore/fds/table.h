@@ -15,8 +15,9 @@ void descriptors_begin(void);
 void descriptors_prepare(void);
 /* In a new process of a tree: all begins again, with another image. */
 void descriptors_restart(void);
-/* A file that was opened at once has the flags that the program had. */
-void descriptor_begin_file(int descriptor, uint32_t flags);
+/* Gives a file that was just opened the flags and the place that the program had. Returns 0 or lseek's
+ * -errno. */
+long descriptor_begin_file(int descriptor, uint32_t flags, uint64_t position);
 void descriptors_commit(void);
 
 /* Moves a descriptor, or passes an error on, to a number that is not the program's; it closes on exec. */

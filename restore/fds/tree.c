@@ -22,8 +22,7 @@ long opened_make(uint32_t index, int32_t *ret_other)
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
 	int descriptor = file_open((uint32_t)object->value[SNAPIMG_OPENED_FILE], object->flags);
 	(void)ret_other;
-	descriptor_begin_file(descriptor, object->flags);
-	long result = sys(__NR_lseek, descriptor, object->value[SNAPIMG_OPENED_POSITION], 0);
-	return result < 0 && result != -ESPIPE && object->value[SNAPIMG_OPENED_POSITION] != 0 ? result
-	                                                                                      : descriptor;
+	long result =
+	        descriptor_begin_file(descriptor, object->flags, object->value[SNAPIMG_OPENED_POSITION]);
+	return result < 0 ? result : descriptor;
 }

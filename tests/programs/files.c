@@ -46,7 +46,8 @@ int main(void)
 	int apart = open("reading", O_RDONLY);
 	int null = open("/dev/null", O_RDWR | O_NONBLOCK);
 	CHECK(shared == 100 && apart >= 0 && null >= 0);
-	DIR *directory = directory_half_read(first);
+	DIR *directory = directory_half_read(first), *unread = opendir("directory");
+	CHECK(unread);
 
 	snapshot_point();
 
@@ -73,5 +74,9 @@ int main(void)
 	CHECK(entries == 502);
 	rewinddir(directory);
 	CHECK(readdir(directory) && closedir(directory) == 0);
+	CHECK(lseek(dirfd(unread), 0, SEEK_CUR) == 0);
+	for (entries = 0; readdir(unread); entries++)
+		;
+	CHECK(entries == 502 && closedir(unread) == 0);
 	return 0;
 }
