@@ -243,7 +243,7 @@ def nothing_left(marker):
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
-                t.check(marker not in file.read(), "left:", pid)
+                t.check(marker + b"\0" not in file.read(), "left:", pid)  # not the beginning of another row's number
         except OSError:
             pass
 
@@ -496,7 +496,7 @@ def waits_for_input(at):
 
 def sleeping():
     """A sleep that was stopped in the middle is slept again, and the program does not hear of it."""
-    freeze(["after:300ms"], ["/usr/bin/python3", "-c", "import time; time.sleep(0.7); print('slept')"])
+    freeze(["after:300ms"], ["/usr/bin/python3", "-c", "import time; time.sleep(1.5); print('slept')"])
     again = t.run([t.SNAPRUN, "image.snap"])
     t.check(again.status == 0 and again.out == b"slept\n", again)
 
