@@ -193,6 +193,7 @@ REFUSED = {
         ("with `--tree=root` child processes, running or not yet waited for", "child zombie"),
         ("processes that share their descriptors or their directory (CLONE_FILES, CLONE_FS)",
          "tree.refused.files tree.refused.siblings tree.refused.directory tree.refused.no-kcmp"),
+        ("processes that share their memory (CLONE_VM, CLONE_SIGHAND), and parents that wait in vfork", "tree.refused.memory tree.refused.handlers tree.refused.vfork"),
         ("a process in a session that its parent was never in", "tree.refused.session"),
         ("Unix sockets with a relative name in another directory than the first process's", "tree.refused.name"),
         ("seccomp filters of the program, unless `--drop-seccomp`", "own_filter"),

@@ -62,6 +62,44 @@ static void directory(void)
 	hear();
 }
 
+/* What vfork(2) makes is with its parent's memory, too, and on its stack; here each goes on by itself. */
+static int go_on_elsewhere(void *unused)
+{
+	(void)unused;
+	wait_for_ever();
+	return 0;
+}
+
+static void clone_memory(int flags)
+{
+	enum { STACK = 65536 };
+	static char stack[STACK];
+	if (clone(go_on_elsewhere, stack + STACK, flags | SIGCHLD, NULL) < 0)
+		err(1, "clone");
+	hear();
+}
+
+static void memory(void)
+{
+	clone_memory(CLONE_VM);
+}
+
+static void handlers(void)
+{
+	clone_memory(CLONE_VM | CLONE_SIGHAND);
+}
+
+/* A child whose own child has not become another program yet. */
+static void before_exec(void)
+{
+	if (fork() == 0) {
+		if (vfork() == 0)
+			wait_for_ever();
+		_exit(1);
+	}
+	hear();
+}
+
 /* Of two children, neither of which is the first process. */
 static void siblings(void)
 {
@@ -200,9 +238,10 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*make)(void);
 	} modes[] = {
-	        {"files", files}, {"directory", directory}, {"siblings", siblings}, {"alike", alike},
-	        {"rest", alike},  {"session", session},     {"name", name},         {"relay", relay},
-	        {"ends", ends},   {"namespace", namespace}, {"main", main_ended},
+	        {"files", files},       {"directory", directory}, {"siblings", siblings}, {"alike", alike},
+	        {"rest", alike},        {"session", session},     {"name", name},         {"relay", relay},
+	        {"ends", ends},         {"namespace", namespace}, {"main", main_ended},   {"memory", memory},
+	        {"handlers", handlers}, {"vfork", before_exec},
 	};
 	if (pipe(to_parent) < 0)
 		err(1, "pipe");

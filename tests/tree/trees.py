@@ -34,6 +34,9 @@ REFUSED = {
     "files": ("that share their descriptors (CLONE_FILES)", "process"),
     "directory": ("that share their working directory (CLONE_FS)", "process"),
     "siblings": ("that share their descriptors (CLONE_FILES)", "process"),
+    "memory": ("shares its memory with process", "later point"),
+    "handlers": ("shares its memory with process", "later point"),
+    "vfork": ("a thread that waits in vfork", "thread"),
     "session": ("in a session that its parent was never in", "a child of process"),
     "name": ("with a relative name, in another directory", "name that begins with /"),
 }
