@@ -112,12 +112,16 @@ enum snapimg_socket_state {
 	SNAPIMG_SOCKET_SINGLE = 0,
 	SNAPIMG_SOCKET_PAIR = 1,  /* made by socketpair(2) */
 	SNAPIMG_SOCKET_RESET = 2, /* TCP, connected once to one who has reset the connection */
+	SNAPIMG_SOCKET_TCP = 3,   /* an end of a TCP connection whose other end is an object, too */
+	SNAPIMG_SOCKET_WAITS = 4, /* connected to a listener of the image, which has not accepted it yet */
 };
 
 /* What is done with an object once it is made, in this order. */
 enum snapimg_setting_kind {
-	SNAPIMG_SETTING_OPTION = 1,  /* setsockopt(2): level, option, the bytes */
-	SNAPIMG_SETTING_BIND = 2,    /* bind(2): the bytes; option: the mode of the file it makes, or 0 */
+	SNAPIMG_SETTING_OPTION = 1, /* setsockopt(2): level, option, the bytes */
+	/* bind(2): the bytes; option: the mode of the file it makes, or 0; of an end of a TCP connection 1:
+	 * it was accepted there */
+	SNAPIMG_SETTING_BIND = 2,
 	SNAPIMG_SETTING_LISTEN = 3,  /* listen(2): option */
 	SNAPIMG_SETTING_CONNECT = 4, /* connect(2): the bytes */
 	/* setsockopt(2): the bytes after the name of a network interface, whose number they begin with */
@@ -146,7 +150,8 @@ struct snapimg_setting {
 };
 static_assert(sizeof(struct snapimg_setting) == 32, "setting layout");
 
-/* Bytes in an object: of a file at `position`, of a pipe all, of a socket one message. */
+/* Bytes in an object: of a file at `position`, of a pipe all, of a socket one message that it has to receive,
+ * or of one that WAITS one that it has sent. */
 struct snapimg_content {
 	uint32_t object;
 	uint32_t stored_size; /* of one zstd frame in BYTES; 0: the bytes themselves */

@@ -99,18 +99,23 @@ static bool socket_values(const struct snapimg_object *object)
 		return false;
 	if (state == SNAPIMG_SOCKET_PAIR && domain != AF_UNIX)
 		return false;
-	if (state == SNAPIMG_SOCKET_RESET && (domain == AF_UNIX || type != SOCK_STREAM))
+	if (state == SNAPIMG_SOCKET_WAITS && type == SOCK_DGRAM)
+		return false;
+	if ((state == SNAPIMG_SOCKET_RESET || state == SNAPIMG_SOCKET_TCP) &&
+	    (domain == AF_UNIX || type != SOCK_STREAM))
 		return false;
 	return (type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_SEQPACKET) &&
-	       value[SNAPIMG_SOCKET_PROTOCOL] <= INT32_MAX && state <= SNAPIMG_SOCKET_RESET &&
+	       value[SNAPIMG_SOCKET_PROTOCOL] <= INT32_MAX && state <= SNAPIMG_SOCKET_WAITS &&
 	       value[SNAPIMG_SOCKET_SHUTDOWN] <= 3;
 }
 
 static bool socket_peer(const struct snapimg_object *object, const struct snapimg_object *peer)
 {
-	(void)object;
+	uint64_t state = object->value[SNAPIMG_SOCKET_STATE];
+
 	return peer == NULL || (peer->kind == SNAPIMG_OBJECT_SOCKET && peer->peer == 0 &&
-	                        peer->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_PAIR);
+	                        (state == SNAPIMG_SOCKET_PAIR || state == SNAPIMG_SOCKET_TCP) &&
+	                        peer->value[SNAPIMG_SOCKET_STATE] == state);
 }
 
 static bool socket_content(const struct snapimg_object *object, const struct snapimg_content *content)
@@ -372,8 +377,9 @@ enum snapimg_error snapimg_rule_passed(const struct snapimg *image, uint32_t ind
 	    (index >= SNAPIMG_PASSED_MAX && passed[-SNAPIMG_PASSED_MAX].content == passed->content))
 		return SNAPIMG_ERR_OBJECT;
 	socket = object_at(image, snapimg_get_content(image)[passed->content].object);
-	return socket->kind == SNAPIMG_OBJECT_SOCKET &&
-	                       socket->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_PAIR
+	return socket->kind == SNAPIMG_OBJECT_SOCKET && socket->value[SNAPIMG_SOCKET_DOMAIN] == AF_UNIX &&
+	                       (socket->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_PAIR ||
+	                        socket->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_WAITS)
 	               ? SNAPIMG_OK
 	               : SNAPIMG_ERR_OBJECT;
 }

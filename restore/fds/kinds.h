@@ -74,6 +74,16 @@ void unlinked_resize(uint32_t index);
 /* inet.c: a TCP socket whose peer has reset the connection. */
 long inet_make_reset(const struct snapimg_object *object);
 
+/* tcp.c: both ends of a TCP connection, and what is on its way in it: bytes to one end, sent from the other
+ * one; to: -1: that isn't accepted yet. */
+long tcp_make(uint32_t index, int32_t *ret_other);
+long tcp_fill(int from, int to, const uint8_t *bytes, uint64_t size);
+object_setter tcp_option;
+/* Likewise of any socket but Unix's: bind(2), also where connections of the image have the port. */
+object_setter tcp_bind;
+/* When all is bound and connected: SO_REUSEADDR as the program had it. */
+void tcp_complete(uint32_t index, int descriptor);
+
 /* unix.c: bind(2) and connect(2) of a name that is a path. It is taken in the program's own directory, where
  * it is relative; a file that bind makes goes again if the start is refused. */
 bool unix_is_path(const uint8_t *address, uint32_t size);

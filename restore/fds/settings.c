@@ -25,11 +25,13 @@ static const char *action_of(uint32_t kind)
 	return action != NULL ? action : "set";
 }
 
-/* Of datagrams: another object of the image must have the name before. */
+/* Another object of the image must have the name before. */
 static bool is_second(const struct snapimg_setting *setting)
 {
+	const uint64_t *value = snapimg_get_object(&loader.image)[setting->object].value;
 	return setting->kind == SNAPIMG_SETTING_CONNECT &&
-	       snapimg_get_object(&loader.image)[setting->object].value[SNAPIMG_SOCKET_DOMAIN] == UNIX_FAMILY;
+	       (value[SNAPIMG_SOCKET_DOMAIN] == UNIX_FAMILY ||
+	        value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_WAITS);
 }
 
 /* Records are sorted by object. What no descriptor needs is left alone: its address or file may be taken. */

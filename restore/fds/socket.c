@@ -8,6 +8,7 @@
 #include "restore/fds/overrides.h"
 
 enum {
+	UNIX_FAMILY = 1,
 	SOCKET_LEVEL = 1,
 	RIGHTS = 1,
 	SNDBUF = 7,
@@ -28,6 +29,11 @@ static const struct snapimg_setting *accepted_of(uint32_t index)
 		    overrides_leave_object(setting[i].object))
 			return &setting[i];
 	return NULL;
+}
+
+static bool is_tcp_end(uint32_t object)
+{
+	return snapimg_get_object(&loader.image)[object].value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_TCP;
 }
 
 static long make_pair(uint32_t index, int32_t *ret_other)
@@ -55,7 +61,9 @@ long socket_make(uint32_t index, int32_t *ret_other)
 	const uint64_t *value = object->value;
 	if (value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_RESET)
 		return inet_make_reset(object);
-	if (value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_SINGLE)
+	if (value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_TCP)
+		return tcp_make(index, ret_other);
+	if (value[SNAPIMG_SOCKET_STATE] != SNAPIMG_SOCKET_PAIR)
 		return sys(__NR_socket, value[SNAPIMG_SOCKET_DOMAIN], value[SNAPIMG_SOCKET_TYPE] | O_CLOEXEC,
 		           value[SNAPIMG_SOCKET_PROTOCOL]);
 	return make_pair(index, ret_other);
@@ -70,6 +78,8 @@ long socket_accepted(const struct snapimg_setting *setting, int descriptor, cons
 
 long socket_option(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
 {
+	if (is_tcp_end(setting->object))
+		return tcp_option(setting, descriptor, data);
 	return sys(__NR_setsockopt, descriptor, setting->level, setting->option, data, setting->size);
 }
 
@@ -83,7 +93,9 @@ long socket_bind(const struct snapimg_setting *setting, int descriptor, const ui
 {
 	if (unix_is_path(data, setting->size))
 		return unix_bind(setting, descriptor, data);
-	return sys(__NR_bind, descriptor, data, setting->size);
+	if (is_tcp_end(setting->object))
+		return 0; /* by tcp_make() */
+	return tcp_bind(setting, descriptor, data);
 }
 
 long socket_connect(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
@@ -151,7 +163,11 @@ long socket_fill(const struct snapimg_content *content, const uint8_t *bytes)
 {
 	int32_t before = 0, room = 1 << 30;
 	uint32_t length = sizeof before;
-	int from = objects_other_end(content->object);
+	const uint64_t *value = snapimg_get_object(&loader.image)[content->object].value;
+	bool waits = value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_WAITS;
+	int from = waits ? objects_descriptor(content->object) : objects_other_end(content->object);
+	if (value[SNAPIMG_SOCKET_DOMAIN] != UNIX_FAMILY)
+		return tcp_fill(from, waits ? -1 : objects_descriptor(content->object), bytes, content->size);
 	long result = send_message(from, content, bytes);
 	/* Its buffer was made smaller after it was sent, or holds less in one piece. */
 	if (result == -EAGAIN) {
@@ -202,6 +218,7 @@ long socket_complete(uint32_t index, int descriptor)
 	long result = object_complete_flags(index, descriptor);
 	if (shut != 0)
 		sys(__NR_shutdown, descriptor, shut - 1); /* SHUT_RD 0, SHUT_WR 1, both 2 */
+	tcp_complete(index, descriptor);
 	long filtered = result < 0 ? result : set_filters(index, descriptor);
 	return filtered < 0 ? filtered : result;
 }

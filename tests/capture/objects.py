@@ -2,7 +2,9 @@
 times, and where nothing of it can be there only once also two at once."""
 import fcntl
 import os
+import re
 import shutil
+import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -17,7 +19,9 @@ PASSED_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_passed")
 PASSED = ("object_passed", "object_passed_messages", "object_passed_nested")
 RARE_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_rare")
 RARE = ("object_epolls_left", "object_socket_filters", "object_udp_lite", "object_fifos_gone", "object_pipes_for_both")
-ALONE = ("object_unix_listeners", "object_locks", "object_fifos", "object_unix_datagrams")  # one address, one lock, one FIFO
+CONNECTED_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_connected")
+CONNECTED = ("object_tcp_connections", "object_tcp_streams", "object_tcp_waiting", "object_unix_waiting", "object_unix_both_named")
+ALONE = CONNECTED + ("object_unix_listeners", "object_locks", "object_fifos", "object_unix_datagrams")  # one address, one lock, one FIFO
 SHARED = ("object_pipes", "object_events", "object_timers", "object_signal_descriptors", "object_epolls", "object_socket_pairs", "object_tcp_listeners", "object_udp_sockets",
           "object_memory_files", "object_deleted_files", "object_pid_descriptor") + NAMED[1:] + SET + PASSED + RARE
 
@@ -35,7 +39,7 @@ def start(image, env):
 
 def carried(row):
     alone = {**t.PLAIN_ENV, "ALONE": "1"}
-    program = NAMED_OBJECTS if row in NAMED else SET_OBJECTS if row in SET or row == "object_unix_datagrams" else PASSED_OBJECTS if row in PASSED else RARE_OBJECTS if row in RARE else OBJECTS
+    program = NAMED_OBJECTS if row in NAMED else SET_OBJECTS if row in SET or row == "object_unix_datagrams" else PASSED_OBJECTS if row in PASSED else RARE_OBJECTS if row in RARE else CONNECTED_OBJECTS if row in CONNECTED else OBJECTS
     mode = row[len("object_"):]
     t.run_directly([program, mode], env=alone)
     clean()
@@ -93,7 +97,19 @@ def given_locks():
     t.every_start(lambda: give(t.SNAPRUN, "image.snap", own_is_locked=False), together=False)
 
 
+def tcp_taken():
+    """An address that somebody else has by now is told; the connection has another one, and all that was on its way."""
+    env = {**t.PLAIN_ENV, "TAKEN": "1"}
+    t.freeze("image.snap", [CONNECTED_OBJECTS, "tcp_streams"], at="path:/snap/here", env=env)
+    told = t.run([t.SNAPIMG, "info", "image.snap"]).out
+    name, port = re.search(rb"(127\.\d+\.\d+\.\d+):(\d+)", told).groups()
+    with socket.create_server((name.decode(), int(port))):
+        again = t.run([t.SNAPRUN, "image.snap"], env=env)
+    t.check(again.status == 0 and again.err.startswith(b"snaprun: %s:%s: taken" % (name, port)) and again.err.count(b"\n") == 1, again)
+
+
 ROWS = {row: (lambda r=row: carried(r)) for row in SHARED + ALONE}
+ROWS["object_tcp_taken"] = tcp_taken
 ROWS["object_given_flags"] = given_flags
 ROWS["object_given_locks"] = given_locks
 

@@ -3,6 +3,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import snaptest as t  # noqa: E402
@@ -116,12 +117,26 @@ def wrong():
         t.check(not os.path.exists("no.snap"), "an image was written")
 
 
+def say_at_once(listener, kept):
+    while True:
+        kept.append(listener.accept()[0])
+        kept[-1].sendall(b"on its way")
+
+
 def reset():
-    """A connection is reset in every start; refused without --tcp=reset, and at a start that doesn't want it."""
+    """A connection to elsewhere is reset in every start; refused without --tcp=reset, and at a start that doesn't want it."""
+    env, kept = dict(t.PLAIN_ENV), []
+    for name, family, address in (("PORT", socket.AF_INET, "127.0.0.1"), ("PORT6", socket.AF_INET6, "::1")):
+        try:
+            listener = socket.create_server((address, 0), family=family)
+        except OSError:
+            continue
+        env[name] = str(listener.getsockname()[1])
+        threading.Thread(target=say_at_once, args=(listener, kept), daemon=True).start()
     for option in ((), ("--tcp=refuse",)):
-        result = t.run([t.SNAPTRACE, *option, "-o", "no.snap", "--at", "path:/snap/here", "--", POLICIES, "reset"])
+        result = t.run([t.SNAPTRACE, *option, "-o", "no.snap", "--at", "path:/snap/here", "--", POLICIES, "reset"], env=env)
         t.check(result.status == 125 and b"a connected TCP socket can't be carried" in result.err, result)
-    t.freeze("image.snap", [POLICIES, "reset"], options=("--tcp=reset",), at="path:/snap/here")
+    t.freeze("image.snap", [POLICIES, "reset"], options=("--tcp=reset",), at="path:/snap/here", env=env)
 
     def start(*option):
         again = t.run([t.SNAPRUN, *option, "image.snap"])

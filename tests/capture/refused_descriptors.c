@@ -47,7 +47,7 @@ static bool connected(void)
 	int server = tcp_listener(&address), fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (server < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return false;
-	return accept(server, NULL, NULL) >= 0 && close(server) == 0;
+	return close(accept(server, NULL, NULL)) == 0 && close(server) == 0;
 }
 
 static bool inotify(void)
@@ -154,7 +154,8 @@ static bool unix_both_named(void)
 	int server = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	return bind(server, (struct sockaddr *)&name, sizeof(name)) == 0 && listen(server, 1) == 0 &&
 	       bind(fd, (struct sockaddr *)&own, sizeof(own)) == 0 &&
-	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && accept(server, NULL, NULL) >= 0;
+	       connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && accept(server, NULL, NULL) >= 0 &&
+	       close(server) == 0 && unlink("name") == 0; /* who was accepted where? */
 }
 
 static bool unix_replaced(void)

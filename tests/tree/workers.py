@@ -410,6 +410,64 @@ def futures():
     t.every_start(start)
 
 
+# The server is the child; what is asked last is on its way when the point comes. No TIME-WAIT keeps an address from the next start.
+CONNECTED = """
+import asyncio, os, signal, socket, struct, sys
+address = sys.argv[1]
+ready, tell = os.pipe()
+async def answer(reader, writer):
+    try:
+        while line := await reader.readline():
+            writer.write(line.upper())
+            await writer.drain()
+    except ConnectionError:
+        pass
+async def serve():
+    server = await asyncio.start_server(answer, address, 0)
+    os.write(tell, b'%d' % server.sockets[0].getsockname()[1])
+    await server.serve_forever()
+child = os.fork()
+if child == 0:
+    asyncio.run(serve())
+port = int(os.read(ready, 10))
+def connect():
+    return asyncio.open_connection(address, port, local_addr=(address, 0))
+async def ask():
+    links = [await connect() for _ in range(3)]
+    for reader, writer in links:
+        writer.write(b'first\\n')
+        if await reader.readline() != b'FIRST\\n':
+            sys.exit('an odd answer')
+    names = [writer.get_extra_info('socket').getsockname() for _, writer in links]
+    for number, (_, writer) in enumerate(links):
+        writer.write(b'question %d\\n' % number)
+    os.access('/snap/here', os.F_OK)
+    links.append(await connect())
+    links[-1][1].write(b'another\\n')
+    for reader, writer in links:
+        print((await reader.readline()).decode().strip(), writer.get_extra_info('socket').getpeername() == (address, port))
+    print(names == [writer.get_extra_info('socket').getsockname() for _, writer in links[:3]])
+    for _, writer in links:
+        writer.get_extra_info('socket').setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        writer.transport.abort()
+asyncio.run(ask())
+os.kill(child, signal.SIGTERM)
+print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+def connected():
+    """A client and a server of asyncio, each in its process: the connections between them and what is on its way."""
+    address = f"127.{64 + os.getpid() % 64}.{os.getpid() // 64 % 256}.{os.getpid() // 16384 % 256}"
+    argv = [PYTHON, "-c", CONNECTED, address]
+    out = b"".join(b"QUESTION %d True\n" % number for number in range(3)) + b"ANOTHER True\nTrue\n15\n"
+    t.same(t.run(argv), t.Result(0, out, b""))
+    freeze(argv, "path:/snap/here")
+    t.check(len(members("image.snap")) == 2, members("image.snap"))
+    for _ in range(STARTS):
+        t.same(t.restore("image.snap"), t.Result(0, out, b""))
+
+
 MAKEFILE = """
 sum: one two three four
 \tcat $^ > sum
@@ -451,7 +509,7 @@ def pipeline():
         t.same(t.restore("image.snap"), direct)
 
 
-ROWS = {f"workers.{function.__name__}": function for function in (nginx, gunicorn, prefork, attached, accepting, reaper, pool, forkserver, futures, make, pipeline)}
+ROWS = {f"workers.{function.__name__}": function for function in (nginx, gunicorn, prefork, attached, accepting, reaper, pool, forkserver, futures, connected, make, pipeline)}
 
 if __name__ == "__main__":
     t.main(ROWS)

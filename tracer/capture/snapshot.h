@@ -49,6 +49,7 @@ struct snapshot_input {
 struct snapshot_request {
 	bool is_look; /* nothing is written: only what would be refused or told is, and the result's numbers
 	               */
+	bool ends;    /* the program is ended after this, also if it is refused */
 	pid_t pid;    /* the process; all its threads are stopped (stop_threads.h) */
 	const struct stopped_threads *threads;
 	struct remote_gate gate;

@@ -83,6 +83,7 @@ static struct snapshot_request request_for(const struct run *run, struct tracee 
 	const struct options *options = run->options;
 	return (struct snapshot_request){
 	        .is_look = options->check,
+	        .ends = !options->check && !options->attach && !options->continues,
 	        .pid = process->pid,
 	        .threads = threads,
 	        .gate = process->gate,

@@ -24,16 +24,17 @@ static int port_of(const union address *address)
 	return ntohs(address->any.sa_family == AF_INET6 ? address->v6.sin6_port : address->v4.sin_port);
 }
 
-static enum status name_object(struct taking *taking, const union address *address,
-                               struct snapimg_object *object)
+enum status name_inet_object(struct taking *taking, const struct sockaddr *address,
+                             struct snapimg_object *object)
 {
+	const union address *its = (const union address *)(const void *)address;
 	char text[INET6_ADDRSTRLEN] = "?", name[INET6_ADDRSTRLEN + 16];
-	bool is_v6 = address->any.sa_family == AF_INET6;
+	bool is_v6 = its->any.sa_family == AF_INET6;
 
-	inet_ntop(address->any.sa_family,
-	          is_v6 ? (const void *)&address->v6.sin6_addr : (const void *)&address->v4.sin_addr, text,
+	inet_ntop(its->any.sa_family,
+	          is_v6 ? (const void *)&its->v6.sin6_addr : (const void *)&its->v4.sin_addr, text,
 	          sizeof(text));
-	snprintf(name, sizeof(name), is_v6 ? "[%s]:%d" : "%s:%d", text, port_of(address));
+	snprintf(name, sizeof(name), is_v6 ? "[%s]:%d" : "%s:%d", text, port_of(its));
 	return objects_name(taking->objects, name, &object->name);
 }
 
@@ -45,7 +46,7 @@ static enum status take_name(struct taking *taking, struct open_descriptor *it, 
 
 	if (getsockname(it->copy, &address.any, &size) < 0 || port_of(&address) == 0)
 		return STATUS_OK;
-	if ((status = name_object(taking, &address, object)) != STATUS_OK)
+	if ((status = name_inet_object(taking, &address.any, object)) != STATUS_OK)
 		return status;
 	return objects_set(taking->objects,
 	                   (struct snapimg_setting){.kind = SNAPIMG_SETTING_BIND, .size = size}, &address);
@@ -84,6 +85,8 @@ static enum status take_tcp(struct taking *taking, struct open_descriptor *it, s
 	if (info.tcpi_state == TCP_LISTEN && info.tcpi_unacked != 0 && !taking->overrides->tcp_reset)
 		return refuse_descriptor(taking->survey, it, "a connection that waits to be accepted",
 		                         "choose a point where none does, or give --tcp=reset");
+	if (info.tcpi_state == TCP_LISTEN && (status = check_waiting(taking, it)) != STATUS_OK)
+		return status;
 	if ((status = take_name(taking, it, object)) != STATUS_OK || info.tcpi_state != TCP_LISTEN)
 		return status;
 	return objects_set(

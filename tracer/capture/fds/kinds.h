@@ -8,6 +8,8 @@
 #include "tracer/capture/memory/shared.h"
 #include "tracer/overrides.h"
 
+struct sockaddr;
+
 struct taking {
 	const struct survey *survey;
 	pid_t pid; /* whose descriptor it is, with its remote and noted */
@@ -73,6 +75,20 @@ enum status check_passed(const struct survey *survey, const struct open_descript
 void resolve_passed(const struct survey *survey, struct objects *objects);
 /* Whether it is TCP and not what a socket is before its first connection, or a listening one. */
 bool is_connected(int domain, int type, int copy);
+/* Who is connected to it, if the program has that one, be it not accepted yet (fds/tcp.c). */
+struct open_descriptor *tcp_peer(const struct survey *survey, const struct open_descriptor *it);
+enum status take_tcp_connection(struct taking *taking, struct open_descriptor *it,
+                                struct snapimg_object *object, struct open_descriptor *peer)
+        __attribute__((warn_unused_result));
+/* Adds the options of a connected TCP socket that differ from those of one that was connected just now. */
+enum status take_connected_options(struct taking *taking, const struct open_descriptor *it, int domain)
+        __attribute__((warn_unused_result));
+/* Names it by its address, for people. */
+enum status name_inet_object(struct taking *taking, const struct sockaddr *address,
+                             struct snapimg_object *object) __attribute__((warn_unused_result));
+/* Refuses connections that wait at the listener, where who has made them is elsewhere, or gone. */
+enum status check_waiting(struct taking *taking, const struct open_descriptor *listener)
+        __attribute__((warn_unused_result));
 /* Adds the groups that a socket has joined. */
 enum status take_memberships(struct taking *taking, const struct open_descriptor *it, int domain)
         __attribute__((warn_unused_result));

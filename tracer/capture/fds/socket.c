@@ -40,13 +40,16 @@ enum status take_socket(struct taking *taking, struct open_descriptor *it, struc
 	    getsockopt(it->copy, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0)
 		return refuse_descriptor(taking->survey, it, "a socket", "close it before the point");
 	bool connected = is_connected(domain, type, it->copy);
-	if (connected && taking->overrides->tcp_reset)
+	struct open_descriptor *peer = connected ? tcp_peer(taking->survey, it) : NULL;
+	if (connected && !peer && taking->overrides->tcp_reset)
 		return take_reset(object, domain);
-	if (!connected && (status = refuse_waiting(taking->survey, it)) != STATUS_OK)
+	if ((!connected || peer) && (status = refuse_waiting(taking->survey, it)) != STATUS_OK)
 		return status;
 	object->value[SNAPIMG_SOCKET_DOMAIN] = (uint64_t)domain;
 	object->value[SNAPIMG_SOCKET_TYPE] = (uint64_t)type;
 	object->value[SNAPIMG_SOCKET_PROTOCOL] = (uint64_t)protocol;
+	if (peer)
+		return take_tcp_connection(taking, it, object, peer);
 	if (domain == AF_UNIX)
 		return take_unix_socket(taking, it, object);
 	if (domain == AF_INET || domain == AF_INET6)

@@ -90,7 +90,25 @@ static enum status refuse_options(struct taking *taking, const struct open_descr
 
 struct making {
 	int domain, type, protocol;
+	bool connected; /* TCP, as the one that it is held against */
 };
+
+/* Whether the kernel chooses the value with the connection, and goes on doing so. */
+static bool tells_of_connection(int copy, int level, int option)
+{
+	enum { BUFFERS_LOCKED = 72 /* SO_BUF_LOCK, Linux 5.14 */, SEND = 1, RECEIVE = 2 };
+	int locked = SEND | RECEIVE;
+	socklen_t size = sizeof(locked);
+
+	if (level == IPPROTO_IP || level == IPPROTO_IPV6) /* who has accepted has what came to it */
+		return option == (level == IPPROTO_IP ? IP_MULTICAST_TTL : IPV6_MULTICAST_HOPS);
+	if (level == IPPROTO_TCP)
+		return option == TCP_MAXSEG || option == TCP_WINDOW_CLAMP || option == TCP_FASTOPEN;
+	if (level != SOL_SOCKET || (option != SO_SNDBUF && option != SO_RCVBUF))
+		return level == SOL_SOCKET && option == SO_INCOMING_CPU;
+	(void)getsockopt(copy, SOL_SOCKET, BUFFERS_LOCKED, &locked, &size);
+	return (locked & (option == SO_SNDBUF ? SEND : RECEIVE)) == 0;
+}
 
 static bool is_listed(int level, int option)
 {
@@ -147,6 +165,7 @@ static enum status take_unlisted(struct taking *taking, const struct open_descri
 	for (size_t i = 0; i < sizeof(levels) / sizeof(*levels); i++) {
 		for (int option = 1; option < OPTIONS_END && status == STATUS_OK; option++) {
 			if (is_listed(levels[i], option) ||
+			    (making.connected && tells_of_connection(it->copy, levels[i], option)) ||
 			    !differs(it->copy, fresh, levels[i], option, &its, &size))
 				continue;
 			enum trial trial = try_option(making, levels[i], option, &its, size);
@@ -162,8 +181,9 @@ static enum status take_unlisted(struct taking *taking, const struct open_descri
 	return status;
 }
 
-enum status take_socket_options(struct taking *taking, const struct open_descriptor *it, int domain, int type,
-                                int protocol)
+/* fresh: closed here. */
+static enum status take_options(struct taking *taking, const struct open_descriptor *it, int fresh,
+                                struct making making)
 {
 	static const struct {
 		int level, option;
@@ -172,7 +192,6 @@ enum status take_socket_options(struct taking *taking, const struct open_descrip
 	        SOCKET_OPTIONS(X)
 #undef X
 	};
-	int fresh = socket(domain, type | SOCK_CLOEXEC, protocol);
 	enum status status = STATUS_OK;
 
 	int filter = filter_length(it->copy);
@@ -182,14 +201,75 @@ enum status take_socket_options(struct taking *taking, const struct open_descrip
 		                          "set the filter after the point");
 	else
 		status = refuse_options(taking, it, fresh);
-	for (size_t i = 0; i < sizeof(options) / sizeof(*options) && status == STATUS_OK; i++)
-		if (filter <= 0 || options[i].option != SO_LOCK_FILTER || options[i].level != SOL_SOCKET)
-			status = take_option(taking, it->copy, fresh, options[i].level, options[i].option);
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options) && status == STATUS_OK; i++) {
+		int level = options[i].level, option = options[i].option;
+		if ((filter > 0 && option == SO_LOCK_FILTER && level == SOL_SOCKET) ||
+		    (making.connected && tells_of_connection(it->copy, level, option)))
+			continue;
+		status = take_option(taking, it->copy, fresh, level, option);
+	}
 	if (status == STATUS_OK)
-		status = take_unlisted(taking, it, fresh, (struct making){domain, type, protocol});
+		status = take_unlisted(taking, it, fresh, making);
 	if (status == STATUS_OK)
 		status = take_filter(taking, it->copy, filter);
 	if (fresh >= 0)
 		close(fresh);
 	return status;
+}
+
+enum status take_socket_options(struct taking *taking, const struct open_descriptor *it, int domain, int type,
+                                int protocol)
+{
+	int fresh = socket(domain, type | SOCK_CLOEXEC, protocol);
+
+	return take_options(taking, it, fresh, (struct making){domain, type, protocol, false});
+}
+
+/* One that was connected just now; its other end is closed, which no option tells. -1: there is no loopback.
+ */
+static int connect_fresh(int domain)
+{
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+	                          .sin6_addr.s6_addr = {[10] = 0xff, 0xff, 127, [15] = 1}};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct sockaddr *name = domain == AF_INET6 ? (void *)&v6 : (void *)&v4;
+	socklen_t size = domain == AF_INET6 ? sizeof(v6) : sizeof(v4);
+	int listener = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	    fresh = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (listener < 0 || bind(listener, name, size) < 0 || listen(listener, 1) < 0 ||
+	    getsockname(listener, name, &size) < 0 || connect(fresh, name, size) < 0) {
+		if (fresh >= 0)
+			close(fresh);
+		fresh = -1;
+	}
+	if (listener >= 0)
+		close(listener);
+	return fresh;
+}
+
+/* The longest segment that it takes, which only TCP_MAXSEG makes so much shorter than another's. */
+static bool has_short_segments(int copy, int fresh)
+{
+	enum { BETWEEN_FAMILIES = 20 };
+	struct tcp_info its = {0}, usual = {0};
+	socklen_t size = sizeof(its), usual_size = sizeof(usual);
+
+	return getsockopt(copy, IPPROTO_TCP, TCP_INFO, &its, &size) == 0 &&
+	       getsockopt(fresh, IPPROTO_TCP, TCP_INFO, &usual, &usual_size) == 0 &&
+	       its.tcpi_advmss + BETWEEN_FAMILIES < usual.tcpi_advmss;
+}
+
+enum status take_connected_options(struct taking *taking, const struct open_descriptor *it, int domain)
+{
+	int fresh = connect_fresh(domain);
+
+	if (fresh < 0)
+		return fail(STATUS_FAILED, "can't connect a socket over the loopback: %s", strerror(errno));
+	if (has_short_segments(it->copy, fresh)) {
+		close(fresh);
+		return refuse_descriptor(taking->survey, it, "a connected TCP socket with TCP_MAXSEG",
+		                         "set it after the point");
+	}
+	return take_options(taking, it, fresh, (struct making){domain, SOCK_STREAM, IPPROTO_TCP, true});
 }

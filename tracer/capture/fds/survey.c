@@ -163,6 +163,9 @@ enum status survey_read(struct survey *survey, const struct overrides *overrides
 		return status;
 	find_origins(survey, 0, overrides);
 	size_t own = survey->count;
+	if ((status = survey_accept(survey)) != STATUS_OK)
+		return status;
+	find_origins(survey, own, overrides);
 	for (size_t first = 0, end; first < survey->count && status == STATUS_OK; first = end) {
 		end = survey->count;
 		if ((status = survey_look_into(survey, first)) == STATUS_OK)

@@ -36,6 +36,7 @@ struct open_descriptor {
 	int copy;          /* of the very description, in this process; -1: see survey_copy() */
 	int first;         /* index of the first one of the same open description */
 	int carrier;       /* index of the socket that it is on its way in; -1: none */
+	bool waits;        /* it is a connection that the carrier, who listens, had not accepted */
 	int representative;   /* index of the one that is taken for all of them: not something else by --fd */
 	bool spans;           /* several processes have the description */
 	enum holding holding; /* who is looked for by sharing_look_around() */
@@ -70,6 +71,7 @@ struct survey {
 	        *by_link; /* those of one link stand together, and in them those of one description */
 	struct waiting_queue *queue;
 	size_t queue_count;
+	bool may_take; /* the program is ended after this, whatever comes */
 };
 
 struct overrides;
@@ -98,6 +100,9 @@ enum status survey_copy(const struct survey *survey, struct open_descriptor *it)
         __attribute__((warn_unused_result));
 /* The same without a line; errno tells why not. */
 bool survey_try_copy(const struct survey *survey, struct open_descriptor *it);
+
+/* fds/waiting.c: accepts what waits at listening sockets, if that may be taken, and adds it. */
+enum status survey_accept(struct survey *survey) __attribute__((warn_unused_result));
 
 /* fds/in_flight.c: looks into the Unix sockets from survey->open[first] on, and adds what is on its way in
  * them. */

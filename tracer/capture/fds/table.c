@@ -290,7 +290,7 @@ static enum status record_passed(const struct reading *reading)
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < survey->count && status == STATUS_OK; i++)
-		if (is_on_its_way(survey, &survey->open[i]))
+		if (is_on_its_way(survey, &survey->open[i]) && !survey->open[i].waits)
 			status = pass_refusal(take_passed(reading, &survey->open[i]));
 	resolve_passed(survey, &reading->process->result->objects);
 	return status;
@@ -317,8 +317,9 @@ enum status descriptors_read(const struct descriptors_request *process, size_t c
 	enum { LEVEL_FAST = 3 };
 	struct surveyed *surveyed = calloc(count, sizeof(*surveyed));
 	struct passing *passing = calloc(count, sizeof(*passing));
-	struct reading reading = {.process = process,
-	                          .survey = {.process = surveyed, .process_count = count}};
+	struct reading reading = {
+	        .process = process,
+	        .survey = {.process = surveyed, .process_count = count, .may_take = process->snapshot->ends}};
 	enum status status = surveyed && passing ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
 
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {

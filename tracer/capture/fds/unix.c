@@ -135,6 +135,27 @@ static enum status take_accepted(struct taking *taking, struct open_descriptor *
 	return status == STATUS_OK ? objects_set(taking->objects, setting, &accepted->name) : status;
 }
 
+static enum status take_name(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
+                             const struct found *found);
+
+/* Whether somebody of the program listens at the name: who was accepted there has it, too. */
+static bool is_listeners(const struct survey *survey, const struct found *found)
+{
+	struct sockaddr_un name;
+	struct unix_state state;
+
+	for (size_t i = 0; i < survey->count; i++) {
+		const struct open_descriptor *it = &survey->open[i];
+		socklen_t size = sizeof(name);
+		if (it->copy >= 0 && it->known && !it->override && S_ISSOCK(it->identity.st_mode) &&
+		    unix_diag_ask((uint32_t)it->identity.st_ino, &state) && state.state == TCP_LISTEN &&
+		    getsockname(it->copy, (struct sockaddr *)&name, &size) == 0 && size == found->name_size &&
+		    memcmp(&name, &found->name, size) == 0)
+			return true;
+	}
+	return false;
+}
+
 static enum status take_pair(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
                              const struct found *found)
 {
@@ -150,7 +171,10 @@ static enum status take_pair(struct taking *taking, struct open_descriptor *it, 
 	if (found->state.peer != 0 && !peer && !given)
 		return refuse_descriptor(taking->survey, it, "a Unix socket that is connected elsewhere",
 		                         "close it before the point");
-	if ((found->named && (type == SOCK_DGRAM || other.named)) ||
+	/* One was accepted where somebody listens, the other one had a name of its own. */
+	bool both = found->named && other.named, own = both && is_listeners(taking->survey, found);
+	if ((found->named && type == SOCK_DGRAM) ||
+	    (both && (!peer || own == is_listeners(taking->survey, &other))) ||
 	    (peer &&
 	     (!unix_diag_ask((uint32_t)peer->identity.st_ino, &back) || back.peer != it->identity.st_ino)))
 		return refuse_descriptor(taking->survey, it,
@@ -163,11 +187,43 @@ static enum status take_pair(struct taking *taking, struct open_descriptor *it, 
 	object->value[SNAPIMG_SOCKET_SHUTDOWN] = peer ? found->state.shutdown & 3 : 0;
 	if (peer && peer->object >= 0)
 		object->peer = (uint32_t)peer->object + 1;
-	if (found->named)
+	if (both && !own)
+		status = take_name(taking, it, object, found);
+	else if (found->named)
 		status = take_accepted(taking, it, object, found, false);
 	else if (other.named && !peer)
 		status = take_accepted(taking, it, object, &other, true);
 	return status == STATUS_OK ? take_unix_queue(taking, it, type, given ? NULL : peer) : status;
+}
+
+/* Connected to a listener that has not accepted it: what it has sent waits there. */
+static enum status take_waiting(struct taking *taking, struct open_descriptor *it,
+                                struct snapimg_object *object, const struct found *found,
+                                struct open_descriptor *peer)
+{
+	struct found listener = {.name_size = sizeof(listener.name)};
+	struct snapimg_setting setting = {.kind = SNAPIMG_SETTING_CONNECT};
+	struct stat file;
+	bool is_gone;
+	enum status status;
+
+	if (!get_peer_name(it->copy, &listener))
+		return refuse_descriptor(taking->survey, it, "a Unix socket", "close it before the point");
+	if (listener.name.sun_path[0] != '\0' && (!find_file(taking->pid, &listener, &file, &is_gone) ||
+	                                          !has_listener(taking->survey, (uint32_t)file.st_ino)))
+		return refuse_descriptor(taking->survey, it,
+		                         "a connection that waits at a Unix socket whose file is gone or "
+		                         "replaced",
+		                         "choose a point where none does");
+	setting.size = listener.name_size;
+	object->value[SNAPIMG_SOCKET_STATE] = SNAPIMG_SOCKET_WAITS;
+	object->value[SNAPIMG_SOCKET_SHUTDOWN] = found->state.shutdown & 3;
+	if ((status = check_directory(taking, it, &listener)) != STATUS_OK ||
+	    (status = note_name(taking, object, &listener)) != STATUS_OK ||
+	    (found->named && (status = take_name(taking, it, object, found)) != STATUS_OK) ||
+	    (status = objects_set(taking->objects, setting, &listener.name)) != STATUS_OK)
+		return status;
+	return take_unix_queue(taking, peer, (int)object->value[SNAPIMG_SOCKET_TYPE], it);
 }
 
 static enum status take_name(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
@@ -253,8 +309,13 @@ enum status take_unix_socket(struct taking *taking, struct open_descriptor *it, 
 		return take_connected(taking, it, object, &found, &other);
 	if (found.state.peer == 0 && type == SOCK_DGRAM && found.named && !goes_to_name)
 		is_connected = false;
+	struct open_descriptor *peer = is_connected ? find_peer(taking->survey, found.state.peer) : NULL;
+	if (peer && peer->waits)
+		return take_waiting(taking, it, object, &found, peer);
 	if (is_connected)
 		return take_pair(taking, it, object, &found);
+	if (found.state.state == TCP_LISTEN && (status = check_waiting(taking, it)) != STATUS_OK)
+		return status;
 	if (poll(&readable, 1, 0) > 0 && readable.revents & POLLIN &&
 	    (type == SOCK_DGRAM || found.state.state == TCP_LISTEN))
 		return refuse_descriptor(taking->survey, it,
