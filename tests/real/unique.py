@@ -63,7 +63,7 @@ class Draw {
     static final SecureRandom own = new SecureRandom();
     static Map<String, Object> draw() {
         byte[] bytes = new byte[16]; own.nextBytes(bytes);
-        return Map.of("own", HexFormat.of().formatHex(bytes), "uuid", UUID.randomUUID(), "new", new SecureRandom().nextLong());
+        return Map.of("own", new java.math.BigInteger(1, bytes).toString(16), "uuid", UUID.randomUUID(), "new", new SecureRandom().nextLong());
     }
     public static void main(String[] words) {
         draw(); new java.io.File("/snap/here").exists();

@@ -48,7 +48,7 @@ if 'none' not in words:
     print(user.__spec__.origin, user.__spec__.has_location, user.__file__, type(user.__loader__), user.__spec__.loader is user.__loader__)
     from package import part
     print(part.__name__)
-    open('effect', 'w').close()
+    open('effect', 'wb').close()  # a text would import what Python 3.9 needs for one
     import after
 print(sorted(set(sys.modules) - seen), sys.meta_path[-1:], len(sys.path))
 """

@@ -72,7 +72,7 @@ def arguments():
 def environment():
     """What the program has set and taken away of its environment before the point stays so, whatever the caller has."""
     words = [script("set.py", "import os, sys\nos.environ['SET'] = 'mine'\nos.environ.pop('GONE', None)\nos.environ.setdefault('MAYBE', 'mine')\n"
-                              "captured = sys.orig_argv\nn = sys.argv\nprint(captured[-1], sorted(os.environ.items()), flush=True)\n"
+                              "captured = getattr(sys, 'orig_argv', None) or sys.argv\nn = sys.argv\nprint(captured[-1], sorted(os.environ.items()), flush=True)\n"
                               "os.system('echo $SET,$GONE,$MAYBE')\n")]
     warm([*words, "frozen"])
     compare(words, ["x"], ["y", "z"])
