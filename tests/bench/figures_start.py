@@ -86,6 +86,37 @@ def python_end(bench):
     return bench.sample({**bench.starts(image), "cold": Command([PYTHON, SCRIPT])})
 
 
+def launched_cold(bench):
+    """A launcher whose image doesn't fit, since a module that it has loaded is another one: it compares all, and starts the program itself."""
+    for name, text in (("tool.py", f"#!{PYTHON}\nimport sys, argparse, json, email, late\nlen(sys.argv)\n"), ("late.py", "")):
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(text)
+    os.chmod("tool.py", 0o755)
+    tool, launcher, data = os.path.abspath("tool.py"), os.path.abspath("tool"), os.path.abspath("data")
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    made = subprocess.run([bench.tool["snaptrace"], "-q", "--launcher", launcher, "--", tool], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          env={**env, "XDG_DATA_HOME": data}, check=False, restore_signals=False)  # which are ignored is an input
+    if made.returncode != 0:
+        raise Missing(made.stderr.decode(errors="replace").strip().splitlines()[-1])
+    took = {"warm": [], "direct": [], "cold": [], "alone": []}
+
+    def sample(*names):
+        for _ in range(bench.rounds()):
+            for name, command in zip(names, (launcher, tool)):
+                took[name].append(spawned([command], env))
+
+    sample("warm", "direct")
+    with open("late.py", "a", encoding="utf-8") as file:
+        file.write("changed = True\n")
+    with open(launcher, encoding="utf-8") as file:
+        image, = [line.split(" ", 1)[1].strip() for line in file if line.startswith("image ")]
+    with open(image + ".refused", "w", encoding="utf-8"):
+        pass  # nor is it made again meanwhile
+    sample("cold", "alone")
+    series = {name: Series(values) for name, values in took.items()}
+    return {**series, "adds": difference(series["cold"], series["alone"])}
+
+
 def threads(bench):
     """The restore of many threads, up to their end, and of one; beside the program that makes them itself."""
     count = 100 if bench.quick else 1000

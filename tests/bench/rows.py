@@ -59,6 +59,11 @@ ROWS = (
     Row("size.raw", "image of that Python", dump.python_size, "default", "raw", "the pages it holds, raw", 1 / 3,
         "frames that stand alone", "MB"),
 
+    Row("launcher.cold", "a launcher whose image doesn't fit: what it adds", start.launched_cold, "adds", None,
+        "less the program alone", 5, "comparing the inputs"),
+    Row("launcher.warm", "a launcher of that Python, some imports, to its end", start.launched_cold, "warm", "direct",
+        "the program itself", 1 / 3, "Python's own end"),
+
     # Part 2: what a process has beside its memory
     Row("threads.many", "1000 threads restored, to their end", start.threads, "many", "direct", "the program itself", None,
         "a clone and a stack each"),

@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -107,6 +108,9 @@ def inherited():
                          ("trap '' USR2", "ignored signals")):
         start_so = t.run(["sh", "-c", f"{before}; exec {t.SNAPRUN} -q --inputs=check image.snap x"], env=ENV)
         t.one_line(start_so, 125, word, tool="snaprun: ")
+    spawned = os.posix_spawn(t.SNAPRUN, ["snaprun", "-q", "--check", "--inputs=check", "image.snap"], ENV,
+                             setsigdef=[signal.SIGPIPE, signal.SIGXFSZ])  # which leaves glibc's own signals ignored
+    t.check(os.waitstatus_to_exitcode(os.waitpid(spawned, 0)[1]) == 0, "by posix_spawn")
     if len(os.sched_getaffinity(0)) > 1:
         alone = t.run(["taskset", "-c", str(min(os.sched_getaffinity(0))), t.SNAPRUN, "-q", "--inputs=check", "image.snap", "x"], env=ENV)
         t.one_line(alone, 125, "affinity", tool="snaprun: ")
