@@ -91,7 +91,7 @@ enum snapimg_value {
 	SNAPIMG_FIFO_SIZE = 0,
 	SNAPIMG_FIFO_FRESH = 1,     /* 1: no writer was there since it was opened */
 	SNAPIMG_TERMINAL_END = 0,   /* 0: the master, 1: the slave */
-	SNAPIMG_TERMINAL_LOCK = 1,  /* of the master: 1: its slave can't be opened yet */
+	SNAPIMG_TERMINAL_STATE = 1, /* of the master: bits of enum snapimg_terminal_state */
 	SNAPIMG_TERMINAL_USED = 2,  /* of the master: 1: its slave was opened, be it closed again */
 	SNAPIMG_CALLERS_NUMBER = 0, /* the caller's descriptor that leads to it */
 	SNAPIMG_PIDFD_PID = 0,      /* 0: of itself, else of this process of the tree */
@@ -107,6 +107,10 @@ enum snapimg_value {
 	SNAPIMG_SOCKET_PROTOCOL = 2,
 	SNAPIMG_SOCKET_STATE = 3,    /* enum snapimg_socket_state */
 	SNAPIMG_SOCKET_SHUTDOWN = 4, /* 1: for receiving, 2: for sending */
+};
+enum snapimg_terminal_state {
+	SNAPIMG_TERMINAL_LOCKED = 1,  /* its slave can't be opened yet */
+	SNAPIMG_TERMINAL_PACKETS = 2, /* packet mode, TIOCPKT */
 };
 enum snapimg_socket_state {
 	SNAPIMG_SOCKET_SINGLE = 0,

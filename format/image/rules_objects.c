@@ -2,6 +2,7 @@
 #include "format/image/check.h"
 
 enum { MODE_MAX = 07777, ACCESS_MODE = 3 };
+enum { TERMINAL_STATES = SNAPIMG_TERMINAL_LOCKED | SNAPIMG_TERMINAL_PACKETS };
 /* include/linux/ipc_namespace.h: HARD_MSGMAX, HARD_MSGSIZEMAX; MQ_PRIO_MAX */
 enum { QUEUE_MESSAGES_MAX = 65536, QUEUE_SIZE_MAX = 16 << 20, QUEUE_PRIORITY_MAX = 32767 };
 
@@ -125,7 +126,8 @@ static bool socket_content(const struct snapimg_object *object, const struct sna
 
 static bool terminal_values(const struct snapimg_object *object)
 {
-	return object->value[SNAPIMG_TERMINAL_END] <= 1 && object->value[SNAPIMG_TERMINAL_LOCK] <= 1 &&
+	return object->value[SNAPIMG_TERMINAL_END] <= 1 &&
+	       object->value[SNAPIMG_TERMINAL_STATE] <= TERMINAL_STATES &&
 	       object->value[SNAPIMG_TERMINAL_USED] <= 1;
 }
 

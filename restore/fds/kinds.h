@@ -41,6 +41,7 @@ long timerfd_make(uint32_t index, int32_t *ret_other);
 long signalfd_make(uint32_t index, int32_t *ret_other);
 long inotify_make(uint32_t index, int32_t *ret_other);
 long memfd_make(uint32_t index, int32_t *ret_other);
+long terminal_complete(uint32_t index, int descriptor);
 long memfd_complete(uint32_t index, int descriptor);
 long unlinked_make(uint32_t index, int32_t *ret_other);
 long unlinked_fill(const struct snapimg_content *content, const uint8_t *bytes);

@@ -41,7 +41,7 @@ static const struct object_kind kinds[] = {
                                    .is_paired = true,
                                    .is_last = true},
         [SNAPIMG_OBJECT_PIDFD] = {.make = pidfd_make},
-        [SNAPIMG_OBJECT_TERMINAL] = {.make = terminal_make, .complete = object_complete_flags},
+        [SNAPIMG_OBJECT_TERMINAL] = {.make = terminal_make, .complete = terminal_complete},
         [SNAPIMG_OBJECT_CALLERS] = {.make = callers_make},
         [SNAPIMG_OBJECT_ENDED] = {.make = pidfd_make_ended},
         [SNAPIMG_OBJECT_TREE] = {.make = tree_make},

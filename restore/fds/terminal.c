@@ -6,6 +6,7 @@
 /* asm-generic/ioctls.h */
 #define UNLOCK      0x40045431ull /* TIOCSPTLCK: _IOW('T', 0x31, int) */
 #define OPEN_SLAVE  0x5441ull     /* TIOCGPTPEER, Linux 4.13 */
+#define SET_PACKETS 0x5420ull     /* TIOCPKT */
 #define SET_TERMIOS 0x402c542bull /* TCSETS2 */
 #define SET_WINDOW  0x5414ull     /* TIOCSWINSZ */
 
@@ -25,13 +26,25 @@ long terminal_make(uint32_t index, int32_t *ret_other)
 	long made = sys(__NR_openat, AT_FDCWD, "/dev/ptmx", open_flags(object)), result = 0;
 	if (made < 0)
 		return made;
-	if (object->value[SNAPIMG_TERMINAL_LOCK] == 0)
+	if ((object->value[SNAPIMG_TERMINAL_STATE] & SNAPIMG_TERMINAL_LOCKED) == 0)
 		result = sys(__NR_ioctl, made, UNLOCK, &off);
 	if (result == 0 && object->value[SNAPIMG_TERMINAL_USED] == 1)
 		result = sys(__NR_ioctl, made, OPEN_SLAVE, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (result > 0)
 		sys(__NR_close, result);
 	return result < 0 ? result : made;
+}
+
+/* Only now: what was done to the slave before would be told as a packet. */
+long terminal_complete(uint32_t index, int descriptor)
+{
+	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
+	const int32_t on = 1;
+	long result = 0;
+	if (object->value[SNAPIMG_TERMINAL_END] == 0 &&
+	    (object->value[SNAPIMG_TERMINAL_STATE] & SNAPIMG_TERMINAL_PACKETS) != 0)
+		result = sys(__NR_ioctl, descriptor, SET_PACKETS, &on);
+	return result < 0 ? result : object_complete_flags(index, descriptor);
 }
 
 long terminal_modes(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)

@@ -2,12 +2,16 @@
 #include <arpa/inet.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
 
 #include "expect.h"
 #include "modes.h"
@@ -146,10 +150,29 @@ static void pipes_for_both(void)
 	EXPECT(close(second) == 0 && reads(reader, "last") && reads(reader, ""));
 }
 
+/* In packet mode each read begins with a byte that says what it is; nothing that a start did is told by one.
+ */
+static void terminals_packets(void)
+{
+	int master = need(posix_openpt(O_RDWR | O_NOCTTY)), on = 1;
+	char bytes[8];
+	EXPECT(unlockpt(master) == 0 && ioctl(master, TIOCPKT, &on) == 0);
+	int slave = need(open(ptsname(master), O_RDWR | O_NOCTTY));
+	struct pollfd look = {.fd = master, .events = POLLIN | POLLPRI};
+	marker();
+	on = 0;
+	EXPECT(ioctl(master, TIOCGPKT, &on) == 0 && on == 1 && poll(&look, 1, 0) == 0);
+	EXPECT(writes(slave, "up") && read(master, bytes, sizeof(bytes)) == 3 &&
+	       memcmp(bytes, "\0up", 3) == 0);
+	EXPECT(tcflush(slave, TCIFLUSH) == 0 && read(master, bytes, sizeof(bytes)) == 1 &&
+	       bytes[0] == TIOCPKT_FLUSHREAD);
+}
+
 int main(int argc, char **argv)
 {
-	static const struct carried_mode modes[] = {MODE(epolls_left), MODE(socket_filters), MODE(udp_lite),
-	                                            MODE(fifos_gone), MODE(pipes_for_both)};
+	static const struct carried_mode modes[] = {MODE(epolls_left),    MODE(socket_filters),
+	                                            MODE(udp_lite),       MODE(fifos_gone),
+	                                            MODE(pipes_for_both), MODE(terminals_packets)};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

@@ -60,7 +60,7 @@ DESCRIPTORS = {  # of the second program
     "refused_perf": ("perf event", "descriptor"),
     "refused_bpf": ("BPF", "descriptor"),
     "refused_path_only": ("deleted or replaced file", "descriptor"),
-    "refused_terminal": ("terminal in packet", "descriptor"),
+    "refused_terminal": ("terminal in exclusive mode", "descriptor"),
     "refused_own_proc": ("own /proc that has a number", "descriptor"),
     "refused_namespace_descriptor": ("namespace", "descriptor"),
 }
@@ -79,6 +79,7 @@ WAITING = {  # of the third
     "refused_lost_watch": ("can't be found", "descriptor"),
     "refused_unread_fifo": ("no reader", "descriptor"),
     "refused_terminal_output": ("terminal with output", "descriptor"),
+    "refused_terminal_status": ("terminal with output", "descriptor"),
     "refused_terminal_line": ("terminal with input", "descriptor"),
     "refused_terminal_alone": ("terminal that was not inherited", "descriptor"),
 }

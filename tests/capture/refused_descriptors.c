@@ -226,8 +226,8 @@ static bool path_only(void)
 
 static bool terminal(void)
 {
-	int master = posix_openpt(O_RDWR | O_NOCTTY), on = 1;
-	return master >= 0 && ioctl(master, TIOCPKT, &on) == 0;
+	int master = posix_openpt(O_RDWR | O_NOCTTY);
+	return master >= 0 && ioctl(master, TIOCEXCL) == 0;
 }
 
 static int status_opened;

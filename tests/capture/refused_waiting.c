@@ -158,6 +158,13 @@ static bool terminal_output(void)
 	return pair(&master, &slave) && writes(slave, "x");
 }
 
+/* What happened to the slave, which the next packet says. */
+static bool terminal_status(void)
+{
+	int master, slave, on = 1;
+	return pair(&master, &slave) && ioctl(master, TIOCPKT, &on) == 0 && tcflush(slave, TCIFLUSH) == 0;
+}
+
 static bool terminal_line(void)
 {
 	struct termios state;
@@ -180,7 +187,7 @@ int main(int argc, char **argv)
 	        MODE(own_fdinfo),      MODE(empty_message),     MODE(unix_error),       MODE(udp_error),
 	        MODE(error_queue),     MODE(connect_error),     MODE(ended_connection), MODE(urgent),
 	        MODE(corked),          MODE(unicast_interface), MODE(lost_watch),       MODE(unread_fifo),
-	        MODE(terminal_output), MODE(terminal_line),     MODE(terminal_alone),
+	        MODE(terminal_output), MODE(terminal_line),     MODE(terminal_alone),   MODE(terminal_status),
 	};
 
 	return run_refused(argc, argv, modes, sizeof(modes) / sizeof(*modes));

@@ -127,8 +127,8 @@ static enum status take_master(struct taking *taking, struct open_descriptor *it
 
 	if (!number_of_master(it->copy, &number) || ioctl(it->copy, TIOCGPTLCK, &locked) < 0 ||
 	    ioctl(it->copy, TIOCGPKT, &packets) < 0 || ioctl(it->copy, TIOCGEXCL, &exclusive) < 0 ||
-	    packets || exclusive)
-		return refuse_descriptor(taking->survey, it, "a terminal in packet or exclusive mode",
+	    exclusive)
+		return refuse_descriptor(taking->survey, it, "a terminal in exclusive mode",
 		                         "set it after the point");
 	slave_link(number, slave);
 	const struct open_descriptor *other = find_open(taking->survey, slave);
@@ -144,7 +144,9 @@ static enum status take_master(struct taking *taking, struct open_descriptor *it
 	if (holds_input(it->copy))
 		return refuse_descriptor(taking->survey, it, "a terminal with output that waits to be read",
 		                         "read it before the point");
-	object->value[SNAPIMG_TERMINAL_LOCK] = locked != 0;
+	/* A status that waits to be read counts as output (drivers/tty/n_tty.c, n_tty_poll). */
+	object->value[SNAPIMG_TERMINAL_STATE] =
+	        (locked ? SNAPIMG_TERMINAL_LOCKED : 0u) | (packets ? SNAPIMG_TERMINAL_PACKETS : 0u);
 	object->value[SNAPIMG_TERMINAL_USED] = other || (poll(&look, 1, 0) > 0 && (look.revents & POLLHUP));
 	if ((status = objects_name(taking->objects, slave, &object->name)) != STATUS_OK)
 		return status;
