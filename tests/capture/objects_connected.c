@@ -215,7 +215,7 @@ static bool is_called(const struct sockaddr_un *name, const char *wanted)
 static void send_with(int fd, const char *text, int passed)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
-	struct iovec part = {(void *)text, strlen(text)};
+	struct iovec part = {(void *)(uintptr_t)text, strlen(text)};
 	struct msghdr message = {
 	        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
