@@ -20,7 +20,7 @@ STATES = {
     "refused_other_root": ("root directory",),
     "refused_user_namespace": ("namespace", "user"),
     "refused_session_terminal": ("controlling terminal", "process"),
-    "refused_secret_memory": ("secret memory", "mapping"),
+    "refused_secret_memory": ("secret memory", "mapping", "of process"),
     "refused_other_clock_timer": ("POSIX timer", "timer 0"),
     "refused_huge_pages": ("huge pages", "mapping"),
     "refused_watched": ("userfaultfd",),

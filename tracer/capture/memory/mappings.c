@@ -12,10 +12,10 @@
 
 #define USER_END 0x7ffffffff000ull /* TASK_SIZE_MAX with four-level page tables */
 
-static enum status refuse_mapping(const struct vma *vma, const char *what, const char *advice)
+static enum status refuse_mapping(pid_t pid, const struct vma *vma, const char *what, const char *advice)
 {
-	return refuse(what, advice, "mapping %" PRIx64 "-%" PRIx64 "%s%s", vma->start, vma->end,
-	              *vma->name ? " " : "", vma->name);
+	return refuse(what, advice, "mapping %" PRIx64 "-%" PRIx64 "%s%s of process %d", vma->start, vma->end,
+	              *vma->name ? " " : "", vma->name, pid);
 }
 
 /* VmFlags that are refused: X(letters, what, advice). Which there are, and what becomes of the others:
@@ -53,32 +53,32 @@ static bool is_reservation(const struct vma *vma)
 	       vma->protection == 0 && !*vma->name && vma->rss + vma->swap == 0 && !advised;
 }
 
-static enum status refuse_by_flags(const struct vma *vma)
+static enum status refuse_by_flags(pid_t pid, const struct vma *vma)
 {
 #define X(letters, what, advice)                                                                             \
 	if (vma_has(vma, letters))                                                                           \
-		return refuse_mapping(vma, what, advice);
+		return refuse_mapping(pid, vma, what, advice);
 	REFUSED_FLAGS(X)
 #undef X
 	if (vma->protection_key != 0)
-		return refuse_mapping(vma, "memory with a protection key (pkey_mprotect)",
+		return refuse_mapping(pid, vma, "memory with a protection key (pkey_mprotect)",
 		                      "choose a point before it is set");
 	if (vma->start < SNAPIMG_LOADER_END && vma->end > SNAPIMG_LOADER_START && !is_reservation(vma))
-		return refuse_mapping(vma, "memory at an address the loader needs", "map it elsewhere");
+		return refuse_mapping(pid, vma, "memory at an address the loader needs", "map it elsewhere");
 	if (vma->start < SNAPIMG_USER_START)
-		return refuse_mapping(vma,
+		return refuse_mapping(pid, vma,
 		                      "memory below the addresses that a start may use (vm.mmap_min_addr)",
 		                      "run it without a mapping of page zero (setarch -Z)");
 	if (vma->end > USER_END)
-		return refuse_mapping(vma, "memory above the 47-bit addresses", "map it lower");
+		return refuse_mapping(pid, vma, "memory above the 47-bit addresses", "map it lower");
 	return STATUS_OK;
 }
 
-static enum status refuse_shared(const struct vma *vma)
+static enum status refuse_shared(pid_t pid, const struct vma *vma)
 {
 #define X(prefix, what)                                                                                      \
 	if (strncmp(vma->name, prefix, sizeof(prefix) - 1) == 0)                                             \
-		return refuse_mapping(vma, what, "choose a point before it is mapped");
+		return refuse_mapping(pid, vma, what, "choose a point before it is mapped");
 	REFUSED_SHARED(X)
 #undef X
 	return STATUS_OK; /* not reached: the last row fits everything */
@@ -98,10 +98,10 @@ static bool is_object(const struct vma *vma)
 	       (vma->name[0] == '/' && length > tail && strcmp(vma->name + length - tail, mark) == 0);
 }
 
-static enum status classify_shared(const struct vma *vma, struct mapping *mapping)
+static enum status classify_shared(pid_t pid, const struct vma *vma, struct mapping *mapping)
 {
 	if (!is_object(vma))
-		return refuse_shared(vma);
+		return refuse_shared(pid, vma);
 	mapping->record.kind = SNAPIMG_MAPPING_ANONYMOUS;
 	mapping->record.flags = SNAPIMG_MAP_SHARED;
 	mapping->of_object = true;
@@ -134,7 +134,7 @@ static void set_advice(const struct vma *vma, struct snapimg_mapping *record)
 	X("[stack", ANONYMOUS)                                                                               \
 	X("[anon:", ANONYMOUS)
 
-static enum status classify_kernel_name(const struct vma *vma, struct snapimg_mapping *record)
+static enum status classify_kernel_name(pid_t pid, const struct vma *vma, struct snapimg_mapping *record)
 {
 #define X(prefix, which)                                                                                     \
 	if (strncmp(vma->name, prefix, sizeof(prefix) - 1) == 0) {                                           \
@@ -143,7 +143,7 @@ static enum status classify_kernel_name(const struct vma *vma, struct snapimg_ma
 	}
 	KERNEL_NAMES(X)
 #undef X
-	return refuse_mapping(vma, "an unknown mapping of the kernel's",
+	return refuse_mapping(pid, vma, "an unknown mapping of the kernel's",
 	                      "report it with the kernel's version");
 }
 
@@ -173,9 +173,10 @@ static enum status classify_file(const struct snapshot_request *request, const s
 		return STATUS_OK;
 	}
 	if (vma->shared && !(present && S_ISREG(identity.st_mode)))
-		return classify_shared(vma, mapping);
+		return classify_shared(request->pid, vma, mapping);
 	if (present && !S_ISREG(identity.st_mode))
-		return refuse_mapping(vma, "memory of a device", "choose a point before it is mapped");
+		return refuse_mapping(request->pid, vma, "memory of a device",
+		                      "choose a point before it is mapped");
 	if (present && !vma->shared && files_is_shim(files, &identity)) {
 		mapping->record.kind = SNAPIMG_MAPPING_ANONYMOUS;
 		mapping->by_content = mapping->of_shim = true;
@@ -221,19 +222,19 @@ static enum status classify(const struct snapshot_request *request, const struct
 	        .record = {.start = vma->start, .end = vma->end, .protection = vma->protection},
 	};
 	if (vma->name[0] == '[' && !vma->shared) {
-		if ((status = classify_kernel_name(vma, record)) != STATUS_OK)
+		if ((status = classify_kernel_name(request->pid, vma, record)) != STATUS_OK)
 			return status;
 		if (record->kind !=
 		    SNAPIMG_MAPPING_ANONYMOUS) /* vvar has io and pf, and none may be advised */
 			return STATUS_OK;
 	}
-	if ((status = refuse_by_flags(vma)) != STATUS_OK)
+	if ((status = refuse_by_flags(request->pid, vma)) != STATUS_OK)
 		return status;
 	if (vma->inode != 0 || vma->name[0] == '/') { /* "[anon_shmem:", too */
 		if ((status = classify_file(request, vma, files, mapping)) != STATUS_OK)
 			return status;
 	} else if (vma->shared) {
-		return refuse_shared(vma);
+		return refuse_shared(request->pid, vma);
 	} else {
 		record->kind = vma_has(vma, "gd") ? SNAPIMG_MAPPING_STACK : SNAPIMG_MAPPING_ANONYMOUS;
 	}
