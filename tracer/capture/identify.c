@@ -158,6 +158,21 @@ static void hash(struct file *file, uint32_t index, const struct mappings *mappi
 		identity->flags |= SNAPIMG_IDENTITY_WHOLE;
 }
 
+/* How much the clock of files is ahead of the one that processes begin by. Time that passes between two
+ * readings takes from it, so the most of some is nearest; were they read the other way, a file of the program
+ * could seem to be older than it on a busy machine. */
+static int64_t ahead_of_boot(void)
+{
+	int64_t most = INT64_MIN;
+
+	for (int i = 0; i < 3; i++) {
+		int64_t real = now(CLOCK_REALTIME);
+		int64_t difference = real - now(CLOCK_BOOTTIME);
+		most = difference > most ? difference : most;
+	}
+	return most;
+}
+
 /* The process's own beginning, as a time of files, which are stamped with the time of the kernel's last tick
  * (current_time() in fs/inode.c). proc(5): (22) starttime, in clock ticks since boot. */
 static int64_t beginning(const struct proc_stat *process)
@@ -166,7 +181,7 @@ static int64_t beginning(const struct proc_stat *process)
 	struct timespec stamps = {0};
 
 	(void)clock_getres(CLOCK_REALTIME_COARSE, &stamps);
-	return now(CLOCK_REALTIME) - now(CLOCK_BOOTTIME) + (int64_t)process->field[STAT_START_TIME] * tick -
+	return ahead_of_boot() + (int64_t)process->field[STAT_START_TIME] * tick -
 	       nanoseconds(stamps.tv_sec, (uint32_t)stamps.tv_nsec);
 }
 
