@@ -7,7 +7,16 @@ enum { TERMINAL_STATES = SNAPIMG_TERMINAL_LOCKED | SNAPIMG_TERMINAL_PACKETS };
 enum { QUEUE_MESSAGES_MAX = 65536, QUEUE_SIZE_MAX = 16 << 20, QUEUE_PRIORITY_MAX = 32767 };
 
 /* include/uapi/linux/socket.h, net.h; asm-generic/ioctls.h */
-enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_SEQPACKET = 5 };
+enum {
+	AF_UNIX = 1,
+	AF_INET = 2,
+	AF_INET6 = 10,
+	AF_NETLINK = 16,
+	SOCK_STREAM = 1,
+	SOCK_DGRAM = 2,
+	SOCK_RAW = 3,
+	SOCK_SEQPACKET = 5
+};
 enum { ADDRESS_MIN = 2, ADDRESS_MAX = 128, INTERFACE_VALUE_MAX = 65536 };
 
 typedef bool object_rule(const struct snapimg_object *object);
@@ -96,6 +105,9 @@ static bool socket_values(const struct snapimg_object *object)
 	uint64_t domain = value[SNAPIMG_SOCKET_DOMAIN], type = value[SNAPIMG_SOCKET_TYPE];
 	uint64_t state = value[SNAPIMG_SOCKET_STATE];
 
+	if (domain == AF_NETLINK)
+		return (type == SOCK_DGRAM || type == SOCK_RAW) && state == SNAPIMG_SOCKET_SINGLE &&
+		       value[SNAPIMG_SOCKET_PROTOCOL] <= INT32_MAX && value[SNAPIMG_SOCKET_SHUTDOWN] == 0;
 	if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6)
 		return false;
 	if (state == SNAPIMG_SOCKET_PAIR && domain != AF_UNIX)

@@ -2,6 +2,7 @@
  */
 #include <asm/errno.h>
 
+#include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/fds/kinds.h"
 #include "restore/fds/objects.h"
@@ -9,6 +10,7 @@
 
 enum {
 	UNIX_FAMILY = 1,
+	NETLINK_FAMILY = 16,
 	SOCKET_LEVEL = 1,
 	RIGHTS = 1,
 	SNDBUF = 7,
@@ -89,12 +91,32 @@ long socket_listen(const struct snapimg_setting *setting, int descriptor, const 
 	return sys(__NR_listen, descriptor, setting->option);
 }
 
+/* A port is a number by which the kernel finds a socket, often the ID of its process: where another one has
+ * it, the kernel chooses. */
+static long bind_netlink(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
+{
+	struct {
+		uint16_t family, padding;
+		uint32_t port, groups;
+	} name = {NETLINK_FAMILY, 0, 0, 0};
+	long result = sys(__NR_bind, descriptor, data, setting->size);
+	if (result != -EADDRINUSE)
+		return result;
+	result = sys(__NR_bind, descriptor, &name, sizeof name);
+	if (result == 0)
+		warn("descriptors: a netlink socket has another port than the program knows: its own was "
+		     "taken");
+	return result;
+}
+
 long socket_bind(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
 {
 	if (unix_is_path(data, setting->size))
 		return unix_bind(setting, descriptor, data);
 	if (is_tcp_end(setting->object))
 		return 0; /* by tcp_make() */
+	if (snapimg_get_object(&loader.image)[setting->object].value[SNAPIMG_SOCKET_DOMAIN] == NETLINK_FAMILY)
+		return bind_netlink(setting, descriptor, data);
 	return tcp_bind(setting, descriptor, data);
 }
 

@@ -20,7 +20,7 @@ PASSED = ("object_passed", "object_passed_messages", "object_passed_nested")
 RARE_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_rare")
 RARE = ("object_epolls_left", "object_socket_filters", "object_udp_lite", "object_fifos_gone", "object_pipes_for_both", "object_terminals_packets")
 CONNECTED_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_connected")
-CONNECTED = ("object_tcp_connections", "object_tcp_streams", "object_tcp_waiting", "object_unix_waiting", "object_unix_both_named")
+CONNECTED = ("object_tcp_connections", "object_tcp_streams", "object_tcp_waiting", "object_unix_waiting", "object_unix_both_named", "object_netlink")
 ALONE = CONNECTED + ("object_unix_listeners", "object_locks", "object_fifos", "object_unix_datagrams")  # one address, one lock, one FIFO
 SHARED = ("object_pipes", "object_events", "object_timers", "object_signal_descriptors", "object_epolls", "object_socket_pairs", "object_tcp_listeners", "object_udp_sockets",
           "object_memory_files", "object_deleted_files", "object_pid_descriptor") + NAMED[1:] + SET + PASSED + RARE

@@ -1,5 +1,7 @@
 /* As objects.c: connections whose ends are both the program's, and what is on its way in them. */
 #include <arpa/inet.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -271,11 +273,37 @@ static void unix_both_named(void)
 	EXPECT(writes(again, "c") && reads(need(accept(listener, NULL, NULL)), "c"));
 }
 
+/* Bound to groups, with a port that another start has, too, and one that has none. */
+static void netlink(void)
+{
+	struct sockaddr_nl name = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK}, before = {0},
+	                   after = {0};
+	socklen_t size = sizeof(before);
+	int fd = need(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)),
+	    plain = need(socket(AF_NETLINK, SOCK_DGRAM | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
+	EXPECT(bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0);
+	set(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, RTNLGRP_ND_USEROPT); /* beyond nl_groups' first ones */
+	set(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+	EXPECT(getsockname(fd, (struct sockaddr *)&before, &size) == 0 && before.nl_pid != 0);
+	marker();
+	uint32_t groups[4] = {0};
+	size = sizeof(after);
+	EXPECT(getsockname(fd, (struct sockaddr *)&after, &size) == 0 && after.nl_pid == before.nl_pid &&
+	       after.nl_groups == before.nl_groups);
+	size = sizeof(groups);
+	EXPECT(getsockopt(fd, SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, groups, &size) == 0 &&
+	       groups[0] == before.nl_groups && option(fd, SOL_NETLINK, NETLINK_EXT_ACK) == 1);
+	size = sizeof(after);
+	EXPECT(getsockname(plain, (struct sockaddr *)&after, &size) == 0 && after.nl_pid == 0 &&
+	       option(plain, SOL_SOCKET, SO_PROTOCOL) == NETLINK_KOBJECT_UEVENT &&
+	       (fcntl(plain, F_GETFL) & O_NONBLOCK));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {MODE(tcp_connections), MODE(tcp_streams),
-	                                            MODE(tcp_waiting), MODE(unix_waiting),
-	                                            MODE(unix_both_named)};
+	                                            MODE(tcp_waiting),     MODE(unix_waiting),
+	                                            MODE(unix_both_named), MODE(netlink)};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

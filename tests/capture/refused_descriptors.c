@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -168,7 +170,15 @@ static bool unix_replaced(void)
 
 static bool netlink(void)
 {
-	return socket(AF_NETLINK, SOCK_RAW, 0) >= 0;
+	struct {
+		struct nlmsghdr header;
+		struct rtgenmsg body;
+	} ask = {{.nlmsg_len = sizeof(ask),
+	          .nlmsg_type = RTM_GETLINK,
+	          .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+	         {0}};
+	struct pollfd look = {.fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), .events = POLLIN};
+	return send(look.fd, &ask, sizeof(ask), 0) == sizeof(ask) && poll(&look, 1, -1) == 1;
 }
 
 static bool epoll_closed(void)

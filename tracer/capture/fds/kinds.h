@@ -44,8 +44,8 @@ enum status refuse_held(const struct survey *survey, const struct open_descripto
         __attribute__((warn_unused_result));
 
 take_descriptor take_pipe, take_eventfd, take_timerfd, take_signalfd, take_pidfd, take_epoll, take_memfd,
-        take_unlinked, take_socket, take_unix_socket, take_internet_socket, take_fifo, take_terminal,
-        take_inotify, take_embedded, take_mqueue;
+        take_unlinked, take_socket, take_unix_socket, take_internet_socket, take_netlink_socket, take_fifo,
+        take_terminal, take_inotify, take_embedded, take_mqueue;
 
 /* What an epoll set watches and this process fills in again, of the object that comes next in
  * taking->objects. */

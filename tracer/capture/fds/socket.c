@@ -54,6 +54,9 @@ enum status take_socket(struct taking *taking, struct open_descriptor *it, struc
 		return take_unix_socket(taking, it, object);
 	if (domain == AF_INET || domain == AF_INET6)
 		return take_internet_socket(taking, it, object);
-	return refuse_descriptor(taking->survey, it, "a socket that is neither Internet's nor Unix's",
+	if (domain == AF_NETLINK)
+		return take_netlink_socket(taking, it, object);
+	return refuse_descriptor(taking->survey, it,
+	                         "a socket that is neither Internet's, Unix's nor netlink",
 	                         "close it before the point");
 }

@@ -121,7 +121,14 @@
 	X(IPPROTO_UDP, UDP_SEGMENT)                                                                          \
 	X(IPPROTO_UDP, UDP_GRO)                                                                              \
 	X(IPPROTO_UDPLITE, 10 /* UDPLITE_SEND_CSCOV */)                                                      \
-	X(IPPROTO_UDPLITE, 11 /* UDPLITE_RECV_CSCOV */)
+	X(IPPROTO_UDPLITE, 11 /* UDPLITE_RECV_CSCOV */)                                                      \
+	X(SOL_NETLINK, 3 /* NETLINK_PKTINFO */)                                                              \
+	X(SOL_NETLINK, 4 /* NETLINK_BROADCAST_ERROR */)                                                      \
+	X(SOL_NETLINK, 5 /* NETLINK_NO_ENOBUFS */)                                                           \
+	X(SOL_NETLINK, 8 /* NETLINK_LISTEN_ALL_NSID */)                                                      \
+	X(SOL_NETLINK, 10 /* NETLINK_CAP_ACK */)                                                             \
+	X(SOL_NETLINK, 11 /* NETLINK_EXT_ACK */)                                                             \
+	X(SOL_NETLINK, 12 /* NETLINK_GET_STRICT_CHK */)
 
 /* X(level, option, text): those that can be seen and not be set again as they are */
 #define REFUSED_OPTIONS(X)                                                                                   \
