@@ -101,7 +101,8 @@ static bool tells_of_connection(int copy, int level, int option)
 	socklen_t size = sizeof(locked);
 
 	if (level == IPPROTO_IP || level == IPPROTO_IPV6) /* who has accepted has what came to it */
-		return option == (level == IPPROTO_IP ? IP_MULTICAST_TTL : IPV6_MULTICAST_HOPS);
+		return level == IPPROTO_IP ? option == IP_MULTICAST_TTL
+		                           : option == IPV6_MULTICAST_HOPS || option == IPV6_ADDRFORM;
 	if (level == IPPROTO_TCP)
 		return option == TCP_MAXSEG || option == TCP_WINDOW_CLAMP || option == TCP_FASTOPEN;
 	if (level != SOL_SOCKET || (option != SO_SNDBUF && option != SO_RCVBUF))
