@@ -89,7 +89,8 @@ enum snapimg_value {
 	SNAPIMG_FILE_MTIME = 3, /* i64: nanoseconds of the Epoch */
 	SNAPIMG_FILE_OWNER = 4, /* (group + 1) << 32 | user + 1; 0: as of a new file */
 	SNAPIMG_FIFO_SIZE = 0,
-	SNAPIMG_FIFO_FRESH = 1,     /* 1: no writer was there since it was opened */
+	SNAPIMG_FIFO_FRESH = 1, /* 1: no writer was there since it was opened */
+	SNAPIMG_FIFO_MADE = 2,  /* its st_mode, if the program made it: a start does where it is not there */
 	SNAPIMG_TERMINAL_END = 0,   /* 0: the master, 1: the slave */
 	SNAPIMG_TERMINAL_STATE = 1, /* of the master: bits of enum snapimg_terminal_state */
 	SNAPIMG_TERMINAL_USED = 2,  /* of the master: 1: its slave was opened, be it closed again */

@@ -1,7 +1,7 @@
 /* The rules of what descriptors refer to: objects, their settings, contents and watches, and locks. */
 #include "format/image/check.h"
 
-enum { MODE_MAX = 07777, ACCESS_MODE = 3 };
+enum { MODE_MAX = 07777, FIFO_TYPE = 010000, ACCESS_MODE = 3 };
 enum { TERMINAL_STATES = SNAPIMG_TERMINAL_LOCKED | SNAPIMG_TERMINAL_PACKETS };
 /* include/linux/ipc_namespace.h: HARD_MSGMAX, HARD_MSGSIZEMAX; MQ_PRIO_MAX */
 enum { QUEUE_MESSAGES_MAX = 65536, QUEUE_SIZE_MAX = 16 << 20, QUEUE_PRIORITY_MAX = 32767 };
@@ -91,6 +91,8 @@ static bool fifo_values(const struct snapimg_object *object)
 {
 	return object->value[SNAPIMG_FIFO_SIZE] <= INT32_MAX &&
 	       object->value[SNAPIMG_FIFO_FRESH] <= (access_mode(object) == 0) &&
+	       (object->value[SNAPIMG_FIFO_MADE] == 0 ||
+	        (object->value[SNAPIMG_FIFO_MADE] & ~(uint64_t)MODE_MAX) == FIFO_TYPE) &&
 	       access_mode(object) != ACCESS_MODE;
 }
 

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import snaptest as t  # noqa: E402
@@ -19,6 +20,7 @@ def freeze(*options):
         file.write("abc")
     if not os.path.exists("fifo"):
         os.mkfifo("fifo")
+        time.sleep(0.05)  # what is older than the program is not its own; processes begin at a tick of 10 ms
     t.freeze("image.snap", [POLICIES], options=options, at="path:/snap/here")
 
 
@@ -86,6 +88,30 @@ def missing_file():
     t.one_line(result, 125, "fifo", tool="snaprun: ")
     seen = told(f"--fd={READ}=null", f"--fd={AGAIN}=close", f"--fd={FIFO}=null")
     t.check(seen[READ][0] == "/dev/null" and seen[AGAIN][0] == "closed", seen)
+
+
+MAKES_FIFO = """import os, socket, sys
+os.umask(0o027)
+os.mkfifo('own', 0o666)
+end = os.open('own', os.O_RDWR | os.O_NONBLOCK)
+os.write(end, b'waits')
+server = socket.create_server(('127.0.0.1', int(sys.argv[1])))
+os.path.exists('/snap/here')
+print(oct(os.stat('own').st_mode), os.read(os.open('own', os.O_RDONLY | os.O_NONBLOCK), 100))
+os.unlink('own')
+"""
+
+
+def fifo_made():
+    """make removes its FIFO at its end, and each start has one again."""
+    port = t.free_port()
+    t.freeze("image.snap", ["/usr/bin/python3", "-c", MAKES_FIFO, str(port)], at="path:/snap/here")
+    for _ in range(3):
+        t.same(t.restore("image.snap"), t.Result(0, b"0o10640 b'waits'\n", b""))
+        t.check(not os.path.exists("own"), "own")
+    with socket.create_server(("127.0.0.1", port)):
+        t.one_line(t.run([t.SNAPRUN, "image.snap"]), 125, str(port), tool="snaprun: ")
+    t.check(not os.path.exists("own"), "what a refused start left")
 
 
 def taken_address():
@@ -157,7 +183,7 @@ def reset_waiting():
 
 ROWS = {"policy_at_dump": at_dump, "policy_at_restore": at_restore, "policy_inherit": inherit,
         "policy_missing_file": missing_file, "policy_taken_address": taken_address, "policy_wrong": wrong,
-        "policy_reset": reset, "policy_reset_waiting": reset_waiting}
+        "policy_fifo_made": fifo_made, "policy_reset": reset, "policy_reset_waiting": reset_waiting}
 
 if __name__ == "__main__":
     t.main(ROWS)

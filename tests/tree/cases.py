@@ -578,8 +578,7 @@ def attached_point():
         pid = int(target.stdout.readline())
         with subprocess.Popen([t.SNAPTRACE, "-v", "-o", "image.snap", "--skip", "1", "--at", "path:/snap/here", "-p", str(pid)],
                               stderr=subprocess.PIPE) as tracer:
-            while tracer_of(pid) != tracer.pid:
-                time.sleep(0.01)
+            t.check(any(b"attached" in line for line in tracer.stderr), "it is attached to")
             target.stdin.write(b"go\n")
             target.stdin.flush()
             t.check(tracer.wait(60) == 0, tracer.stderr.read())

@@ -185,8 +185,18 @@ static int64_t beginning(const struct proc_stat *process)
 	       nanoseconds(stamps.tv_sec, (uint32_t)stamps.tv_nsec);
 }
 
+static bool is_since(const struct statx_timestamp *time, const struct proc_stat *process)
+{
+	return nanoseconds(time->tv_sec, time->tv_nsec) >= beginning(process);
+}
+
+bool is_younger(const struct statx *times, const struct proc_stat *process)
+{
+	return is_since(times->stx_mask & STATX_BTIME ? &times->stx_btime : &times->stx_ctime, process);
+}
+
 /* Younger than the program, and its to write; or an output file, which it writes again though another run
- * made it. Where a filesystem keeps no time of birth, the last change tells. */
+ * made it. */
 static bool is_made(const struct file *file, uint8_t uses, const struct proc_stat *process)
 {
 	struct statx times;
@@ -194,10 +204,7 @@ static bool is_made(const struct file *file, uint8_t uses, const struct proc_sta
 	if (!(uses & USE_WRITE) ||
 	    statx(file->fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_CTIME | STATX_MTIME, &times) < 0)
 		return false;
-	const struct statx_timestamp *since = uses & USE_OUTPUT              ? &times.stx_mtime
-	                                      : times.stx_mask & STATX_BTIME ? &times.stx_btime
-	                                                                     : &times.stx_ctime;
-	return nanoseconds(since->tv_sec, since->tv_nsec) >= beginning(process);
+	return uses & USE_OUTPUT ? is_since(&times.stx_mtime, process) : is_younger(&times, process);
 }
 
 /* Files of which only the program's own view counts: X(a part of the path). The JVM's counters for jstat(1),

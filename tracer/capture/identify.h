@@ -2,6 +2,9 @@
 #ifndef TRACER_CAPTURE_IDENTIFY_H
 #define TRACER_CAPTURE_IDENTIFY_H
 
+#include <stdbool.h>
+#include <sys/stat.h>
+
 #include "format/base/proc.h"
 #include "tracer/capture/fds/table.h"
 #include "tracer/capture/files.h"
@@ -16,6 +19,10 @@ enum { IDENTIFY_MAX = 64 << 20 };
 enum status files_identify(struct files *files, const struct mappings *mappings,
                            struct descriptors *descriptors, const struct proc_stat *process,
                            const struct carry *carry) __attribute__((warn_unused_result));
+
+/* Whether what was born then, or where the filesystem keeps no such time was changed last, is younger than
+ * the process. */
+bool is_younger(const struct statx *times, const struct proc_stat *process);
 
 enum snapimg_error files_write_identities(const struct files *files, struct snapimg_writer *writer)
         __attribute__((warn_unused_result));

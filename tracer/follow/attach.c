@@ -153,5 +153,6 @@ enum status attach_to(struct run *run)
 	for (struct tracee *tracee = tracee_next(NULL); tracee; tracee = tracee_next(tracee))
 		ptrace(PTRACE_INTERRUPT, tracee->tid, 0,
 		       0); /* from its first stop on its calls are watched */
+	explain("attached to process %d", run->root);
 	return STATUS_OK;
 }

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "tracer/capture/fds/kinds.h"
+#include "tracer/capture/identify.h"
 
 static uint32_t mode_of(const struct open_descriptor *it)
 {
@@ -77,6 +78,17 @@ static enum status take_nameless_fifo(struct taking *taking, struct open_descrip
 	return take_pipe(taking, it, object);
 }
 
+/* As make does, whose jobs find it by its name: a start makes it again. The tree's first process counts. */
+static bool was_made(const struct taking *taking, const struct open_descriptor *it)
+{
+	struct proc_stat process;
+	struct statx times;
+
+	return proc_try_read_stat(taking->survey->process->pid, &process) == 0 &&
+	       statx(AT_FDCWD, it->link, 0, STATX_BTIME | STATX_CTIME, &times) == 0 &&
+	       is_younger(&times, &process);
+}
+
 enum status take_fifo(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
 	struct users users = find_users(taking->survey, it);
@@ -92,6 +104,8 @@ enum status take_fifo(struct taking *taking, struct open_descriptor *it, struct 
 		                         "choose a point where none has");
 	object->value[SNAPIMG_FIFO_SIZE] = size > 0 ? (uint64_t)size : 0;
 	object->value[SNAPIMG_FIFO_FRESH] = is_fresh(it, &users);
+	if (was_made(taking, it))
+		object->value[SNAPIMG_FIFO_MADE] = found.st_mode;
 	if ((status = objects_name(taking->objects, it->link, &object->name)) != STATUS_OK)
 		return status;
 	return take_content(taking, it, &users, size);

@@ -256,6 +256,42 @@ bool place_is_version_of_dict(const struct place *place)
 	return word_at(place, 4) == 0 && has_type_name(place, TYPE, "dict");
 }
 
+/* V8's pointers to its own objects are odd. */
+static bool is_object_of_v8(uint64_t word)
+{
+	enum { TAGS = 3, TAG = 1, USER_BITS = 47 };
+
+	return (word & TAGS) == TAG && word >> 32 != 0 && word >> USER_BITS == 0;
+}
+
+/* ScopeInfo has the same as two numbers of JavaScript's, in the upper halves. A program's own numbers may
+ * stand so, too, but its language tells it no ID of a thread.
+ */
+static bool is_range_of_scope(const struct place *place)
+{
+	enum { LONGEST = 1 << 20, NEXT = 4, LAST = -12 };
+	uint64_t next = long_at(place, NEXT), last = long_at(place, LAST);
+
+	return place->thread > 0 && place->address % 8 == 4 && word_at(place, -4) == 0 &&
+	       (((uint32_t)next == 0 && (next >> 32) - place->id < LONGEST) ||
+	        ((uint32_t)last == 0 && place->id - (last >> 32) < LONGEST && last != 0));
+}
+
+/* Where the text of a function begins and ends: node has thousands of these numbers, from 0 to the length of
+ * its longest file. UncompiledData, src/objects/shared-function-info.tq of V8 7 to 13: map, name, begin, end.
+ */
+bool place_is_range_of_text(const struct place *place)
+{
+	enum { NAME = -8, MAP = -16, END = 4, LONGEST = 1 << 20 };
+	int begin = place->address % 8 == 0 ? 0 : -END;
+	uint32_t length = word_at(place, begin + END) - word_at(place, begin);
+
+	if (is_range_of_scope(place))
+		return true;
+	return length > 0 && length < LONGEST && is_object_of_v8(long_at(place, begin + NAME)) &&
+	       is_object_of_v8(long_at(place, begin + MAP));
+}
+
 /* Not a pointer, a flag, a zero; -1 is an empty slot. */
 static bool is_number(uint64_t word)
 {
