@@ -395,29 +395,19 @@ def effect_stdin():
     t.check(again.out == b"new input\nafter stdin\n", again)
 
 
-def effect_copy_read():
-    """Of standard input under other numbers: a copy of a copy that is kept, after one that was closed and whose number is a file's."""
+def copy_read(at, met):
+    """Standard input under other numbers: a copy of a copy that is kept, after one that was closed and whose number is a file's."""
     with open("input", "w", encoding="ascii") as file:
         file.write("not taken")
     with open("input", "rb") as file:
-        done = trace("-v", "-o", "image.snap", "--at", "effect", "--", EFFECTS, "copy-read", "restored", stdin=file)
-    t.check(done.status == 0 and done.out == b"" and b"at the point: read(" in done.err, done)
-    again = t.run([t.SNAPRUN, "image.snap"], stdin=b"new input\n")
-    t.check(again.out == b"new input\nafter copy-read\n", again)
-
-
-def read_copy():
-    """A program may read its input, and write its output, under another number."""
-    with open("input", "w", encoding="ascii") as file:
-        file.write("not taken")
-    with open("input", "rb") as file:
-        done = trace("-v", "-o", "image.snap", "--at", "read:0", "--", EFFECTS, "copy-read", "restored", stdin=file)
-    t.check(done.status == 0 and done.out == b"" and b"at the point: read(30" in done.err, done)
+        done = trace("-v", "-o", "image.snap", "--at", at, "--", EFFECTS, "copy-read", "restored", stdin=file)
+    t.check(done.status == 0 and done.out == b"" and b"at the point: " + met in done.err, done)
     again = t.run([t.SNAPRUN, "image.snap"], stdin=b"new input\n")
     t.check(again.out == b"new input\nafter copy-read\n", again)
 
 
 def output_copy():
+    """A program may write its output under another number."""
     writes = "import os; copy = os.dup(1); os.close(1); os.write(copy, b'told\\n')"
     done = trace("-v", "-o", "image.snap", "--at", "output", "--", "/usr/bin/python3", "-S", "-c", writes)
     t.check(done.status == 0 and done.out == b"" and b"at the point: write(" in done.err, done)
@@ -688,7 +678,7 @@ ROWS = {
     "log.point": log_and_point, "ends-as-program": ends_as_program,
     "storm.logged": storm_logged, "storm.filtered": storm_filtered, "storm.every-call": storm_every_call,
     "jobs": jobs, "shell-inside": shell_inside,
-    "output": output, "read": read_point, "read.copy": read_copy, "output.copy": output_copy, "signal": signal_point, "sleeping": sleeping,
+    "output": output, "read": read_point, "read.copy": row(copy_read, "read:0", b"read(30"), "output.copy": output_copy, "signal": signal_point, "sleeping": sleeping,
     "idle": row(waits_for_input, "idle"), "after": row(waits_for_input, "after:700ms"),
     "several": several, "skip": skip_some, "skip.breakpoint": skip_breakpoint, "others": others,
     "continue": goes_on, "continue.refused": goes_on_refused,
@@ -703,7 +693,7 @@ ROWS = {
     "effect.sendto": row(stops, "sendto", "sendto"), "effect.netlink": row(stops, "netlink", "socket"),
     "effect.rights": row(stops, "rights", "sendmsg"), "effect.old-clone": row(stops, "old-clone", "clone"),
     "effect.turned": row(stops, "turned", "write"),
-    "effect.copy-read": effect_copy_read, "effect.copy-moved": effect_copy_moved, "effect.map-file": row(stops, "map-file", "mmap"),
+    "effect.copy-read": row(copy_read, "effect", b"read("), "effect.copy-moved": effect_copy_moved, "effect.map-file": row(stops, "map-file", "mmap"),
     "effect.set-pipe": row(stops, "set-pipe", "fcntl"),
     "effect.eventfd": effect_inherited_eventfd, "effect.siblings": effect_siblings,
     "effect.own-reads": effect_own_reads,
