@@ -288,8 +288,9 @@ bool place_is_range_of_text(const struct place *place)
 
 	if (is_range_of_scope(place))
 		return true;
-	return length > 0 && length < LONGEST && is_object_of_v8(long_at(place, begin + NAME)) &&
-	       is_object_of_v8(long_at(place, begin + MAP));
+	/* A number of JavaScript's own has nothing in its lower half. */
+	return word_at(place, begin) != 0 && length > 0 && length < LONGEST &&
+	       is_object_of_v8(long_at(place, begin + NAME)) && is_object_of_v8(long_at(place, begin + MAP));
 }
 
 /* Not a pointer, a flag, a zero; -1 is an empty slot. */
