@@ -264,17 +264,24 @@ static bool is_object_of_v8(uint64_t word)
 	return (word & TAGS) == TAG && word >> 32 != 0 && word >> USER_BITS == 0;
 }
 
-/* ScopeInfo has the same as two numbers of JavaScript's, in the upper halves. A program's own numbers may
- * stand so, too, but its language tells it no ID of a thread.
+/* ScopeInfo has the same as two numbers of JavaScript's, in the upper halves, between two objects. A
+ * program's own numbers may stand so, too, but its language tells it no ID of a thread.
  */
 static bool is_range_of_scope(const struct place *place)
 {
-	enum { LONGEST = 1 << 20, NEXT = 4, LAST = -12 };
-	uint64_t next = long_at(place, NEXT), last = long_at(place, LAST);
+	enum { LONGEST = 1 << 20, NUMBER = 8 };
+	const int own = -4;
 
-	return place->thread > 0 && place->address % 8 == 4 && word_at(place, -4) == 0 &&
-	       (((uint32_t)next == 0 && (next >> 32) - place->id < LONGEST) ||
-	        ((uint32_t)last == 0 && place->id - (last >> 32) < LONGEST && last != 0));
+	if (place->thread == 0 || place->address % NUMBER != 4 || word_at(place, own) != 0)
+		return false;
+	for (int begin = own - NUMBER; begin <= own; begin += NUMBER) {
+		uint64_t from = long_at(place, begin), to = long_at(place, begin + NUMBER);
+		if ((uint32_t)from == 0 && (uint32_t)to == 0 && from < to && (to - from) >> 32 < LONGEST &&
+		    is_object_of_v8(long_at(place, begin - NUMBER)) &&
+		    is_object_of_v8(long_at(place, begin + 2 * NUMBER)))
+			return true;
+	}
+	return false;
 }
 
 /* Where the text of a function begins and ends: node has thousands of these numbers, from 0 to the length of
