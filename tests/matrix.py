@@ -33,8 +33,8 @@ CARRIED = {
         ("what they share of descriptors: places in files, pipes, socket pairs, eventfds, and what is in them",
          "tree.family.inherited tree.family.between tree.family.threads"),
         ("epoll sets that several have, with what both, either, or only one of them still has open", "tree.family.sets"),
-        ("memory that they share, anonymous or of a deleted file, with mutexes and semaphores in it",
-         "tree.family.shared tree.family.deleted"),
+        ("memory that they share, anonymous, of a memfd or of a deleted file, with mutexes and semaphores in it",
+         "tree.family.shared tree.family.views tree.family.deleted"),
     ),
     "Threads": (
         ("any number, running or in a system call, with names, signal masks, alternate stacks and thread-local variables",

@@ -4,6 +4,7 @@
  * by all its views. mremap(2) with an old size of 0 makes a view of shared
  * memory that has no descriptor (its manual page, "old_size is zero").
  */
+#include <asm/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
@@ -107,10 +108,15 @@ void shared_map_view(const struct snapimg_mapping *view)
 	const struct snapimg_mapping *memory = &snapimg_get_mapping(&loader.image)[view->file - 1];
 	bool is_segment = (memory->flags & SNAPIMG_MAP_SEGMENT) != 0;
 	bool by_descriptor = memory->file != 0 && !is_segment;
-	long result = by_descriptor ? map_by_descriptor(view, memory->file - 1)
-	              : is_segment && (view->flags & SNAPIMG_MAP_READ_ONLY) != 0
-	                      ? ipc_map_read_only(view, memory)
-	                      : map_by_memory(view, memory);
+	bool is_read_only = (view->flags & SNAPIMG_MAP_READ_ONLY) != 0;
+	long result = by_descriptor                ? map_by_descriptor(view, memory->file - 1)
+	              : is_segment && is_read_only ? ipc_map_read_only(view, memory)
+	                                           : map_by_memory(view, memory);
+	/* In a tree the descriptor is complete: what was mapped for writing has one for reading only, or a
+	 * seal. */
+	if ((result == -EACCES || result == -EPERM) && (view->flags & SNAPIMG_MAP_SHARED) != 0 &&
+	    !is_read_only)
+		result = map_by_memory(view, memory);
 	if (result != (long)view->start)
 		mapping_die(view, "map", result);
 }

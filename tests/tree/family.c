@@ -332,6 +332,48 @@ static void shared(void)
 	EXPECT(memory->count == 2);
 }
 
+/* --- memory that both have mapped for writing, and a descriptor of it that only reads; or its seals forbid
+ * what the mappings may still do */
+static void kept_views(void)
+{
+	struct line ready = line(), go = line();
+	char *view[2];
+	int file[2];
+	for (int i = 0; i < 2; i++) {
+		int made = memfd_create("views", MFD_ALLOW_SEALING);
+		char again[64];
+		snprintf(again, sizeof(again), "/proc/self/fd/%d", made);
+		CHECK(made >= 0 && ftruncate(made, 4096) == 0);
+		view[i] = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, made, 0);
+		file[i] = i == 0 ? open(again, O_RDONLY | O_CLOEXEC) : made;
+		CHECK(view[i] != MAP_FAILED && file[i] >= 0);
+		if (i == 0)
+			CHECK(close(made) == 0);
+		else if (fcntl(made, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK) < 0)
+			exit(77); /* not before Linux 5.1 */
+		view[i][0] = 'x';
+	}
+	pid_t child = child_of(fork());
+	if (child == 0) {
+		tell(&ready, 'r');
+		hear(&go);
+		for (int i = 0; i < 2; i++)
+			view[i][1] = view[i][0] == 'x' ? 'y' : 'n';
+		_exit(0);
+	}
+	hear(&ready);
+	marker();
+	tell(&go, 'g');
+	EXPECT(wait_for(child) == 0);
+	for (int i = 0; i < 2; i++) {
+		char bytes[2] = {0};
+		EXPECT(pread(file[i], bytes, 2, 0) == 2 && bytes[0] == 'x' && bytes[1] == 'y');
+		EXPECT(pwrite(file[i], "z", 1, 0) < 0);
+		view[i][0] = 'z';
+		EXPECT(pread(file[i], bytes, 1, 0) == 1 && bytes[0] == 'z');
+	}
+}
+
 /* --- a deleted file that several have mapped or open; one has a part of it */
 static void deleted(void)
 {
@@ -577,9 +619,19 @@ static void chain(void)
 static const struct {
 	const char *name;
 	void (*run)(void);
-} modes[] = {{"inherited", inherited}, {"between", between}, {"groups", groups},   {"orphans", orphans},
-             {"stopped", stopped},     {"shared", shared},   {"deleted", deleted}, {"threads", threads},
-             {"chain", chain},         {"pidfds", pidfds},   {"mains", mains},     {"sets", sets}};
+} modes[] = {{"inherited", inherited},
+             {"between", between},
+             {"groups", groups},
+             {"orphans", orphans},
+             {"stopped", stopped},
+             {"shared", shared},
+             {"views", kept_views},
+             {"deleted", deleted},
+             {"threads", threads},
+             {"chain", chain},
+             {"pidfds", pidfds},
+             {"mains", mains},
+             {"sets", sets}};
 
 int main(int argc, char **argv)
 {

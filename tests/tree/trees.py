@@ -9,7 +9,7 @@ import snaptest as t  # noqa: E402
 
 FAMILY = os.path.join(t.BUILD, "tests/tree/family")
 HERE = "path:/snap/here"
-MODES = ("inherited", "between", "groups", "orphans", "stopped", "shared", "deleted", "threads", "chain", "pidfds", "mains", "sets")
+MODES = ("inherited", "between", "groups", "orphans", "stopped", "shared", "views", "deleted", "threads", "chain", "pidfds", "mains", "sets")
 
 
 def family(mode):
