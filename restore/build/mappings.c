@@ -10,6 +10,7 @@
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/build/parts.h"
 #include "restore/loader.h"
 #include "restore/look/vdso.h"
 #include "restore/zone.h"
@@ -33,6 +34,7 @@ struct open_file {
 
 static void close_file(struct open_file *file)
 {
+	parts_complete();
 	if (file->descriptor >= 0)
 		sys(__NR_close, file->descriptor);
 	file->descriptor = -1;
@@ -96,70 +98,7 @@ static bool is_copied_to(const struct snapimg_mapping *mapping, struct pieces pi
 	return left > 0;
 }
 
-enum {
-	MAP_DROPPABLE_TYPE = 0x08, /* MAP_DROPPABLE, Linux 6.11: in place of MAP_PRIVATE */
-	MSEAL = 462,               /* __NR_mseal, Linux 6.10 */
-};
-
-struct source {
-	int descriptor;
-	uint64_t flags, offset;
-};
-
-static long try_map_range(const struct snapimg_mapping *mapping, struct range range, uint32_t protection,
-                          struct source from)
-{
-	uint64_t flags = MAP_FIXED | from.flags;
-	flags |= (from.flags & MAP_SHARED) != 0                  ? 0
-	         : (mapping->flags & SNAPIMG_MAP_SHARED) != 0    ? MAP_SHARED
-	         : (mapping->flags & SNAPIMG_MAP_DROPPABLE) != 0 ? MAP_DROPPABLE_TYPE
-	                                                         : MAP_PRIVATE;
-	flags |= (mapping->flags & SNAPIMG_MAP_NORESERVE) != 0 ? MAP_NORESERVE : 0;
-	long result = sys(__NR_mmap, range.start, range.end - range.start, protection, flags, from.descriptor,
-	                  from.offset);
-	if (result < 0 && (mapping->flags & SNAPIMG_MAP_DROPPABLE) != 0) /* not before Linux 6.11 */
-		result = sys(__NR_mmap, range.start, range.end - range.start, protection,
-		             (flags & ~(uint64_t)MAP_DROPPABLE_TYPE) | MAP_PRIVATE, from.descriptor,
-		             from.offset);
-	return result;
-}
-
-static void map_range(const struct snapimg_mapping *mapping, struct range range, uint32_t protection,
-                      struct source from)
-{
-	long result = try_map_range(mapping, range, protection, from);
-	if (result != (long)range.start)
-		mapping_die(mapping, "map", result);
-}
-
-static void copy_piece(const struct snapimg_mapping *mapping, const struct snapimg_piece *piece)
-{
-	const uint64_t size = piece->end - piece->start;
-	map_range(mapping, (struct range){piece->start, piece->end}, PROT_READ | PROT_WRITE,
-	          (struct source){.descriptor = -1, .flags = MAP_ANONYMOUS});
-	if (!image_read((void *)piece->start, size, piece->offset))
-		die(EXIT_REFUSED, loader.options.image, ": became shorter while it was read: try again");
-	long result = sys(__NR_mprotect, piece->start, size, mapping->protection);
-	if (result < 0)
-		mapping_die(mapping, "protect", result);
-}
-
-/* Code can't be mapped from a filesystem that is mounted noexec, and without /proc the shim can't see to
- * memory that was anonymous: they are read. */
-static void map_piece(const struct snapimg_mapping *mapping, const struct snapimg_piece *piece)
-{
-	if (mapping->kind == SNAPIMG_MAPPING_ANONYMOUS && !pieces_can_be_told()) {
-		copy_piece(mapping, piece);
-		return;
-	}
-	long result = try_map_range(mapping, (struct range){piece->start, piece->end}, mapping->protection,
-	                            (struct source){.descriptor = loader.image_descriptor,
-	                                            .offset = loader.image_offset + piece->offset});
-	if (result == -EPERM && (mapping->protection & PROT_EXEC) != 0)
-		copy_piece(mapping, piece);
-	else if (result != (long)piece->start)
-		mapping_die(mapping, "map", result);
-}
+enum { MSEAL = 462 }; /* __NR_mseal, Linux 6.10 */
 
 /* What an EMBEDDED mapping has without a piece lies in a file of this start's own, so that memory which the
  * program gives back (MADV_DONTNEED) shows it again. It is written through a shared view, which becomes the
@@ -218,11 +157,23 @@ static void map(const struct snapimg_mapping *mapping, struct open_file *file, s
 			source.descriptor = descriptor_for(file, mapping);
 		else if (is_copied && (mapping->flags & SNAPIMG_MAP_EMBEDDED) != 0)
 			source = take_content(mapping, rest);
-		map_range(mapping, rest,
-		          mapping->protection | (is_copied && !content.is_filled ? PROT_WRITE : 0), source);
+		part_map(&(struct part){
+		        .mapping = mapping,
+		        .range = rest,
+		        .protection =
+		                mapping->protection | (is_copied && !content.is_filled ? PROT_WRITE : 0),
+		        .source = source,
+		});
 	}
 	for (const struct snapimg_piece *piece = pieces.first; piece < pieces.end; piece++)
-		map_piece(mapping, piece);
+		part_map(&(struct part){
+		        .mapping = mapping,
+		        .piece = piece,
+		        .range = {piece->start, piece->end},
+		        .protection = mapping->protection,
+		        .source = {.descriptor = loader.image_descriptor,
+		                   .offset = loader.image_offset + piece->offset},
+		});
 }
 
 /* "[anon:NAME]" is what prctl(PR_SET_VMA) made of NAME. Kernels without it show no name; nothing depends on
@@ -236,6 +187,7 @@ static void name_mapping(const struct snapimg_mapping *mapping)
 		name = text_after(shown, "[anon_shmem:");
 	if (name == NULL)
 		return;
+	parts_complete();
 	char copy[NAME_MAX_SIZE];
 	size_t length = strlen(name);
 	if (length < 1 || length > NAME_MAX_SIZE || name[length - 1] != ']')
@@ -248,6 +200,7 @@ static void name_mapping(const struct snapimg_mapping *mapping)
 
 static void advise(const struct snapimg_mapping *mapping)
 {
+	parts_complete();
 	for (uint32_t bit = 0; bit < sizeof advice_numbers; bit++) {
 		if ((mapping->advice & (1u << bit)) == 0 || advice_numbers[bit] == 0)
 			continue;
@@ -365,6 +318,7 @@ void mappings_settle(void)
 		if (mapping[i].advice != 0)
 			advise(&mapping[i]);
 	}
+	close_file(&file);
 	sys(__NR_close, content.descriptor);
 }
 
