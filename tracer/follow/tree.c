@@ -1,6 +1,5 @@
 #include "tracer/follow/tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,33 +62,51 @@ static enum status add(struct tree *tree, pid_t pid, const struct proc_stat *sta
 	return STATUS_OK;
 }
 
-/* One look at all processes: those whose parent is in the tree, and, where that holds all that is followed,
- * those whose parent has ended. */
+struct look {
+	struct tree *tree;
+	enum status status;
+};
+
+static bool add_child(void *context, pid_t pid, const struct proc_stat *stat)
+{
+	struct look *look = context;
+
+	if (find(look->tree, pid) || stat->state == 'X')
+		return true;
+	if (is_zombie(pid, stat))
+		hear_end(pid);
+	look->status = add(look->tree, pid, stat, false);
+	return look->status == STATUS_OK;
+}
+
+/* Where the tree holds all that is followed: who is, and whose parent has ended. */
+static void add_orphans(struct look *look)
+{
+	for (struct tracee *it = tracee_next(NULL); it && look->status == STATUS_OK; it = tracee_next(it)) {
+		pid_t pid = it->process->pid;
+		struct proc_stat stat;
+		if (find(look->tree, pid) || proc_try_read_stat(pid, &stat) < 0 || stat.state == 'X' ||
+		    is_zombie(pid, &stat) || find(look->tree, (pid_t)stat.field[STAT_PPID]) ||
+		    process_find((pid_t)stat.field[STAT_PPID]))
+			continue;
+		look->status = add(look->tree, pid, &stat, true);
+	}
+}
+
+/* Who is a descendant of those that are known, at any depth. */
 static enum status look_around(struct tree *tree, bool all, bool *ret_new)
 {
-	DIR *directory = opendir("/proc");
-	enum status status = STATUS_OK;
-	struct dirent *entry;
+	struct look look = {.tree = tree, .status = STATUS_OK};
+	size_t known = tree->count, looked = 0;
 
-	*ret_new = false;
-	while (directory && status == STATUS_OK && (entry = readdir(directory))) {
-		pid_t pid = atoi(entry->d_name);
-		struct proc_stat stat;
-		if (pid <= 0 || find(tree, pid) || proc_try_read_stat(pid, &stat) < 0 || stat.state == 'X')
-			continue;
-		bool has_parent = find(tree, (pid_t)stat.field[STAT_PPID]) != NULL;
-		bool is_orphan = !has_parent && all && !is_zombie(pid, &stat) && tracee_find(pid) &&
-		                 (!process_find((pid_t)stat.field[STAT_PPID]));
-		if (!has_parent && !is_orphan)
-			continue;
-		if (is_zombie(pid, &stat))
-			hear_end(pid);
-		status = add(tree, pid, &stat, is_orphan);
-		*ret_new = true;
+	while (looked < tree->count && look.status == STATUS_OK) {
+		for (; looked < tree->count && look.status == STATUS_OK; looked++)
+			proc_visit_children((pid_t)tree->process[looked].record.pid, add_child, &look);
+		if (all && look.status == STATUS_OK)
+			add_orphans(&look);
 	}
-	if (directory)
-		closedir(directory);
-	return status;
+	*ret_new = tree->count > known;
+	return look.status;
 }
 
 /* It may end before it is stopped: then it is a zombie, or nothing. */
