@@ -12,7 +12,7 @@
 #define UFFD_USER_MODE_ONLY           1  /* Linux 5.11 */
 #define PR_SET_SYSCALL_USER_DISPATCH  59 /* Linux 5.11 */
 #define PR_SYS_DISPATCH_OFF           0
-#define PR_SYS_DISPATCH_ON            1
+#define PR_SYS_DISPATCH_EXCLUSIVE_ON  1 /* PR_SYS_DISPATCH_ON, which newer headers define by this */
 #define SYSCALL_DISPATCH_FILTER_ALLOW 0
 #define SYSCALL_DISPATCH_FILTER_BLOCK 1
 #define __NR_epoll_pwait2             441 /* Linux 5.11 */

@@ -34,6 +34,10 @@ void tree_await_ready(void);
 void tree_await_set(void);
 /* Descriptors of all processes have numbers below it. */
 uint32_t tree_descriptors_end(void);
+/* Before a file is opened in one of them: whether no other has opened it. If so, the others wait, so that it
+ * is open nowhere else in the tree, until tree_let_go(). */
+bool tree_is_first_to_open(const char *path);
+void tree_let_go(void);
 /* The descriptor that the first process made for its object, in each of the others; -1: none. */
 int tree_object(uint64_t index);
 /* When a process has what it needs of them: closes the rest. */

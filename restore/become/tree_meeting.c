@@ -1,4 +1,5 @@
-/* Where the processes of a tree wait for each other, and how all of them hear that one failed. */
+/* Where the processes of a tree wait for each other, how all of them hear that one failed, and which of them
+ * opens a file first. */
 #include <stddef.h> /* for <asm/signal.h> of Linux 5.10 */
 
 #include <asm/errno.h>
@@ -9,6 +10,7 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/base/undo.h"
+#include "restore/become/tree.h"
 #include "restore/become/tree_parts.h"
 #include "restore/loader.h"
 
@@ -100,4 +102,65 @@ void tree_await(enum stage stage)
 		    stage != STAGE_BORN) /* before, not all are there yet */
 			look_after_others();
 	}
+}
+
+/* --- files */
+
+static void lock(void)
+{
+	enum { FREE, HELD, AWAITED };
+	const int64_t while_ns[2] = {0, LOOK_NS};
+	uint32_t *word = &tree.meeting->lock, free = FREE;
+	if (__atomic_compare_exchange_n(word, &free, HELD, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return;
+	while (__atomic_exchange_n(word, AWAITED, __ATOMIC_SEQ_CST) != FREE) {
+		if (__atomic_load_n(&tree.meeting->failure, __ATOMIC_SEQ_CST) != FAILURE_NONE)
+			leave();
+		if (sys(__NR_futex, word, FUTEX_WAIT, AWAITED, while_ns) == -ETIMEDOUT)
+			look_after_others();
+	}
+}
+
+void tree_let_go(void)
+{
+	if (__atomic_exchange_n(&tree.meeting->lock, 0, __ATOMIC_SEQ_CST) > 1)
+		sys(__NR_futex, &tree.meeting->lock, FUTEX_WAKE, 1);
+}
+
+/* FNV-1a. */
+static uint32_t hash(const char *text)
+{
+	uint32_t value = 2166136261u;
+	for (; *text != '\0'; text++)
+		value = (value ^ (uint8_t)*text) * 16777619u;
+	return value != 0 ? value : 1;
+}
+
+/* Whether it was not there. Where there are too many, each is taken for one that was. */
+static bool add(const char *path)
+{
+	struct meeting *meeting = tree.meeting;
+	uint32_t value = hash(path), place = value % NAMES_MAX;
+	while (meeting->name[place] != 0 && meeting->name[place] != value)
+		place = (place + 1) % NAMES_MAX;
+	if (meeting->name[place] == value || meeting->names >= NAMES_MAX / 2)
+		return false;
+	meeting->name[place] = value;
+	meeting->names++;
+	return true;
+}
+
+void tree_add_files(void)
+{
+	for (uint32_t i = 0; i < snapimg_file_count(&loader.image); i++)
+		add(snapimg_string(&loader.image, snapimg_get_file(&loader.image)[i].path));
+}
+
+bool tree_is_first_to_open(const char *path)
+{
+	lock();
+	bool is_first = add(path);
+	if (!is_first)
+		tree_let_go();
+	return is_first;
 }

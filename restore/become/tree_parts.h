@@ -10,13 +10,15 @@
 /* Where all meet. */
 enum stage { STAGE_BORN, STAGE_GROUPED, STAGE_READY, STAGE_SET, STAGES };
 enum failure { FAILURE_NONE, FAILURE_TOLD, FAILURE_SILENT };
-enum { NONE = -1, ANY_SESSION = -1, LOOK_NS = 20000000 };
+enum { NONE = -1, ANY_SESSION = -1, LOOK_NS = 20000000, NAMES_MAX = 2048 };
 
 /* In memory that all have. */
 struct meeting {
 	uint32_t arrived[STAGES];
 	uint32_t wanted[STAGES];
 	uint32_t failure;
+	uint32_t lock, names;
+	uint32_t name[NAMES_MAX]; /* what the names of files that they have open hash to; 0: free */
 };
 
 struct tree {
@@ -54,6 +56,9 @@ void tree_give_foreground(void);
 
 /* Whether this is the first process of a group that has no leader, and that its session's is not, too. */
 bool tree_begins_group(uint32_t index);
+
+/* The files of this process's image are open in the tree. */
+void tree_add_files(void);
 
 /* Makes the children of a process, in it. Returns the index in each new process, NONE when all are there. */
 int tree_make_children(uint32_t self);

@@ -7,6 +7,7 @@
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/become/tree.h"
 #include "restore/fds/overrides.h"
 #include "restore/loader.h"
 #include "restore/look/identify.h"
@@ -173,21 +174,29 @@ void file_check(uint32_t index, uint32_t flags)
 		sys(__NR_close, file_open(index, flags));
 }
 
+static bool is_checked(uint32_t index)
+{
+	return index < FILES_MAX && (checked[index / 8] & 1u << index % 8) != 0;
+}
+
 int file_open(uint32_t index, uint32_t flags)
 {
 	const struct snapimg_file *file = &snapimg_get_file(&loader.image)[index];
 	const char *path = snapimg_string(&loader.image, file->path);
-	bool is_scratch = file_is_scratch(index);
+	bool is_scratch = file_is_scratch(index), is_new = !is_scratch && !is_checked(index);
+	bool is_first = is_new && (!tree_is_one() || tree_is_first_to_open(path));
 	long descriptor = is_scratch ? file_make_nameless(index) : open_at_once(path, flags);
 	if (descriptor == -ENOENT)
 		descriptor = make_and_open(index, path, flags);
 	if (descriptor < 0)
 		die_open(file, path, descriptor);
-	uint8_t bit = (uint8_t)(1u << index % 8);
-	if (!is_scratch && (index >= FILES_MAX || (checked[index / 8] & bit) == 0)) {
+	if (is_first)
+		file_tell_if_shared(index, path, (int)descriptor);
+	if (is_first && tree_is_one())
+		tree_let_go();
+	if (is_new)
 		file_identify(index, path, (int)descriptor);
-		if (index < FILES_MAX)
-			checked[index / 8] |= bit;
-	}
+	if (is_new && index < FILES_MAX)
+		checked[index / 8] |= (uint8_t)(1u << index % 8);
 	return (int)descriptor;
 }

@@ -119,11 +119,14 @@ static const char *advice(const struct snapimg_identity *identity)
 
 /* Whether somebody else has it open just now: only then a lease is refused (fcntl(2), F_SETLEASE). Who breaks
  * it in the moment that it lasts sends SIGURG, which is ignored, instead of SIGIO. */
-static void tell_if_shared(uint32_t index, const char *path, int descriptor)
+void file_tell_if_shared(uint32_t index, const char *path, int descriptor)
 {
 	enum { LEASE_WRITE = 1, LEASE_NONE = 2, SIGNAL_URGENT = 23, TRIES = 5 };
 	static const struct __kernel_timespec pause = {.tv_nsec = 2000000};
 	const struct snapimg_file *file = snapimg_get_file(&loader.image);
+	const struct snapimg_identity *identity = find_identity(index);
+	if (identity == NULL || (identity->flags & SNAPIMG_IDENTITY_EXCLUSIVE) == 0 || loader.options.check)
+		return;
 	for (uint32_t i = 0; i < index; i++)
 		if (file[i].path == file[index].path)
 			return; /* it may be this start that has it */
@@ -164,8 +167,6 @@ void file_identify(uint32_t index, const char *path, int descriptor)
 		die(EXIT_REFUSED, path, ": cannot look at a file that the image needs: ", error_text(result));
 	if ((status.st_mode & TYPE_MASK) != (file->mode & TYPE_MASK))
 		die(EXIT_REFUSED, path, ": is no longer the kind of file that the image needs: put it back");
-	if (identity != NULL && (identity->flags & SNAPIMG_IDENTITY_EXCLUSIVE) != 0 && !loader.options.check)
-		tell_if_shared(index, path, descriptor);
 	if (is_recorded(index, file, identity, path, descriptor, &status))
 		return;
 	if (loader.options.on_mismatch == MISMATCH_FAIL)

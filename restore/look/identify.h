@@ -5,9 +5,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Ends the loader, or warns, as --on-mismatch says, if file `index`, open as `descriptor`, is another. */
+/* Warns if a process beside has file `index` open, which the program writes to. */
+void file_tell_if_shared(uint32_t index, const char *path, int descriptor);
 /* Whether this is the recorded file; false where its content isn't known. */
 bool file_is_same(uint32_t index, const char *path, int descriptor);
+/* Ends the loader, or warns, as --on-mismatch says, if file `index`, open as `descriptor`, is another. */
 void file_identify(uint32_t index, const char *path, int descriptor);
 /* Makes a file that the program had made itself, with its content. Never over one that is there. A descriptor
  * that is open for reading and writing, or -errno; -ENOENT if the image has no content of it. It is removed

@@ -59,7 +59,7 @@ static volatile char selector = SYSCALL_DISPATCH_FILTER_ALLOW;
 
 static bool user_dispatch(void)
 {
-	return prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &selector) == 0;
+	return prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_EXCLUSIVE_ON, 0, 0, &selector) == 0;
 }
 
 static bool process_keyring(void)

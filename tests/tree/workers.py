@@ -378,16 +378,15 @@ def forkserver():
     finally:
         os.close(kept)
     t.check(len(members("image.snap")) == 6, members("image.snap"))
-    got = t.restore("image.snap", stdin=b"one two three")
-    t.check(got.status == 0 and got.out == b"eno owt eerht True\n", got)
+    t.same(t.restore("image.snap", stdin=b"one two three"), t.Result(0, b"eno owt eerht True\n", b""))
 
 
 FUTURES = """
-import concurrent.futures, sys
+import concurrent.futures, multiprocessing, sys
 def work(word):
     return word[::-1]
 if __name__ == '__main__':
-    with concurrent.futures.ProcessPoolExecutor(3) as pool:
+    with concurrent.futures.ProcessPoolExecutor(3, multiprocessing.get_context('fork')) as pool:
         list(pool.map(work, ['warm'] * 30))
         print(*pool.map(work, sys.stdin.read().split()))
 """

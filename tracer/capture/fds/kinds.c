@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tracer/capture/refuse.h"
 #include "tracer/ptrace/tracee.h"
@@ -111,8 +112,9 @@ enum status refuse_held(const struct survey *survey, const struct open_descripto
 	(void)survey;
 	if (it->holder == 0)
 		return STATUS_OK;
+	/* It may be so new that the run has not heard of it. */
 	return refuse(what,
-	              tracee_find(it->holder)
+	              process_status_number(it->holder, "TracerPid") == getpid()
 	                      ? "freeze that process, too, with --whole"
 	                      : "close it before the point, or say with --fd what it is to be",
 	              "descriptor %d of process %d, %s, which process %d has, too", it->number, it->pid,
