@@ -92,6 +92,7 @@ struct loader {
 	bool refresh_is_useless; /* a launcher's image would be refused again, if it were made once more */
 	uint32_t tid;
 	uint32_t reservation;  /* flags of mmap(2) that makes the zone the program's; 0: it has none there */
+	uint64_t reserved;     /* so many bytes of the zone, from its beginning on */
 	bool is_copy;          /* the image is the thawed copy in the cache */
 	bool maps_files;       /* EMBEDDED mappings are made of their files, which are here */
 	bool image_is_piped;   /* it was read from a pipe, into memory */
@@ -121,18 +122,18 @@ _Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *wh
 void shared_make(void);  /* build/shared.c: what views look at */
 void shared_leave(void); /* build/shared.c: when it is filled */
 void shared_map_view(const struct snapimg_mapping *view);
-void fill_pages(void);                  /* fill.c: decodes on all processors */
-void record_start(void);                /* record.c: becomes snaptrace, for --record-hot */
-void hot_populate(void);                /* hot.c: what the program will use soon */
-void option_fd(const char *value);      /* overrides.c: takes the value of --fd */
-uint64_t pieces_table_size(void);       /* pieces.c: bytes of what the shim is told; 0: nothing */
-bool pieces_can_be_told(void);          /* pieces.c: else nothing anonymous may be mapped */
-void pieces_tell_shim(void);            /* pieces.c: when all pages are in place */
-void process_prepare(void);             /* process.c: directory, what the kernel knows of the memory */
-void process_apply_fixups(void);        /* process.c: when all threads have their ids */
-void process_commit(void);              /* process.c: directory, umask, signal actions */
-void process_commit_flags(void);        /* process.c: what prctl(2) sets of the process */
-void process_commit_thread_flags(void); /* process.c: and of this thread */
+void fill_pages(void);             /* fill.c: decodes on all processors */
+void record_start(void);           /* record.c: becomes snaptrace, for --record-hot */
+void hot_populate(void);           /* hot.c: what the program will use soon */
+void option_fd(const char *value); /* overrides.c: takes the value of --fd */
+uint64_t pieces_table_size(void);  /* pieces.c: bytes of what the shim is told; 0: nothing */
+bool pieces_can_be_told(void);     /* pieces.c: else nothing anonymous may be mapped */
+void pieces_tell_shim(void);       /* pieces.c: when all pages are in place */
+void process_prepare(void);        /* process.c: directory, what the kernel knows of the memory */
+void process_apply_fixups(void);   /* process.c: when all threads have their ids */
+void process_commit(void);         /* process.c: directory, umask, signal actions */
+void process_commit_flags(void);   /* process.c: what prctl(2) sets of the process */
+void process_commit_thread_flags(uint32_t index); /* process.c: and of this thread */
 struct snap_generators;
 /* become/generators.c: fills the shim's table; NULL: there is none. */
 void generators_tell_shim(struct snap_generators *table);

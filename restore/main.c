@@ -122,7 +122,7 @@ static void commit(void)
 	streams_tell();
 	limits_put_back(); /* before those that the program set */
 	attributes_commit();
-	process_commit_thread_flags();
+	process_commit_thread_flags(0);
 	process_commit_flags();
 	attributes_commit_last();
 	resume_commit();

@@ -45,6 +45,8 @@ CARRIED = {
         ("nice value, affinity, I/O priority and time slice of each", "programs.pace state_slice"),
         ("what each has for itself: timer slack, parent-death signal, personality, no-new-privileges, keep-capabilities "
          "flag and secure bits, PR_SET_TSC, PR_MCE_KILL", "state_of_a_thread state_of_the_main_thread"),
+        ("permitted and effective capabilities that it has given up; and that it lacks the no-new-privileges flag of the main thread",
+         "state_capabilities"),
         ("names with any character", "state_name_with_newline"),
         ("a main thread that has ended before the others (pthread_exit)", "state_main_ended tree.family.mains"),
         ("restartable sequences", "programs.rseq"),
@@ -149,6 +151,7 @@ CARRIED = {
          "memory_java"),
         ("files mapped for reading that may be written", "memory_file_that_may_be_written"),
         ("programs under AddressSanitizer and ThreadSanitizer", "sanitized_address sanitized_thread memory_reservation"),
+        ("terabytes of reserved addresses wherever they begin or end, as V8's sandbox", "memory_reservation_up_to"),
         ("guard pages", "state_guards"),
         ("locks: mlock, mlockall, on fault", "state_locked state_locked_future state_locked_future_on_fault memory_locked_on_fault"),
         ("every advice of madvise", "state_advised memory_every_advice"),
@@ -209,7 +212,7 @@ REFUSED = {
          "partial_write partial_send partial_receive"),
         ("seccomp's strict mode: the kernel has none beside snaptrace's filter, and a line says so", "capture.strict_mode_told"),
         ("how often a POSIX timer was late (timer_getoverrun): a line says so, and the timer is carried", "tracer.overrun"),
-        ("changed users, root directories, namespaces", "other_user other_root user_namespace tree.refused.namespace"),
+        ("changed users, groups, inheritable, ambient and bounding capabilities, root directories, namespaces", "other_user other_root user_namespace tree.refused.namespace"),
         ("a session of its own whose controlling terminal is none of the tree's", "session_terminal"),
         ("a child before its exec", "vfork_memory"),
         ("use of AMX", "tiles"),
@@ -279,6 +282,7 @@ WORKS = {
     "Servers": (
         ("redis-server, with each key", "real.server.redis"), ("nginx, with its workers too", "real.server.nginx tree.workers.nginx"),
         ("gunicorn with its workers", "tree.workers.gunicorn"),
+        ("chromium in headless mode, with --no-sandbox and `--whole`", "tree.browser.chromium"),
         ("memcached", "real.server.memcached"),
         ("node: HTTP, packages of npm, worker threads, timers; its REPL, with its history", "real.server.node_http real.point.listen.node capture.terminal_history"),
         ("Python: asyncio, `http.server`, threads",

@@ -14,8 +14,8 @@ enum snapimg_mapping_kind {
 	SNAPIMG_MAPPING_MEMORY = 6, /* what VIEWs look at; not the program's own mapping, see below */
 	SNAPIMG_MAPPING_VIEW = 7,   /* of a MEMORY, at `offset` */
 };
-/* Where the loader lies while it restores; a program has nothing there, or a reservation of it all. MEMORY
- * mappings are given addresses in the middle. */
+/* Where the loader lies while it restores; a program has nothing there, or a reservation from its beginning
+ * on. MEMORY mappings are given addresses in the middle. */
 #define SNAPIMG_LOADER_START UINT64_C(0x400000000000)
 #define SNAPIMG_MEMORY_START UINT64_C(0x408000000000)
 #define SNAPIMG_MEMORY_END   UINT64_C(0x40f000000000)

@@ -179,7 +179,8 @@ static_assert(sizeof(struct snapimg_kept) == 32, "kept ID layout");
 	X(SLICE, 30, "time slice")                                                                           \
 	X(MEMBARRIER, 31, "membarrier registration")                                                         \
 	X(SESSION, 32, "session and process group")                                                          \
-	X(TIMER_IDS, 33, "choice of timer IDs (PR_TIMER_CREATE_RESTORE_IDS)")
+	X(TIMER_IDS, 33, "choice of timer IDs (PR_TIMER_CREATE_RESTORE_IDS)")                                \
+	X(THREAD_CAPABILITIES, 34, "a thread's capabilities")
 enum snapimg_attribute_kind {
 #define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
 	SNAPIMG_ATTRIBUTES(X)

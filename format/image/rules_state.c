@@ -78,11 +78,10 @@ static bool attribute_is_valid(const struct snapimg *image, const struct snapimg
 		return is_between(image, attribute, 1, UINT64_MAX);
 	case SNAPIMG_ATTRIBUTE_THREAD_DEATH_SIGNAL:
 		return is_between(image, attribute, 1, SIGNAL_MAX);
-	case SNAPIMG_ATTRIBUTE_THREAD_NO_NEW_PRIVS:
-		return is_between(image, attribute, 1, 1);
 	case SNAPIMG_ATTRIBUTE_THREAD_PERSONALITY:
 	case SNAPIMG_ATTRIBUTE_THREAD_SECURE_BITS:
 		return is_between(image, attribute, 0, UINT32_MAX);
+	case SNAPIMG_ATTRIBUTE_THREAD_NO_NEW_PRIVS:
 	case SNAPIMG_ATTRIBUTE_THREAD_KEEP_CAPABILITIES:
 		return is_between(image, attribute, 0, 1);
 	case SNAPIMG_ATTRIBUTE_THREAD_TIME_STAMP:
@@ -93,6 +92,8 @@ static bool attribute_is_valid(const struct snapimg *image, const struct snapimg
 		return is_between(image, attribute, 0, INT64_MAX);
 	case SNAPIMG_ATTRIBUTE_MEMBARRIER:
 		return is_plain(attribute, MEMBARRIERS) && (value & ~(uint64_t)MEMBARRIERS) == 0;
+	case SNAPIMG_ATTRIBUTE_THREAD_CAPABILITIES:
+		return is_of_thread(image, attribute) && (more & ~value) == 0;
 	case SNAPIMG_ATTRIBUTE_SESSION:
 		return value <= INT32_MAX && more > 0 && more <= INT32_MAX &&
 		       attribute->argument <= (value == 0);

@@ -8,6 +8,7 @@
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/become/capabilities.h"
 #include "restore/become/session.h"
 #include "restore/fds/table.h"
 #include "restore/loader.h"
@@ -115,7 +116,6 @@ static long set_coredump_filter(const struct snapimg_attribute *record, uint32_t
 	X(TIMER_IDS, TIMER_IDS_SET, 0)                                                                       \
 	X(THREAD_TIMER_SLACK, PR_SET_TIMERSLACK, 0)                                                          \
 	X(THREAD_DEATH_SIGNAL, PR_SET_PDEATHSIG, 0)                                                          \
-	X(THREAD_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS, 0)                                                       \
 	X(THREAD_KEEP_CAPABILITIES, PR_SET_KEEPCAPS, PR_GET_KEEPCAPS)                                        \
 	X(THREAD_SECURE_BITS, PR_SET_SECUREBITS, PR_GET_SECUREBITS)                                          \
 	X(THREAD_TIME_STAMP, PR_SET_TSC, 0)
@@ -159,6 +159,26 @@ static long set_slice(const struct snapimg_attribute *record, uint32_t tid)
 	long result = sys(__NR_sched_getattr, tid, &attributes, sizeof attributes, 0);
 	attributes.runtime = record->value;
 	return result < 0 ? result : sys(__NR_sched_setattr, tid, &attributes, 0);
+}
+
+/* 0: of a thread that has it not from the first one (process.c), and none may take it away. */
+static long set_no_new_privs(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)tid;
+	return record->value == 0 ? 0 : sys(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1);
+}
+
+static long check_capabilities(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)tid;
+	return (record->value & ~capabilities_permitted()) == 0 ? 0 : -EPERM;
+}
+
+/* The first thread needs its own to the end: resume_x86_64.c. */
+static long set_capabilities(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)tid;
+	return record->argument == 0 ? 0 : capabilities_reduce(record->value, record->more);
 }
 
 static long register_membarriers(const struct snapimg_attribute *record, uint32_t tid)
@@ -257,12 +277,13 @@ enum { REFUSABLE = 1, LAST = 2 };
 	X(TIMER_IDS, OF_PROCESS, check_timer_ids, set_by_prctl, 0)                                           \
 	X(THREAD_TIMER_SLACK, OF_SELF, NULL, set_by_prctl, 0)                                                \
 	X(THREAD_DEATH_SIGNAL, OF_SELF, NULL, set_by_prctl, 0)                                               \
-	X(THREAD_NO_NEW_PRIVS, OF_SELF, NULL, set_by_prctl, 0)                                               \
+	X(THREAD_NO_NEW_PRIVS, OF_SELF, NULL, set_no_new_privs, 0)                                           \
 	X(THREAD_PERSONALITY, OF_SELF, NULL, set_personality, 0)                                             \
 	X(THREAD_KEEP_CAPABILITIES, OF_SELF, check_by_prctl, set_by_prctl, 0)                                \
 	X(THREAD_SECURE_BITS, OF_SELF, check_by_prctl, set_by_prctl, 0)                                      \
 	X(THREAD_TIME_STAMP, OF_SELF, NULL, set_by_prctl, 0)                                                 \
 	X(THREAD_MEMORY_FAILURE, OF_SELF, NULL, set_memory_failure, REFUSABLE)                               \
+	X(THREAD_CAPABILITIES, OF_SELF, check_capabilities, set_capabilities, 0)                             \
 	X(SLICE, OF_THREAD, NULL, set_slice, REFUSABLE)                                                      \
 	X(MEMBARRIER, OF_PROCESS, register_membarriers, register_membarriers, 0)                             \
 	X(SESSION, OF_PROCESS, session_check, session_enter, 0)

@@ -91,11 +91,44 @@ void capabilities_drop(void)
 		set(&kept.sets);
 }
 
+uint64_t capabilities_permitted(void)
+{
+	struct capability_sets own = kept.sets;
+	if (!kept.taken)
+		read_sets(&own);
+	return (uint64_t)own.data[1].permitted << 32 | own.data[0].permitted;
+}
+
+static void put(struct capability_sets *sets, uint64_t permitted, uint64_t effective)
+{
+	for (uint32_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+		sets->data[i].permitted = (uint32_t)(permitted >> 32 * i);
+		sets->data[i].effective = (uint32_t)(effective >> 32 * i);
+	}
+}
+
+long capabilities_reduce(uint64_t permitted, uint64_t effective)
+{
+	struct capability_sets own;
+	read_sets(&own);
+	put(&own, permitted, effective);
+	return sys(__NR_capset, &own.header, own.data);
+}
+
 bool capabilities_last(struct capability_sets *ret_sets)
 {
+	const struct snapimg_attribute *record = snapimg_get_attribute(&loader.image);
+	bool any = kept.taken;
 	if (kept.taken)
 		*ret_sets = kept.sets;
-	return kept.taken;
+	else
+		read_sets(ret_sets);
+	for (uint32_t i = 0; i < snapimg_attribute_count(&loader.image); i++)
+		if (record[i].kind == SNAPIMG_ATTRIBUTE_THREAD_CAPABILITIES && record[i].argument == 0) {
+			put(ret_sets, record[i].value, record[i].more);
+			any = true;
+		}
+	return any;
 }
 
 bool capabilities_can_restore(void)

@@ -1,4 +1,5 @@
-/* A new user namespace gives all capabilities inside of it; the program gets those that it would have had. */
+/* A new user namespace gives all capabilities inside of it; the program gets those that it would have had, or
+ * of them what it had not given up. */
 #ifndef RESTORE_BECOME_CAPABILITIES_H
 #define RESTORE_BECOME_CAPABILITIES_H
 
@@ -6,6 +7,7 @@
 #include <linux/capability.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* What capset(2) takes: header and data. */
 struct capability_sets {
@@ -23,6 +25,10 @@ bool capabilities_can_map_root(void);
 void capabilities_narrow(void);
 /* That one goes too, of this thread alone. Nothing where none were kept. */
 void capabilities_drop(void);
+/* What who started it has: a bit each. */
+uint64_t capabilities_permitted(void);
+/* Gives up, of this thread's, all but these. Returns what capset(2) does. */
+long capabilities_reduce(uint64_t permitted, uint64_t effective);
 /* Writes what the last code of the loader has to set to *ret_sets; false: nothing. */
 bool capabilities_last(struct capability_sets *ret_sets);
 /* This thread may name the file that /proc/self/exe shows, and choose ids. */

@@ -31,7 +31,7 @@ static void commit_signal_actions(void)
 }
 
 /* What prctl(2) sets: a row each, for the process or for each thread. None is refused. */
-static void commit_flags(bool of_thread)
+static void commit_flags(bool of_thread, bool may_gain)
 {
 	const struct snapimg_process *process = snapimg_get_process(&loader.image);
 	const struct {
@@ -48,8 +48,8 @@ static void commit_flags(bool of_thread)
 	         "child subreaper"},
 	        {(process->flags & SNAPIMG_PROCESS_NO_THP) != 0, false, PR_SET_THP_DISABLE, 1,
 	         "huge-page switch"},
-	        {(process->flags & SNAPIMG_PROCESS_NO_NEW_PRIVS) != 0, true, PR_SET_NO_NEW_PRIVS, 1,
-	         "no-new-privileges flag"},
+	        {(process->flags & SNAPIMG_PROCESS_NO_NEW_PRIVS) != 0 && !may_gain, true, PR_SET_NO_NEW_PRIVS,
+	         1, "no-new-privileges flag"},
 	        {(process->flags & SNAPIMG_PROCESS_NOT_DUMPABLE) != 0, false, PR_SET_DUMPABLE, 0,
 	         "dumpable flag"},
 	};
@@ -238,10 +238,16 @@ void process_commit(void)
 /* The last ones: an undumpable process can't write to its own /proc files, as attributes.c does. */
 void process_commit_flags(void)
 {
-	commit_flags(false);
+	commit_flags(false, false);
 }
 
-void process_commit_thread_flags(void)
+/* Threads are made before the first one has its flags: one may go without no_new_privs. */
+void process_commit_thread_flags(uint32_t index)
 {
-	commit_flags(true);
+	const struct snapimg_attribute *record = snapimg_get_attribute(&loader.image);
+	bool may_gain = false;
+	for (uint32_t i = 0; i < snapimg_attribute_count(&loader.image); i++)
+		may_gain = may_gain || (record[i].kind == SNAPIMG_ATTRIBUTE_THREAD_NO_NEW_PRIVS &&
+		                        record[i].argument == index && record[i].value == 0);
+	commit_flags(true, may_gain);
 }

@@ -17,17 +17,20 @@
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 
-/* munmap(rdi, rsi), or mmap(rdi, rsi, PROT_NONE, r14, -1, 0): no more arguments are in the way of the first. */
+/* munmap(rdi, rsi), and then mmap(rdi, r15, PROT_NONE, r14, -1, 0). */
 .macro take_away
 	mov $__NR_munmap, %eax
-	mov $__NR_mmap, %ecx
+	syscall
 	test %r14d, %r14d
-	cmovnz %ecx, %eax
+	jz 7f
+	mov %r15, %rsi
 	xor %edx, %edx
 	mov %r14d, %r10d
 	mov $-1, %r8
 	xor %r9d, %r9d
+	mov $__NR_mmap, %eax
 	syscall
+7:
 .endm
 
 /*
@@ -42,8 +45,8 @@
  *   rbp: the struct prctl_mm_map that has this descriptor
  *   r12: the struct crew, or 0 where there is one thread
  *   r13: what capset(2) takes, header and data, or 0
- *   r14: 0, or flags of mmap(2): then the loader's memory becomes a reservation
- *        of the program's
+ *   r14: 0, or flags of mmap(2): then r15 bytes of the loader's memory become
+ *        a reservation of the program's
  */
 	.section .rodata
 	.globl resume_tail, resume_tail_park, resume_tail_end
@@ -145,6 +148,7 @@ resume_jump:
 	mov 8(%rsp), %r12
 	mov 16(%rsp), %r13
 	mov 24(%rsp), %r14d
+	mov 32(%rsp), %r15
 	jmp *%rax
 	.size resume_jump, . - resume_jump
 

@@ -151,7 +151,7 @@ void thread_restore_self(const struct snapimg_thread *thread, uint32_t index)
 	capabilities_drop();
 	if (thread->registers.gs_base != 0)
 		sys(__NR_arch_prctl, ARCH_SET_GS, thread->registers.gs_base);
-	process_commit_thread_flags();
+	process_commit_thread_flags(index);
 	attributes_commit_own(index);
 	thread_send_pending(index);
 }
@@ -244,5 +244,5 @@ _Noreturn void resume(void)
 	bool has_more = capabilities_last(&marks->capabilities);
 	resume_jump(loader.area.start, ZONE_START, ZONE_END - ZONE_START, first_frame(), executable,
 	            (uint64_t)marks, threads_crew(), has_more ? &marks->capabilities : NULL,
-	            loader.reservation);
+	            loader.reservation, loader.reserved);
 }

@@ -20,11 +20,11 @@ static inline uint64_t resume_park_offset(void)
 /* Leaves the loader's stack for good: unmaps [zone, zone + size) and makes rt_sigreturn with the frame at
  * `context`, by the code at `tail`. executable: a descriptor for /proc/self/exe, which `marks`, a struct
  * prctl_mm_map, has too; or negative. crew: the other threads, which then run; NULL: there are none.
- * capabilities: those that the thread is to have; NULL: they are right. reservation: what the zone becomes
- * instead (loader.reservation). */
+ * capabilities: those that the thread is to have; NULL: they are right. reservation: what `reserved` bytes
+ * from the zone's beginning on become then (loader.reservation). */
 _Noreturn void resume_jump(uint64_t tail, uint64_t zone, uint64_t size, uint64_t context, int executable,
                            uint64_t marks, struct crew *crew, const struct capability_sets *capabilities,
-                           uint32_t reservation);
+                           uint32_t reservation, uint64_t reserved);
 /* Waits in the tail's code at `code` until the crew may run, and becomes the thread of the frame, with this
  * robust list (set_robust_list(2); 0: none). */
 _Noreturn void resume_park(uint64_t code, struct crew *crew, uint64_t context, uint64_t robust,

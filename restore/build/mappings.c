@@ -218,7 +218,7 @@ static bool is_reservation(const struct snapimg_mapping *mapping)
 {
 	return mapping->start == ZONE_START && mapping->end == ZONE_MEMORY &&
 	       mapping->kind == SNAPIMG_MAPPING_ANONYMOUS && mapping->protection == 0 &&
-	       mapping->advice == 0 && mapping->run_count == 0 &&
+	       mapping->advice == 0 && mapping->run_count == 0 && mapping->offset <= ZONE_END - ZONE_START &&
 	       (mapping->flags & ~(uint32_t)SNAPIMG_MAP_NORESERVE) == 0;
 }
 
@@ -285,6 +285,7 @@ void mappings_build(void)
 			        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
 			        ((mapping[i].flags & SNAPIMG_MAP_NORESERVE) != 0 ? (uint32_t)MAP_NORESERVE
 			                                                         : 0);
+			loader.reserved = mapping[i].offset != 0 ? mapping[i].offset : ZONE_END - ZONE_START;
 			continue;
 		}
 		if (mapping[i].kind == SNAPIMG_MAPPING_VIEW)

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <linux/membarrier.h>
 #include <linux/mempolicy.h>
@@ -278,6 +279,56 @@ static void of_a_thread(void)
 	EXPECT(is_same(&own, &before));
 }
 
+/* Each thread has its own; and the flag that the main thread sets when the other one is there. */
+static void get_capabilities(struct __user_cap_data_struct *ret_data)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	CHECK(syscall(SYS_capget, &header, ret_data) == 0);
+}
+
+static void give_up(bool all)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+	get_capabilities(data);
+	data[0].effective &= ~(1u << CAP_KILL);
+	for (int i = 0; i < 2 && all; i++)
+		data[i].permitted = data[i].effective = 0;
+	CHECK(syscall(SYS_capset, &header, data) == 0);
+}
+
+static void *lose_all(void *unused)
+{
+	struct __user_cap_data_struct data[2];
+	give_up(true);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	get_capabilities(data);
+	EXPECT((data[0].permitted | data[1].permitted | data[0].effective | data[1].effective) == 0);
+	EXPECT(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0);
+	return unused;
+}
+
+static void capabilities(void)
+{
+	struct __user_cap_data_struct before[2], after[2];
+	pthread_t thread;
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+		skip("a caller without the no-new-privileges flag");
+	pthread_barrier_init(&barrier, NULL, 2);
+	pthread_create(&thread, NULL, lose_all, NULL);
+	pthread_barrier_wait(&barrier);
+	give_up(false);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	get_capabilities(before);
+	marker();
+	get_capabilities(after);
+	EXPECT(memcmp(before, after, sizeof(before)) == 0 && (after[0].effective & 1u << CAP_KILL) == 0);
+	EXPECT(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	pthread_barrier_wait(&barrier);
+	pthread_join(thread, NULL);
+}
+
 static void of_the_main_thread(void)
 {
 	prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_LATE, 0, 0);
@@ -434,9 +485,19 @@ int main(int argc, char **argv)
 	        MODE(partial_send),   MODE(partial_receive),
 	};
 	static const struct carried_mode carried[] = {
-	        MODE(membarriers),       MODE(timer_ids), MODE(of_a_thread), MODE(of_the_main_thread),
-	        MODE(name_with_newline), MODE(slice),     MODE(alarm_due),   MODE(set_to_the_same),
-	        MODE(left_as_it_was),    MODE(asks),      MODE(strict),      MODE(login),
+	        MODE(membarriers),
+	        MODE(timer_ids),
+	        MODE(of_a_thread),
+	        MODE(capabilities),
+	        MODE(of_the_main_thread),
+	        MODE(name_with_newline),
+	        MODE(slice),
+	        MODE(alarm_due),
+	        MODE(set_to_the_same),
+	        MODE(left_as_it_was),
+	        MODE(asks),
+	        MODE(strict),
+	        MODE(login),
 	};
 	int status = run_refused(argc, argv, refused, sizeof(refused) / sizeof(*refused));
 

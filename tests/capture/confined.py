@@ -25,7 +25,7 @@ REFUSED = {
     "refused_partial_send": ("sendmsg of 1048576 bytes", "thread"),
     "refused_partial_receive": ("recvfrom of 1048576 bytes, 6 done", "thread"),
 }
-CARRIED = ("state_membarriers", "state_timer_ids", "state_of_a_thread", "state_of_the_main_thread", "state_name_with_newline", "state_slice", "state_alarm_due", "state_asks",
+CARRIED = ("state_membarriers", "state_timer_ids", "state_of_a_thread", "state_capabilities", "state_of_the_main_thread", "state_name_with_newline", "state_slice", "state_alarm_due", "state_asks",
            "state_landlock_failed")
 
 

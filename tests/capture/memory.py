@@ -12,7 +12,7 @@ STATES = {
                "memory_future_write_sealed", "memory_read_only_closed", "memory_deleted", "memory_unnamed", "memory_deleted_closed", "memory_past_the_end",
                "memory_private_view", "memory_private_of_anonymous", "memory_sparse", "memory_much", "memory_much_unmapped", "memory_many_views", "memory_locked"),
     "memory_flags": ("memory_every_advice", "memory_sealed", "memory_droppable", "memory_locked_on_fault", "memory_huge_pages_if_advised", "memory_no_write_execute",
-                     "memory_file_that_may_be_written", "memory_reservation"),
+                     "memory_file_that_may_be_written", "memory_reservation", "memory_reservation_up_to"),
 }
 MOST = {"sparse": 1 << 20, "much": 10 << 20}  # bytes of the image: what is there, and once
 

@@ -328,7 +328,9 @@ R(OK, 0, "a thread's slack", ATTRIBUTE(3, kind, 22), ATTRIBUTE(3, argument, 1))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a slack of no thread", ATTRIBUTE(3, kind, 22),
   ATTRIBUTE(3, argument, 2))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a death signal", ATTRIBUTE(3, kind, 23), ATTRIBUTE(3, value, 65))
-R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a flag that is none", ATTRIBUTE(3, kind, 24))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a flag that is none", ATTRIBUTE(3, kind, 24),
+  ATTRIBUTE(3, value, 2))
+R(OK, 0, "a flag that only the first thread has", ATTRIBUTE(3, kind, 24), ATTRIBUTE(3, value, 0))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a wide personality", ATTRIBUTE(3, kind, 25),
   ATTRIBUTE(3, value, FAR))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a keep-capabilities flag", ATTRIBUTE(3, kind, 26))
@@ -344,6 +346,11 @@ R(OK, 0, "a session", ATTRIBUTE(3, kind, 32), ATTRIBUTE(3, value, 77), ATTRIBUTE
 R(OK, 0, "timer IDs", ATTRIBUTE(3, kind, 33), ATTRIBUTE(3, value, 1))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "timer IDs, neither on nor off", ATTRIBUTE(3, kind, 33),
   ATTRIBUTE(3, value, 2))
+R(OK, 0, "capabilities", ATTRIBUTE(3, kind, 34), ATTRIBUTE(3, value, 3), ATTRIBUTE(3, more, 2))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "capabilities that are not permitted", ATTRIBUTE(3, kind, 34),
+  ATTRIBUTE(3, value, 3), ATTRIBUTE(3, more, 4))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "capabilities of no thread", ATTRIBUTE(3, kind, 34),
+  ATTRIBUTE(3, argument, 2))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a wide session", ATTRIBUTE(3, kind, 32), ATTRIBUTE(3, value, FAR),
   ATTRIBUTE(3, more, 77))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a session in the foreground", ATTRIBUTE(3, kind, 32),

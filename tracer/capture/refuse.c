@@ -32,15 +32,13 @@ static enum status check_shared_memory_space(const struct subject *subject)
 	              "process %d and process %d", subject->pid, parent);
 }
 
-/* Of /proc/PID/status: what the program can change about what it may do. X(key, what)
- */
+/* Of /proc/PID/status: what the program can change about what it may do, but for what an image carries
+ * (threads/own.c). X(key, what) */
 #define CREDENTIALS(X)                                                                                       \
 	X("Uid", "a changed user")                                                                           \
 	X("Gid", "a changed group")                                                                          \
 	X("Groups", "changed supplementary groups")                                                          \
 	X("CapInh", "changed inheritable capabilities")                                                      \
-	X("CapPrm", "changed permitted capabilities")                                                        \
-	X("CapEff", "changed effective capabilities")                                                        \
 	X("CapBnd", "a changed capability bounding set")                                                     \
 	X("CapAmb", "changed ambient capabilities")
 

@@ -40,8 +40,8 @@ static enum status refuse_mapping(pid_t pid, const struct vma *vma, const char *
 	X("/secretmem", "secret memory (memfd_secret)")                                                      \
 	X("", "shared memory without a regular file")
 
-/* What lies where the loader will, and can be made once that has gone, as it holds nothing: the sanitizers
- * map all that nobody may use. */
+/* What lies where the loader will from its beginning on, and can be made once that has gone, as it holds
+ * nothing: the sanitizers map all that nobody may use, and V8's sandbox of a TiB may reach into it. */
 static bool is_reservation(const struct vma *vma)
 {
 	bool advised = false;
@@ -49,7 +49,7 @@ static bool is_reservation(const struct vma *vma)
 #define X(name, bit, letters, number) advised = advised || vma_has(vma, letters);
 	SNAPIMG_ADVICE(X)
 #undef X
-	return vma->start <= SNAPIMG_LOADER_START && vma->end >= SNAPIMG_LOADER_END && !vma->shared &&
+	return vma->start <= SNAPIMG_LOADER_START && vma->end > SNAPIMG_LOADER_START && !vma->shared &&
 	       vma->protection == 0 && !*vma->name && vma->rss + vma->swap == 0 && !advised;
 }
 
@@ -268,6 +268,7 @@ static void cut_guard(const struct snapshot_request *request, struct mappings *m
 static void cut_reservation(struct mappings *mappings)
 {
 	const struct mapping whole = mappings->mapping[mappings->count - 1];
+	const bool is_part = whole.record.end < SNAPIMG_LOADER_END;
 	const struct {
 		uint64_t start, end;
 	} part[] = {{whole.record.start, SNAPIMG_LOADER_START},
@@ -284,6 +285,7 @@ static void cut_reservation(struct mappings *mappings)
 		*mapping = whole;
 		mapping->record.start = part[i].start;
 		mapping->record.end = part[i].end;
+		mapping->record.offset = i == 1 && is_part ? whole.record.end - SNAPIMG_LOADER_START : 0;
 	}
 }
 

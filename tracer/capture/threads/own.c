@@ -1,6 +1,7 @@
 #include "tracer/capture/threads/own.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <linux/prctl.h>
 #include <stdlib.h>
@@ -225,12 +226,38 @@ static enum status read_thread(const struct threads *threads, size_t index, cons
 		return status;
 	if (index == 0)
 		*main_thread = own;
-	else if (main_thread->no_new_privs && !own.no_new_privs)
-		return pass_refusal(refuse("a thread without the no-new-privileges flag of the main thread",
-		                           "choose a point before that sets it", "thread %d of process %d",
-		                           at.tid, subject->pid));
 	struct own begun = index == 0 ? begin_of_main(main_thread) : begin_of_thread(main_thread);
 	return record(attributes, (uint32_t)index, &own, &begun);
+}
+
+static uint64_t both(uint32_t low, uint32_t high)
+{
+	return (uint64_t)high << 32 | low;
+}
+
+/* Which the program has given up, of the caller's: each thread has its own, and no call that was noted need
+ * have done it. */
+static enum status read_capabilities(const struct threads *threads, struct attributes *attributes)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct its[_LINUX_CAPABILITY_U32S_3] = {0},
+	                              callers[_LINUX_CAPABILITY_U32S_3] = {0};
+	long result = syscall(SYS_capget, &header, callers);
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < threads->count && result == 0 && status == STATUS_OK; i++) {
+		header.pid = proc_living(threads->stopped->thread[i].tid);
+		result = syscall(SYS_capget, &header, its);
+		if (result == 0 &&
+		    (its[0].permitted != callers[0].permitted || its[1].permitted != callers[1].permitted ||
+		     its[0].effective != callers[0].effective || its[1].effective != callers[1].effective))
+			status = attributes_add_more(attributes, SNAPIMG_ATTRIBUTE_THREAD_CAPABILITIES,
+			                             (uint32_t)i, both(its[0].permitted, its[1].permitted),
+			                             both(its[0].effective, its[1].effective));
+	}
+	return result == 0 ? status
+	                   : fail(STATUS_FAILED, "can't read the program's capabilities: thread %d: %s",
+	                          header.pid, strerror(errno));
 }
 
 enum status threads_read_own(const struct threads *threads, const struct subject *subject,
@@ -238,11 +265,11 @@ enum status threads_read_own(const struct threads *threads, const struct subject
 {
 	const struct snapshot_request *request = subject->request;
 	struct own main_thread = {0};
-	enum status status = STATUS_OK;
+	enum status status = read_capabilities(threads, attributes);
 
 	/* A few calls in each thread: only for a program that has set anything of it. */
 	if (request->noted_all && !(request->noted->bits & (NOTED_OF_THREAD | NOTED_PORTS)))
-		return STATUS_OK;
+		return status;
 	for (size_t i = 0; i < threads->count && status == STATUS_OK; i++)
 		status = read_thread(threads, i, subject, remote, &main_thread, attributes);
 	return status;
