@@ -33,6 +33,7 @@ CARRIED = {
         ("what they share of descriptors: places in files, pipes, socket pairs, eventfds, and what is in them",
          "tree.family.inherited tree.family.between tree.family.threads"),
         ("epoll sets that several have, with what both, either, or only one of them still has open", "tree.family.sets"),
+        ("files that each has opened for itself, also locked and mapped ones that one of them made", "tree.family.files"),
         ("memory that they share, anonymous, of a memfd or of a deleted file, with mutexes and semaphores in it",
          "tree.family.shared tree.family.views tree.family.deleted"),
     ),

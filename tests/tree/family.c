@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -542,6 +543,42 @@ static void mains(void)
 	EXPECT(wait_for(child[0]) == 3 << 8 && wait_for(child[1]) == 7 << 8);
 }
 
+/* --- files that two have open, each by its own opening, and that the first of them made before the other was
+ * born: one is mapped, one is locked */
+static void files(void)
+{
+	struct line ready = line(), go = line();
+	const char *const name[] = {"mapped", "locked"};
+	char bytes[7] = "", *view = NULL;
+	for (int i = 0; i < 2; i++) {
+		int file = open(name[i], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		CHECK(file >= 0 && write(file, "before", 6) == 6);
+		if (i == 0) {
+			view = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+			CHECK(view != MAP_FAILED && close(file) == 0);
+		} else {
+			CHECK(flock(file, LOCK_SH) == 0);
+		}
+	}
+	pid_t child = child_of(fork());
+	if (child == 0) {
+		int mapped = open(name[0], O_RDWR | O_CLOEXEC), locked = open(name[1], O_RDWR | O_CLOEXEC);
+		CHECK(mapped >= 0 && locked >= 0 && flock(locked, LOCK_SH) == 0 && munmap(view, 4096) == 0);
+		tell(&ready, 'r');
+		hear(&go);
+		CHECK(pread(locked, bytes, 6, 0) == 6 && strcmp(bytes, "before") == 0);
+		CHECK(pread(mapped, bytes, 6, 0) == 6 && strcmp(bytes, "Before") == 0);
+		_exit(0);
+	}
+	hear(&ready);
+	marker();
+	view[0] = 'B';
+	tell(&go, 'g');
+	EXPECT(wait_for(child) == 0);
+	for (int i = 0; i < 2; i++) /* the next start makes them */
+		EXPECT(unlink(name[i]) == 0);
+}
+
 /* --- an epoll set that two have, with what both, either, or only one of them still has open */
 static void watch(int set, const struct line *line, uint64_t data)
 {
@@ -619,19 +656,10 @@ static void chain(void)
 static const struct {
 	const char *name;
 	void (*run)(void);
-} modes[] = {{"inherited", inherited},
-             {"between", between},
-             {"groups", groups},
-             {"orphans", orphans},
-             {"stopped", stopped},
-             {"shared", shared},
-             {"views", kept_views},
-             {"deleted", deleted},
-             {"threads", threads},
-             {"chain", chain},
-             {"pidfds", pidfds},
-             {"mains", mains},
-             {"sets", sets}};
+} modes[] = {{"inherited", inherited}, {"between", between}, {"groups", groups},    {"orphans", orphans},
+             {"stopped", stopped},     {"shared", shared},   {"views", kept_views}, {"files", files},
+             {"deleted", deleted},     {"threads", threads}, {"chain", chain},      {"pidfds", pidfds},
+             {"mains", mains},         {"sets", sets}};
 
 int main(int argc, char **argv)
 {

@@ -9,7 +9,7 @@ import snaptest as t  # noqa: E402
 
 FAMILY = os.path.join(t.BUILD, "tests/tree/family")
 HERE = "path:/snap/here"
-MODES = ("inherited", "between", "groups", "orphans", "stopped", "shared", "views", "deleted", "threads", "chain", "pidfds", "mains", "sets")
+MODES = ("inherited", "between", "groups", "orphans", "stopped", "shared", "views", "files", "deleted", "threads", "chain", "pidfds", "mains", "sets")
 
 
 def family(mode):
@@ -21,7 +21,7 @@ def family(mode):
         started = t.restore(image)
         t.check(started.status == 0 and started.err == b"" and started.out == b"", "started:", started)
 
-    t.every_start(start)
+    t.every_start(start, together=mode != "files")  # what two starts both write to is told
     thawed = t.run([t.SNAPIMG, "thaw", "image.snap", "-o", "thawed.snap"])
     t.check(thawed.status == 0, "snapimg thaw:", thawed)
     start("thawed.snap")

@@ -22,6 +22,7 @@ struct capture {
 	const struct snapshot_request *request;
 	struct snapshot_output output; /* as asked for, and what was left to choose */
 	struct subject subject;
+	const struct proc_stat *first; /* of the tree's first process, or its own: what it made is younger */
 	struct remote remote;
 	struct maps maps;
 	struct files files;

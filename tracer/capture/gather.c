@@ -150,7 +150,7 @@ static enum status gather_plan(struct capture *capture)
 	enum status status;
 
 	if ((status = files_identify(&capture->files, &capture->mappings, &capture->descriptors,
-	                             &capture->subject.stat, capture->request->carry)) != STATUS_OK ||
+	                             capture->first, capture->request->carry)) != STATUS_OK ||
 	    (status = root_read(capture->request->embeds, &capture->descriptors.objects, &capture->root)) !=
 	            STATUS_OK)
 		return status;
@@ -258,6 +258,8 @@ enum status captures_gather(struct captures *captures)
 {
 	enum status status;
 
+	for (size_t i = 0; i < captures->count; i++)
+		captures->capture[i]->first = &captures->capture[0]->subject.stat;
 	if ((status = captures_each(captures, gather_memory)) != STATUS_OK ||
 	    (status = gather_stops(captures)) != STATUS_OK || (status = ipc_read(captures)) != STATUS_OK ||
 	    (status = gather_shared(captures)) != STATUS_OK ||
