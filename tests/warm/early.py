@@ -103,4 +103,40 @@ def node():
     compare("program.js", ["x"], ["--flag"], ["none"], [], ["none", "--flag"])
 
 
-t.main({"early.python": python, "early.node": node})
+RUBY = """#!{ruby}
+words = ARGV.dup
+Dir.mkdir('cache') unless Dir.exist?('cache')
+unless words.include?('none')
+  require_relative 'library'
+  p RubyVM::InstructionSequence.respond_to?(:load_iseq) if words.include?('x')
+  p Library::PLACE, words, $LOADED_FEATURES.last
+  begin
+    require_relative 'fails'
+  rescue RuntimeError => error
+    puts error.message, error.backtrace
+  end
+  load File.join(__dir__, 'named.rb')
+  $VERBOSE = true if words.include?('loud')
+  require_relative 'warns'
+end
+"""
+
+
+def ruby():
+    """What is required later is compiled before, and executed when it's asked for; a directory that the training run makes is gone again."""
+    path = shutil.which("ruby", path=t.PLAIN_ENV["PATH"]) or t.skip("no ruby")
+    write("program.rb", RUBY.format(ruby=path), 0o755)
+    write("library.rb", "# encoding: us-ascii\nmodule Library\n  PLACE = [__FILE__, __dir__, __LINE__, __FILE__.encoding, caller, $0]\nend\n")
+    write("fails.rb", "raise 'told'\n")
+    write("named.rb", "puts 'by its name'\n")
+    write("warns.rb", "unused = {a: 1, a: 2}\nprivate\nx = 1\n")
+    freeze("program.rb", "x")
+    t.check(not os.path.exists("cache"), "the training run's directory")  # and what is loaded after it
+    holds("library.rb", "fails.rb", "warns.rb")
+    t.check("/named.rb" not in t.run([t.SNAPIMG, "info", "image.snap"]).out.decode(), "what is loaded by its name")
+    compare("program.rb", [], ["loud"], ["none"])
+    used = t.run([t.SNAPRUN, "-q", "image.snap", "--", "x"], env=t.PLAIN_ENV)
+    t.check(used.status == 0 and used.out.startswith(b"true\n"), used)
+
+
+t.main({"early.python": python, "early.node": node, "early.ruby": ruby})

@@ -89,6 +89,7 @@ def ruby():
     compare("program.rb", RUBY.format(ruby=path))
     with open("written", encoding="utf-8") as file:
         t.check(file.read() == "to be flushed", "a file that nobody closed")
+    compare("looks.rb", f"#!{path} -w\nfirst, *rest = ARGV\np first, rest, [*ARGV], ARGV.dup, ARGV.singleton_methods\n", WORDS[:2])
     differ("random.rb", f"#!{path}\nARGV.size\nputs rand, Random.rand, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11].shuffle.inspect\n")
 
 

@@ -227,7 +227,7 @@ static enum status met(struct run *run, struct tracee *tracee, const struct poin
 	}
 	if (!program_runs && writes_a_line(call))
 		return refuse_effect(run, tracee, call);
-	if (program_runs && passing_takes(&run->warm.inputs, tracee->tid, call))
+	if (program_runs && passing_takes(&run->warm.inputs, tracee->tid, call, run->warm.trains))
 		return STATUS_OK;
 	if (program_runs && call->number != SYS_exit_group && call_rules_fit(&effects, call) &&
 	    effect_is_certain(tracee->tid, call))

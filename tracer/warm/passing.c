@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,7 +69,16 @@ static bool makes_new(const struct call *call)
 	       (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
 }
 
-bool passing_takes(struct inputs *inputs, pid_t pid, const struct call *call)
+static bool makes_directory(const struct call *call)
+{
+#ifdef SYS_mkdir /* newer architectures have none */
+	if (call->number == SYS_mkdir)
+		return true;
+#endif
+	return call->number == SYS_mkdirat;
+}
+
+bool passing_takes(struct inputs *inputs, pid_t pid, const struct call *call, bool trains)
 {
 	char path[PATH_MAX];
 	struct stat status;
@@ -83,14 +93,17 @@ bool passing_takes(struct inputs *inputs, pid_t pid, const struct call *call)
 	size_t made = find_made(inputs, path);
 	if (made < inputs->made_count && (call->number == SYS_unlink || call->number == SYS_unlinkat)) {
 		free(inputs->made[made]);
-		inputs->made[made] = inputs->made[--inputs->made_count];
+		inputs->made_count--;
+		memmove(inputs->made + made, inputs->made + made + 1,
+		        (inputs->made_count - made) * sizeof(*inputs->made));
 		return true;
 	}
 	if (makes_new(call) && lstat(path, &status) < 0)
 		return note_made(inputs, path);
-	if ((call->number == SYS_mkdir || call->number == SYS_mkdirat) && stat(path, &status) == 0 &&
-	    S_ISDIR(status.st_mode))
+	if (makes_directory(call) && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
 		return true; /* EEXIST */
+	if (makes_directory(call) && trains && lstat(path, &status) < 0)
+		return note_made(inputs, path);
 	return made < inputs->made_count && (call->number == SYS_newfstatat || call->number == SYS_stat ||
 	                                     call->number == SYS_lstat || call->number == SYS_statx);
 }
@@ -107,6 +120,7 @@ const char *passing_left(const struct inputs *inputs)
 
 void passing_take_away(const struct inputs *inputs)
 {
-	for (size_t i = 0; i < inputs->made_count; i++)
-		(void)unlink(inputs->made[i]);
+	for (size_t i = inputs->made_count; i > 0; i--)
+		(void)remove(
+		        inputs->made[i - 1]); /* a directory after what is in it, and only if it's empty */
 }
