@@ -98,8 +98,12 @@ struct loader {
 	bool image_is_piped;   /* it was read from a pipe, into memory */
 	int image_descriptor;  /* open until the pages are filled */
 	uint64_t image_offset; /* where the image begins in that file: not 0 in a runnable one */
-	uint32_t tree_size;    /* of a tree: its processes; 0: it is none (tree.c) */
-	uint32_t tree_member;  /* which of them this is; 0: the first */
+	struct {               /* of a tree, in its other processes: the file of the whole */
+		uint64_t offset, size;
+		uint8_t digest[SNAPIMG_DIGEST_SIZE];
+	} tree;
+	uint32_t tree_size;   /* of a tree: its processes; 0: it is none (tree.c) */
+	uint32_t tree_member; /* which of them this is; 0: the first */
 };
 extern struct loader loader;
 
@@ -158,6 +162,10 @@ _Noreturn void resume(void); /* resume_x86_64.c: jump */
 void image_read_vdso(void);
 /* image.c: that of another process, in the file that is open, in place of the one that was. */
 void image_open_part(uint64_t offset, uint64_t size, const uint8_t *digest);
+/* image.c: for a while that of an earlier process of the tree is the one that is open; false: there is none.
+ */
+bool image_borrow(uint32_t member);
+void image_return(void);
 /* image.c: the program's memory is mapped from the image, and its page data are not compared with their
  * checksums, for that would read them all. */
 bool image_is_thawed(void);

@@ -33,6 +33,7 @@
 #include "restore/become/root.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/become/tree.h"
+#include "restore/build/inherited.h"
 #include "restore/fds/streams.h"
 #include "restore/fds/table.h"
 #include "restore/loader.h"
@@ -164,6 +165,8 @@ _Noreturn void loader_main(uint64_t *stack)
 	mappings_build();
 	tell_phase("mappings built");
 
+	if (snapimg_inherited_count(&loader.image) > 0)
+		inherited_take();
 	fill_pages();
 	mappings_settle();
 	image_close();

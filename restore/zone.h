@@ -22,6 +22,7 @@
 #define ZONE_TREE        0x402c00000000ull /* see become/tree.c */
 #define ZONE_WORKERS     0x403000000000ull /* decoder workspaces and stacks */
 #define ZONE_IMAGE       0x404000000000ull /* the image's bytes, but of a small one; up to ZONE_MEMORY: 256 GiB */
+#define ZONE_LENDER      0x406000000000ull /* that of a tree's earlier process, for a while: build/inherited.c */
 #define ZONE_MEMORY      0x408000000000ull /* what views look at: format's SNAPIMG_MEMORY_START */
 #define ZONE_THREADS     0x40f000000000ull /* frames and stacks of threads: goes last */
 

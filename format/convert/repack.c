@@ -7,6 +7,7 @@
 #include "format/base/compressor.h"
 #include "format/base/large.h"
 #include "format/convert/decode_into.h"
+#include "format/convert/inherited.h"
 #include "format/convert/page_data.h"
 #include "format/facts/checksum.h"
 
@@ -33,7 +34,9 @@ struct repacking {
 	uint32_t runs_put;          /* in extents before */
 	uint32_t from;              /* the old extent, where the bytes go straight into the file */
 	struct placed_extents placed;
-	int number; /* why they could not be written */
+	struct laid_tree *laid; /* of the processes that were put already, and of this one … */
+	uint32_t member;        /* … which is this */
+	int number;             /* why they could not be written */
 };
 
 /* With the runs under way. */
@@ -130,6 +133,8 @@ static enum snapimg_error end_piece(struct repacking *repacking)
 		return error;
 	piece->run_count = repacking->runs_put - piece->run_first;
 	error = snapimg_writer_add(repacking->writer, SNAPIMG_SECTION_PIECES, piece, sizeof(*piece));
+	if (error == SNAPIMG_OK)
+		error = laid_add(repacking->laid, repacking->member, piece);
 	*piece = (struct snapimg_piece){0};
 	return error;
 }
@@ -278,13 +283,21 @@ static enum snapimg_error put_source(struct repacking *repacking, const struct s
 	return error;
 }
 
+/* Which process of a tree an image is of. */
+struct tree_place {
+	struct laid_tree *laid;
+	uint32_t member;
+};
+
 static enum snapimg_error repack_into(struct snapimg_writer *writer, struct page_data *data,
-                                      const struct repack_options *options, uint64_t *ret_size,
-                                      uint8_t digest[SNAPIMG_DIGEST_SIZE], int *ret_number);
+                                      const struct repack_options *options, struct tree_place place,
+                                      uint64_t *ret_size, uint8_t digest[SNAPIMG_DIGEST_SIZE],
+                                      int *ret_number);
 
 /* With a plan, if the others have one. */
 static enum snapimg_error repack_member(const struct repacking *repacking, struct snapimg *image,
-                                        struct snapimg_writer *writer, struct snapimg_member *member)
+                                        uint32_t index, struct snapimg_writer *writer,
+                                        struct snapimg_member *member)
 {
 	struct repack_options options = *repacking->options;
 	struct thaw_plan plan = {0};
@@ -296,13 +309,14 @@ static enum snapimg_error repack_member(const struct repacking *repacking, struc
 	options.plan = options.plan != NULL ? &plan : NULL;
 	options.unsynced = NULL; /* the whole has it */
 	if (error == SNAPIMG_OK)
-		error = repack_into(writer, &data, &options, &member->size, member->digest, NULL);
+		error = repack_into(writer, &data, &options, (struct tree_place){repacking->laid, index},
+		                    &member->size, member->digest, NULL);
 	thaw_plan_free(&plan);
 	page_data_close(&data);
 	return error;
 }
 
-static enum snapimg_error put_member(struct repacking *repacking, const struct snapimg *image,
+static enum snapimg_error put_member(struct repacking *repacking, const struct snapimg *image, uint32_t index,
                                      struct snapimg_member *member)
 {
 	struct snapimg_part part;
@@ -315,7 +329,8 @@ static enum snapimg_error put_member(struct repacking *repacking, const struct s
 	if ((writer = snapimg_writer_begin_member(repacking->writer, &part)) == NULL)
 		return SNAPIMG_ERR_MEMORY;
 	member->offset = part.offset;
-	error = repack_member(repacking, &own, writer, member);
+	repacking->laid->of[index].offset = part.offset;
+	error = repack_member(repacking, &own, index, writer, member);
 	snapimg_writer_free(writer);
 	snapimg_writer_end_member(repacking->writer, &part, member->size);
 	return error;
@@ -332,7 +347,7 @@ static enum snapimg_error put_members(struct repacking *repacking, const struct 
 		struct snapimg_member member = snapimg_get_member(image)[i];
 
 		if (member.offset != 0)
-			error = put_member(repacking, image, &member);
+			error = put_member(repacking, image, i, &member);
 		if (error == SNAPIMG_OK)
 			error = snapimg_writer_add(repacking->writer, SNAPIMG_SECTION_TREE, &member,
 			                           sizeof(member));
@@ -379,6 +394,13 @@ static enum snapimg_error put_through(struct page_data *data, struct repacking *
 	return error == SNAPIMG_OK ? end_piece(repacking) : error;
 }
 
+static bool may_map(void *context, const struct snapimg_mapping *mapping)
+{
+	const struct repacking *repacking = context;
+
+	return repacking->options->plan != NULL && thaw_plan_allows(repacking->options->plan, mapping);
+}
+
 static enum snapimg_error put_all(struct page_data *data, struct repacking *repacking)
 {
 	const struct snapimg *image = data->image;
@@ -388,13 +410,16 @@ static enum snapimg_error put_all(struct page_data *data, struct repacking *repa
 		error = repacking->options->into != NULL ? put_straight(data->image, repacking)
 		                                         : put_through(data, repacking);
 	if (error == SNAPIMG_OK)
+		error = inherited_lay(image, repacking->laid, may_map, repacking, repacking->writer);
+	if (error == SNAPIMG_OK)
 		error = put_members(repacking, image);
 	return error == SNAPIMG_OK ? put_source(repacking, image) : error;
 }
 
 static enum snapimg_error repack_into(struct snapimg_writer *writer, struct page_data *data,
-                                      const struct repack_options *options, uint64_t *ret_size,
-                                      uint8_t digest[SNAPIMG_DIGEST_SIZE], int *ret_number)
+                                      const struct repack_options *options, struct tree_place place,
+                                      uint64_t *ret_size, uint8_t digest[SNAPIMG_DIGEST_SIZE],
+                                      int *ret_number)
 {
 	struct repacking *repacking = calloc(1, sizeof(*repacking));
 	enum snapimg_error error = SNAPIMG_ERR_MEMORY;
@@ -402,6 +427,8 @@ static enum snapimg_error repack_into(struct snapimg_writer *writer, struct page
 	if (repacking == NULL)
 		return error;
 	repacking->options = options;
+	repacking->laid = place.laid;
+	repacking->member = place.member;
 	repacking->packed_room = compressor_bound(PACKED_PAGES * SNAPIMG_PAGE_SIZE);
 	repacking->writer = writer;
 	repacking->pages = large_new(PAGES_ROOM);
@@ -425,10 +452,15 @@ enum snapimg_error repack(struct page_data *data, const struct repack_options *o
                           void *context, int *ret_number)
 {
 	struct snapimg_writer *writer = snapimg_writer_new(sink, context);
-	enum snapimg_error error = SNAPIMG_ERR_MEMORY;
+	struct laid_tree laid = {0};
+	enum snapimg_error error = laid_begin(&laid, snapimg_member_count(data->image));
 
-	if (writer != NULL)
-		error = repack_into(writer, data, options, NULL, NULL, ret_number);
+	if (writer == NULL)
+		error = SNAPIMG_ERR_MEMORY;
+	if (error == SNAPIMG_OK)
+		error = repack_into(writer, data, options, (struct tree_place){&laid, 0}, NULL, NULL,
+		                    ret_number);
+	laid_free(&laid);
 	snapimg_writer_free(writer);
 	return error;
 }

@@ -25,7 +25,6 @@ enum {
 struct planning {
 	struct snapimg *image;
 	struct thaw_plan *plan;
-	bool is_watched;  /* the shim sees what the program does to anonymous memory */
 	uint32_t mapping; /* that is planned */
 	uint64_t worth;   /* WORTH_A_PIECE, or more */
 	/* While pieces are made: */
@@ -67,20 +66,19 @@ static bool is_watched(const struct snapimg *image)
 /* No executable memory: it would fail where the thawed image lies on a filesystem that is mounted noexec; but
  * what was mapped from a file before, for which the loader knows a way then. And none with advice that only
  * anonymous memory can have. */
-static bool may_be_mapped(const struct planning *planning, const struct snapimg_mapping *mapping)
+static bool may_be_mapped(const struct snapimg *image, bool is_watched, const struct snapimg_mapping *mapping)
 {
-	const struct snapimg *image = planning->image;
 	const uint32_t refused = SNAPIMG_ADVICE_WIPEONFORK | SNAPIMG_ADVICE_MERGEABLE |
 	                         SNAPIMG_ADVICE_HUGEPAGE | SNAPIMG_ADVICE_LOCKED;
 
-	if (mapping->flags & SNAPIMG_MAP_SHARED || mapping->advice & refused || mapping->run_count == 0)
+	if (mapping->flags & SNAPIMG_MAP_SHARED || mapping->advice & refused)
 		return false;
 	if (mapping->flags & SNAPIMG_MAP_EMBEDDED)
 		return true;
 	if (mapping->protection & SNAPIMG_PROT_EXEC)
 		return false;
 	if (mapping->kind == SNAPIMG_MAPPING_ANONYMOUS)
-		return planning->is_watched;
+		return is_watched;
 	return mapping->kind == SNAPIMG_MAPPING_FILE && is_of_program(image, mapping);
 }
 
@@ -94,6 +92,18 @@ static enum snapimg_error keep_guards(const struct snapimg *image, struct thaw_p
 	for (i = 0; i < snapimg_guard_count(image) && error == SNAPIMG_OK; i++)
 		error = add_range(&plan->kept, guard[i].address,
 		                  guard[i].address + guard[i].pages * SNAPIMG_PAGE_SIZE);
+	return error;
+}
+
+/* What an earlier process has is put there first, and this one's own pages over it. */
+static enum snapimg_error keep_inherited(const struct snapimg *image, struct thaw_plan *plan)
+{
+	const struct snapimg_inherited *inherited = snapimg_get_inherited(image);
+	enum snapimg_error error = SNAPIMG_OK;
+	uint32_t i;
+
+	for (i = 0; i < snapimg_inherited_count(image) && error == SNAPIMG_OK; i++)
+		error = add_range(&plan->kept, inherited[i].address, snapimg_inherited_end(&inherited[i]));
 	return error;
 }
 
@@ -207,7 +217,7 @@ static enum snapimg_error plan_mapping(struct planning *planning, uint32_t index
 	enum snapimg_error error = SNAPIMG_OK;
 	uint32_t i;
 
-	if (!may_be_mapped(planning, mapping))
+	if (mapping->run_count == 0 || !may_be_mapped(planning->image, planning->plan->is_watched, mapping))
 		return SNAPIMG_OK;
 	planning->mapping = index;
 	for (i = 0; i < mapping->run_count && error == SNAPIMG_OK; i++)
@@ -229,10 +239,12 @@ static enum snapimg_error plan_all(struct planning *planning)
 
 enum snapimg_error thaw_plan_make(struct snapimg *image, struct thaw_plan *ret_plan)
 {
-	struct thaw_plan plan = {0};
-	struct planning planning = {.image = image, .plan = &plan, .is_watched = is_watched(image)};
+	struct thaw_plan plan = {.image = image, .is_watched = is_watched(image)};
+	struct planning planning = {.image = image, .plan = &plan};
 	enum snapimg_error error = keep_guards(image, &plan);
 
+	if (error == SNAPIMG_OK)
+		error = keep_inherited(image, &plan);
 	put_in_order(&plan.kept);
 	planning.worth = WORTH_A_PIECE;
 	if (error == SNAPIMG_OK)
@@ -246,6 +258,11 @@ enum snapimg_error thaw_plan_make(struct snapimg *image, struct thaw_plan *ret_p
 	else
 		thaw_plan_free(&plan);
 	return error;
+}
+
+bool thaw_plan_allows(const struct thaw_plan *plan, const struct snapimg_mapping *mapping)
+{
+	return may_be_mapped(plan->image, plan->is_watched, mapping);
 }
 
 void thaw_plan_free(struct thaw_plan *plan)

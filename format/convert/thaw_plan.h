@@ -22,12 +22,16 @@ struct planned_piece {
 struct thaw_plan {
 	struct planned_piece *piece; /* sorted by address; malloc'ed, freed by thaw_plan_free */
 	size_t count;
-	struct address_ranges kept; /* pages that are in no piece */
+	const struct snapimg *image; /* whose plan it is */
+	bool is_watched;             /* the shim sees what the program does to anonymous memory */
+	struct address_ranges kept;  /* pages that are in no piece */
 };
 
 /* Reads no page data. */
 enum snapimg_error thaw_plan_make(struct snapimg *image, struct thaw_plan *ret_plan)
         __attribute__((warn_unused_result));
+/* Whether memory of the mapping may be mapped from a piece, its own one or another process's. */
+bool thaw_plan_allows(const struct thaw_plan *plan, const struct snapimg_mapping *mapping);
 void thaw_plan_free(struct thaw_plan *plan);
 
 #endif

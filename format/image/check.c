@@ -41,6 +41,7 @@ static const struct {
         {SNAPIMG_SECTION_MAPPINGS, snapimg_rule_mapping},
         {SNAPIMG_SECTION_PIECES, snapimg_rule_piece},
         {SNAPIMG_SECTION_EXTENTS, snapimg_rule_extent},
+        {SNAPIMG_SECTION_INHERITED, snapimg_rule_inherited},
         {SNAPIMG_SECTION_OBJECTS, snapimg_rule_object},
         {SNAPIMG_SECTION_DESCRIPTORS, snapimg_rule_descriptor},
         {SNAPIMG_SECTION_SETTINGS, snapimg_rule_setting},

@@ -49,6 +49,7 @@
 	X(TIMER, "a timer record is not valid")                                                              \
 	X(GUARD, "a guard-page record is not valid")                                                         \
 	X(MEMBER, "a record of a tree's process is not valid")                                               \
+	X(INHERITED, "a record of pages of another process is not valid")                                    \
 	X(IPC, "a record of a System V object is not valid")                                                 \
 	X(SINK, "the image could not be written")                                                            \
 	X(MEMORY, "out of memory")                                                                           \

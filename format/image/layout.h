@@ -131,7 +131,8 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(TREE, 49, sizeof(struct snapimg_member), '*', "processes")                                         \
 	X(IPC, 50, sizeof(struct snapimg_ipc), '*', "System V objects")                                      \
 	X(IPCDATA, 51, 1, '*', "System V contents")                                                          \
-	X(PASSED, 52, sizeof(struct snapimg_passed), '*', "descriptors in sockets")
+	X(PASSED, 52, sizeof(struct snapimg_passed), '*', "descriptors in sockets")                          \
+	X(INHERITED, 53, sizeof(struct snapimg_inherited), '*', "pages of other processes")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \

@@ -30,6 +30,16 @@ struct snapimg_member {
 	                    */
 };
 static_assert(sizeof(struct snapimg_member) == 64, "member layout");
+/* Pages that are in the image of an earlier process, the holder, at the same addresses; this one's own runs
+ * win. Sorted by address, not overlapping. */
+struct snapimg_inherited {
+	uint64_t address;
+	uint64_t offset; /* in the file of the tree, from where they are mapped; 0: they are copied */
+	uint32_t pages;
+	uint32_t member; /* the holder: index in TREE */
+};
+static_assert(sizeof(struct snapimg_inherited) == 24, "inherited layout");
+
 enum {
 	SNAPIMG_MEMBERS_MAX = 4096,
 	SNAPIMG_STOP_TOLD = 0x100,         /* its parent has waited for the stop */

@@ -114,6 +114,15 @@ const char *snapimg_ipc_name(uint32_t kind);
  * then. */
 uint32_t snapimg_mapping_after(const struct snapimg *image, uint64_t address);
 
+/* The first address past them. */
+static inline uint64_t snapimg_inherited_end(const struct snapimg_inherited *inherited)
+{
+	return inherited->address + (uint64_t)inherited->pages * SNAPIMG_PAGE_SIZE;
+}
+
+/* The index of the first of INHERITED that ends past the address, or their number. */
+uint32_t snapimg_inherited_after(const struct snapimg *image, uint64_t address);
+
 /* Its stored bytes are to be decoded. */
 static inline bool snapimg_extent_is_packed(const struct snapimg_extent *extent)
 {
@@ -131,7 +140,8 @@ static inline bool snapimg_extent_is_packed(const struct snapimg_extent *extent)
 	X(attribute, ATTRIBUTES) X(timer, TIMERS) X(guard, GUARDS) X(inotify, INOTIFY) X(owner, OWNERS)       \
 	X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)        \
 	X(identity, IDENTITIES) X(kept, KEPT) X(clocks, CLOCKS) X(processor, PROCESSOR) X(signature, SIGNATURE) \
-	X(root, ROOT) X(unsynced, UNSYNCED) X(input, INPUTS) X(member, TREE) X(ipc, IPC) X(passed, PASSED)
+	X(root, ROOT) X(unsynced, UNSYNCED) X(input, INPUTS) X(member, TREE) X(ipc, IPC) X(passed, PASSED) \
+	X(inherited, INHERITED)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \

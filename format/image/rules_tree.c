@@ -1,4 +1,4 @@
-/* The rules of TREE: the processes of a tree. */
+/* The rules of TREE, the processes of a tree, and of INHERITED, the pages that they have alike. */
 #include "format/image/check.h"
 
 enum { SIGNAL_MAX = 64, STATUS_MAX = 0xffff };
@@ -81,4 +81,76 @@ enum snapimg_error snapimg_rule_member(const struct snapimg *image, uint32_t ind
 	             : member->parent != 0 && !is_process(image, index, member->parent))
 		return SNAPIMG_ERR_MEMBER;
 	return image->header->required_features & SNAPIMG_FEATURE_TREE ? SNAPIMG_OK : SNAPIMG_ERR_MEMBER;
+}
+
+uint32_t snapimg_inherited_after(const struct snapimg *image, uint64_t address)
+{
+	const struct snapimg_inherited *inherited = snapimg_get_inherited(image);
+	uint32_t low = 0, high = snapimg_inherited_count(image);
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (snapimg_inherited_end(&inherited[middle]) <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The one that all of them lie in, or NULL. */
+static const struct snapimg_mapping *mapping_of(const struct snapimg *image,
+                                                const struct snapimg_inherited *it)
+{
+	uint32_t index = snapimg_mapping_after(image, it->address);
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(image) + index;
+
+	return index < snapimg_mapping_count(image) && mapping->start <= it->address &&
+	                       snapimg_inherited_end(it) <= mapping->end
+	               ? mapping
+	               : NULL;
+}
+
+static bool can_be_inherited(const struct snapimg_mapping *mapping)
+{
+	return (mapping->kind == SNAPIMG_MAPPING_ANONYMOUS || mapping->kind == SNAPIMG_MAPPING_STACK ||
+	        mapping->kind == SNAPIMG_MAPPING_FILE) &&
+	       !(mapping->flags & (SNAPIMG_MAP_SHARED | SNAPIMG_MAP_EMBEDDED | SNAPIMG_MAP_DROPPABLE)) &&
+	       !(mapping->advice & SNAPIMG_ADVICE_WIPEONFORK);
+}
+
+static bool overlaps_a_piece(const struct snapimg *image, const struct snapimg_inherited *inherited)
+{
+	const struct snapimg_piece *piece = snapimg_get_piece(image);
+	uint32_t low = 0, high = snapimg_piece_count(image);
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (piece[middle].end <= inherited->address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < snapimg_piece_count(image) && piece[low].start < snapimg_inherited_end(inherited);
+}
+
+/* Whether the holder has the pages is seen where its image is at hand. */
+enum snapimg_error snapimg_rule_inherited(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_inherited *it = snapimg_get_inherited(image) + index;
+	const struct snapimg_mapping *mapping = mapping_of(image, it);
+	uint64_t features = image->header->required_features;
+
+	if (mapping == NULL || it->pages == 0 || it->address % SNAPIMG_PAGE_SIZE != 0 ||
+	    it->offset % SNAPIMG_PAGE_SIZE != 0 || it->member >= SNAPIMG_MEMBERS_MAX ||
+	    !(features & SNAPIMG_FEATURE_TREE) || snapimg_member_count(image) > 0 ||
+	    !can_be_inherited(mapping) || overlaps_a_piece(image, it) ||
+	    (index > 0 && snapimg_inherited_end(&it[-1]) > it->address))
+		return SNAPIMG_ERR_INHERITED;
+	if (it->offset != 0 &&
+	    (mapping->kind == SNAPIMG_MAPPING_STACK || !(features & SNAPIMG_FEATURE_THAWED)))
+		return SNAPIMG_ERR_INHERITED;
+	return SNAPIMG_OK;
 }

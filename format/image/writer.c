@@ -309,7 +309,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 			features |= SNAPIMG_FEATURE_TREE;
 		else if (object[i].kind == SNAPIMG_OBJECT_MQUEUE)
 			features |= SNAPIMG_FEATURE_IPC;
-	if (writer->section[SNAPIMG_SECTION_TREE].size > 0)
+	if (writer->section[SNAPIMG_SECTION_TREE].size > 0 ||
+	    writer->section[SNAPIMG_SECTION_INHERITED].size > 0)
 		features |= SNAPIMG_FEATURE_TREE;
 	if (writer->section[SNAPIMG_SECTION_IPC].size > 0)
 		features |= SNAPIMG_FEATURE_IPC;

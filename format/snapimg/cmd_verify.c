@@ -2,6 +2,7 @@
 
 #include "format/base/json.h"
 #include "format/base/text.h"
+#include "format/convert/inherited.h"
 #include "format/convert/page_data.h"
 #include "format/facts/checksum.h"
 #include "format/snapimg/commands.h"
@@ -55,6 +56,38 @@ static enum snapimg_error check_one(struct snapimg *image, XXH3_state_t *state)
 	return error;
 }
 
+/* What it has of earlier ones: they have it; and that counts as its content, too. */
+static enum snapimg_error check_inherited(struct snapimg *image, uint32_t index, struct snapimg *own,
+                                          XXH3_state_t *state)
+{
+	const struct snapimg_member *member = snapimg_get_member(image);
+	const struct snapimg_inherited *it = snapimg_get_inherited(own);
+	struct snapimg holder = *image;
+	uint32_t open = 0;
+
+	for (uint32_t i = 0; i < snapimg_inherited_count(own); i++) {
+		uint32_t from = it[i].member;
+
+		own->failed_section = SNAPIMG_SECTION_INHERITED;
+		own->failed_index = i;
+		if (from >= index || member[from].state == SNAPIMG_MEMBER_ZOMBIE)
+			return SNAPIMG_ERR_INHERITED;
+		if (from == 0)
+			holder = *image;
+		else if (from != open && snapimg_open_member(image, &member[from], &holder) != SNAPIMG_OK)
+			return SNAPIMG_ERR_INHERITED;
+		open = from;
+		if (!inherited_is_there(image, &holder, &it[i]))
+			return SNAPIMG_ERR_INHERITED;
+		for (uint64_t at = it[i].address; at < snapimg_inherited_end(&it[i]);
+		     at += SNAPIMG_PAGE_SIZE) {
+			(void)XXH3_128bits_update(state, &at, sizeof(at));
+			(void)XXH3_128bits_update(state, &from, sizeof(from));
+		}
+	}
+	return SNAPIMG_OK;
+}
+
 /* The images of a tree's other processes, and that there is nothing between them. */
 static enum snapimg_error check_members(struct snapimg *image, XXH3_state_t *state)
 {
@@ -76,6 +109,8 @@ static enum snapimg_error check_members(struct snapimg *image, XXH3_state_t *sta
 			error = snapimg_open_member(image, &member[i], &own);
 		if (error == SNAPIMG_OK)
 			error = check_one(&own, state);
+		if (error == SNAPIMG_OK)
+			error = check_inherited(image, i, &own, state);
 	}
 	return error;
 }

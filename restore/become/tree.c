@@ -146,6 +146,12 @@ int tree_object(uint64_t index)
 	return index < tree.pool_count ? tree.pool[index] : NONE;
 }
 
+const struct snapimg_member *tree_earlier(uint32_t index)
+{
+	return index < tree.self && tree.member[index].state != SNAPIMG_MEMBER_ZOMBIE ? &tree.member[index]
+	                                                                              : NULL;
+}
+
 void tree_leave_objects(void)
 {
 	for (uint32_t i = 0; i < 2 * tree.pool_count; i++)

@@ -21,6 +21,7 @@
 #include "restore/build/decoder.h"
 #include "restore/build/embedded.h"
 #include "restore/build/huge.h"
+#include "restore/build/inherited.h"
 #include "restore/loader.h"
 #include "restore/zone.h"
 
@@ -51,6 +52,7 @@ struct worker {
 static struct {
 	uint32_t next; /* extent to take */
 	uint32_t worker_count;
+	bool of_holder; /* the image that is open is another process's: inherited.c */
 	struct worker worker[WORKERS_MAX];
 } fill;
 
@@ -106,9 +108,11 @@ static void scatter(const struct snapimg_extent *extent, const struct snapimg_ru
 		copy_runs(extent, run, NULL, SNAPIMG_RUN_ZERO);
 }
 
-/* Mapped, from the image or from files (mappings.c). */
+/* Mapped, from the image or from files (mappings.c); or nothing that is asked for. */
 static bool is_there(const struct snapimg_extent *extent)
 {
+	if (fill.of_holder)
+		return !inherited_wants(extent);
 	return extent->kind == SNAPIMG_EXTENT_MAPPED ||
 	       ((extent->flags & SNAPIMG_EXTENT_OF_FILES) != 0 && loader.maps_files);
 }
@@ -133,6 +137,10 @@ static void fill_extent(struct worker *worker, const struct snapimg_extent *exte
 		if (!decoder_decode(extent->kind, worker->decoder, worker->pages, extent->raw_size, stored,
 		                    extent->stored_size))
 			damaged(extent, SNAPIMG_ERR_EXTENT_FRAME);
+	}
+	if (fill.of_holder) {
+		inherited_put(extent, bytes);
+		return;
 	}
 	const struct snapimg_run *run = snapimg_get_run(&loader.image) + extent->run_first;
 	if ((extent->flags & SNAPIMG_EXTENT_OF_FILES) != 0 && fill.worker_count <= WORKERS_FEW &&
@@ -268,17 +276,20 @@ static void join(struct worker *worker, uint32_t tid)
 		sys(__NR_sched_yield);
 }
 
-void fill_pages(void)
+/* Returns the bytes of the workspaces. */
+static uint64_t fill_all(void)
 {
 	uint32_t tid[WORKERS_MAX] = {0};
 	struct needs needs = measure();
 	struct processors processors = {.count = 0};
+	static bool comes_back;
 	if (snapimg_extent_count(&loader.image) == 0)
-		return;
+		return 0;
 	fill.worker_count = choose_worker_count(&needs, &processors);
 	uint64_t each = make_workspaces(&needs);
-	if (fill.worker_count > 1)
+	if (fill.worker_count > 1 && !comes_back)
 		undo_add(come_back);
+	comes_back |= fill.worker_count > 1;
 	for (uint32_t i = 1; i < fill.worker_count; i++) {
 		uint64_t stack_top = ZONE_WORKERS + i * each + WORKER_STACK;
 		long result = thread_start(stack_top, &fill.worker[i].tid, work, &fill.worker[i]);
@@ -291,4 +302,19 @@ void fill_pages(void)
 	for (uint32_t i = 1; i < fill.worker_count; i++)
 		if (tid[i] != 0)
 			join(&fill.worker[i], tid[i]);
+	return fill.worker_count * each;
+}
+
+void fill_pages(void)
+{
+	(void)fill_all();
+}
+
+void fill_from_holder(void)
+{
+	fill.of_holder = true;
+	uint64_t size = fill_all();
+	if (size > 0)
+		sys(__NR_munmap, ZONE_WORKERS, size);
+	memset(&fill, 0, sizeof fill);
 }

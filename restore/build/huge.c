@@ -13,6 +13,7 @@
 
 #include "restore/base/memory.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/build/inherited.h"
 #include "restore/loader.h"
 
 enum {
@@ -66,7 +67,9 @@ static bool may_be_huge(const struct snapimg_mapping *mapping)
 {
 	const uint32_t refused = SNAPIMG_ADVICE_NOHUGEPAGE | SNAPIMG_ADVICE_LOCKED |
 	                         SNAPIMG_ADVICE_LOCKED_ON_FAULT | SNAPIMG_ADVICE_MERGEABLE;
+	/* What is inherited is there already. */
 	return mapping->kind == SNAPIMG_MAPPING_ANONYMOUS && mapping->run_count > 0 &&
+	       !inherited_has(mapping) &&
 	       (mapping->flags & (SNAPIMG_MAP_SHARED | SNAPIMG_MAP_DROPPABLE)) == 0 &&
 	       (mapping->advice & refused) == 0;
 }

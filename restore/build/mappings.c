@@ -10,6 +10,7 @@
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/build/inherited.h"
 #include "restore/build/parts.h"
 #include "restore/loader.h"
 #include "restore/look/vdso.h"
@@ -95,7 +96,7 @@ static bool is_copied_to(const struct snapimg_mapping *mapping, struct pieces pi
 	uint32_t left = mapping->run_count;
 	for (const struct snapimg_piece *piece = pieces.first; piece < pieces.end; piece++)
 		left -= piece->run_count;
-	return left > 0;
+	return left > 0 || inherited_has(mapping);
 }
 
 enum { MSEAL = 462 }; /* __NR_mseal, Linux 6.10 */
@@ -292,6 +293,10 @@ void mappings_build(void)
 			shared_map_view(&mapping[i]);
 		else
 			map(&mapping[i], &file, take_pieces(i, &next_piece));
+		if (inherited_has(&mapping[i])) { /* over what may still wait to be mapped */
+			parts_complete();
+			inherited_map(&mapping[i]);
+		}
 		if (mapping[i].name != 0 &&
 		    (mapping[i].kind == SNAPIMG_MAPPING_ANONYMOUS || mapping[i].kind == SNAPIMG_MAPPING_VIEW))
 			name_mapping(&mapping[i]);

@@ -6,6 +6,7 @@
 #include "preload/contract.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/build/inherited.h"
 #include "restore/loader.h"
 
 enum { BITS = 64 };
@@ -28,21 +29,52 @@ bool pieces_can_be_told(void)
 	return answer == YES;
 }
 
+/* What is mapped of the image, by address: pieces, and what the process has of another one's. */
+struct walk {
+	uint32_t piece, inherited;
+};
+
+static bool next_piece(struct walk *walk, struct snap_mapped_range *ret_range)
+{
+	const struct snapimg_piece *piece = snapimg_get_piece(&loader.image);
+	const struct snapimg_inherited *inherited = snapimg_get_inherited(&loader.image);
+	while (walk->piece < snapimg_piece_count(&loader.image) && was_of_file(&piece[walk->piece]))
+		walk->piece++;
+	while (walk->inherited < snapimg_inherited_count(&loader.image) &&
+	       !inherited_is_mapped(&inherited[walk->inherited]))
+		walk->inherited++;
+	piece = walk->piece < snapimg_piece_count(&loader.image) ? &piece[walk->piece] : NULL;
+	inherited =
+	        walk->inherited < snapimg_inherited_count(&loader.image) ? &inherited[walk->inherited] : NULL;
+	if (piece != NULL && (inherited == NULL || piece->start < inherited->address)) {
+		*ret_range = (struct snap_mapped_range){piece->start, piece->end,
+		                                        loader.image_offset + piece->offset, 0};
+		walk->piece++;
+		return true;
+	}
+	if (inherited == NULL)
+		return false;
+	*ret_range = (struct snap_mapped_range){inherited->address, snapimg_inherited_end(inherited),
+	                                        loader.tree.offset + inherited->offset, 0};
+	walk->inherited++;
+	return true;
+}
+
 struct told {
 	uint64_t count, pages;
 };
 
 static struct told count_told(void)
 {
-	const struct snapimg_piece *piece = snapimg_get_piece(&loader.image);
+	struct walk walk = {0, 0};
+	struct snap_mapped_range range;
 	struct told told = {0, 0};
-	if (snapimg_piece_count(&loader.image) == 0 || !pieces_can_be_told())
+	if ((snapimg_piece_count(&loader.image) == 0 && snapimg_inherited_count(&loader.image) == 0) ||
+	    !pieces_can_be_told())
 		return told;
-	for (uint32_t i = 0; i < snapimg_piece_count(&loader.image); i++) {
-		if (was_of_file(&piece[i]))
-			continue;
+	while (next_piece(&walk, &range)) {
 		told.count++;
-		told.pages += (piece[i].end - piece[i].start) / SNAPIMG_PAGE_SIZE;
+		told.pages += (range.end - range.start) / SNAPIMG_PAGE_SIZE;
 	}
 	return told;
 }
@@ -62,13 +94,16 @@ static bool is_advised(void)
 	for (uint32_t i = 0; i < snapimg_piece_count(&loader.image); i++)
 		if (snapimg_get_mapping(&loader.image)[piece[i].mapping].advice != 0)
 			return true;
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
+		if (snapimg_get_mapping(&loader.image)[i].advice != 0 &&
+		    inherited_has(&snapimg_get_mapping(&loader.image)[i]))
+			return true;
 	return false;
 }
 
 /* The bits after the ranges are zero already. */
 void pieces_tell_shim(void)
 {
-	const struct snapimg_piece *piece = snapimg_get_piece(&loader.image);
 	const struct snapimg_shim *shim = snapimg_get_shim(&loader.image);
 	if (snapimg_shim_count(&loader.image) == 0 || count_told().count == 0)
 		return;
@@ -82,12 +117,9 @@ void pieces_tell_shim(void)
 	uint64_t pages = 0;
 	mapped->range = range;
 	uint32_t count = 0;
-	for (uint32_t i = 0; i < snapimg_piece_count(&loader.image); i++) {
-		if (was_of_file(&piece[i]))
-			continue;
-		range[count++] = (struct snap_mapped_range){piece[i].start, piece[i].end,
-		                                            loader.image_offset + piece[i].offset, pages};
-		pages += (piece[i].end - piece[i].start) / SNAPIMG_PAGE_SIZE;
+	for (struct walk walk = {0, 0}; next_piece(&walk, &range[count]); count++) {
+		range[count].first_page = pages;
+		pages += (range[count].end - range[count].start) / SNAPIMG_PAGE_SIZE;
 	}
 	mapped->count = count;
 	mapped->settled = (uint64_t *)&range[mapped->count];

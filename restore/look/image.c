@@ -15,6 +15,7 @@
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/become/tree.h"
 #include "restore/loader.h"
 #include "restore/look/cache.h"
 #include "restore/look/in_memory.h"
@@ -127,11 +128,18 @@ extern const uint8_t _end[]; /* of the linker */
  * place of its own cost as much as some pages. */
 static uint64_t place;
 
+/* While the image of another process of the tree is the one that is open. */
+static struct {
+	bool is_open;
+	struct snapimg own;
+	uint64_t own_place, own_offset, own_vdso_end;
+} lender;
+
 static void choose_place(uint64_t size)
 {
 	enum { TABLE_SPAN = 2 << 20, GAP = SNAPIMG_PAGE_SIZE };
 	uint64_t after = page_ceil((uint64_t)_end) + GAP, end = ZONE_START + TABLE_SPAN;
-	place = after < end && size <= end - after ? after : ZONE_IMAGE;
+	place = lender.is_open ? ZONE_LENDER : after < end && size <= end - after ? after : ZONE_IMAGE;
 }
 
 static void read_part(uint64_t start, uint64_t end)
@@ -286,15 +294,51 @@ void image_read_vdso(void)
 		die_damaged(error);
 }
 
-void image_open_part(uint64_t offset, uint64_t size, const uint8_t *digest)
+static void open_part(uint64_t size, const uint8_t *digest)
 {
-	sys(__NR_munmap, place, loader.image.size);
-	loader.image_offset += offset;
 	enum snapimg_error error = open_records(size);
 	if (error == SNAPIMG_OK && memcmp(loader.image.header->digest, digest, SNAPIMG_DIGEST_SIZE) != 0)
 		error = SNAPIMG_ERR_DIGEST;
 	if (error != SNAPIMG_OK)
 		die_damaged(error);
+}
+
+void image_open_part(uint64_t offset, uint64_t size, const uint8_t *digest)
+{
+	loader.tree.offset = loader.image_offset;
+	loader.tree.size = loader.image.size;
+	memcpy(loader.tree.digest, loader.image.header->digest, SNAPIMG_DIGEST_SIZE);
+	sys(__NR_munmap, place, loader.image.size);
+	loader.image_offset += offset;
+	open_part(size, digest);
+}
+
+bool image_borrow(uint32_t member)
+{
+	const struct snapimg_member *it = tree_earlier(member);
+	if (it == NULL)
+		return false;
+	lender.is_open = true;
+	lender.own = loader.image;
+	lender.own_place = place;
+	lender.own_offset = loader.image_offset;
+	lender.own_vdso_end = vdso_end;
+	loader.image_offset = loader.tree.offset + it->offset;
+	if (it->offset == 0) /* the first: its image is the whole one */
+		open_part(loader.tree.size, loader.tree.digest);
+	else
+		open_part(it->size, it->digest);
+	return true;
+}
+
+void image_return(void)
+{
+	sys(__NR_munmap, place, loader.image.size);
+	loader.image = lender.own;
+	place = lender.own_place;
+	loader.image_offset = lender.own_offset;
+	vdso_end = lender.own_vdso_end;
+	lender.is_open = false;
 }
 
 enum copy { COPY_SOUND, COPY_DAMAGED, COPY_OF_OTHER_BOOT, COPY_OF_UNKNOWN_BOOT };

@@ -136,6 +136,14 @@ static void use(const struct snapimg *image)
 		         snapimg_get_machine(image)->xstate_size - 1);
 	for (i = 0; i < snapimg_identity_count(image); i++)
 		sum += snapimg_get_file(image)[snapimg_get_identity(image)[i].file - 1].size;
+	for (i = 0; i < snapimg_inherited_count(image); i++) {
+		const struct snapimg_inherited *it = snapimg_get_inherited(image) + i;
+		const struct snapimg_mapping *its = mapping + snapimg_mapping_after(image, it->address);
+
+		if (it->address < its->start || snapimg_inherited_end(it) > its->end ||
+		    snapimg_inherited_after(image, it->address) != i)
+			abort();
+	}
 	cut(image);
 	sink = sum;
 }

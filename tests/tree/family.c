@@ -16,50 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "../check.h"
-
-static void marker(void)
-{
-	access("/snap/here", F_OK);
-	errno = 0;
-}
-
-/* A pipe by which one process tells another that it has come so far. */
-struct line {
-	int ends[2];
-};
-
-static struct line line(void)
-{
-	struct line made;
-	CHECK(pipe(made.ends) == 0);
-	return made;
-}
-
-static void tell(const struct line *line, char byte)
-{
-	CHECK(write(line->ends[1], &byte, 1) == 1);
-}
-
-static char hear(const struct line *line)
-{
-	char byte = 0;
-	CHECK(read(line->ends[0], &byte, 1) == 1);
-	return byte;
-}
-
-static pid_t child_of(pid_t child)
-{
-	CHECK(child >= 0);
-	return child;
-}
-
-static int wait_for(pid_t child)
-{
-	int status = -1;
-	CHECK(waitpid(child, &status, 0) == child);
-	return status;
-}
+#include "line.h"
 
 /* --- zombies keep their statuses, a place in a file is one for all that inherited it, a child blocks in a
  * read */

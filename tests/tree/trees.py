@@ -1,4 +1,5 @@
 """Trees of processes in one image: all are as they were, to each other and to who started them."""
+import json
 import os
 import subprocess
 import sys
@@ -25,6 +26,28 @@ def family(mode):
     thawed = t.run([t.SNAPIMG, "thaw", "image.snap", "-o", "thawed.snap"])
     t.check(thawed.status == 0, "snapimg thaw:", thawed)
     start("thawed.snap")
+
+
+ALIKE = os.path.join(t.BUILD, "tests/tree/alike")
+
+
+def alike():
+    """What five processes have alike is in the image once, frozen and thawed, and what each of them writes is its own."""
+    t.need_pid_namespace()
+    t.run_directly([ALIKE])
+    t.freeze("image.snap", [ALIKE], at=HERE)
+    thawed = t.run([t.SNAPIMG, "thaw", "image.snap", "-o", "thawed.snap"])
+    t.check(thawed.status == 0, "snapimg thaw:", thawed)
+    size, once = os.path.getsize, 4 << 20
+    t.check(once < size("image.snap") < 2 * once and once < size("thawed.snap") < 2 * once, "bytes:", size("image.snap"), size("thawed.snap"))
+
+    def start(*image):
+        t.same(t.restore(*image), t.Result(0, b"", b""))
+
+    start("image.snap", None, None, ["--cache=off"])
+    t.at_once(2, lambda: start("thawed.snap"))
+    contents = [json.loads(t.run([t.SNAPIMG, "verify", "--json", name]).out).get("content") for name in ("image.snap", "thawed.snap")]
+    t.check(contents[0] and contents[0] == contents[1], contents)
 
 
 ODD = os.path.join(t.BUILD, "tests/tree/odd")
@@ -135,7 +158,7 @@ ROWS = {f"family.{mode}": (lambda m=mode: family(m)) for mode in MODES}
 ROWS.update({f"refused.{mode}": (lambda m=mode: refuse(m)) for mode in REFUSED})
 ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.namespace": namespace,
              "refused.attached-main-ended": attached_main_ended, "killed": killed,
-             "crowd.relay": lambda: crowd("relay"), "crowd.ends": lambda: crowd("ends")})
+             "family.alike": alike, "crowd.relay": lambda: crowd("relay"), "crowd.ends": lambda: crowd("ends")})
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -40,6 +40,7 @@ struct capture {
 	struct snapimg_clocks clocks;
 	struct plan plan;
 	struct pipeline_totals totals;
+	struct inheriting inheriting;
 	struct id_search search;
 	struct kept_ids kept;
 	struct root root;

@@ -39,7 +39,8 @@ static enum snapimg_error write_origin(const struct capture *capture, struct sna
 	uname(&system);
 	origin.zero_bytes = totals->zero_pages * SNAPIMG_PAGE_SIZE;
 	origin.file_bytes = totals->file_pages * SNAPIMG_PAGE_SIZE + capture->mappings.file_bytes;
-	origin.raw_bytes = totals->stored_pages * SNAPIMG_PAGE_SIZE + origin.zero_bytes + origin.file_bytes;
+	origin.raw_bytes = (totals->stored_pages + totals->inherited_pages) * SNAPIMG_PAGE_SIZE +
+	                   origin.zero_bytes + origin.file_bytes;
 	const struct {
 		const char *text;
 		uint32_t *offset;
@@ -73,7 +74,8 @@ static enum snapimg_error write_records(struct capture *capture, struct snapimg_
 	    (error = timers_write(&capture->timers, writer)) ||
 	    (error = clocks_write(&capture->subject, &capture->clocks, writer)) ||
 	    (error = root_write(&capture->root, writer)) ||
-	    (error = plan_write_guards(&capture->plan, writer)))
+	    (error = plan_write_guards(&capture->plan, writer)) ||
+	    (error = inherit_write(&capture->inheriting, writer)))
 		return error;
 	if (capture->vdso_size &&
 	    (error = snapimg_writer_add(writer, SNAPIMG_SECTION_VDSO, capture->vdso, capture->vdso_size)))
@@ -142,8 +144,8 @@ static enum status write_pages(struct capture *capture, struct snapimg_writer *w
 	if ((status = id_search_begin(capture->threads.thread, capture->threads.count, &capture->search)) !=
 	            STATUS_OK ||
 	    (status = pipeline_run(capture->request->pid, &capture->plan, &capture->output,
-	                           (struct page_observer){look_for_ids, capture}, writer, &capture->totals,
-	                           ret_error)) != STATUS_OK)
+	                           (struct page_observer){look_for_ids, capture}, &capture->inheriting,
+	                           writer, &capture->totals, ret_error)) != STATUS_OK)
 		return status;
 	/* Where the program has run for a while, it has asked already. */
 	bool is_new = capture->request->resume_main || strcmp(capture->request->point, "entry") == 0;
@@ -178,6 +180,26 @@ static enum status write_member(struct capture *capture, struct snapimg_writer *
 	return status;
 }
 
+/* The first has no index before it, and so nothing to inherit. Whose parent is elsewhere may have been made
+ * by one of the tree that has ended since. */
+static void look_for_parent(const struct captures *captures, size_t index, struct capture *capture)
+{
+	const struct snapimg_member *member = captures->tree->member;
+	const struct capture *parent = captures->capture[0];
+
+	for (size_t i = 0, living = 0; i < index; i++) {
+		if (member[i].state == SNAPIMG_MEMBER_ZOMBIE)
+			continue;
+		if (member[i].pid == member[index].parent)
+			parent = captures->capture[living];
+		living++;
+	}
+	capture->inheriting = (struct inheriting){.member = (uint32_t)index,
+	                                          .mappings = &capture->mappings,
+	                                          .parent = parent->request->pid,
+	                                          .parents = &parent->inheriting.own};
+}
+
 static enum status write_others(struct captures *captures, struct snapimg_writer *writer,
                                 const struct output_file *output)
 {
@@ -195,6 +217,8 @@ static enum status write_others(struct captures *captures, struct snapimg_writer
 		member[i].descriptors =
 		        descriptors->count ? (uint32_t)descriptors->record[descriptors->count - 1].number + 1
 		                           : 0;
+		if (i > 0)
+			look_for_parent(captures, i, capture);
 		if (i > 0)
 			status = write_member(capture, writer, output, &member[i]);
 	}

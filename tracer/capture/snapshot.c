@@ -17,6 +17,7 @@ void capture_free(struct capture *capture)
 	kept_free(&capture->kept);
 	id_search_free(&capture->search);
 	plan_free(&capture->plan);
+	inherit_free(&capture->inheriting);
 	threads_free(&capture->threads);
 	timers_free(&capture->timers);
 	attributes_free(&capture->attributes);

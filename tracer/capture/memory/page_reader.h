@@ -10,6 +10,13 @@ struct page_reader {
 	const struct plan *plan;
 };
 
+/* Pages that are in the image for a process. */
+struct held {
+	uint64_t address;
+	uint32_t pages;
+	uint32_t member; /* in whose image: index of TREE */
+};
+
 /* What a job came to: the bytes of its DATA runs, packed, and its runs. */
 struct job_pages {
 	uint8_t *bytes;      /* room for a job of the plan */
@@ -17,6 +24,9 @@ struct job_pages {
 	struct snapimg_run run[JOB_PAGES_MAX];
 	uint32_t run_count;
 	uint32_t stored_pages, zero_pages, file_pages;
+	/* Of another process's image, and in none of the runs (store/inherit.h). */
+	struct held inherited[JOB_PAGES_MAX];
+	uint32_t inherited_count;
 	int error;              /* 0 or an errno … */
 	uint64_t error_address; /* … and where */
 };

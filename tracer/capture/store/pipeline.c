@@ -33,6 +33,7 @@ struct pipeline {
 	const struct plan *plan;
 	const struct snapshot_output *output;
 	struct page_observer observer;
+	struct inheriting *inheriting;
 	struct page_reader reader;
 	pthread_mutex_t lock; /* over all below but what a slot's owner does with it */
 	pthread_cond_t job_done, slot_free;
@@ -102,6 +103,7 @@ static void *work(void *argument)
 		struct slot *slot = &pipeline->slot[job % pipeline->slot_count];
 		page_reader_read(&pipeline->reader, &pipeline->plan->job[job], &slot->pages);
 		pipeline->observer.look(pipeline->observer.context, &slot->pages);
+		inherit_sort_out(pipeline->inheriting, &slot->pages);
 		pack(worker, slot);
 		if (pipeline->plan->job[job].of_files && slot->extent.raw_size > 0)
 			slot->extent.flags = SNAPIMG_EXTENT_OF_FILES;
@@ -172,6 +174,9 @@ static enum status write_in_order(struct pipeline *pipeline, struct snapimg_writ
 			error = snapimg_writer_put_extent(writer, &slot->extent, pages->run, pages->run_count,
 			                                  slot->stored);
 		}
+		inherit_note(pipeline->inheriting, pages);
+		for (uint32_t i = 0; i < pages->inherited_count; i++)
+			totals->inherited_pages += pages->inherited[i].pages;
 		totals->stored_pages += pages->stored_pages;
 		totals->zero_pages += pages->zero_pages;
 		totals->file_pages += pages->file_pages;
@@ -310,13 +315,15 @@ static enum status run(struct pipeline *pipeline, struct snapimg_writer *writer,
 }
 
 enum status pipeline_run(pid_t pid, const struct plan *plan, const struct snapshot_output *output,
-                         struct page_observer observer, struct snapimg_writer *writer,
-                         struct pipeline_totals *ret_totals, enum snapimg_error *ret_error)
+                         struct page_observer observer, struct inheriting *inheriting,
+                         struct snapimg_writer *writer, struct pipeline_totals *ret_totals,
+                         enum snapimg_error *ret_error)
 {
 	struct pipeline pipeline = {
 	        .plan = plan,
 	        .output = output,
 	        .observer = observer,
+	        .inheriting = inheriting,
 	        .lock = PTHREAD_MUTEX_INITIALIZER,
 	        .job_done = PTHREAD_COND_INITIALIZER,
 	        .slot_free = PTHREAD_COND_INITIALIZER,

@@ -8,12 +8,14 @@
 
 #include "tracer/capture/memory/page_reader.h"
 #include "tracer/capture/snapshot.h"
+#include "tracer/capture/store/inherit.h"
 
 struct pipeline_totals {
 	uint64_t stored_pages, zero_pages, file_pages;
+	uint64_t inherited_pages; /* stored with another process of the tree */
 };
 
-/* Is shown what each job came to, by the worker that read it. */
+/* Is shown what each job came to, by the worker that read it, before inherited pages are taken out. */
 struct page_observer {
 	void (*look)(void *context, const struct job_pages *pages);
 	void *context;
@@ -22,8 +24,8 @@ struct page_observer {
 /* The caller's thread only is a tracer; the workers need no more than to read the memory. A sink's failure
  * comes back as SNAPIMG_ERR_SINK in *ret_error with STATUS_OK: the sink knows the reason. */
 enum status pipeline_run(pid_t pid, const struct plan *plan, const struct snapshot_output *output,
-                         struct page_observer observer, struct snapimg_writer *writer,
-                         struct pipeline_totals *ret_totals, enum snapimg_error *ret_error)
-        __attribute__((warn_unused_result));
+                         struct page_observer observer, struct inheriting *inheriting,
+                         struct snapimg_writer *writer, struct pipeline_totals *ret_totals,
+                         enum snapimg_error *ret_error) __attribute__((warn_unused_result));
 
 #endif
