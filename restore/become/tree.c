@@ -116,7 +116,6 @@ void tree_enter(void)
 	tree.count = loader.tree_size = snapimg_member_count(&loader.image);
 	make_room();
 	count_all();
-	tree_add_files();
 	hear_children();
 	session_note_caller();
 	tree_add_undo(true);

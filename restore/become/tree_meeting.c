@@ -150,12 +150,6 @@ static bool add(const char *path)
 	return true;
 }
 
-void tree_add_files(void)
-{
-	for (uint32_t i = 0; i < snapimg_file_count(&loader.image); i++)
-		add(snapimg_string(&loader.image, snapimg_get_file(&loader.image)[i].path));
-}
-
 bool tree_is_first_to_open(const char *path)
 {
 	lock();

@@ -57,9 +57,6 @@ void tree_give_foreground(void);
 /* Whether this is the first process of a group that has no leader, and that its session's is not, too. */
 bool tree_begins_group(uint32_t index);
 
-/* The files of this process's image are open in the tree. */
-void tree_add_files(void);
-
 /* Makes the children of a process, in it. Returns the index in each new process, NONE when all are there. */
 int tree_make_children(uint32_t self);
 
