@@ -38,6 +38,8 @@ uint32_t tree_descriptors_end(void);
  * is open nowhere else in the tree, until tree_let_go(). */
 bool tree_is_first_to_open(const char *path);
 void tree_let_go(void);
+/* The same for any of them. */
+void tree_hold(void);
 /* Of an earlier process of the tree, which lives; NULL: it is none. In the others. */
 const struct snapimg_member *tree_earlier(uint32_t index);
 /* The descriptor that the first process made for its object, in each of the others; -1: none. */

@@ -106,7 +106,7 @@ void tree_await(enum stage stage)
 
 /* --- files */
 
-static void lock(void)
+void tree_hold(void)
 {
 	enum { FREE, HELD, AWAITED };
 	const int64_t while_ns[2] = {0, LOOK_NS};
@@ -152,7 +152,7 @@ static bool add(const char *path)
 
 bool tree_is_first_to_open(const char *path)
 {
-	lock();
+	tree_hold();
 	bool is_first = add(path);
 	if (!is_first)
 		tree_let_go();

@@ -185,6 +185,10 @@ int file_open(uint32_t index, uint32_t flags)
 	const char *path = snapimg_string(&loader.image, file->path);
 	bool is_scratch = file_is_scratch(index), is_new = !is_scratch && !is_checked(index);
 	bool is_first = is_new && (!tree_is_one() || tree_is_first_to_open(path));
+	/* Nobody else makes it meanwhile, or finds it half made. */
+	bool is_held = is_new && tree_is_one() && (is_first || file_can_be_made(index));
+	if (is_held && !is_first)
+		tree_hold();
 	long descriptor = is_scratch ? file_make_nameless(index) : open_at_once(path, flags);
 	if (descriptor == -ENOENT)
 		descriptor = make_and_open(index, path, flags);
@@ -192,7 +196,7 @@ int file_open(uint32_t index, uint32_t flags)
 		die_open(file, path, descriptor);
 	if (is_first)
 		file_tell_if_shared(index, path, (int)descriptor);
-	if (is_first && tree_is_one())
+	if (is_held)
 		tree_let_go();
 	if (is_new)
 		file_identify(index, path, (int)descriptor);
