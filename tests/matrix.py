@@ -171,7 +171,7 @@ CARRIED = {
          "state_process_files"),
         ("arguments, environment, name and auxiliary vector, as `ps` sees them", "programs.args programs.proc"),
         ("new arguments also for constructors that kept main's, of the program and of its libraries (Rust)", "programs.arguments"),
-        ("`/proc/self/exe` for root, with `snaprun --exe` for everybody", "programs.exe"),
+        ("`/proc/self/exe` as the C library's functions show it; for root, and with `snaprun --exe`, in any way", "programs.exe programs.own-file"),
         ("the vdso, under another kernel too, and time that goes on", "programs.clock restore.other_vdso"),
         ("what the program inherited is the caller's, also what it changed and put back", "programs.inherits state_left_as_it_was"),
         ("what the program set is its own, also where its caller had the same", "state_set_to_the_same"),

@@ -20,6 +20,11 @@ BIN = os.environ.get("SNAP_BIN", os.path.join(BUILD, "bin"))
 PROGRAMS = os.path.join(BUILD, "tests/programs")
 CC = os.environ.get("SNAP_CC", "cc")
 SNAPTRACE, SNAPRUN, SNAPIMG = (os.path.join(BIN, tool) for tool in ("snaptrace", "snaprun", "snapimg"))
+SHIM_EXPORTS = {
+    "__libc_start_main", "brk", "sbrk", "madvise", "mremap", "process_madvise", "mprotect", "ioctl", "syscall", "realloc",
+    "getpid", "getenv", "__register_atfork", "readlink", "readlinkat", "__readlink_chk", "__readlinkat_chk", "realpath",
+    "__realpath_chk", "execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "posix_spawn", "posix_spawnp",
+    "snap_here", "snap_restored", "snap_argc", "snap_argv", "snap_envp", "snap_on_restore"}
 # What a test gives a program unless it says otherwise: little, so that it says what matters.
 PLAIN_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/games:/sbin", "LC_ALL": "C", "HOME": "/proc/nonexistent"}  # which nobody can make
 IS_ROOT = os.geteuid() == 0

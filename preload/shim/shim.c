@@ -65,11 +65,27 @@ void *snap_next(void **place, const char *name)
 /* All at once, before anything asks for them where dlsym(3) must not be called: in malloc, in a handler. */
 static void find_next(void)
 {
-	(void)snap_next(&snap_real.syscall, "syscall");
-	(void)snap_next(&snap_real.ioctl, "ioctl");
-	(void)snap_next(&snap_real.mprotect, "mprotect");
-	(void)snap_next(&snap_real.realloc, "realloc");
-	(void)snap_next(&snap_real.getenv, "getenv");
+	static const struct {
+		void **place;
+		const char *name;
+	} function[] = {
+	        {&snap_real.syscall, "syscall"},
+	        {&snap_real.ioctl, "ioctl"},
+	        {&snap_real.mprotect, "mprotect"},
+	        {&snap_real.realloc, "realloc"},
+	        {&snap_real.getenv, "getenv"},
+	        {&snap_real.readlink, "readlink"},
+	        {&snap_real.readlinkat, "readlinkat"},
+	        {&snap_real.realpath, "realpath"},
+	        {&snap_real.execve, "execve"},
+	        {&snap_real.execvp, "execvp"},
+	        {&snap_real.execvpe, "execvpe"},
+	        {&snap_real.posix_spawn, "posix_spawn"},
+	        {&snap_real.posix_spawnp, "posix_spawnp"},
+	};
+
+	for (unsigned i = 0; i < sizeof(function) / sizeof(*function); i++)
+		(void)snap_next(function[i].place, function[i].name);
 }
 
 static bool begins(const char *text, const char *prefix)
@@ -147,6 +163,7 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 	(void)argc;
 	(void)argv;
 	find_next();
+	snap_remember_own_file();
 	snap_seed_at_starts();
 	if (!cleaned)
 		clean(envp);

@@ -29,6 +29,8 @@ __attribute__((visibility("hidden"))) void *snap_next(void **place, const char *
 struct real_functions {
 	void *syscall; /* the first: shim_x86_64.S */
 	void *ioctl, *mprotect, *realloc, *getenv;
+	void *readlink, *readlinkat, *realpath; /* own_file.c, up to the last */
+	void *execve, *execvp, *execvpe, *posix_spawn, *posix_spawnp;
 };
 __attribute__((visibility("hidden"))) extern struct real_functions snap_real;
 
@@ -36,6 +38,8 @@ __attribute__((visibility("hidden"))) extern struct real_functions snap_real;
 __attribute__((visibility("hidden"))) extern bool snap_armed;
 __attribute__((visibility("default"))) int snap_restored(void);
 __attribute__((visibility("default"))) int snap_on_restore(void (*function)(void *argument), void *argument);
+/* own_file.c: called before the program can have been started from an image. */
+__attribute__((visibility("hidden"))) void snap_remember_own_file(void);
 /* brk.c: hooks malloc where there is a hook. */
 __attribute__((visibility("hidden"))) void snap_refuse_brk(void);
 

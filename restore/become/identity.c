@@ -272,9 +272,8 @@ void identity_enter(void)
 		enter_for_executable();
 	enter_for_ipc();
 	if (loader.options.verbose && !has_user_namespace && !capabilities_can_restore())
-		warn("/proc/self/exe shows snaprun's file, as an ordinary user can't say which: --exe makes "
-		     "it the "
-		     "program's own");
+		warn("/proc/self/exe shows snaprun's file to others, and to who doesn't ask the C library: "
+		     "an ordinary user can't say which it shows; --exe makes it the program's own");
 	narrow();
 	if (!has_same_ids && session_needs_process()) {
 		uint32_t before = loader.tid;

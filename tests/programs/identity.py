@@ -291,12 +291,24 @@ def exe_asked():
 
 
 def exe_told():
-    """Whether /proc/self/exe is the program's own or not, -v says so."""
-    code = "import os\nown = os.readlink('/proc/self/exe')\nos.path.exists('/snap/here')\nprint(own == os.readlink('/proc/self/exe'))"
+    """Whether /proc/self/exe is the program's own or not, -v says so: stat(2) of it is the kernel's to answer."""
+    code = "import os\nown = os.stat('/proc/self/exe')\nos.path.exists('/snap/here')\nprint(own == os.stat('/proc/self/exe'))"
     t.freeze("image.snap", ["/usr/bin/python3", "-c", code], at=HERE)
     result = t.restore("image.snap", options=("-v", "--ids=new"))
     told = b"/proc/self/exe shows" in result.err
     t.check(result.status == 0 and result.out == (b"False\n" if told else b"True\n"), result)
+
+
+def own_file(kind):
+    """Without any capability or namespace, the C library's functions know the program's own file, and execute it."""
+    path = t.program(f"own_file-{kind}")
+    direct = t.run([path])
+    t.check(direct.status == 0 and direct.out.count(b" started\n") == 9, direct)
+    t.freeze("image.snap", [path], at=HERE)
+    drop = ["setpriv", "--bounding-set", "-all"] if t.IS_ROOT else []
+    started = t.run([*drop, t.SNAPRUN, "--ids=new", "image.snap"])
+    t.check((started.status, sorted(started.out.split()), started.err) ==
+            (0, sorted(direct.out.split()), b""), started)
 
 
 def distinct():
@@ -318,6 +330,7 @@ def distinct():
 KINDS = ("pie", "static", "musl", "muslstatic")
 ROWS = {f"same-ids.{kind}": (lambda k=kind: same_ids(k)) for kind in KINDS}
 ROWS.update({f"exe.{kind}": (lambda k=kind: exe(k)) for kind in KINDS})
+ROWS.update({f"own-file.{kind}": (lambda k=kind: own_file(k)) for kind in ("pie", "nopie", "musl")})
 ROWS.update({f"{name}.forbidden": (lambda o=options, s=said: forbidden(o, s))
              for name, options, said in (("same-ids", ["--same-ids"], "--ids=same"), ("exe", ["--ids=new", "--exe"], "--exe"))})
 ROWS.update({
