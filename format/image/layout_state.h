@@ -134,7 +134,9 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(UNSURE, 11,                                                                                        \
 	  "number among others") /* at `address`, and mostly something else: not to be written over */       \
 	X(CLOCK, 12, "number of a clock") /* 4 bytes at `address`: of a clock that belongs to the ID */      \
-	X(PARENT, 13, "parent's ID") /* `address` is the parent's ID, for a parent with the recorded ones */
+	X(PARENT, 13, "parent's ID") /* `address` is the parent's ID, for a parent with the recorded ones */ \
+	X(PARENT_WORD, 14, "parent's number") /* 4 bytes at `address` are the parent's ID */                 \
+	X(PARENT_REGISTER, 15, "parent's number in a register") /* 8 bytes at `address` in THREADS */
 enum snapimg_kept_kind {
 #define X(name, number, text) SNAPIMG_KEPT_##name = (number),
 	SNAPIMG_KEPT_KINDS(X)
@@ -180,7 +182,8 @@ static_assert(sizeof(struct snapimg_kept) == 32, "kept ID layout");
 	X(MEMBARRIER, 31, "membarrier registration")                                                         \
 	X(SESSION, 32, "session and process group")                                                          \
 	X(TIMER_IDS, 33, "choice of timer IDs (PR_TIMER_CREATE_RESTORE_IDS)")                                \
-	X(THREAD_CAPABILITIES, 34, "a thread's capabilities")
+	X(THREAD_CAPABILITIES, 34, "a thread's capabilities")                                                \
+	X(SESSION_NICE, 35, "nice value of its session (autogroup)")
 enum snapimg_attribute_kind {
 #define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
 	SNAPIMG_ATTRIBUTES(X)

@@ -444,9 +444,11 @@ enum snapimg_error snapimg_rule_kept(const struct snapimg *image, uint32_t index
 	case SNAPIMG_KEPT_TAGGED:
 	case SNAPIMG_KEPT_UNSURE:
 	case SNAPIMG_KEPT_CLOCK:
+	case SNAPIMG_KEPT_PARENT_WORD:
 		place_is_valid = find_mapping(image, kept->address, 1) != NULL;
 		break;
 	case SNAPIMG_KEPT_REGISTER:
+	case SNAPIMG_KEPT_PARENT_REGISTER:
 		place_is_valid =
 		        kept->address % sizeof(uint64_t) == 0 && kept->address < registers &&
 		        kept->address % sizeof(struct snapimg_thread) < sizeof(struct snapimg_registers);

@@ -94,6 +94,8 @@ static bool attribute_is_valid(const struct snapimg *image, const struct snapimg
 		return is_plain(attribute, MEMBARRIERS) && (value & ~(uint64_t)MEMBARRIERS) == 0;
 	case SNAPIMG_ATTRIBUTE_THREAD_CAPABILITIES:
 		return is_of_thread(image, attribute) && (more & ~value) == 0;
+	case SNAPIMG_ATTRIBUTE_SESSION_NICE:
+		return attribute->argument == 0 && more == 0 && NICE_MOST - value < NICE_RANGE;
 	case SNAPIMG_ATTRIBUTE_SESSION:
 		return value <= INT32_MAX && more > 0 && more <= INT32_MAX &&
 		       attribute->argument <= (value == 0);

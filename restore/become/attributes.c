@@ -88,6 +88,14 @@ static long set_oom_score(const struct snapimg_attribute *record, uint32_t tid)
 	                    (int64_t)record->value);
 }
 
+/* After the session was entered. The kernel takes few a second of those who are no administrator (EAGAIN). */
+static long set_session_nice(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)tid;
+	return write_number(sys(__NR_openat, AT_FDCWD, "/proc/self/autogroup", O_WRONLY | O_CLOEXEC),
+	                    (int64_t)record->value);
+}
+
 static long coredump_filter = -1; /* its file, open */
 
 static long check_coredump_filter(const struct snapimg_attribute *record, uint32_t tid)
@@ -286,7 +294,8 @@ enum { REFUSABLE = 1, LAST = 2 };
 	X(THREAD_CAPABILITIES, OF_SELF, check_capabilities, set_capabilities, 0)                             \
 	X(SLICE, OF_THREAD, NULL, set_slice, REFUSABLE)                                                      \
 	X(MEMBARRIER, OF_PROCESS, register_membarriers, register_membarriers, 0)                             \
-	X(SESSION, OF_PROCESS, session_check, session_enter, 0)
+	X(SESSION, OF_PROCESS, session_check, session_enter, 0)                                              \
+	X(SESSION_NICE, OF_PROCESS, NULL, set_session_nice, REFUSABLE)
 
 static const struct {
 	attribute_setter *check, *set;

@@ -6,6 +6,7 @@
 
 #include "format/facts/id_forms.h"
 #include "restore/base/memory.h"
+#include "restore/base/syscall_x86_64.h"
 #include "restore/become/identity.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/loader.h"
@@ -38,10 +39,13 @@ static bool can_be_corrected(const struct snapimg_kept *kept)
 		return kept->thread == 0 && process_can_write(kept->address, room) &&
 		       (kept->kind == SNAPIMG_KEPT_PATH ? room >= sizeof self - 1
 		                                        : digits_of(loader.tid) <= room);
+	if (kept->kind == SNAPIMG_KEPT_PARENT_REGISTER)
+		return true;
 	uint32_t holder = (uint32_t)(kept->address / sizeof(struct snapimg_thread));
 	if (kept->kind == SNAPIMG_KEPT_REGISTER) /* whose frame is written when not all threads have theirs */
 		return kept->thread == 0 || kept->thread == holder;
-	return (kept->kind == SNAPIMG_KEPT_WORD || kept->kind == SNAPIMG_KEPT_CLOCK) &&
+	return (kept->kind == SNAPIMG_KEPT_WORD || kept->kind == SNAPIMG_KEPT_CLOCK ||
+	        kept->kind == SNAPIMG_KEPT_PARENT_WORD) &&
 	       process_can_write(kept->address, sizeof(uint32_t));
 }
 
@@ -128,11 +132,14 @@ void kept_correct(void)
 			continue;
 		else if (kept[i].kind == SNAPIMG_KEPT_WORD)
 			*(uint32_t *)kept[i].address = thread_id(kept[i].thread);
+		else if (kept[i].kind == SNAPIMG_KEPT_PARENT_WORD)
+			*(uint32_t *)kept[i].address = (uint32_t)sys(__NR_getppid);
 		else if (kept[i].kind == SNAPIMG_KEPT_CLOCK)
 			correct_clock((uint32_t *)kept[i].address, thread_id(kept[i].thread));
 		else if (kept[i].kind == SNAPIMG_KEPT_TAGGED)
 			correct_tagged((uint64_t *)kept[i].address);
-		else if (kept[i].kind != SNAPIMG_KEPT_REGISTER && kept[i].kind != SNAPIMG_KEPT_NAME)
+		else if (kept[i].kind != SNAPIMG_KEPT_REGISTER && kept[i].kind != SNAPIMG_KEPT_NAME &&
+		         kept[i].kind != SNAPIMG_KEPT_PARENT_REGISTER)
 			correct_text(&kept[i]);
 }
 
@@ -143,8 +150,9 @@ void kept_correct_registers(const struct snapimg_thread *thread, struct snapimg_
 	if (identity_wanted(0) != 0 || is_common())
 		return;
 	for (uint32_t i = 0; i < snapimg_kept_count(&loader.image); i++)
-		if (kept[i].kind == SNAPIMG_KEPT_REGISTER && can_be_corrected(&kept[i]) &&
-		    kept[i].address - first < sizeof *registers)
+		if ((kept[i].kind == SNAPIMG_KEPT_REGISTER || kept[i].kind == SNAPIMG_KEPT_PARENT_REGISTER) &&
+		    can_be_corrected(&kept[i]) && kept[i].address - first < sizeof *registers)
 			*(uint64_t *)((char *)registers + (kept[i].address - first)) =
-			        thread_id(kept[i].thread);
+			        kept[i].kind == SNAPIMG_KEPT_REGISTER ? thread_id(kept[i].thread)
+			                                              : (uint32_t)sys(__NR_getppid);
 }

@@ -121,6 +121,20 @@ static void restore_rseq(const struct snapimg_thread *thread)
 		die(EXIT_REFUSED, "restartable sequences: cannot be registered: ", error_text(result));
 }
 
+/* A signal that the program sent itself is from itself, whatever its ID is now. Its siginfo_t has who sent it
+ * where the union begins (include/uapi/asm-generic/siginfo.h). */
+static void name_sender(uint8_t info[SNAPIMG_SIGINFO_SIZE])
+{
+	enum { CODE = 8, SENDER = 16, BY_KILL = 0, BY_QUEUE = -1, BY_TKILL = -6 };
+	int32_t code;
+	uint32_t sender;
+	memcpy(&code, info + CODE, sizeof code);
+	memcpy(&sender, info + SENDER, sizeof sender);
+	if ((code == BY_KILL || code == BY_QUEUE || code == BY_TKILL) &&
+	    sender == snapimg_get_thread(&loader.image)->tid)
+		memcpy(info + SENDER, &loader.tid, sizeof sender);
+}
+
 /* Signals of the process can only be sent by the first thread, and those of a thread by itself: the kernel
  * lets nobody else choose any si_code (kernel/signal.c, do_rt_sigqueueinfo, do_rt_tgsigqueueinfo). */
 void thread_send_pending(uint32_t index)
@@ -132,9 +146,11 @@ void thread_send_pending(uint32_t index)
 		if (!is_own && !(pending[i].thread == 0 && index == 0))
 			continue;
 		memcpy(&number, pending[i].info, sizeof number);
-		long result = is_own ? sys(__NR_rt_tgsigqueueinfo, loader.tid, thread_id(index), number,
-		                           pending[i].info)
-		                     : sys(__NR_rt_sigqueueinfo, loader.tid, number, pending[i].info);
+		uint8_t info[SNAPIMG_SIGINFO_SIZE];
+		memcpy(info, pending[i].info, sizeof info);
+		name_sender(info);
+		long result = is_own ? sys(__NR_rt_tgsigqueueinfo, loader.tid, thread_id(index), number, info)
+		                     : sys(__NR_rt_sigqueueinfo, loader.tid, number, info);
 		if (result < 0)
 			die(EXIT_REFUSED, "signal ", dec((uint64_t)number),
 			    ": cannot be made pending: ", error_text(result), ": raise ulimit -Hi");

@@ -149,7 +149,7 @@ static void map(const struct snapimg_mapping *mapping, struct open_file *file, s
 	     is_stack = mapping->kind == SNAPIMG_MAPPING_STACK;
 	struct source source = {
 	        .descriptor = -1,
-	        .flags = (is_file ? 0u : MAP_ANONYMOUS) | (is_stack ? MAP_GROWSDOWN | MAP_STACK : 0u),
+	        .flags = (is_file ? 0u : MAP_ANONYMOUS) | (is_stack ? MAP_GROWSDOWN : 0u),
 	        .offset = mapping->offset + (rest.start - mapping->start),
 	};
 	if (rest.start < rest.end) {

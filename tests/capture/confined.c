@@ -107,6 +107,17 @@ static bool ports(void)
 	return ioperm(0x80, 1, 1) == 0;
 }
 
+static bool speculation(void)
+{
+	return prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, PR_SPEC_DISABLE, 0, 0) == 0 ||
+	       prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, PR_SPEC_DISABLE, 0, 0) == 0;
+}
+
+static bool io_flusher(void)
+{
+	return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0;
+}
+
 static bool ports_by_level(void)
 {
 	return iopl(3) == 0;
@@ -216,6 +227,42 @@ static void timer_ids(void)
 	EXPECT(prctl(RESTORE_IDS, ASK, 0, 0, 0) == ON);
 	id = CHOSEN + 1;
 	EXPECT(syscall(SYS_timer_create, CLOCK_MONOTONIC, &none, &id) == 0 && id == CHOSEN + 1);
+}
+
+/* Signals that it sent itself are from it, whatever its ID is now. */
+static void pending_from_itself(void)
+{
+	const union sigval value = {.sival_int = 77};
+	siginfo_t info;
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	EXPECT(sigqueue(getpid(), SIGRTMIN + 3, value) == 0 && kill(getpid(), SIGUSR1) == 0 &&
+	       raise(SIGUSR2) == 0);
+	marker();
+	EXPECT(sigwaitinfo(&all, &info) == SIGUSR2 && info.si_pid == getpid()); /* to the thread: first */
+	EXPECT(sigwaitinfo(&all, &info) == SIGUSR1 && info.si_pid == getpid());
+	EXPECT(sigwaitinfo(&all, &info) == SIGRTMIN + 3 && info.si_pid == getpid() &&
+	       info.si_value.sival_int == 77);
+}
+
+/* sched(7), "The autogroup feature". Of others than administrators the kernel takes few changes a second. */
+static bool write_session_nice(void)
+{
+	int fd = open("/proc/self/autogroup", O_WRONLY);
+	bool done = fd >= 0 && write(fd, "7", 1) == 1;
+	close(fd);
+	return done;
+}
+
+static void session_nice(void)
+{
+	char line[64] = "";
+	if (setsid() < 0 || !write_session_nice() || !write_session_nice())
+		skip("a nice value of the session");
+	marker();
+	int fd = open("/proc/self/autogroup", O_RDONLY);
+	EXPECT(read(fd, line, sizeof(line) - 1) > 0 && strstr(line, " nice 7\n"));
 }
 
 /* What a second thread sets for itself before the point, and finds after it; the first and a third, which
@@ -482,7 +529,7 @@ int main(int argc, char **argv)
 	        MODE(landlock),       MODE(landlock_failed), MODE(user_dispatch),  MODE(process_keyring),
 	        MODE(thread_keyring), MODE(session_keyring), MODE(semaphore_undo), MODE(memory_policy),
 	        MODE(placed_memory),  MODE(ports),           MODE(ports_by_level), MODE(partial_write),
-	        MODE(partial_send),   MODE(partial_receive),
+	        MODE(partial_send),   MODE(partial_receive), MODE(speculation),    MODE(io_flusher),
 	};
 	static const struct carried_mode carried[] = {
 	        MODE(membarriers),
@@ -498,6 +545,8 @@ int main(int argc, char **argv)
 	        MODE(asks),
 	        MODE(strict),
 	        MODE(login),
+	        MODE(session_nice),
+	        MODE(pending_from_itself),
 	};
 	int status = run_refused(argc, argv, refused, sizeof(refused) / sizeof(*refused));
 

@@ -21,12 +21,14 @@ REFUSED = {
     "refused_placed_memory": ("mbind", "mapping"),
     "refused_ports": ("I/O ports", "thread"),
     "refused_ports_by_level": ("I/O ports", "thread"),
+    "refused_speculation": ("PR_SET_SPECULATION_CTRL", "thread"),
+    "refused_io_flusher": ("PR_SET_IO_FLUSHER", "thread"),
     "refused_partial_write": ("write of 1048576 bytes, 65536 done", "thread"),
     "refused_partial_send": ("sendmsg of 1048576 bytes", "thread"),
     "refused_partial_receive": ("recvfrom of 1048576 bytes, 6 done", "thread"),
 }
 CARRIED = ("state_membarriers", "state_timer_ids", "state_of_a_thread", "state_capabilities", "state_of_the_main_thread", "state_name_with_newline", "state_slice", "state_alarm_due", "state_asks",
-           "state_landlock_failed")
+           "state_landlock_failed", "state_session_nice", "state_pending_from_itself")
 
 
 def direct(mode, **options):

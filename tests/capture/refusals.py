@@ -6,6 +6,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import snaptest as t  # noqa: E402
 
 REFUSED = os.path.join(t.BUILD, "tests/capture/refused")
+DENIED = os.path.join(t.BUILD, "tests/capture/denied")
 REFUSED_DESCRIPTORS = os.path.join(t.BUILD, "tests/capture/refused_descriptors")
 REFUSED_WAITING = os.path.join(t.BUILD, "tests/capture/refused_waiting")
 REFUSED_HELD = os.path.join(t.BUILD, "tests/capture/refused_held")
@@ -63,6 +64,9 @@ DESCRIPTORS = {  # of the second program
     "refused_terminal": ("terminal in exclusive mode", "descriptor"),
     "refused_own_proc": ("own /proc that has a number", "descriptor"),
     "refused_namespace_descriptor": ("namespace", "descriptor"),
+    "refused_attributed": ("extended attributes", "descriptor"),
+    "refused_hinted": ("F_SET_RW_HINT", "descriptor"),
+    "refused_epoll_busy": ("polls busily", "descriptor"),
 }
 STATES.update(DESCRIPTORS)
 WAITING = {  # of the third
@@ -121,6 +125,12 @@ def together():
 WITH_CHILD = {row for row in STATES if row.endswith("_elsewhere")} | {"refused_child", "refused_zombie"}
 
 
+def in_container(words):
+    """Where kcmp is denied, which would tell whose memory it is."""
+    result = t.run([DENIED, t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", REFUSED, "vfork_memory"])
+    t.one_line(result, 125, *words, tool="snaptrace: ")
+
+
 def refused(row):
     program = next((program for program, rows in OTHERS if row in rows), REFUSED)
     mode = row[len("refused_"):]
@@ -130,6 +140,7 @@ def refused(row):
     words = STATES[row] if row in SHARED_MEMORY_BY_THE_CONTROL else ("can't be carried", *STATES[row])
     if row in SHARED_MEMORY_BY_THE_CONTROL:
         t.one_line(result, 125, *words, tool="snaptrace: ")
+        in_container(words)
     check_lines(result, words)
     t.check(not os.path.exists("image.snap"), "an image was written")
     t.check(not [name for name in os.listdir(".") if "image" in name], "left behind:", os.listdir("."))

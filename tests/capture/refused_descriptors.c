@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "modes.h"
@@ -282,6 +283,33 @@ static bool namespace_descriptor(void)
 }
 
 /* Three that no image holds: one line each. */
+static int deleted(void)
+{
+	int fd = open("deleted", O_RDWR | O_CREAT, 0600);
+	return unlink("deleted") == 0 ? fd : -1;
+}
+
+static bool attributed(void)
+{
+	return fsetxattr(deleted(), "user.kept", "1", 1, 0) == 0;
+}
+
+static bool hinted(void)
+{
+	uint64_t hint = RWH_WRITE_LIFE_SHORT;
+	return fcntl(deleted(), F_SET_RW_HINT, &hint) == 0;
+}
+
+static bool epoll_busy(void)
+{
+	struct {
+		uint32_t microseconds;
+		uint16_t packets;
+		uint8_t prefers, zero;
+	} busy = {.microseconds = 10};
+	return ioctl(epoll_create1(0), _IOW(0x8a, 0x01, busy), &busy) == 0; /* EPIOCSPARAMS, Linux 6.9 */
+}
+
 static bool together(void)
 {
 	return netlink() && path_only() && with_filter();
@@ -318,6 +346,9 @@ int main(int argc, char **argv)
 	        MODE(terminal),
 	        MODE(own_proc),
 	        MODE(namespace_descriptor),
+	        MODE(attributed),
+	        MODE(hinted),
+	        MODE(epoll_busy),
 	        MODE(together),
 	};
 

@@ -355,6 +355,9 @@ R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a wide session", ATTRIBUTE(3, kind, 32
   ATTRIBUTE(3, more, 77))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a session in the foreground", ATTRIBUTE(3, kind, 32),
   ATTRIBUTE(3, more, 77), ATTRIBUTE(3, argument, 1))
+R(OK, 0, "a session's nice value", ATTRIBUTE(3, kind, 35), ATTRIBUTE(3, value, 19))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a session's nice value that there is not", ATTRIBUTE(3, kind, 35),
+  ATTRIBUTE(3, value, 20))
 R(OK, 0, "no limit", ATTRIBUTE(0, more, FAR), ATTRIBUTE(0, value, FAR))
 
 /* Timers */

@@ -29,12 +29,14 @@ int main(void)
 	FIRST(KEPT, .kind = SNAPIMG_KEPT_SEARCHED, .address = 1);
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_SEARCHED);
 	KEPT(KEPT, .kind = 0);
-	KEPT(KEPT, .kind = SNAPIMG_KEPT_PARENT + 1, .address = 0x1000);
+	KEPT(KEPT, .kind = SNAPIMG_KEPT_PARENT_REGISTER + 1, .address = 0x1000);
 	KEPT(OK, .kind = SNAPIMG_KEPT_WORD, .address = 0x2ffc, .thread = 1, .where = 1, .what = 1,
 	     .corrected = 1);
 	KEPT(OK, .kind = SNAPIMG_KEPT_TEXT, .address = 0x1001);
 	KEPT(OK, .kind = SNAPIMG_KEPT_SEED, .address = 0x1000);
 	KEPT(OK, .kind = SNAPIMG_KEPT_CLOCK, .address = 0x1000, .thread = 1);
+	KEPT(OK, .kind = SNAPIMG_KEPT_PARENT_WORD, .address = 0x1000);
+	KEPT(KEPT, .kind = SNAPIMG_KEPT_PARENT_WORD, .address = 0x3000);
 	KEPT(OK, .kind = SNAPIMG_KEPT_EXECUTABLE, .address = 0x1000);
 	KEPT(OK, .kind = SNAPIMG_KEPT_COMMON);
 	KEPT(OK, .kind = SNAPIMG_KEPT_PARENT, .address = 0x7fffffff);
@@ -49,6 +51,8 @@ int main(void)
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_WORD, .address = 0x1000, .corrected = 2);
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_WORD, .address = 0x1000, .reserved_zero = 1);
 	KEPT(OK, .kind = SNAPIMG_KEPT_REGISTER, .address = sizeof(struct snapimg_thread) + 8);
+	KEPT(OK, .kind = SNAPIMG_KEPT_PARENT_REGISTER, .address = 8);
+	KEPT(KEPT, .kind = SNAPIMG_KEPT_PARENT_REGISTER, .address = 4);
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_REGISTER, .address = 4);
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_REGISTER, .address = sizeof(struct snapimg_registers));
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_REGISTER, .address = 2 * sizeof(struct snapimg_thread));

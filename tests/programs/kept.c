@@ -178,6 +178,22 @@ static void keep_register(void)
 	CHECK(result < 0 && kept == getpid());
 }
 
+/* By its parent's ID a program sees that the parent has ended. One copy is in memory, one in a register. */
+static void keep_parent(void)
+{
+	static const char path[] = "/snap/here";
+	register long kept __asm__("rbx") = getppid();
+	volatile pid_t *in_memory = malloc(64);
+	long result;
+
+	*in_memory = (pid_t)kept;
+	__asm__ volatile("syscall"
+	                 : "=a"(result), "+r"(kept)
+	                 : "a"(SYS_access), "D"(path), "S"(0L)
+	                 : "rcx", "r11", "memory");
+	CHECK(result < 0 && *in_memory == getppid() && kept == getppid());
+}
+
 static void lock_held(int type, int protocol, int robust)
 {
 	pthread_mutex_t mutex[2];
@@ -325,6 +341,7 @@ static const struct {
 } ways[] = {
         {"nothing", keep_nothing},
         {"data", keep_data},
+        {"parent", keep_parent},
         {"heap", keep_heap},
         {"text", keep_text},
         {"numbers", keep_numbers},

@@ -2,6 +2,7 @@
 enough, else with the recorded ones, and where no namespace can be made with new ones that are written over the old."""
 import json
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -62,6 +63,24 @@ def text(kind):
         t.one_line(result, 125, "image.snap", "kept its ID", "text", "--ids=new")
     else:
         t.same(result, RIGHT)
+
+
+def next_id():
+    with subprocess.Popen(["true"]) as process:
+        return process.pid
+
+
+def parent(kind):
+    """The program sees by its parent's ID, which it asked for, that the parent has ended: it is kept."""
+    wanted = {"parent's number", "parent's number in a register"}
+    before = next_id()
+    kept = freeze(kind, "parent", wanted)
+    after = next_id()
+    if not kept and (min(before, after) < 4096 or after < before):  # IDs begin again after the highest
+        t.skip("IDs are small numbers now, which are mostly something else")
+    t.check(wanted <= kept, "kept:", kept)
+    every(lambda: t.restore("image.snap"))
+    every(denied)
 
 
 def numbers(kind, way):
@@ -130,6 +149,7 @@ ROWS.update({f"kept.{way}.{kind}": (lambda k=kind, w=way: unknown(k, w)) for way
 ROWS.update({f"kept.text.{kind}": (lambda k=kind: text(k)) for kind in ("pie", "musl")})
 ROWS.update({f"kept.nothing.{kind}": (lambda k=kind: nothing(k)) for kind in ("pie", "static", "musl")})
 ROWS.update({f"kept.{way}.{kind}": (lambda k=kind, w=way: numbers(k, w)) for way in ("numbers", "objects") for kind in ("pie", "static", "musl")})
+ROWS.update({f"kept.parent.{kind}": (lambda k=kind: parent(k)) for kind in ("pie", "musl")})
 ROWS.update({"kept.listen": listen, "kept.unsearched": forgotten, "kept.version": version})
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "format/facts/file_hash.h"
+#include "tracer/capture/fds/kinds.h"
 
 enum use {
 	USE_PRIVATE = 1, /* mapped */
@@ -269,6 +270,7 @@ static enum status carry_if_made(struct file *file, uint32_t index, uint8_t uses
                                  const struct carry *carry)
 {
 	bool scratch = is_scratch(file->path), wanted = scratch || is_wanted(carry, file->path);
+	const char *beside;
 	bool made = wanted || (!carry->none && is_made(file, uses, process));
 
 	if (made && !wanted && file->record.size > IDENTIFY_MAX) {
@@ -277,6 +279,10 @@ static enum status carry_if_made(struct file *file, uint32_t index, uint8_t uses
 	}
 	if (!made)
 		return STATUS_OK;
+	if (!scratch && (beside = made_file_beside_content(file->fd)) != NULL) {
+		explain("%s: has %s: not carried", file->path, beside);
+		return STATUS_OK;
+	}
 	file->identity.flags |= SNAPIMG_IDENTITY_MADE | (scratch ? SNAPIMG_IDENTITY_SCRATCH : 0u);
 	explain("%s: is carried", file->path);
 	return carry_content(file, index, &descriptors->objects);

@@ -136,13 +136,25 @@ static void look_for_ids(void *context, const struct job_pages *pages)
 	}
 }
 
+/* The parent's ID, where the program has asked for it: one that compares it at times sees its parent's end.
+ * A small number is mostly something else. */
+static uint32_t parent_to_look_for(const struct capture *capture)
+{
+	enum { COMMON_BELOW = 4096 };
+	uint64_t parent = capture->subject.stat.field[STAT_PPID];
+
+	if (capture->request->noted_all && !(capture->request->noted->bits & NOTED_PARENT))
+		return 0;
+	return parent < COMMON_BELOW ? 0 : (uint32_t)parent;
+}
+
 static enum status write_pages(struct capture *capture, struct snapimg_writer *writer,
                                enum snapimg_error *ret_error)
 {
 	enum status status;
 
-	if ((status = id_search_begin(capture->threads.thread, capture->threads.count, &capture->search)) !=
-	            STATUS_OK ||
+	if ((status = id_search_begin(capture->threads.thread, capture->threads.count,
+	                              parent_to_look_for(capture), &capture->search)) != STATUS_OK ||
 	    (status = pipeline_run(capture->request->pid, &capture->plan, &capture->output,
 	                           (struct page_observer){look_for_ids, capture}, &capture->inheriting,
 	                           writer, &capture->totals, ret_error)) != STATUS_OK)

@@ -30,6 +30,12 @@
 
 enum { CODE_64 = 0x33 }; /* __USER_CS: code that runs in 64-bit mode */
 
+/* Where kcmp(2) is denied: a parent that waits in vfork(2) waits until its child has memory of its own. */
+static bool borrows_memory(const struct process *process, const struct tracee *other)
+{
+	return process->parent == other->process->pid && tracee_waits_in_vfork(other);
+}
+
 static enum status check_state(const struct tracee *tracee)
 {
 	const struct process *process = tracee->process;
@@ -42,7 +48,8 @@ static enum status check_state(const struct tracee *tracee)
 		            "process %d runs 32-bit code at the point: only 64-bit can be frozen",
 		            process->pid);
 	for (struct tracee *other = tracee_next(NULL); other; other = tracee_next(other))
-		if (other->process != process && processes_share_memory(process->pid, other->process->pid))
+		if (other->process != process && (processes_share_memory(process->pid, other->process->pid) ||
+		                                  borrows_memory(process, other)))
 			return fail(STATUS_FAILED,
 			            "process %d shares its memory with process %d (vfork): choose a later "
 			            "point, or --in",

@@ -271,7 +271,10 @@ static const struct noted_row rows[] = {
         {PRCTL(PR_SET_TSC), .at_once = true, .bits = NOTED_OF_THREAD},
         {PRCTL(PR_MCE_KILL), .at_once = true, .bits = NOTED_OF_THREAD},
         {PRCTL(PR_SET_SECUREBITS), .bits = NOTED_OF_THREAD | NOTED_SECURE_BITS},
+        {PRCTL(PR_SET_SPECULATION_CTRL), .bits = NOTED_OF_THREAD | NOTED_SPECULATION},
+        {PRCTL(PR_SET_IO_FLUSHER), .bits = NOTED_OF_THREAD},
         {PRCTL(PR_SET_SYSCALL_USER_DISPATCH), .bits = NOTED_DISPATCH},
+        {SYS_getppid, .at_once = true, .bits = NOTED_PARENT},
         /* None of its children becomes its tracee by itself (PTRACE_TRACEME): they have a tracer. */
         {SYS_ptrace, .at_once = true, .bits = NOTED_TRACER},
         {SYS_add_key, .at_once = true, .bits = NOTED_OF_THREAD},

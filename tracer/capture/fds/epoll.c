@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -202,9 +203,25 @@ enum status watch_again(struct taking *taking, struct open_descriptor *it, size_
 	return status;
 }
 
+/* Busy polling of the network (EPIOCSPARAMS, Linux 6.9), which is no setting of what it watches. */
+static bool polls_busily(const struct open_descriptor *it)
+{
+	struct {
+		uint32_t microseconds;
+		uint16_t packets;
+		uint8_t prefers, zero;
+	} is = {0};
+
+	return ioctl(it->copy, _IOR(0x8a, 0x02, is), &is) == 0 &&
+	       (is.microseconds || is.packets || is.prefers);
+}
+
 /* One that several have is the first process's, which need not have it itself. */
 enum status take_epoll(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
 	object->flags = 0;
+	if (polls_busily(it))
+		return refuse_descriptor(taking->survey, it, "an epoll set that polls busily (EPIOCSPARAMS)",
+		                         "set that after the point");
 	return watch_again(taking, it, it->spans ? 0 : it->process);
 }

@@ -20,7 +20,7 @@ enum status take_memfd(struct taking *taking, struct open_descriptor *it, struct
 		                         "make it after the point");
 	object->value[SNAPIMG_FILE_SEALS] = (uint64_t)seals;
 	size_t length = strlen(it->link + strlen(before));
-	if (length >= strlen(behind) && length < sizeof(name))
+	if (length >= strlen(behind) && length - strlen(behind) < sizeof(name))
 		snprintf(name, sizeof(name), "%.*s", (int)(length - strlen(behind)),
 		         it->link + strlen(before));
 	if ((status = objects_name(taking->objects, name, &object->name)) != STATUS_OK)

@@ -1,9 +1,12 @@
 /* What memfds and deleted files share: their content goes into the image. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "tracer/capture/fds/kinds.h"
@@ -79,6 +82,48 @@ static int open_again(const struct open_descriptor *it)
 	return fd;
 }
 
+/* Of extended attributes those that a program sets, not the labels that a file has from the system's policy.
+ */
+static bool has_attributes(int fd)
+{
+	static const char *const set[] = {"user.", "trusted.", "system.posix_acl_access",
+	                                  "security.capability"};
+	char names[4096];
+	ssize_t size = flistxattr(fd, names, sizeof(names));
+
+	if (size < 0)
+		return errno == ERANGE;
+	for (const char *name = names; name < names + size; name += strlen(name) + 1)
+		for (size_t i = 0; i < sizeof(set) / sizeof(*set); i++)
+			if (strncmp(name, set[i], strlen(set[i])) == 0)
+				return true;
+	return false;
+}
+
+/* chattr(1)'s, of those that no directory hands on. */
+static bool has_inode_flags(int fd)
+{
+	const long set = FS_IMMUTABLE_FL | FS_APPEND_FL;
+	long flags = 0; /* of which the kernel writes an int */
+
+	return ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & set;
+}
+
+static bool has_hint(int fd)
+{
+	uint64_t hint = RWH_WRITE_LIFE_NOT_SET;
+
+	return fcntl(fd, F_GET_RW_HINT, &hint) == 0 && hint != RWH_WRITE_LIFE_NOT_SET;
+}
+
+const char *made_file_beside_content(int fd)
+{
+	return has_attributes(fd)    ? "extended attributes (setxattr)"
+	       : has_inode_flags(fd) ? "flags (chattr)"
+	       : has_hint(fd)        ? "a write hint (F_SET_RW_HINT)"
+	                             : NULL;
+}
+
 /* An earlier description of the same file. */
 static const struct open_descriptor *find_first(const struct survey *survey, const struct open_descriptor *it)
 {
@@ -124,6 +169,12 @@ enum status take_nameless(struct taking *taking, struct open_descriptor *it, str
 {
 	if (take_reopened(taking, it, object))
 		return STATUS_OK;
+	const char *beside = it->known ? made_file_beside_content(it->copy) : NULL;
+	if (beside) {
+		char what[96];
+		snprintf(what, sizeof(what), "an unnamed file with %s", beside);
+		return refuse_descriptor(taking->survey, it, what, "set that after the point");
+	}
 	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
 	object->value[SNAPIMG_FILE_OWNER] = owner_of(taking, &it->identity);
 	int fd = it->identity.st_size ? open_again(it) : -1;

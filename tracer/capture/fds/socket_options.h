@@ -111,6 +111,7 @@
 	X(IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS)                                                             \
 	X(IPPROTO_TCP, TCP_FASTOPEN)                                                                         \
 	X(IPPROTO_TCP, 30) /* TCP_FASTOPEN_CONNECT */                                                        \
+	X(IPPROTO_TCP, 33) /* TCP_FASTOPEN_KEY */                                                            \
 	X(IPPROTO_TCP, 34) /* TCP_FASTOPEN_NO_COOKIE */                                                      \
 	X(IPPROTO_TCP, 36) /* TCP_INQ */                                                                     \
 	X(IPPROTO_TCP, 37) /* TCP_TX_DELAY */                                                                \

@@ -131,7 +131,7 @@ bool number_is_among_others(const struct id_search *search, const struct id_foun
                             uint64_t end)
 {
 	const struct snapimg_thread *thread = search->thread;
-	uint32_t id = thread[found->thread].tid;
+	uint32_t id = found->kind == SNAPIMG_KEPT_PARENT_WORD ? search->parent : thread[found->thread].tid;
 	struct around around = {.search = search, .id = id};
 	uint64_t from = found->address - start < REACH ? start : found->address - REACH;
 	uint64_t to = end - found->address < REACH ? end : found->address + REACH;
@@ -142,6 +142,7 @@ bool number_is_among_others(const struct id_search *search, const struct id_foun
 	around.at = found->address - from;
 	switch (found->kind) {
 	case SNAPIMG_KEPT_WORD:
+	case SNAPIMG_KEPT_PARENT_WORD:
 		return is_among_words(&around, id);
 	case SNAPIMG_KEPT_TAGGED:
 		return is_among_forms(&around, id);

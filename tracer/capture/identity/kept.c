@@ -117,12 +117,17 @@ static bool is_fixed(const struct fixups *fixups, uint64_t address)
 	return false;
 }
 
+static bool is_word(const struct id_found *found)
+{
+	return found->kind == SNAPIMG_KEPT_WORD || found->kind == SNAPIMG_KEPT_PARENT_WORD;
+}
+
 /* A constant of the file in a page that the program has changed elsewhere. */
 static bool is_of_file(const struct look *look, const struct mapping *mapping, const struct id_found *found)
 {
 	const struct snapimg_mapping *record = &mapping->record;
 	uint8_t here[sizeof(look->search->text)], there[sizeof(here)];
-	size_t size = found->kind == SNAPIMG_KEPT_WORD     ? sizeof(uint32_t)
+	size_t size = is_word(found)                       ? sizeof(uint32_t)
 	              : found->kind == SNAPIMG_KEPT_TAGGED ? sizeof(uint64_t)
 	                                                   : look->search->length;
 
@@ -142,7 +147,7 @@ static bool is_of_pointer(const struct look *look, const struct id_found *found)
 {
 	uint64_t address = found->address - found->address % sizeof(uint64_t), word;
 
-	return found->kind == SNAPIMG_KEPT_WORD &&
+	return is_word(found) &&
 	       tracee_read(look->threads->stopped->thread[0].tid, address, &word, sizeof(word)) == 0 &&
 	       word > UINT32_MAX && mapping_at(look->mappings, word) != NULL;
 }
@@ -164,6 +169,19 @@ static bool is_number_of_its_own(const struct mapping *mapping, uint32_t kind)
 	       mapping->record.kind != SNAPIMG_MAPPING_VIEW;
 }
 
+/* What changes when the program's parent ends: that is how it sees that. */
+static enum status keep_parent(const struct look *look, const struct mapping *mapping, struct kept_id id)
+{
+	if (number_is_among_others(look->search,
+	                           &(struct id_found){id.record.address, 0, SNAPIMG_KEPT_PARENT_WORD},
+	                           mapping->record.start, mapping->record.end))
+		return STATUS_OK;
+	id.where = name_of(look, mapping, id.record.address);
+	look->kept->uncorrected++;
+	explain("kept: ID of the parent at 0x%" PRIx64 " in %s", id.record.address, id.where);
+	return add(look->kept, id);
+}
+
 static enum status sort_out(const struct look *look, const struct id_found *found)
 {
 	const struct mapping *mapping = mapping_at(look->mappings, found->address);
@@ -178,6 +196,8 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 	if (!mapping || is_dead(look, mapping, found->address) || is_fixed(look->fixups, found->address) ||
 	    is_of_file(look, mapping, found) || is_of_pointer(look, found) || is_relocated(mapping))
 		return STATUS_OK;
+	if (found->kind == SNAPIMG_KEPT_PARENT_WORD)
+		return keep_parent(look, mapping, id);
 	if (is_number_of_its_own(mapping, found->kind)) {
 		struct place place = {
 		        .pid = look->threads->stopped->thread[0].tid,
@@ -298,9 +318,16 @@ static enum status look_at_registers_of(const struct look *look, size_t thread)
 	memcpy(value, &look->threads->thread[thread].registers, sizeof(value));
 	for (size_t i = 0; i < sizeof(value) / sizeof(*value) && status == STATUS_OK; i++) {
 		int owner = value[i] >> 32 ? -1 : id_search_owner(look->search, (uint32_t)value[i]);
+		uint64_t address = thread * sizeof(struct snapimg_thread) + i * sizeof(*value);
+		if (look->search->parent != 0 && value[i] == look->search->parent && outlives(i) >= least) {
+			look->kept->uncorrected++;
+			status = add(look->kept,
+			             (struct kept_id){.record = {.kind = SNAPIMG_KEPT_PARENT_REGISTER,
+			                                         .address = address},
+			                              .where = "a register"});
+		}
 		if (owner < 0 || outlives(i) < least || awaits_end_of(look->threads, thread, owner))
 			continue;
-		uint64_t address = thread * sizeof(struct snapimg_thread) + i * sizeof(*value);
 		look->kept->uncorrected++;
 		status = add(look->kept, (struct kept_id){.record = {.kind = SNAPIMG_KEPT_REGISTER,
 		                                                     .address = address,

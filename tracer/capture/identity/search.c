@@ -12,13 +12,15 @@ enum {
 };
 static_assert(SNAPIMG_PAGE_SIZE % (WORDS_AT_ONCE * sizeof(uint32_t)) == 0, "a page is whole blocks");
 
-enum status id_search_begin(const struct snapimg_thread *thread, size_t count, struct id_search *search)
+enum status id_search_begin(const struct snapimg_thread *thread, size_t count, uint32_t parent,
+                            struct id_search *search)
 {
 	uint32_t highest = thread[0].tid;
 
 	*search = (struct id_search){.thread = thread,
 	                             .count = count,
 	                             .lowest = thread[0].tid,
+	                             .parent = parent,
 	                             .lock = PTHREAD_MUTEX_INITIALIZER,
 	                             .found = calloc(IDS_FOUND_MAX, sizeof(*search->found))};
 	if (!search->found)
@@ -91,6 +93,15 @@ static void look_for_clocks(struct id_search *search, const uint32_t word[WORDS_
 	}
 }
 
+static void look_for_parent(struct id_search *search, const uint32_t word[WORDS_AT_ONCE], uint64_t address)
+{
+	if (search->parent == 0 || !has_candidate(word, search->parent, 0))
+		return;
+	for (size_t i = 0; i < WORDS_AT_ONCE; i++)
+		if (word[i] == search->parent)
+			add(search, address + i * sizeof(*word), 0, SNAPIMG_KEPT_PARENT_WORD);
+}
+
 static void look_for_words(struct id_search *search, const uint8_t *bytes, size_t size, uint64_t address)
 {
 	uint32_t word[WORDS_AT_ONCE];
@@ -99,6 +110,7 @@ static void look_for_words(struct id_search *search, const uint8_t *bytes, size_
 		memcpy(word, bytes + at, sizeof(word));
 		if (has_clock(word, search->lowest, search->span))
 			look_for_clocks(search, word, address + at);
+		look_for_parent(search, word, address + at);
 		if (!has_candidate(word, search->lowest, search->span))
 			continue;
 		for (size_t i = 0; i < WORDS_AT_ONCE; i++) {

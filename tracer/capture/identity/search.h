@@ -11,7 +11,7 @@
 struct id_found {
 	uint64_t address; /* in the image */
 	uint32_t thread;  /* whose ID, an index of THREADS; the process's is its first thread's */
-	uint32_t kind;    /* SNAPIMG_KEPT_WORD, _TEXT or _NAME */
+	uint32_t kind;    /* SNAPIMG_KEPT_WORD, _PARENT_WORD, _TEXT or _NAME */
 };
 
 enum { IDS_FOUND_MAX = 4096 }; /* where there are more, the ID is too common a number to tell anything */
@@ -21,6 +21,7 @@ struct id_search {
 	size_t count;
 	uint32_t lowest, span;        /* all IDs are in [lowest, lowest + span] */
 	uint64_t form[SNAPIMG_FORMS]; /* the process's, as languages write numbers */
+	uint32_t parent;              /* its ID, where the program asked for it; 0: not looked for */
 	char text[12];                /* the process's, in decimal */
 	size_t length;
 	pthread_mutex_t lock; /* over what follows */
@@ -29,8 +30,8 @@ struct id_search {
 	bool has_more; /* than IDS_FOUND_MAX */
 };
 
-enum status id_search_begin(const struct snapimg_thread *thread, size_t count, struct id_search *ret_search)
-        __attribute__((warn_unused_result));
+enum status id_search_begin(const struct snapimg_thread *thread, size_t count, uint32_t parent,
+                            struct id_search *ret_search) __attribute__((warn_unused_result));
 /* One job's pages; from any thread. */
 void id_search_look(struct id_search *search, const struct job_pages *pages);
 /* Which thread has that ID: its index, or -1. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -196,6 +197,20 @@ static enum status read_session(const struct subject *subject, struct attributes
 	                           (uint64_t)group);
 }
 
+/* The scheduler's group of a session of its own has a nice value, too: sched(7), "The autogroup feature". The
+ * kernel makes it with 0. */
+static enum status read_session_nice(const struct subject *subject, struct attributes *attributes)
+{
+	struct text text CLEANUP(text_free) = {0};
+	int nice = 0;
+
+	if ((pid_t)subject->stat.field[STAT_SESSION] != subject->pid || the_caller.attached ||
+	    proc_try_read(proc_path(subject->pid, "autogroup").text, &text) < 0 ||
+	    sscanf(text.bytes, "/autogroup-%*d nice %d", &nice) != 1 || nice == 0)
+		return STATUS_OK;
+	return attributes_add(attributes, SNAPIMG_ATTRIBUTE_SESSION_NICE, 0, (uint64_t)(int64_t)nice);
+}
+
 enum status attributes_read(const struct subject *subject, const struct remote *remote,
                             struct attributes *attributes)
 {
@@ -205,7 +220,9 @@ enum status attributes_read(const struct subject *subject, const struct remote *
 	enum status status;
 
 	if ((status = read_lock_future(subject, remote, attributes)) || /* before the page is used */
-	    (status = read_session(subject, attributes)) || (status = read_limits(pid, noted, attributes)) ||
+	    (status = read_session(subject, attributes)) ||
+	    (status = read_session_nice(subject, attributes)) ||
+	    (status = read_limits(pid, noted, attributes)) ||
 	    (status = read_file(pid, "oom_score_adj", 10, SNAPIMG_ATTRIBUTE_OOM_SCORE_ADJ, attributes)) ||
 	    (status = read_file(pid, "coredump_filter", 16, SNAPIMG_ATTRIBUTE_COREDUMP_FILTER, attributes)) ||
 	    (status = read_prctls(remote, noted, attributes)) ||

@@ -82,6 +82,43 @@ static enum status refuse_keyrings(const struct subject *subject, const struct r
 	return STATUS_OK;
 }
 
+/* An exec keeps both, but for PR_SPEC_DISABLE_NOEXEC: a caller of snaprun can have them set, too. Without the
+ * program's call in view (-p) the modes alone tell, of which the kernel's own filters use none but the forced
+ * one (seccomp(2), SECCOMP_FILTER_FLAG_SPEC_ALLOW). */
+static enum status refuse_speculation(const struct subject *subject, const struct remote *remote)
+{
+	enum { MISFEATURES = 3 };
+	const int64_t chosen = PR_SPEC_DISABLE | PR_SPEC_DISABLE_NOEXEC;
+	bool noted = subject->request->noted->bits & NOTED_SPECULATION;
+	enum status status;
+
+	for (uint64_t which = 0; which < MISFEATURES; which++) {
+		int64_t its = 0, callers = prctl(PR_GET_SPECULATION_CTRL, which, 0, 0, 0);
+
+		if ((status = remote_call(remote, &its, SYS_prctl, PR_GET_SPECULATION_CTRL, which, 0, 0)) !=
+		    STATUS_OK)
+			return status;
+		if (its >= 0 && its != callers && (noted || its & chosen))
+			return refuse("speculation that was switched (PR_SET_SPECULATION_CTRL)",
+			              "choose a point before that, or let who starts it switch it",
+			              "thread %d of process %d", remote->tid, subject->pid);
+	}
+	return STATUS_OK;
+}
+
+/* It can be asked with a privilege only (PR_GET_IO_FLUSHER), and shows in the flags that all may read. */
+static enum status refuse_io_flusher(const struct subject *subject, pid_t tid)
+{
+	const uint64_t flusher = 0x00180000; /* PF_MEMALLOC_NOIO, PF_LOCAL_THROTTLE (include/linux/sched.h) */
+	struct proc_stat its, callers;
+
+	if (proc_try_read_stat(tid, &its) < 0 || proc_try_read_stat(gettid(), &callers) < 0 ||
+	    (its.field[STAT_FLAGS] & flusher) != flusher || (callers.field[STAT_FLAGS] & flusher) == flusher)
+		return STATUS_OK;
+	return refuse("a thread that others need to write memory out (PR_SET_IO_FLUSHER)",
+	              "choose a point before it is set", "thread %d of process %d", tid, subject->pid);
+}
+
 static enum status refuse_memory_policy(const struct subject *subject, const struct remote *remote)
 {
 	struct policy {
@@ -222,6 +259,8 @@ static enum status read_thread(const struct threads *threads, size_t index, cons
 	if ((status = pass_refusal(refuse_ports(subject, at.tid))) ||
 	    (status = pass_refusal(refuse_keyrings(subject, &at))) ||
 	    (status = pass_refusal(refuse_memory_policy(subject, &at))) ||
+	    (status = pass_refusal(refuse_speculation(subject, &at))) ||
+	    (status = pass_refusal(refuse_io_flusher(subject, at.tid))) ||
 	    (status = read_own(subject, &at, &own)))
 		return status;
 	if (index == 0)
