@@ -110,7 +110,7 @@ class Lookups:
     """A finder of modules lists whole directories, though it looks for a few names only: these are told instead."""
 
     def __init__(self, is_wanted):
-        self.names, self.is_wanted = set(), is_wanted
+        self.names, self.is_wanted, self.programs = set(), is_wanted, None
 
     def watch(self):
         from importlib import machinery, util  # and what they need, before the program's directory is looked at
@@ -119,6 +119,7 @@ class Lookups:
         fill, find = self.fill, self.find
         if not self.is_wanted or fill is None or find is None or util is None:
             return
+        self.programs = programs = part('python_programs.py')['Programs']()
 
         def _fill_cache(self):
             os.access(MARK + '/pause', 0)
@@ -129,11 +130,18 @@ class Lookups:
 
         def find_spec(self, fullname, target=None):
             names.add((self.path, fullname.rpartition('.')[2]))
-            return find(self, fullname, target)
+            spec = find(self, fullname, target)
+            programs.watch(fullname, spec)
+            return spec
 
         self.finder._fill_cache, self.finder.find_spec = _fill_cache, find_spec
 
-    def unwatch(self):
+    def unwatch(self, is_training):
+        """A run that trains goes on to find libraries so."""
+        if is_training:
+            return
+        if self.programs is not None:
+            self.programs.unwatch()
         if self.fill is not None and self.find is not None:
             self.finder._fill_cache, self.finder.find_spec = self.fill, self.find
 
@@ -344,7 +352,7 @@ class Run:
         sys.dont_write_bytecode = self.dont_write
         self.leave_arguments()
         self.seeds.unwatch()
-        self.lookups.unwatch()
+        self.lookups.unwatch(self.is_watched == 'train')
 
     def prepare(self):
         """All that the interpreter does before it runs a script (pymain_run_python() of main.c)."""

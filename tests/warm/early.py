@@ -35,8 +35,10 @@ def holds(*names):
 
 
 PROGRAM = f"""#!{PYTHON}
-import sys
+import ctypes.util, platform, sys
+answers = ctypes.util.find_library('c'), platform.architecture()
 words = sys.argv[1:]
+print(answers, ctypes.util._findSoname_ldconfig.__module__, platform._syscmd_file.__module__)
 seen = set(sys.modules)
 if 'path' in words:
     sys.path.insert(0, sys.path[0] + '/other')
@@ -55,7 +57,7 @@ print(sorted(set(sys.modules) - seen), sys.meta_path[-1:], len(sys.path))
 
 
 def python():
-    """A module comes in only when it's imported, and another one where it would be another one."""
+    """A module comes in only when it's imported, and another one where it would be another one; what the library asks other programs before."""
     write("program.py", PROGRAM, 0o755)
     write("user.py", "import helper, package\nVALUE = 'user of ' + helper.VALUE\n")
     write("helper.py", "VALUE = 'helper'\n")
