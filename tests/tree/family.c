@@ -18,6 +18,10 @@
 
 #include "line.h"
 
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1; not in older headers */
+#endif
+
 /* --- zombies keep their statuses, a place in a file is one for all that inherited it, a child blocks in a
  * read */
 static void inherited(void)
