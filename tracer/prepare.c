@@ -47,6 +47,13 @@ static void choose_own_calls(struct run *run)
 		exec_log_watch(&run->own_calls);
 }
 
+/* What a ring is about to do is in the kernel, so none can be frozen; libuv makes one in each loop, and does
+ * without where the kernel has none. Of several rules for a call the first counts: a point's own. */
+static void hide_rings(struct call_rules *rules)
+{
+	call_rules_add(rules, SYS_io_uring_setup, SYS_io_uring_setup)->is_missing = true;
+}
+
 /* Where no point needs calls, a program can be followed without a filter, too, but not as exactly: so where
  * there may be none it goes on without. What a process did before it was attached to wasn't seen anyhow. */
 static enum status choose_calls(struct run *run)
@@ -64,6 +71,8 @@ static enum status choose_calls(struct run *run)
 	run->filter_is_needed = of_points || options->log || options->cpu_level;
 	if (!run->every_call && !options->attach) {
 		call_rules_join(&all, &run->own_calls);
+		if (run->points.count > 0 && !options->continues)
+			hide_rings(&all);
 		status = filter_make(&all, &run->filter);
 	}
 	call_rules_free(&all);

@@ -23,6 +23,7 @@ struct call_condition {
 
 struct call_rule {
 	uint32_t first, last; /* numbers, both included */
+	bool is_missing;      /* the filter answers it with ENOSYS, and it stops nothing */
 	uint8_t condition_count;
 	struct call_condition condition[CALL_CONDITIONS_MAX];
 };

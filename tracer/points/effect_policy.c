@@ -44,7 +44,7 @@ static const struct row policy[] = {
 	{"getxattr", &effect_never, 0}, {"lgetxattr", &effect_never, 0}, {"fgetxattr", &effect_never, 0},
 	{"listxattr", &effect_never, 0}, {"llistxattr", &effect_never, 0}, {"flistxattr", &effect_never, 0},
 	{"readahead", &effect_never, 0}, {"fadvise64", &effect_never, 0}, {"name_to_handle_at", &effect_never, 0},
-	{"cachestat", &effect_never, 0},
+	{"cachestat", &effect_never, 0}, {"io_uring_setup", &effect_never, 0}, /* what a ring does is one */
 	/* descriptors */
 	{"read", &effect_takes, 0}, {"pread64", &effect_takes, 0}, {"readv", &effect_takes, 0},
 	{"preadv", &effect_takes, 0}, {"preadv2", &effect_takes, 0}, {"lseek", &effect_moves, 0},

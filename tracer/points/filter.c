@@ -56,7 +56,7 @@ static void put_rule(struct filter *filter, const struct call_rule *rule)
 		put(filter, condition->differs ? JUMP(BPF_JMP | BPF_JEQ | BPF_K, condition->value, away, 0)
 		                               : JUMP(BPF_JMP | BPF_JEQ | BPF_K, condition->value, 0, away));
 	}
-	put(filter, RETURN(SECCOMP_RET_TRACE));
+	put(filter, RETURN(rule->is_missing ? SECCOMP_RET_ERRNO | ENOSYS : SECCOMP_RET_TRACE));
 }
 
 static void put_rules_of(struct filter *filter, const struct call_rules *rules, uint32_t number)

@@ -203,8 +203,8 @@ static uint64_t shutdown_of(int copy, uint8_t state)
 	struct pollfd look = {.fd = copy, .events = POLLRDHUP};
 	bool ended = poll(&look, 1, 0) > 0 && (look.revents & POLLRDHUP);
 
-	return (state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 ? 2 : 0) |
-	       (ended && state != TCP_CLOSE_WAIT ? 1 : 0);
+	return (state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 ? 2u : 0u) |
+	       (ended && state != TCP_CLOSE_WAIT ? 1u : 0u);
 }
 
 /* The program will be ended: no TIME-WAIT keeps its addresses from the next start. */
