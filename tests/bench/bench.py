@@ -138,7 +138,7 @@ class Bench:
             return made if isinstance(made, Missing) else self.start(made, *arguments, kind=kind)
 
         thawed = value_or_missing(self.thaw, image)
-        ends = not kind.startswith(":ping")
+        ends = not kind.startswith((":ping", ":http"))
         return {"frozen": self.start(image, *arguments, kind=kind), "thawed": way(lambda same: same, thawed),
                 "hot": way(self.record_hot, thawed) if ends else Missing("a server's run has no end")}
 

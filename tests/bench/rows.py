@@ -7,6 +7,7 @@ import figures_servers as servers
 import figures_sharing as sharing
 import figures_start as start
 import figures_traced as traced
+import figures_trees as trees
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +143,26 @@ ROWS = (
     Row("dump.python", "dump of that Python, point to image complete", dump.python_dump, "dump", "gcore and zstd",
         "gcore, then zstd -3 -T0", 0.25, COMPRESSION),
     Row("dump.memory", "snaptrace's own peak, dumping 4 GiB", dump.tracer_memory, "peak", None, "", 256, "its buffers", "MiB"),
+    # Trees
+    Row("tree.pair", "a shell and its Python, thawed, to _exit: what the shell adds", trees.pair, "adds", None,
+        "less that Python alone", 3, "a process and its exec's worth"),
+    Row("tree.forks", "ten Pythons, nine of them forks, thawed, to the first one's _exit", trees.forks, "thawed", "cold",
+        "cold start", None, FAULTS),
+    Row("tree.forks.frozen", "ten Pythons, nine of them forks, frozen, no cache", trees.forks, "frozen", "cold", "cold start",
+        None, DECODING),
+    Row("tree.forks.size", "image of ten Pythons, nine of them forks", trees.forks, "size", "one", "of one", 2,
+        "pages that the forks wrote", "MB"),
+    Row("tree.forks.thawed.size", "the same, thawed", trees.forks, "thawed size", "one thawed", "of one", 2,
+        "pages that the forks wrote", "MB"),
+    Row("tree.nginx", "nginx and two workers, thawed, to the first answer", trees.nginx, "thawed", "cold", "cold start", 1,
+        "a process each, and a PID namespace"),
+    Row("tree.nginx.frozen", "nginx and two workers, frozen, no cache", trees.nginx, "frozen", "cold", "cold start", None,
+        "a process each, and a PID namespace"),
+    Row("tree.gunicorn", "gunicorn and four workers, thawed, to the first answer", trees.gunicorn, "thawed", "cold",
+        "cold start", 1 / 12, FAULTS),
+    Row("tree.gunicorn.frozen", "gunicorn and four workers, frozen, no cache", trees.gunicorn, "frozen", "cold",
+        "cold start", None, DECODING),
+
     Row("size.default", "image of that Python, default level", dump.python_size, "default", "zstd -3", "gcore, zstd -3", 0.95,
         "frames that stand alone", "MB"),
     Row("size.19", "image of that Python, --level 19", dump.python_size, "level 19", "zstd -19", "gcore, zstd -19", 1.0,

@@ -4,6 +4,7 @@
  *     :end         from before the start to its end
  *     :byte        from before the start to the first byte that it writes to stdout
  *     :ping=PORT   from before the start to a `+PONG` from 127.0.0.1:PORT; then it is killed
+ *     :http=PORT   the same to an answer in HTTP; then it is asked to end (SIGTERM), and does
  *     :warm        started once; asked by a byte on stdin it does what is measured, and answers with a sample
  */
 #include <arpa/inet.h>
@@ -108,9 +109,19 @@ static struct sample to_first_byte(struct command *command)
 	return collect(command, pid, began, end, 0);
 }
 
-/* One question: true when the answer was +PONG. A server that still loads says -LOADING. */
-static bool answers(int port)
+/* What a server is asked, and how it is ended. One that still loads says -LOADING. */
+struct question {
+	const char *text, *answer; /* how that begins */
+	int end;                   /* a signal */
+	int status;                /* of which it ends; 0: by itself */
+};
+static const struct question ping = {"PING\r\n", "+PONG", SIGKILL, SIGKILL};
+/* Its workers end with it. */
+static const struct question get = {"GET / HTTP/1.0\r\n\r\n", "HTTP/1.", SIGTERM, 0};
+
+static bool answers(const struct question *question, int port)
 {
+	size_t length = strlen(question->text);
 	struct sockaddr_in address = {.sin_family = AF_INET,
 	                              .sin_port = htons((uint16_t)port),
 	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -118,38 +129,49 @@ static bool answers(int port)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
-		die("socket", "a ping");
+		die("socket", question->text);
 	bool yes = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-	           send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6 &&
-	           recv(fd, answer, sizeof(answer) - 1, 0) > 0 && strncmp(answer, "+PONG", 5) == 0;
+	           send(fd, question->text, length, MSG_NOSIGNAL) == (ssize_t)length &&
+	           recv(fd, answer, sizeof(answer) - 1, 0) > 0 &&
+	           strncmp(answer, question->answer, strlen(question->answer)) == 0;
 	close(fd);
 	return yes;
 }
 
-static struct sample to_pong(struct command *command)
+static struct sample to_answer(struct command *command, const struct question *question)
 {
 	enum { TRIES = 50000 };                             /* 5 s and more */
 	const struct timespec moment = {.tv_nsec = 100000}; /* not to take the processor from the server */
 
 	/* The one before was killed: where it has its own IDs, it ends after the process that stood for it.
 	 */
-	for (int tries = 0; tries < TRIES && answers(command->number); tries++)
+	for (int tries = 0; tries < TRIES && answers(question, command->number); tries++)
 		(void)nanosleep(&moment, NULL);
-	if (answers(command->number)) {
+	if (answers(question, command->number)) {
 		errno = EADDRINUSE;
 		die("another server answers at its port", command->argv[0]);
 	}
 	long long began = now();
 	pid_t pid = start(command, NOWHERE, NOWHERE);
-	while (!answers(command->number)) {
+	while (!answers(question, command->number)) {
 		siginfo_t ended = {.si_pid = 0};
 		if (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid)
 			die("ended before it answered", command->argv[0]);
 		nanosleep(&moment, NULL);
 	}
 	long long end = now();
-	kill(pid, SIGKILL);
-	return collect(command, pid, began, end, SIGKILL);
+	kill(pid, question->end);
+	return collect(command, pid, began, end, question->status);
+}
+
+static struct sample to_pong(struct command *command)
+{
+	return to_answer(command, &ping);
+}
+
+static struct sample to_page(struct command *command)
+{
+	return to_answer(command, &get);
 }
 
 static void start_warm(struct command *command)
@@ -198,10 +220,8 @@ void finish(struct command *command)
 const struct kind *find_kind(const char *word)
 {
 	static const struct kind kinds[] = {
-	        {":end", to_end},
-	        {":byte", to_first_byte},
-	        {":ping=", to_pong},
-	        {":warm", ask_warm},
+	        {":end", to_end},    {":byte", to_first_byte}, {":ping=", to_pong},
+	        {":http=", to_page}, {":warm", ask_warm},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
