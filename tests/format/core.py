@@ -113,7 +113,7 @@ def python_in_gdb():
     t.freeze("image.snap", ["/usr/bin/python3", "-c", code], at="path:/snap/here")
     converted()
     seen = gdb("/usr/bin/python3", "bt")
-    order = [seen.find(name) for name in ("_PyEval_EvalFrameDefault", "Py_RunMain", "Py_BytesMain", "_start")]
+    order = [seen.find(name) for name in ("PyEval_EvalCode", "Py_RunMain", "Py_BytesMain", "_start")]
     t.check(-1 not in order and order == sorted(order), order, seen)
 
 
