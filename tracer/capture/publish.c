@@ -303,6 +303,7 @@ enum status captures_publish(struct captures *captures, struct snapshot_result *
 		status = write_image(captures, writer, &output, result);
 	else if (status == STATUS_OK)
 		status = fail(STATUS_FAILED, "out of memory");
+	pipeline_end();
 	snapimg_writer_free(writer);
 	output_file_end(&output);
 	return status;

@@ -44,7 +44,6 @@ struct pipeline {
 	size_t slot_count;
 	size_t job_size, packed_size; /* bytes that a slot has room for, each two or one time */
 	uint8_t *buffers;
-	size_t buffers_size;
 };
 
 struct worker {
@@ -229,13 +228,36 @@ static unsigned int share_out(struct pipeline *pipeline)
 	return (unsigned int)workers;
 }
 
+/* To make their pages takes as long as to read a process into them: those of one process of a tree serve the
+ * next one. */
+static struct {
+	uint8_t *memory;
+	size_t size;
+} buffers;
+
+void pipeline_end(void)
+{
+	if (buffers.memory)
+		munmap(buffers.memory, buffers.size);
+	buffers.memory = NULL;
+}
+
+static uint8_t *take_buffers(size_t size)
+{
+	if (buffers.memory && buffers.size >= size)
+		return buffers.memory;
+	pipeline_end();
+	buffers.memory = populated_memory(size);
+	buffers.size = size;
+	return buffers.memory;
+}
+
 static enum status make_slots(struct pipeline *pipeline)
 {
 	size_t each = slot_size(pipeline);
 
-	pipeline->buffers_size = each * pipeline->slot_count;
 	pipeline->slot = calloc(pipeline->slot_count, sizeof(*pipeline->slot));
-	pipeline->buffers = populated_memory(pipeline->buffers_size);
+	pipeline->buffers = take_buffers(each * pipeline->slot_count);
 	if (!pipeline->slot || !pipeline->buffers)
 		return fail(STATUS_FAILED, "out of memory");
 	for (size_t i = 0; i < pipeline->slot_count; i++) {
@@ -245,13 +267,6 @@ static enum status make_slots(struct pipeline *pipeline)
 		pipeline->slot[i].packed = buffer + pipeline->job_size * 2;
 	}
 	return STATUS_OK;
-}
-
-static void free_slots(struct pipeline *pipeline)
-{
-	if (pipeline->buffers)
-		munmap(pipeline->buffers, pipeline->buffers_size);
-	free(pipeline->slot);
 }
 
 /* Signals stay with the tracer's thread, which waits for its tracees. */
@@ -309,7 +324,7 @@ static enum status run(struct pipeline *pipeline, struct snapimg_writer *writer,
 		pthread_join(workers[i].thread, NULL);
 		compressor_close(&workers[i].compressor);
 	}
-	free_slots(pipeline);
+	free(pipeline->slot);
 	free(workers);
 	return status;
 }

@@ -28,4 +28,7 @@ enum status pipeline_run(pid_t pid, const struct plan *plan, const struct snapsh
                          struct snapimg_writer *writer, struct pipeline_totals *ret_totals,
                          enum snapimg_error *ret_error) __attribute__((warn_unused_result));
 
+/* After the last run: gives the buffers back, which stay from one to the next. */
+void pipeline_end(void);
+
 #endif
