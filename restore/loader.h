@@ -123,6 +123,7 @@ void mappings_settle(void);  /* mappings.c: what was filled as a file becomes pr
 void mappings_protect(void); /* mappings.c: final protections and advice */
 /* mappings.c: what could not be done with a mapping, and why. */
 _Noreturn void mapping_die(const struct snapimg_mapping *mapping, const char *what, long result);
+void rings_make(void);   /* build/rings.c: what the kernel shares, in its places */
 void shared_make(void);  /* build/shared.c: what views look at */
 void shared_leave(void); /* build/shared.c: when it is filled */
 void shared_map_view(const struct snapimg_mapping *view);

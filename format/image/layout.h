@@ -49,7 +49,8 @@ enum { SNAPIMG_ARCH_X86_64 = 62 };
 	X(LZ4, 10, "lz4")                      /* has LZ4 extents */                                         \
 	X(TREE, 11, "tree")                    /* several processes: the first one's image, or another's */  \
 	X(IPC, 12, "ipc")                      /* has IPC, a segment of it, or MQUEUE objects */             \
-	X(PASSED, 13, "passed")                /* has PASSED */
+	X(PASSED, 13, "passed")                /* has PASSED */                                              \
+	X(RINGS, 14, "rings")                  /* has RING mappings, AIO or URING objects */
 enum snapimg_feature {
 #define X(name, bit, text) SNAPIMG_FEATURE_##name = 1 << (bit),
 	SNAPIMG_FEATURES(X)

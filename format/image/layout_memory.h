@@ -13,6 +13,7 @@ enum snapimg_mapping_kind {
 	SNAPIMG_MAPPING_VDSO = 5,
 	SNAPIMG_MAPPING_MEMORY = 6, /* what VIEWs look at; not the program's own mapping, see below */
 	SNAPIMG_MAPPING_VIEW = 7,   /* of a MEMORY, at `offset` */
+	SNAPIMG_MAPPING_RING = 8,   /* what the kernel shares of an AIO or URING object */
 };
 /* Where the loader lies while it restores; a program has nothing there, or a reservation from its beginning
  * on. MEMORY mappings are given addresses in the middle. */
@@ -67,7 +68,7 @@ struct snapimg_mapping {
 	uint32_t flags;
 	uint32_t advice;
 	uint32_t file;      /* index + 1: FILE: in FILES; VIEW: in MAPPINGS; MEMORY: in OBJECTS, 0: none;
-	                       SEGMENT: its id + 1 */
+	                       SEGMENT: its id + 1; RING: in OBJECTS */
 	uint32_t name;      /* string: as /proc/PID/maps showed it */
 	uint32_t run_first; /* its page runs: [run_first, run_first + run_count) */
 	uint32_t run_count;

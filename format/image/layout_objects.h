@@ -54,7 +54,9 @@ static_assert(sizeof(struct snapimg_descriptor) == 32, "descriptor layout");
 	X(ENDED, 15, "pidfd of a process that has ended")                                                    \
 	X(TREE, 16, "object of the tree")                                                                    \
 	X(FILE, 17, "file that several have")                                                                \
-	X(MQUEUE, 18, "message queue")
+	X(MQUEUE, 18, "message queue")                                                                       \
+	X(AIO, 19, "asynchronous I/O context")                                                               \
+	X(URING, 20, "io_uring")
 enum snapimg_object_kind {
 #define X(name, number, text) SNAPIMG_OBJECT_##name = (number),
 	SNAPIMG_OBJECT_KINDS(X)
@@ -103,6 +105,14 @@ enum snapimg_value {
 	SNAPIMG_MQUEUE_MESSAGES = 1, /* that it can hold */
 	SNAPIMG_MQUEUE_SIZE = 2,     /* of each, at most */
 	SNAPIMG_MQUEUE_GONE = 3,     /* 1: mq_unlink(3) */
+	SNAPIMG_AIO_EVENTS = 0,      /* that its ring has room for */
+	SNAPIMG_AIO_HEAD = 1,        /* where the first is that waits */
+	SNAPIMG_AIO_TAIL = 2,        /* where the next one comes */
+	SNAPIMG_URING_FLAGS = 0,     /* of io_uring_setup(2); << 32: sq_thread_idle */
+	SNAPIMG_URING_ENTRIES = 1,   /* of the submission queue; << 32: of the completion queue */
+	SNAPIMG_URING_COUNTS = 2,    /* submission queue's head; << 32: completion queue's tail */
+	SNAPIMG_URING_LAYOUT = 3,    /* checksum of sq_off and cq_off without user_addr */
+	SNAPIMG_URING_WAITING = 4,   /* completions */
 	SNAPIMG_SOCKET_DOMAIN = 0,
 	SNAPIMG_SOCKET_TYPE = 1,
 	SNAPIMG_SOCKET_PROTOCOL = 2,
@@ -154,6 +164,15 @@ struct snapimg_setting {
 	uint32_t reserved_zero;
 };
 static_assert(sizeof(struct snapimg_setting) == 32, "setting layout");
+
+enum {
+	SNAPIMG_AIO_EVENT_SIZE = 32,       /* struct io_event */
+	SNAPIMG_AIO_HEADER_SIZE = 32,      /* what stands before them in the ring */
+	SNAPIMG_URING_CQ_MAX = 1 << 16,    /* entries (io_uring/io_uring.h, IORING_MAX_CQ_ENTRIES) */
+	SNAPIMG_URING_SQES = 1 << 28,      /* IORING_OFF_SQES */
+	SNAPIMG_URING_PART_MAX = 1 << 24,  /* bytes of what is mapped from 0, or from there */
+	SNAPIMG_URING_STEPS_MAX = 1 << 24, /* of its counts: each is a request at a start */
+};
 
 /* Bytes in an object: of a file at `position`, of a pipe all, of a socket one message that it has to receive,
  * or of one that WAITS one that it has sent. */

@@ -73,6 +73,22 @@ static bool view_is_valid(const struct snapimg *image, const struct snapimg_mapp
 	                             view->offset < memory->end - memory->start);
 }
 
+static bool ring_is_valid(const struct snapimg *image, const struct snapimg_mapping *ring)
+{
+	const struct snapimg_object *object;
+	uint64_t size = ring->end - ring->start;
+
+	if ((ring->flags & ~(uint32_t)SNAPIMG_MAP_SEALED) != SNAPIMG_MAP_SHARED || ring->run_count != 0 ||
+	    ring->file == 0 || ring->file > snapimg_object_count(image))
+		return false;
+	object = snapimg_get_object(image) + ring->file - 1;
+	if (object->kind != SNAPIMG_OBJECT_AIO)
+		return object->kind == SNAPIMG_OBJECT_URING;
+	return ring->offset == 0 && ring->protection == (SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE) &&
+	       size > SNAPIMG_AIO_HEADER_SIZE &&
+	       object->value[SNAPIMG_AIO_EVENTS] <= (size - SNAPIMG_AIO_HEADER_SIZE) / SNAPIMG_AIO_EVENT_SIZE;
+}
+
 /* Flags that only some mappings have. */
 static bool mapping_flags_are_valid(const struct snapimg *image, const struct snapimg_mapping *mapping)
 {
@@ -119,6 +135,9 @@ static bool mapping_kind_is_valid(const struct snapimg *image, const struct snap
 	case SNAPIMG_MAPPING_VIEW:
 		return image->header->required_features & SNAPIMG_FEATURE_MEMORY &&
 		       view_is_valid(image, mapping);
+	case SNAPIMG_MAPPING_RING:
+		return image->header->required_features & SNAPIMG_FEATURE_RINGS &&
+		       ring_is_valid(image, mapping);
 	case SNAPIMG_MAPPING_VVAR:
 	case SNAPIMG_MAPPING_VDSO:
 		return mapping->file == 0 && !is_shared && mapping->run_count == 0;

@@ -178,6 +178,47 @@ static bool mqueue_content(const struct snapimg_object *object, const struct sna
 	return content->position <= QUEUE_PRIORITY_MAX && content->size <= object->value[SNAPIMG_MQUEUE_SIZE];
 }
 
+static bool aio_values(const struct snapimg_object *object)
+{
+	uint64_t events = object->value[SNAPIMG_AIO_EVENTS];
+
+	return events >= 1 && events <= UINT32_C(1) << 23 && object->value[SNAPIMG_AIO_HEAD] < events &&
+	       object->value[SNAPIMG_AIO_TAIL] < events;
+}
+
+/* All that waits. */
+static bool aio_content(const struct snapimg_object *object, const struct snapimg_content *content)
+{
+	uint64_t events = object->value[SNAPIMG_AIO_EVENTS];
+	uint64_t waiting =
+	        (object->value[SNAPIMG_AIO_TAIL] + events - object->value[SNAPIMG_AIO_HEAD]) % events;
+
+	return content->position == 0 && content->size == waiting * SNAPIMG_AIO_EVENT_SIZE;
+}
+
+static bool is_power_of_2(uint64_t number)
+{
+	return number != 0 && (number & (number - 1)) == 0;
+}
+
+static bool uring_values(const struct snapimg_object *object)
+{
+	uint64_t sq = (uint32_t)object->value[SNAPIMG_URING_ENTRIES],
+	         cq = object->value[SNAPIMG_URING_ENTRIES] >> 32;
+
+	return is_power_of_2(sq) && is_power_of_2(cq) && sq <= SNAPIMG_URING_CQ_MAX / 2 && sq <= cq &&
+	       cq <= SNAPIMG_URING_CQ_MAX && object->value[SNAPIMG_URING_WAITING] <= cq;
+}
+
+static bool uring_content(const struct snapimg_object *object, const struct snapimg_content *content)
+{
+	uint64_t base = content->position >= SNAPIMG_URING_SQES ? SNAPIMG_URING_SQES : 0;
+	uint64_t from = content->position - base;
+
+	(void)object;
+	return from <= SNAPIMG_URING_PART_MAX && content->size <= SNAPIMG_URING_PART_MAX - from;
+}
+
 #define SETTINGS_OF_SOCKETS                                                                                  \
 	(1u << SNAPIMG_SETTING_ACCEPTED | 1u << SNAPIMG_SETTING_BIND_GONE | 1u << SNAPIMG_SETTING_OPTION |   \
 	 1u << SNAPIMG_SETTING_BIND | 1u << SNAPIMG_SETTING_LISTEN | 1u << SNAPIMG_SETTING_CONNECT |         \
@@ -198,6 +239,8 @@ static const struct kind_rule kind_rules[] = {
         [SNAPIMG_OBJECT_CALLERS] = {callers_values, NULL, NULL, 0, false},
         [SNAPIMG_OBJECT_FILE] = {opened_values, NULL, NULL, 0, false},
         [SNAPIMG_OBJECT_MQUEUE] = {mqueue_values, NULL, mqueue_content, 0, true},
+        [SNAPIMG_OBJECT_AIO] = {aio_values, NULL, aio_content, 0, false},
+        [SNAPIMG_OBJECT_URING] = {uring_values, NULL, uring_content, 0, false},
 };
 enum { KIND_RULES = sizeof(kind_rules) / sizeof(*kind_rules) };
 
@@ -250,6 +293,8 @@ static bool tree_is_valid(const struct snapimg *image, const struct snapimg_obje
 	if (object->kind == SNAPIMG_OBJECT_PIDFD && object->value[SNAPIMG_PIDFD_PID] != 0)
 		return object->value[SNAPIMG_PIDFD_PID] <= INT32_MAX &&
 		       (image->header->required_features & SNAPIMG_FEATURE_TREE) != 0;
+	if (object->kind == SNAPIMG_OBJECT_AIO || object->kind == SNAPIMG_OBJECT_URING)
+		return (image->header->required_features & SNAPIMG_FEATURE_RINGS) != 0;
 	return object->kind != SNAPIMG_OBJECT_TREE ||
 	       (!is_first && image->header->required_features & SNAPIMG_FEATURE_TREE);
 }

@@ -277,6 +277,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 			features |= SNAPIMG_FEATURE_FILE_MAPPINGS;
 		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY || mapping[i].flags & SNAPIMG_MAP_MAY_WRITE)
 			features |= SNAPIMG_FEATURE_MEMORY;
+		if (mapping[i].kind == SNAPIMG_MAPPING_RING)
+			features |= SNAPIMG_FEATURE_RINGS;
 		if (mapping[i].flags & SNAPIMG_MAP_TREE)
 			features |= SNAPIMG_FEATURE_TREE;
 		if (mapping[i].flags & SNAPIMG_MAP_SEGMENT)
@@ -307,6 +309,8 @@ static uint64_t find_features(const struct snapimg_writer *writer)
 			features |= SNAPIMG_FEATURE_CALLERS;
 		else if (object[i].kind == SNAPIMG_OBJECT_TREE)
 			features |= SNAPIMG_FEATURE_TREE;
+		else if (object[i].kind == SNAPIMG_OBJECT_AIO || object[i].kind == SNAPIMG_OBJECT_URING)
+			features |= SNAPIMG_FEATURE_RINGS;
 		else if (object[i].kind == SNAPIMG_OBJECT_MQUEUE)
 			features |= SNAPIMG_FEATURE_IPC;
 	if (writer->section[SNAPIMG_SECTION_TREE].size > 0 ||

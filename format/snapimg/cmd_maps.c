@@ -58,7 +58,7 @@ static void put_mapping(struct json *json, const struct snapimg *image, const st
 	        [SNAPIMG_MAPPING_ANONYMOUS] = "anonymous", [SNAPIMG_MAPPING_FILE] = "file",
 	        [SNAPIMG_MAPPING_STACK] = "stack",         [SNAPIMG_MAPPING_VVAR] = "vvar",
 	        [SNAPIMG_MAPPING_VDSO] = "vdso",           [SNAPIMG_MAPPING_MEMORY] = "memory",
-	        [SNAPIMG_MAPPING_VIEW] = "view",
+	        [SNAPIMG_MAPPING_VIEW] = "view",           [SNAPIMG_MAPPING_RING] = "ring",
 	};
 	const struct snapimg_file *file = file_of(image, mapping);
 	char text[32];

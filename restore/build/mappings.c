@@ -276,6 +276,7 @@ void mappings_build(void)
 	loader.maps_files = files_are_here();
 	unmap_rest();
 	vdso_map_again();
+	rings_make();
 	shared_make();
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
 		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO ||
@@ -291,7 +292,7 @@ void mappings_build(void)
 		}
 		if (mapping[i].kind == SNAPIMG_MAPPING_VIEW)
 			shared_map_view(&mapping[i]);
-		else
+		else if (mapping[i].kind != SNAPIMG_MAPPING_RING)
 			map(&mapping[i], &file, take_pieces(i, &next_piece));
 		if (inherited_has(&mapping[i])) { /* over what may still wait to be mapped */
 			parts_complete();

@@ -61,6 +61,10 @@ long opened_make(uint32_t index, int32_t *ret_other);
 long mqueue_make(uint32_t index, int32_t *ret_other);
 long mqueue_fill(const struct snapimg_content *content, const uint8_t *bytes);
 long mqueue_complete(uint32_t index, int descriptor);
+long aio_make(uint32_t index, int32_t *ret_other);
+long aio_fill(const struct snapimg_content *content, const uint8_t *bytes);
+long uring_make(uint32_t index, int32_t *ret_other);
+long uring_fill(const struct snapimg_content *content, const uint8_t *bytes);
 
 /* A setting of an object, with the bytes that belong to it: a row of settings.c for each kind of them. */
 typedef long object_setter(const struct snapimg_setting *setting, int descriptor, const uint8_t *data);

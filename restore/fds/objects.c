@@ -47,6 +47,8 @@ static const struct object_kind kinds[] = {
         [SNAPIMG_OBJECT_TREE] = {.make = tree_make},
         [SNAPIMG_OBJECT_FILE] = {.make = opened_make},
         [SNAPIMG_OBJECT_MQUEUE] = {.make = mqueue_make, .fill = mqueue_fill, .complete = mqueue_complete},
+        [SNAPIMG_OBJECT_AIO] = {.make = aio_make, .fill = aio_fill},
+        [SNAPIMG_OBJECT_URING] = {.make = uring_make, .fill = uring_fill},
 };
 
 #define X(name, number, text) static_assert((number) < sizeof kinds / sizeof kinds[0], "a row for each kind");

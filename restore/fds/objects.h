@@ -8,7 +8,8 @@
 
 /* Objects will be made in `room`: two int32_t for each. */
 void objects_begin(int32_t *room);
-/* Makes a MEMFD or UNLINKED before all others, with its size and without its content; once. */
+/* Makes a MEMFD or UNLINKED before all others, with its size and without its content, or what has RING
+ * mappings; once. */
 void objects_make_file(uint32_t index);
 /* Makes all others, with what is in them. */
 void objects_make(void);

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,16 +165,52 @@ static bool low_memory(void)
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
 }
 
+/* A poll of a pipe, which nobody will write to. */
 static bool aio(void)
 {
+	int ends[2];
 	aio_context_t context = 0;
-	return syscall(SYS_io_setup, 8, &context) == 0;
+	struct iocb request = {.aio_lio_opcode = IOCB_CMD_POLL, .aio_buf = 1 /* POLLIN */}, *all = &request;
+	if (pipe(ends) != 0 || syscall(SYS_io_setup, 8, &context) != 0)
+		return false;
+	request.aio_fildes = (uint32_t)ends[0];
+	return syscall(SYS_io_submit, context, 1, &all) == 1;
 }
 
-static bool uring(void)
+/* Submits one request to a new ring. */
+static bool submitted(struct io_uring_sqe request)
 {
 	struct io_uring_params parameters = {0};
-	return syscall(SYS_io_uring_setup, 4, &parameters) >= 0;
+	int fd = (int)syscall(SYS_io_uring_setup, 4, &parameters);
+	char *queues = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+	struct io_uring_sqe *entry =
+	        mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
+	if (fd < 0 || queues == MAP_FAILED || entry == MAP_FAILED)
+		return false;
+	*entry = request;
+	*(uint32_t *)(void *)(queues + parameters.sq_off.tail) = 1;
+	return syscall(SYS_io_uring_enter, fd, 1, 0, 0, NULL, 0) == 1;
+}
+
+/* A read of a pipe that nobody will write to. */
+static bool uring(void)
+{
+	static char byte;
+	int ends[2];
+	if (pipe(ends) != 0)
+		return false;
+	return submitted((struct io_uring_sqe){
+	        .opcode = IORING_OP_READ, .fd = ends[0], .addr = (uint64_t)(uintptr_t)&byte, .len = 1});
+}
+
+static bool uring_buffers(void)
+{
+	static char buffers[4096];
+	return submitted((struct io_uring_sqe){.opcode = IORING_OP_PROVIDE_BUFFERS,
+	                                       .fd = 4,
+	                                       .addr = (uint64_t)(uintptr_t)buffers,
+	                                       .len = 1024,
+	                                       .buf_group = 40000});
 }
 
 /* A worker of the kernel's stands among the threads (IORING_SETUP_SQPOLL without root since Linux 5.11). */
@@ -228,6 +265,7 @@ int main(int argc, char **argv)
 	        MODE(low_memory),
 	        MODE(aio),
 	        MODE(uring),
+	        MODE(uring_buffers),
 	        MODE(uring_worker),
 	        MODE(memory_elsewhere),
 	        MODE(tiles),

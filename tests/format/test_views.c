@@ -1,10 +1,10 @@
-/* The rules of MEMORY and VIEW mappings: each row is right, or wrong in one thing. */
+/* The rules of MEMORY, VIEW and RING mappings: each row is right, or wrong in one thing. */
 #include <string.h>
 
 #include "../check.h"
 #include "format/image/check.h"
 
-enum { MEMFD, PIPE, OBJECTS };
+enum { MEMFD, PIPE, AIO, URING, OBJECTS };
 enum {
 	RW = SNAPIMG_PROT_READ | SNAPIMG_PROT_WRITE,
 	SHARED = SNAPIMG_MAP_SHARED,
@@ -16,6 +16,8 @@ enum {
 static const struct snapimg_object objects[OBJECTS] = {
         [MEMFD] = {.kind = SNAPIMG_OBJECT_MEMFD},
         [PIPE] = {.kind = SNAPIMG_OBJECT_PIPE},
+        [AIO] = {.kind = SNAPIMG_OBJECT_AIO, .value = {SIZE / 32 - 1}},
+        [URING] = {.kind = SNAPIMG_OBJECT_URING},
 };
 /* The mapping of the row comes between an anonymous memory and the memory of an object. */
 enum { PLAIN, ANONYMOUS, ROW, OBJECT, MAPPINGS };
@@ -115,9 +117,31 @@ static void test_views(void)
 	          .kind = SNAPIMG_MAPPING_ANONYMOUS, .flags = READ_ONLY);
 }
 
+#define RING(error, ...)                                                                                     \
+	CHECK_ROW(error, SNAPIMG_FEATURE_MEMORY | SNAPIMG_FEATURE_RINGS, .start = START + SIZE,              \
+	          .end = START + 2 * SIZE, .kind = SNAPIMG_MAPPING_RING, __VA_ARGS__)
+
+static void test_rings(void)
+{
+	RING(OK, .file = AIO + 1, .flags = SHARED, .protection = RW);
+	RING(OK, .file = URING + 1, .flags = SHARED, .offset = SNAPIMG_URING_SQES);
+	RING(MAPPING, .file = AIO + 1, .flags = SHARED);
+	RING(MAPPING, .file = AIO + 1, .flags = SHARED, .protection = RW, .offset = 4096);
+	CHECK_ROW(MAPPING, SNAPIMG_FEATURE_RINGS, .start = START + SIZE, .end = START + 2 * SIZE - 0x1000,
+	          .kind = SNAPIMG_MAPPING_RING, .file = AIO + 1, .flags = SHARED, .protection = RW);
+	RING(MAPPING, .file = URING + 1);
+	RING(MAPPING, .file = URING + 1, .flags = SHARED, .run_count = 1);
+	RING(MAPPING, .file = MEMFD + 1, .flags = SHARED);
+	RING(MAPPING, .file = OBJECTS + 1, .flags = SHARED);
+	RING(MAPPING, .file = 0, .flags = SHARED);
+	CHECK_ROW(MAPPING, SNAPIMG_FEATURE_MEMORY, .start = START + SIZE, .end = START + 2 * SIZE,
+	          .kind = SNAPIMG_MAPPING_RING, .file = URING + 1, .flags = SHARED);
+}
+
 int main(void)
 {
 	test_memories();
 	test_views();
+	test_rings();
 	return check_result();
 }

@@ -10,6 +10,7 @@
 #include "format/facts/checksum.h"
 #include "tracer/capture/process/kept_arguments.h"
 #include "tracer/capture/process/sandbox.h"
+#include "tracer/capture/rings.h"
 #include "tracer/capture/self_contained.h"
 #include "tracer/capture/store/codec.h"
 #include "tracer/capture/threads/own.h"
@@ -119,6 +120,8 @@ static enum status gather_shared(struct captures *captures)
 	}
 	if (status == STATUS_OK && (status = descriptors_read(descriptors, count)) == STATUS_OK)
 		status = shared_settle(shared, count);
+	if (status == STATUS_OK)
+		status = rings_settle(captures);
 	free(descriptors);
 	free(shared);
 	return status;

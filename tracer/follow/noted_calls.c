@@ -14,6 +14,7 @@
 #include "tracer/caller.h"
 #include "tracer/ipc.h"
 #include "tracer/ptrace/memory.h"
+#include "tracer/rings.h"
 
 enum {
 	IO_PRIORITY_WHO_PROCESS = 1,
@@ -33,10 +34,11 @@ struct noted_row {
 	uint32_t number;
 	struct call_condition when;
 	bool conditional;
-	bool at_once;                                   /* that it's made is enough, whatever it returns */
-	uint32_t bits;                                  /* enum noted_bit */
-	call_noter *note;                               /* in place of bits */
-	void (*got)(uint64_t argument, int64_t result); /* and what it returned */
+	bool at_once;     /* that it's made is enough, whatever it returns */
+	uint32_t bits;    /* enum noted_bit */
+	call_noter *note; /* in place of bits */
+	void (*got)(const struct tracee *tracee, uint64_t argument,
+	            int64_t result); /* and what it returned */
 	call_chooser *choose;
 	value_reader *read; /* only what it leaves as it was is noted; NULL: whatever succeeds */
 };
@@ -121,6 +123,41 @@ static bool of_queues(const struct tracee *tracee, const struct call *call, uint
 	(void)call;
 	*ret_argument = SNAPIMG_IPC_QUEUE;
 	return true;
+}
+
+static void note_ipc(const struct tracee *tracee, uint64_t kind, int64_t id)
+{
+	(void)tracee;
+	ipc_note_got(kind, id);
+}
+
+static bool second_argument(const struct tracee *tracee, const struct call *call, uint64_t *ret_argument)
+{
+	(void)tracee;
+	*ret_argument = call->argument[1];
+	return true;
+}
+
+static void note_ring(const struct tracee *tracee, uint64_t address, int64_t fd)
+{
+	struct io_uring_params params;
+	struct stat ring;
+
+	if (stat(proc_path(tracee->tid, "fd/%d", (int)fd).text, &ring) == 0 &&
+	    tracee_read(tracee->tid, address, &params, sizeof(params)) == 0)
+		rings_note_made(ring.st_ino, &params);
+}
+
+/* The highest bit says that the number is one of the thread's registered rings, which are noted, too. False:
+ * there is nothing to note of the process. */
+static bool of_ring(const struct tracee *tracee, const struct call *call, uint64_t *ret_argument)
+{
+	struct stat ring;
+
+	*ret_argument = 0;
+	if (stat(proc_path(tracee->tid, "fd/%d", (int)call->argument[0]).text, &ring) == 0)
+		rings_note_registered(ring.st_ino, (uint32_t)call->argument[1] & INT32_MAX);
+	return false;
 }
 
 /* The kernel takes the name without its slash. False: there is nothing to note of the process. */
@@ -286,9 +323,11 @@ static const struct noted_row rows[] = {
         {SYS_landlock_restrict_self, .bits = NOTED_LANDLOCK},
         {SYS_semop, .at_once = true, .bits = NOTED_SEMAPHORE_UNDO, .choose = with_undo},
         {SYS_semtimedop, .at_once = true, .bits = NOTED_SEMAPHORE_UNDO, .choose = with_undo},
-        {SYS_shmget, .choose = of_segments, .got = ipc_note_got},
-        {SYS_semget, .choose = of_semaphores, .got = ipc_note_got},
-        {SYS_msgget, .choose = of_queues, .got = ipc_note_got},
+        {SYS_shmget, .choose = of_segments, .got = note_ipc},
+        {SYS_semget, .choose = of_semaphores, .got = note_ipc},
+        {SYS_msgget, .choose = of_queues, .got = note_ipc},
+        {SYS_io_uring_setup, .choose = second_argument, .got = note_ring},
+        {SYS_io_uring_register, .at_once = true, .choose = of_ring},
         {SYS_mq_open, .at_once = true, .choose = of_queue_name},
         /* asm-generic/ioctls.h: TCSETS, TCSETSW, TCSETSF, and the same of struct termios2. */
         TERMINAL(0x5402),
@@ -382,7 +421,7 @@ void noted_call_ended(struct tracee *tracee, int64_t result)
 	if (result < 0 || !row)
 		return;
 	if (row->got)
-		row->got(tracee->noting.argument, result);
+		row->got(tracee, tracee->noting.argument, result);
 	if (!row->read || row->read(tracee, tracee->noting.argument) == tracee->noting.before)
 		note(&tracee->process->noted, row, tracee->noting.argument);
 }

@@ -18,6 +18,7 @@ struct taking {
 	const struct overrides *overrides;
 	const struct remote *remote;
 	const struct noted *noted;
+	bool is_look; /* snapshot_request */
 };
 
 /* Fills what is particular to the kind in *object (kind and flags are set), and adds its settings, contents
@@ -45,7 +46,7 @@ enum status refuse_held(const struct survey *survey, const struct open_descripto
 
 take_descriptor take_pipe, take_eventfd, take_timerfd, take_signalfd, take_pidfd, take_epoll, take_memfd,
         take_unlinked, take_socket, take_unix_socket, take_internet_socket, take_netlink_socket, take_fifo,
-        take_terminal, take_inotify, take_embedded, take_mqueue;
+        take_terminal, take_inotify, take_embedded, take_mqueue, take_uring;
 
 /* What an epoll set watches and this process fills in again, of the object that comes next in
  * taking->objects. */

@@ -143,6 +143,30 @@ enum status objects_owner(struct objects *objects, const struct snapimg_owner *o
 	return append(&objects->owner, owner, 1, sizeof(*owner));
 }
 
+enum status objects_ring(struct objects *objects, ino_t inode)
+{
+	const struct object_ring ring = {.inode = inode};
+
+	return append(&objects->ring, &ring, 1, sizeof(ring));
+}
+
+void objects_keep_ring(struct objects *objects)
+{
+	struct object_ring *ring = objects->ring.items;
+
+	ring[objects->ring.count - 1].object = (uint32_t)objects->object.count + 1;
+}
+
+const struct object_ring *objects_find_ring(const struct objects *objects, ino_t inode)
+{
+	const struct object_ring *ring = objects->ring.items;
+
+	for (size_t i = 0; i < objects->ring.count; i++)
+		if (ring[i].inode == inode)
+			return &ring[i];
+	return NULL;
+}
+
 enum status objects_name(struct objects *objects, const char *text, uint32_t *ret_name)
 {
 	enum status status;
@@ -252,6 +276,7 @@ void objects_free(struct objects *objects)
 	free(objects->lock.items);
 	free(objects->inotify.items);
 	free(objects->owner.items);
+	free(objects->ring.items);
 	free(objects->bytes.items);
 	free(objects->names.items);
 	*objects = (struct objects){0};

@@ -3,6 +3,8 @@
 #ifndef TRACER_CAPTURE_FDS_OBJECTS_H
 #define TRACER_CAPTURE_FDS_OBJECTS_H
 
+#include <sys/types.h>
+
 #include "format/base/compressor.h"
 #include "format/base/message.h"
 #include "format/image/layout.h"
@@ -13,9 +15,16 @@ struct array {
 	size_t count, room; /* of items */
 };
 
+/* An io_uring, by whose inode the mappings of it are known. */
+struct object_ring {
+	ino_t inode;
+	uint32_t object; /* index + 1 in OBJECTS; 0: it was refused */
+};
+
 struct objects {
 	struct array object, setting, stream, content, passed, carried, embedded, watch, lock, inotify, owner,
 	        bytes;
+	struct array ring;  /* struct object_ring: which inode became which object */
 	struct array names; /* char *; the records' string fields hold its index + 1 until they are written */
 	int level;          /* of zstd, for contents; 0: they are stored as they are */
 	struct compressor compressor; /* opened when it is needed first */
@@ -51,6 +60,10 @@ enum status objects_inotify(struct objects *objects, struct snapimg_inotify inot
         __attribute__((warn_unused_result));
 enum status objects_owner(struct objects *objects, const struct snapimg_owner *owner)
         __attribute__((warn_unused_result));
+/* That an io_uring has this inode; that it becomes the object added next; and what became of it, or NULL. */
+enum status objects_ring(struct objects *objects, ino_t inode) __attribute__((warn_unused_result));
+void objects_keep_ring(struct objects *objects);
+const struct object_ring *objects_find_ring(const struct objects *objects, ino_t inode);
 /* What a string field holds for this text; "" and NULL: 0. */
 enum status objects_name(struct objects *objects, const char *text, uint32_t *ret_name)
         __attribute__((warn_unused_result));

@@ -18,7 +18,8 @@ bool is_passed(const struct survey *survey, const struct open_descriptor *it)
 static bool needs_process(const struct descriptor_kind *kind)
 {
 	return kind && (kind->kind == SNAPIMG_OBJECT_EPOLL || kind->kind == SNAPIMG_OBJECT_PIDFD ||
-	                kind->kind == SNAPIMG_OBJECT_INOTIFY || kind->kind == SNAPIMG_OBJECT_TERMINAL);
+	                kind->kind == SNAPIMG_OBJECT_INOTIFY || kind->kind == SNAPIMG_OBJECT_TERMINAL ||
+	                kind->kind == SNAPIMG_OBJECT_URING);
 }
 
 /* Locks and owners are told by a number of the program's. */

@@ -27,7 +27,8 @@ static struct taking taking_for(const struct reading *reading, const struct open
 	                       .shared = reading->process->shared,
 	                       .overrides = reading->process->snapshot->overrides,
 	                       .remote = process->remote,
-	                       .noted = process->snapshot->noted};
+	                       .noted = process->snapshot->noted,
+	                       .is_look = process->snapshot->is_look};
 }
 
 /* What is tied to the process that made it stays in that one's image, unless another has it too. Of a pidfd
@@ -36,7 +37,8 @@ static struct taking taking_for(const struct reading *reading, const struct open
 static bool is_own(const struct open_descriptor *it, const struct descriptor_kind *kind)
 {
 	return it->process == 0 || kind->kind == SNAPIMG_OBJECT_PIDFD ||
-	       (!it->spans && (kind->kind == SNAPIMG_OBJECT_EPOLL || kind->kind == SNAPIMG_OBJECT_SIGNALFD));
+	       (!it->spans && (kind->kind == SNAPIMG_OBJECT_EPOLL || kind->kind == SNAPIMG_OBJECT_SIGNALFD ||
+	                       kind->kind == SNAPIMG_OBJECT_URING));
 }
 
 /* In the image of a process beside the first: that it has the object of that one's. */

@@ -10,9 +10,14 @@
 #include "tracer/capture/memory/vm_flags.h"
 #include "tracer/capture/refuse.h"
 
+bool is_aio_ring(const struct vma *vma)
+{
+	return strncmp(vma->name, "/[aio]", 6) == 0;
+}
+
 #define USER_END 0x7ffffffff000ull /* TASK_SIZE_MAX with four-level page tables */
 
-static enum status refuse_mapping(pid_t pid, const struct vma *vma, const char *what, const char *advice)
+enum status refuse_mapping(pid_t pid, const struct vma *vma, const char *what, const char *advice)
 {
 	return refuse(what, advice, "mapping %" PRIx64 "-%" PRIx64 "%s%s of process %d", vma->start, vma->end,
 	              *vma->name ? " " : "", vma->name, pid);
@@ -32,8 +37,6 @@ static enum status refuse_mapping(pid_t pid, const struct vma *vma, const char *
 
 /* Shared mappings of something that is no file any more or never was: X(beginning of the name, what) */
 #define REFUSED_SHARED(X)                                                                                    \
-	X("/[aio]", "an asynchronous I/O context (io_setup)")                                                \
-	X("anon_inode:[io_uring]", "an io_uring")                                                            \
 	X("anon_inode:[perf_event]", "a perf event buffer")                                                  \
 	X("socket:", "a packet socket's buffer")                                                             \
 	X("/dmabuf:", "a graphics buffer")                                                                   \
@@ -84,13 +87,19 @@ static enum status refuse_shared(pid_t pid, const struct vma *vma)
 	return STATUS_OK; /* not reached: the last row fits everything */
 }
 
+/* What the kernel shares with the program; their objects have them (capture/rings.h). */
+static bool is_ring(const struct vma *vma)
+{
+	return vma->shared && (is_aio_ring(vma) || strcmp(vma->name, "anon_inode:[io_uring]") == 0);
+}
+
 /* Those whose content is all that there is to them. The kernel marks what has no name any more. */
 static bool is_object(const struct vma *vma)
 {
 	static const char mark[] = " (deleted)";
 	size_t length = strlen(vma->name), tail = sizeof(mark) - 1;
 
-	if (strncmp(vma->name, "/[aio]", 6) == 0 || strncmp(vma->name, "/dmabuf:", 8) == 0)
+	if (strncmp(vma->name, "/dmabuf:", 8) == 0)
 		return false;
 	if (strncmp(vma->name, "/secretmem", 10) == 0)
 		return false;
@@ -227,6 +236,13 @@ static enum status classify(const struct snapshot_request *request, const struct
 		if (record->kind !=
 		    SNAPIMG_MAPPING_ANONYMOUS) /* vvar has io and pf, and none may be advised */
 			return STATUS_OK;
+	}
+	if (is_ring(vma)) {
+		set_advice(vma, record);
+		record->kind = SNAPIMG_MAPPING_RING;
+		record->flags = SNAPIMG_MAP_SHARED | (record->flags & SNAPIMG_MAP_SEALED);
+		record->offset = vma->offset;
+		return STATUS_OK;
 	}
 	if ((status = refuse_by_flags(request->pid, vma)) != STATUS_OK)
 		return status;

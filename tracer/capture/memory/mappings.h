@@ -34,6 +34,10 @@ enum status mappings_find_resume_blocks(const struct mappings *mappings, pid_t p
         __attribute__((warn_unused_result));
 enum snapimg_error mappings_write(const struct mappings *mappings, struct snapimg_writer *writer)
         __attribute__((warn_unused_result));
+enum status refuse_mapping(pid_t pid, const struct vma *vma, const char *what, const char *advice)
+        __attribute__((cold));
+/* The mapping that is an asynchronous I/O context (io_setup(2)). */
+bool is_aio_ring(const struct vma *vma);
 void mappings_free(struct mappings *mappings);
 
 #endif
