@@ -126,6 +126,8 @@ static const struct option_row rows[] = {
          option_take_compress,
          0},
         {{0, "level", "N", "of compression, 1 to 19 (3)"}, option_take_level, 0},
+        {{0, "io-uring", NULL, "let the program have io_uring, which is carried while nothing is under way"},
+         FLAG(io_uring)},
         {{0, "drop-seccomp", NULL, "leave out the program's own seccomp filters instead of refusing"},
          FLAG(drop_seccomp)},
         {{0, "fd", "N=close|null|inherit|file:PATH",

@@ -57,6 +57,7 @@ struct options {
 	bool cpu_given;
 	bool warm_exits_fully;
 	bool warm_loads_nothing;
+	bool io_uring;
 	bool drop_seccomp;
 	bool done; /* --help or --version was answered: nothing to run */
 };

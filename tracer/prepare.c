@@ -47,8 +47,9 @@ static void choose_own_calls(struct run *run)
 		exec_log_watch(&run->own_calls);
 }
 
-/* What a ring is about to do is in the kernel, so none can be frozen; libuv makes one in each loop, and does
- * without where the kernel has none. Of several rules for a call the first counts: a point's own. */
+/* What a ring is about to do is in the kernel, so few can be frozen (--io-uring); libuv makes one in each
+ * loop, and does without where the kernel has none. Of several rules for a call the first counts: a point's
+ * own. */
 static void hide_rings(struct call_rules *rules)
 {
 	call_rules_add(rules, SYS_io_uring_setup, SYS_io_uring_setup)->is_missing = true;
@@ -70,9 +71,9 @@ static enum status choose_calls(struct run *run)
 	run->every_call = (options->attach && of_points) || (options->continues && !options->log);
 	run->filter_is_needed = of_points || options->log || options->cpu_level;
 	if (!run->every_call && !options->attach) {
-		call_rules_join(&all, &run->own_calls);
-		if (run->points.count > 0 && !options->continues)
+		if (run->points.count > 0 && !options->continues && !options->io_uring)
 			hide_rings(&all);
+		call_rules_join(&all, &run->own_calls);
 		status = filter_make(&all, &run->filter);
 	}
 	call_rules_free(&all);

@@ -45,7 +45,8 @@ def carried(row):
     mode = row[len("object_"):]
     t.run_directly([program, mode], env=alone)
     clean()
-    t.freeze("image.snap", [program, mode], at="path:/snap/here", env=alone)
+    options = ["--io-uring"] if "uring" in mode else []
+    t.freeze("image.snap", [program, mode], at="path:/snap/here", env=alone, options=options)
     t.verify("image.snap")
     for form in ((), ("--json",)):
         told = t.run([t.SNAPIMG, "info", *form, "image.snap"])
@@ -53,7 +54,7 @@ def carried(row):
     t.every_start(lambda: start("image.snap", alone), together=False)
     if row in SHARED:
         clean()
-        t.freeze("two.snap", [program, mode], at="path:/snap/here")
+        t.freeze("two.snap", [program, mode], at="path:/snap/here", options=options)
         t.every_start(lambda: start("two.snap", t.PLAIN_ENV))
 
 

@@ -13,7 +13,7 @@ static long submit_reads(aio_context_t context, int file, char *bytes, int count
 {
 	struct iocb request[32] = {{0}}, *pointer[32];
 	for (int i = 0; i < count; i++) {
-		request[i] = (struct iocb){.aio_data = (uint64_t)(first + i),
+		request[i] = (struct iocb){.aio_data = (unsigned int)(first + i),
 		                           .aio_lio_opcode = IOCB_CMD_PREAD,
 		                           .aio_fildes = (uint32_t)file,
 		                           .aio_buf = (uint64_t)bytes,

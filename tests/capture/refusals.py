@@ -136,7 +136,7 @@ def refused(row):
     program = next((program for program, rows in OTHERS if row in rows), REFUSED)
     mode = row[len("refused_"):]
     options = ["--tree=root"] if row in WITH_CHILD else []  # else the child is in the image, too
-    options += ["--continue"] if "uring" in row else []  # else it can make no ring
+    options += ["--io-uring"] if "uring" in row else []  # else it can make no ring
     result = t.run([t.SNAPTRACE, *options, "-o", "image.snap", "--at", "path:/snap/here", "--", program, mode])
     t.skip_if_ended_so(result)
     words = STATES[row] if row in SHARED_MEMORY_BY_THE_CONTROL else ("can't be carried", *STATES[row])

@@ -21,7 +21,7 @@ STATES = {
 
 
 def refused(mode, words, env=None):
-    options = ["--continue"] if "uring" in mode else []  # else it can make no ring
+    options = ["--io-uring"] if "uring" in mode else []  # else it can make no ring
     result = t.run([t.SNAPTRACE, *options, "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, mode], env=env)
     t.skip_if_ended_so(result)
     refusals.check_lines(result, ("can't be carried", *words))
