@@ -57,7 +57,7 @@ static enum snapimg_error apply(uint32_t section, const void *record, snapimg_ru
 	EXPECT(apply(SNAPIMG_SECTION_##SECTION, &(struct snapimg_##record){__VA_ARGS__},                     \
 	             snapimg_rule_##record) == SNAPIMG_ERR_##error);
 
-static void test_objects(void)
+static void test_pipes_and_events(void)
 {
 	OBJECT(OK, .kind = SNAPIMG_OBJECT_EVENTFD, .value = {5, 1})
 	OBJECT(OK, .kind = SNAPIMG_OBJECT_REOPENED, .peer = MEMFD + 1)
@@ -90,6 +90,10 @@ static void test_objects(void)
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_PIPE, .value = {UINT64_MAX})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_EVENTFD, .value = {UINT64_MAX})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_EVENTFD, .value = {0, 2})
+}
+
+static void test_queues_and_rings(void)
+{
 	OBJECT(OK, .kind = SNAPIMG_OBJECT_MQUEUE, .name = 1, .value = {0600, 65536, 1 << 24, 1})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_MQUEUE, .name = 6, .value = {0600, 1, 1, 0})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_MQUEUE, .name = 1, .value = {010000, 1, 1, 0})
@@ -115,6 +119,10 @@ static void test_objects(void)
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_TIMERFD, .value = {0, UINT64_MAX})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_TIMERFD, .value = {[4] = 4})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_MEMFD, .value = {0, 010000})
+}
+
+static void test_sockets(void)
+{
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {3, 1})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {1, 3})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {2, 1, 0, SNAPIMG_SOCKET_PAIR})
@@ -133,6 +141,10 @@ static void test_objects(void)
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {16, 1, 15})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {16, 3, 15, SNAPIMG_SOCKET_WAITS})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {1, 2, 0, SNAPIMG_SOCKET_WAITS})
+}
+
+static void test_fifos_and_terminals(void)
+{
 	OBJECT(OK, .kind = SNAPIMG_OBJECT_INOTIFY)
 	OBJECT(OK, .kind = SNAPIMG_OBJECT_FIFO, .name = 1, .value = {4096, 1})
 	OBJECT(OK, .kind = SNAPIMG_OBJECT_FIFO, .name = 1, .flags = 2, .value = {4096})
@@ -151,12 +163,16 @@ static void test_objects(void)
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_TERMINAL, .value = {0, 4})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_TERMINAL, .value = {0, 0, 2})
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_SOCKET, .value = {1, 1, 0, 0, 4})
+}
+
+static void test_without_the_feature(void)
+{
 	header.required_features = 0;
 	OBJECT(OBJECT, .kind = SNAPIMG_OBJECT_EPOLL)
 	header.required_features = SNAPIMG_FEATURE_OBJECTS | SNAPIMG_FEATURE_OWNERS;
 }
 
-static void test_what_they_have(void)
+static void test_settings(void)
 {
 	SETTING(OK, .object = UNIX, .kind = SNAPIMG_SETTING_OPTION, .offset = 96, .size = 4)
 	SETTING(OBJECT, .object = UNIX, .kind = SNAPIMG_SETTING_OPTION, .offset = 97, .size = 4)
@@ -190,6 +206,10 @@ static void test_what_they_have(void)
 	SETTING(OK, .object = MASTER, .kind = SNAPIMG_SETTING_WINDOW, .size = 8)
 	SETTING(OBJECT, .object = MASTER, .kind = SNAPIMG_SETTING_WINDOW, .size = 9)
 	SETTING(OBJECT, .object = MASTER, .kind = SNAPIMG_SETTING_OPTION, .size = 8)
+}
+
+static void test_contents(void)
+{
 	CONTENT(OBJECT, .object = RESET, .size = 1)
 	CONTENT(OBJECT, .object = FRESH, .size = 1)
 	CONTENT(OBJECT, .object = MASTER, .size = 1)
@@ -214,6 +234,10 @@ static void test_what_they_have(void)
 	PASSED(OBJECT, .content = 1, .object = MEMFD, .position = UINT64_MAX)
 	header.required_features &= ~(uint64_t)SNAPIMG_FEATURE_PASSED;
 	PASSED(OBJECT, .content = 1, .object = MEMFD)
+}
+
+static void test_watches(void)
+{
 	WATCH(OK, .object = EPOLL, .number = 3)
 	WATCH(OBJECT, .object = EPOLL, .number = 4)
 	WATCH(OBJECT, .object = PIPE, .number = 3)
@@ -230,6 +254,10 @@ static void test_what_they_have(void)
 	WATCHED(STRING, .object = INOTIFY, .path = 100, .watch = 1)
 	WATCHED(OBJECT, .object = EPOLL, .path = 1, .watch = 1)
 	WATCHED(OBJECT, .object = OBJECTS, .path = 1, .watch = 1)
+}
+
+static void test_owners_and_locks(void)
+{
 	OWNER(OK, .number = 3, .kind = SNAPIMG_OWNER_THREAD, .signal = 64, .drives = 1)
 	OWNER(DESCRIPTOR, .number = 4, .kind = SNAPIMG_OWNER_PROCESS)
 	OWNER(DESCRIPTOR, .number = 3, .kind = 3)
@@ -250,7 +278,14 @@ static void test_what_they_have(void)
 
 int main(void)
 {
-	test_objects();
-	test_what_they_have();
+	test_pipes_and_events();
+	test_queues_and_rings();
+	test_sockets();
+	test_fifos_and_terminals();
+	test_without_the_feature();
+	test_settings();
+	test_contents();
+	test_watches();
+	test_owners_and_locks();
 	return check_result();
 }

@@ -8,15 +8,18 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import snaptest as t  # noqa: E402
 
-FAMILY = os.path.join(t.BUILD, "tests/tree/family")
 HERE = "path:/snap/here"
-MODES = ("inherited", "between", "groups", "orphans", "stopped", "shared", "views", "files", "deleted", "threads", "chain", "pidfds", "mains", "sets")
+MODES = {
+    "family": ("groups", "orphans", "stopped", "threads", "chain", "pidfds", "mains"),
+    "shares": ("inherited", "between", "shared", "views", "files", "deleted", "sets"),
+}
 
 
-def family(mode):
+def family(program, mode):
+    words = [os.path.join(t.BUILD, "tests/tree", program), mode]
     t.need_pid_namespace()
-    t.run_directly([FAMILY, mode])
-    t.freeze("image.snap", [FAMILY, mode], at=HERE)
+    t.run_directly(words)
+    t.freeze("image.snap", words, at=HERE)
 
     def start(image="image.snap"):
         started = t.restore(image)
@@ -154,7 +157,7 @@ def killed():
     kill_at_moments([t.SNAPRUN, "image.snap"], [0.02 * number / 60 for number in range(60)])
 
 
-ROWS = {f"family.{mode}": (lambda m=mode: family(m)) for mode in MODES}
+ROWS = {f"family.{mode}": (lambda p=program, m=mode: family(p, m)) for program, modes in MODES.items() for mode in modes}
 ROWS.update({f"refused.{mode}": (lambda m=mode: refuse(m)) for mode in REFUSED})
 ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.namespace": namespace,
              "refused.attached-main-ended": attached_main_ended, "killed": killed,
