@@ -183,9 +183,9 @@ def no_image():
 
 def newer_version():
     t.freeze("image.snap", [t.program("args-static")])
-    for offset, words in ((8, ("newer",)), (12, ("architecture",)), (16, ("page size",)), (24, ("feature",))):
+    for byte, words in ((9, ("newer",)), (13, ("architecture",)), (17, ("page size",)), (31, ("feature",))):  # bit 62 of the features
         content = bytearray(open("image.snap", "rb").read())
-        content[offset + 1] ^= 0x40
+        content[byte] ^= 0x40
         with open("changed.snap", "wb") as file:
             file.write(content)
         t.one_line(t.run([t.SNAPRUN, "changed.snap"]), 125, "changed.snap", *words, tool="snaprun: ")
