@@ -7,7 +7,7 @@
 
 enum {
 	WORDS_AT_ONCE = 64, /* compared without a branch, for the compiler to do several in one instruction */
-	FORMS_AT_ONCE = 32,
+	BYTES_AT_ONCE = WORDS_AT_ONCE * sizeof(uint32_t),
 	DIGITS_LEAST = 4, /* a shorter number is found everywhere */
 };
 static_assert(SNAPIMG_PAGE_SIZE % (WORDS_AT_ONCE * sizeof(uint32_t)) == 0, "a page is whole blocks");
@@ -44,6 +44,8 @@ void id_search_free(struct id_search *search)
 
 int id_search_owner(const struct id_search *search, uint32_t id)
 {
+	if (id - search->lowest > search->span)
+		return -1;
 	for (size_t i = 0; i < search->count; i++)
 		if (search->thread[i].tid == id)
 			return (int)i;
@@ -60,46 +62,60 @@ static void add(struct id_search *search, uint64_t address, uint32_t thread, uin
 	pthread_mutex_unlock(&search->lock);
 }
 
-static bool has_candidate(const uint32_t word[WORDS_AT_ONCE], uint32_t lowest, uint32_t span)
-{
-	uint32_t any = 0;
-
-	for (size_t i = 0; i < WORDS_AT_ONCE; i++)
-		any |= word[i] - lowest <= span ? 1 : 0;
-	return any != 0;
-}
-
 /* The number of a clock that belongs to an ID: ~ID << 3, and 6 for a thread's, 2 for the process's (glibc's
  * and musl's pthread_getcpuclockid and clock_getcpuclockid). As ~(word >> 3) is the ID, all candidates are in
  * one range. */
 enum { CLOCK_BITS = 3, CLOCK_OF_THREAD = 6, CLOCK_OF_PROCESS = 2 };
 
-static bool has_clock(const uint32_t word[WORDS_AT_ONCE], uint32_t lowest, uint32_t span)
+static uint32_t as_clock(uint32_t word)
 {
+	return (uint32_t) ~((int32_t)word >> CLOCK_BITS);
+}
+
+/* Whether any of them can be a number that is looked for. Of languages' numbers, which have 64 bits, the
+ * lower half is compared, wherever it stands: the baseline of x86-64 compares 32 bits in one instruction, 64
+ * in several. */
+static bool has_any(const struct id_search *search, const uint32_t word[WORDS_AT_ONCE])
+{
+	const uint32_t lowest = search->lowest, span = search->span, parent = search->parent,
+	               odd = (uint32_t)search->form[SNAPIMG_FORM_ODD],
+	               quad = (uint32_t)search->form[SNAPIMG_FORM_QUAD],
+	               nibble = (uint32_t)search->form[SNAPIMG_FORM_NIBBLE],
+	               twice = (uint32_t)(search->form[SNAPIMG_FORM_DOUBLE] >> 32);
 	uint32_t any = 0;
 
 	for (size_t i = 0; i < WORDS_AT_ONCE; i++)
-		any |= (uint32_t) ~((int32_t)word[i] >> CLOCK_BITS) - lowest <= span ? 1 : 0;
+		any |= (uint32_t)((word[i] - lowest <= span) | (as_clock(word[i]) - lowest <= span) |
+		                  (word[i] == odd) | (word[i] == quad) | (word[i] == nibble) |
+		                  (word[i] == twice));
+	if (parent != 0)
+		for (size_t i = 0; i < WORDS_AT_ONCE; i++)
+			any |= (uint32_t)(word[i] == parent);
 	return any != 0;
 }
 
-static void look_for_clocks(struct id_search *search, const uint32_t word[WORDS_AT_ONCE], uint64_t address)
+static void look_for_numbers(struct id_search *search, const uint32_t word[WORDS_AT_ONCE], uint64_t address)
 {
 	for (size_t i = 0; i < WORDS_AT_ONCE; i++) {
+		uint64_t at = address + i * sizeof(*word);
 		uint32_t bits = word[i] % (1u << CLOCK_BITS);
-		int owner = id_search_owner(search, (uint32_t) ~((int32_t)word[i] >> CLOCK_BITS));
-		if (owner >= 0 && (bits == CLOCK_OF_THREAD || (bits == CLOCK_OF_PROCESS && owner == 0)))
-			add(search, address + i * sizeof(*word), (uint32_t)owner, SNAPIMG_KEPT_CLOCK);
+		int owner = id_search_owner(search, word[i]),
+		    of_clock = id_search_owner(search, as_clock(word[i]));
+		if (owner >= 0)
+			add(search, at, (uint32_t)owner, SNAPIMG_KEPT_WORD);
+		if (of_clock >= 0 && (bits == CLOCK_OF_THREAD || (bits == CLOCK_OF_PROCESS && of_clock == 0)))
+			add(search, at, (uint32_t)of_clock, SNAPIMG_KEPT_CLOCK);
+		if (search->parent != 0 && word[i] == search->parent)
+			add(search, at, 0, SNAPIMG_KEPT_PARENT_WORD);
 	}
 }
 
-static void look_for_parent(struct id_search *search, const uint32_t word[WORDS_AT_ONCE], uint64_t address)
+static void look_for_forms(struct id_search *search, const uint32_t word[WORDS_AT_ONCE], uint64_t address)
 {
-	if (search->parent == 0 || !has_candidate(word, search->parent, 0))
-		return;
-	for (size_t i = 0; i < WORDS_AT_ONCE; i++)
-		if (word[i] == search->parent)
-			add(search, address + i * sizeof(*word), 0, SNAPIMG_KEPT_PARENT_WORD);
+	for (size_t i = 0; i < WORDS_AT_ONCE; i += 2)
+		for (int form = 0; form < SNAPIMG_FORMS; form++)
+			if (((uint64_t)word[i + 1] << 32 | word[i]) == search->form[form]) /* little-endian */
+				add(search, address + i * sizeof(*word), 0, SNAPIMG_KEPT_TAGGED);
 }
 
 static void look_for_words(struct id_search *search, const uint8_t *bytes, size_t size, uint64_t address)
@@ -108,43 +124,10 @@ static void look_for_words(struct id_search *search, const uint8_t *bytes, size_
 
 	for (size_t at = 0; at < size; at += sizeof(word)) {
 		memcpy(word, bytes + at, sizeof(word));
-		if (has_clock(word, search->lowest, search->span))
-			look_for_clocks(search, word, address + at);
-		look_for_parent(search, word, address + at);
-		if (!has_candidate(word, search->lowest, search->span))
+		if (!has_any(search, word))
 			continue;
-		for (size_t i = 0; i < WORDS_AT_ONCE; i++) {
-			int owner = id_search_owner(search, word[i]);
-			if (owner >= 0)
-				add(search, address + at + i * sizeof(*word), (uint32_t)owner,
-				    SNAPIMG_KEPT_WORD);
-		}
-	}
-}
-
-static bool has_form(const uint64_t word[FORMS_AT_ONCE], const uint64_t form[SNAPIMG_FORMS])
-{
-	uint64_t any = 0;
-
-	for (size_t i = 0; i < FORMS_AT_ONCE; i++)
-		any |= (uint64_t)((word[i] == form[SNAPIMG_FORM_ODD]) | (word[i] == form[SNAPIMG_FORM_QUAD]) |
-		                  (word[i] == form[SNAPIMG_FORM_NIBBLE]) |
-		                  (word[i] == form[SNAPIMG_FORM_DOUBLE]));
-	return any != 0;
-}
-
-static void look_for_forms(struct id_search *search, const uint8_t *bytes, size_t size, uint64_t address)
-{
-	uint64_t word[FORMS_AT_ONCE];
-
-	for (size_t at = 0; at < size; at += sizeof(word)) {
-		memcpy(word, bytes + at, sizeof(word));
-		if (!has_form(word, search->form))
-			continue;
-		for (size_t i = 0; i < FORMS_AT_ONCE; i++)
-			for (int form = 0; form < SNAPIMG_FORMS; form++)
-				if (word[i] == search->form[form])
-					add(search, address + at + i * sizeof(*word), 0, SNAPIMG_KEPT_TAGGED);
+		look_for_numbers(search, word, address + at);
+		look_for_forms(search, word, address + at);
 	}
 }
 
@@ -172,18 +155,37 @@ static bool is_digit(uint8_t byte)
 	return byte >= '0' && byte <= '9';
 }
 
+/* Its first two digits follow each other somewhere: some times as fast as memmem(3). One byte more is there.
+ */
+static bool has_digits(const uint8_t bytes[BYTES_AT_ONCE + 1], uint8_t first, uint8_t second)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < BYTES_AT_ONCE; i++)
+		any |= (uint8_t)((bytes[i] == first) & (bytes[i + 1] == second));
+	return any != 0;
+}
+
 /* As a number of its own: "/proc/1234/fd", "pid-1234", not in the midst of a longer one. */
 static void look_for_text(struct id_search *search, const uint8_t *bytes, size_t size, uint64_t address)
 {
-	const uint8_t *end = bytes + size, *at = bytes;
+	const uint8_t *end = bytes + size, *text = (const uint8_t *)search->text;
 
 	if (search->length < DIGITS_LEAST)
 		return;
-	while ((at = memmem(at, (size_t)(end - at), search->text, search->length)) != NULL) {
-		const uint8_t *after = at + search->length;
-		if ((at == bytes || !is_digit(at[-1])) && (after == end || !is_digit(*after)))
-			add(search, address + (uint64_t)(at - bytes), 0, kind_of(bytes, at, after, end));
-		at = after;
+	for (const uint8_t *block = bytes; block < end; block += BYTES_AT_ONCE) {
+		const uint8_t *at = block, *block_end = block + BYTES_AT_ONCE + search->length - 1;
+		bool is_last = block_end > end;
+		if (!is_last && !has_digits(block, text[0], text[1]))
+			continue;
+		block_end = is_last ? end : block_end;
+		while ((at = memmem(at, (size_t)(block_end - at), text, search->length)) != NULL) {
+			const uint8_t *after = at + search->length;
+			if ((at == bytes || !is_digit(at[-1])) && (after == end || !is_digit(*after)))
+				add(search, address + (uint64_t)(at - bytes), 0,
+				    kind_of(bytes, at, after, end));
+			at = after;
+		}
 	}
 }
 
@@ -197,7 +199,6 @@ void id_search_look(struct id_search *search, const struct job_pages *pages)
 		if (run->kind != SNAPIMG_RUN_DATA)
 			continue;
 		look_for_words(search, bytes, size, run->address);
-		look_for_forms(search, bytes, size, run->address);
 		look_for_text(search, bytes, size, run->address);
 		bytes += size;
 	}

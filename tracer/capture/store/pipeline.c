@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +10,7 @@
 #include "format/base/compressor.h"
 #include "format/base/progress.h"
 #include "format/facts/checksum.h"
+#include "tracer/capture/parallel.h"
 
 enum {
 	SLOTS_PER_WORKER = 8, /* one in work; the others are done, while the writer waits for the disk */
@@ -23,6 +22,7 @@ enum {
 /* A job under way. Between taken and done it's a worker's, then the writer's. */
 struct slot {
 	bool done;
+	bool is_fresh; /* its buffer has no pages yet */
 	struct job_pages pages;
 	uint8_t *packed; /* the frame; unused without compression */
 	const uint8_t *stored;
@@ -43,8 +43,22 @@ struct pipeline {
 	struct slot *slot;
 	size_t slot_count;
 	size_t job_size, packed_size; /* bytes that a slot has room for, each two or one time */
-	uint8_t *buffers;
+	uint8_t **free_buffer; /* that no slot has: the last to be given back is the next to be taken */
+	size_t free_count;
 };
+
+static size_t slot_size(const struct pipeline *pipeline)
+{
+	return pipeline->job_size * 2 + pipeline->packed_size;
+}
+
+/* To make their pages takes as long as to read a process into them: those of one process of a tree serve the
+ * next one, and what the writer has done with is used again before any that is new. */
+static struct {
+	uint8_t *memory;
+	size_t size;
+	size_t made; /* bytes that have pages */
+} buffers;
 
 struct worker {
 	pthread_t thread;
@@ -76,6 +90,20 @@ static void pack(struct worker *worker, struct slot *slot)
 	extent->checksum = snapimg_checksum(slot->stored, extent->stored_size);
 }
 
+/* There are as many buffers as slots. */
+static void take_buffer(struct pipeline *pipeline, struct slot *slot)
+{
+	uint8_t *buffer = pipeline->free_buffer[--pipeline->free_count];
+	size_t end = (size_t)(buffer - buffers.memory) + slot_size(pipeline);
+
+	slot->pages.bytes = buffer;
+	slot->pages.file_bytes = buffer + pipeline->job_size;
+	slot->packed = buffer + pipeline->job_size * 2;
+	slot->is_fresh = end > buffers.made;
+	if (slot->is_fresh)
+		buffers.made = end;
+}
+
 /* The next job, whose slot is free; plan->job_count when there's no more. */
 static size_t take_job(struct pipeline *pipeline)
 {
@@ -86,8 +114,10 @@ static size_t take_job(struct pipeline *pipeline)
 	       pipeline->next >= pipeline->written + pipeline->slot_count)
 		pthread_cond_wait(&pipeline->slot_free, &pipeline->lock);
 	job = pipeline->stop ? pipeline->plan->job_count : pipeline->next;
-	if (job < pipeline->plan->job_count)
+	if (job < pipeline->plan->job_count) {
 		pipeline->next++;
+		take_buffer(pipeline, &pipeline->slot[job % pipeline->slot_count]);
+	}
 	pthread_mutex_unlock(&pipeline->lock);
 	return job;
 }
@@ -100,6 +130,8 @@ static void *work(void *argument)
 
 	while ((job = take_job(pipeline)) < pipeline->plan->job_count) {
 		struct slot *slot = &pipeline->slot[job % pipeline->slot_count];
+		if (slot->is_fresh) /* Linux 5.14; else they come by faults */
+			(void)madvise(slot->pages.bytes, slot_size(pipeline), MADV_POPULATE_WRITE);
 		page_reader_read(&pipeline->reader, &pipeline->plan->job[job], &slot->pages);
 		pipeline->observer.look(pipeline->observer.context, &slot->pages);
 		inherit_sort_out(pipeline->inheriting, &slot->pages);
@@ -129,6 +161,7 @@ static void release(struct pipeline *pipeline, struct slot *slot)
 {
 	pthread_mutex_lock(&pipeline->lock);
 	slot->done = false;
+	pipeline->free_buffer[pipeline->free_count++] = slot->pages.bytes;
 	pipeline->written++;
 	pthread_cond_signal(&pipeline->slot_free);
 	pthread_mutex_unlock(&pipeline->lock);
@@ -198,11 +231,6 @@ static size_t one_or_more(size_t count)
 	return count > 0 ? count : 1;
 }
 
-static size_t slot_size(const struct pipeline *pipeline)
-{
-	return pipeline->job_size * 2 + pipeline->packed_size;
-}
-
 static void size_slots(struct pipeline *pipeline)
 {
 	const size_t page = SNAPIMG_PAGE_SIZE;
@@ -218,8 +246,7 @@ static unsigned int share_out(struct pipeline *pipeline)
 	const struct snapshot_output *output = pipeline->output;
 	size_t workspace = output->compress ? compressor_memory(&output->settings, pipeline->job_size) : 0;
 	size_t most = MEMORY_MAX / (workspace + SLOTS_LEAST * slot_size(pipeline));
-	cpu_set_t set;
-	size_t workers = sched_getaffinity(0, sizeof(set), &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
+	size_t workers = parallel_processors();
 
 	workers = one_or_more(least(least(workers, WORKERS_MAX), least(most, pipeline->plan->job_count)));
 	pipeline->slot_count =
@@ -228,13 +255,6 @@ static unsigned int share_out(struct pipeline *pipeline)
 	return (unsigned int)workers;
 }
 
-/* To make their pages takes as long as to read a process into them: those of one process of a tree serve the
- * next one. */
-static struct {
-	uint8_t *memory;
-	size_t size;
-} buffers;
-
 void pipeline_end(void)
 {
 	if (buffers.memory)
@@ -242,14 +262,18 @@ void pipeline_end(void)
 	buffers.memory = NULL;
 }
 
-static uint8_t *take_buffers(size_t size)
+static bool have_buffers(size_t size)
 {
 	if (buffers.memory && buffers.size >= size)
-		return buffers.memory;
+		return true;
 	pipeline_end();
-	buffers.memory = populated_memory(size);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return false;
+	buffers.memory = memory;
 	buffers.size = size;
-	return buffers.memory;
+	buffers.made = 0;
+	return true;
 }
 
 static enum status make_slots(struct pipeline *pipeline)
@@ -257,29 +281,14 @@ static enum status make_slots(struct pipeline *pipeline)
 	size_t each = slot_size(pipeline);
 
 	pipeline->slot = calloc(pipeline->slot_count, sizeof(*pipeline->slot));
-	pipeline->buffers = take_buffers(each * pipeline->slot_count);
-	if (!pipeline->slot || !pipeline->buffers)
+	pipeline->free_buffer = calloc(pipeline->slot_count, sizeof(*pipeline->free_buffer));
+	if (!pipeline->slot || !pipeline->free_buffer || !have_buffers(each * pipeline->slot_count))
 		return fail(STATUS_FAILED, "out of memory");
-	for (size_t i = 0; i < pipeline->slot_count; i++) {
-		uint8_t *buffer = pipeline->buffers + i * each;
-		pipeline->slot[i].pages.bytes = buffer;
-		pipeline->slot[i].pages.file_bytes = buffer + pipeline->job_size;
-		pipeline->slot[i].packed = buffer + pipeline->job_size * 2;
+	while (pipeline->free_count < pipeline->slot_count) {
+		size_t left = pipeline->slot_count - ++pipeline->free_count;
+		pipeline->free_buffer[pipeline->free_count - 1] = buffers.memory + left * each;
 	}
 	return STATUS_OK;
-}
-
-/* Signals stay with the tracer's thread, which waits for its tracees. */
-static int start_thread(struct worker *worker)
-{
-	sigset_t all, before;
-	int error;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&worker->thread, NULL, work, worker);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return error;
 }
 
 static enum status start_workers(struct pipeline *pipeline, struct worker *workers, unsigned int count,
@@ -294,7 +303,7 @@ static enum status start_workers(struct pipeline *pipeline, struct worker *worke
 		    !compressor_open(settings, pipeline->job_size, &worker->compressor))
 			return fail(STATUS_FAILED, "no compressor for level %d: out of memory?",
 			            settings->level);
-		int error = start_thread(worker);
+		int error = parallel_start(&worker->thread, work, worker);
 		if (error) {
 			compressor_close(&worker->compressor);
 			if (*ret_started > 0) /* fewer will do */
@@ -325,6 +334,7 @@ static enum status run(struct pipeline *pipeline, struct snapimg_writer *writer,
 		compressor_close(&workers[i].compressor);
 	}
 	free(pipeline->slot);
+	free(pipeline->free_buffer);
 	free(workers);
 	return status;
 }
