@@ -30,10 +30,11 @@
 
 enum { CODE_64 = 0x33 }; /* __USER_CS: code that runs in 64-bit mode */
 
-/* Where kcmp(2) is denied: a parent that waits in vfork(2) waits until its child has memory of its own. */
+/* Where kcmp(2) is denied: a parent that waits in vfork(2) waits until its child has memory of its own. It
+ * may not have told yet that it waits no more. */
 static bool borrows_memory(const struct process *process, const struct tracee *other)
 {
-	return process->parent == other->process->pid && tracee_waits_in_vfork(other);
+	return !process->has_begun && process->parent == other->process->pid && tracee_waits_in_vfork(other);
 }
 
 static enum status check_state(const struct tracee *tracee)
