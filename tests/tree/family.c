@@ -325,18 +325,11 @@ static void chain(void)
 	_exit(0);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} modes[] = {{"groups", groups}, {"orphans", orphans}, {"stopped", stopped}, {"threads", threads},
-             {"pidfds", pidfds}, {"mains", mains},     {"chain", chain}};
+static const struct mode modes[] = {{"groups", groups},   {"orphans", orphans}, {"stopped", stopped},
+                                    {"threads", threads}, {"pidfds", pidfds},   {"mains", mains},
+                                    {"chain", chain}};
 
 int main(int argc, char **argv)
 {
-	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++)
-		if (strcmp(argv[1], modes[i].name) == 0) {
-			modes[i].run();
-			return check_result();
-		}
-	return 2;
+	return run_mode(modes, sizeof(modes) / sizeof(*modes), argc, argv);
 }

@@ -50,4 +50,20 @@ static int wait_for(pid_t child)
 	return status;
 }
 
+/* What argv[1] can name. */
+struct mode {
+	const char *name;
+	void (*run)(void);
+};
+
+static inline int run_mode(const struct mode *mode, size_t count, int argc, char **argv)
+{
+	for (size_t i = 0; argc == 2 && i < count; i++)
+		if (strcmp(argv[1], mode[i].name) == 0) {
+			mode[i].run();
+			return check_result();
+		}
+	return 2;
+}
+
 #endif

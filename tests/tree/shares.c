@@ -311,18 +311,11 @@ static void sets(void)
 	EXPECT(wait_for(child) == 4 << 8);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} modes[] = {{"inherited", inherited}, {"between", between}, {"shared", shared}, {"views", kept_views},
-             {"deleted", deleted},     {"files", files},     {"sets", sets}};
+static const struct mode modes[] = {
+        {"inherited", inherited}, {"between", between}, {"shared", shared}, {"views", kept_views},
+        {"deleted", deleted},     {"files", files},     {"sets", sets}};
 
 int main(int argc, char **argv)
 {
-	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++)
-		if (strcmp(argv[1], modes[i].name) == 0) {
-			modes[i].run();
-			return check_result();
-		}
-	return 2;
+	return run_mode(modes, sizeof(modes) / sizeof(*modes), argc, argv);
 }
