@@ -7,7 +7,7 @@
 #include <linux/io_uring.h>
 #include <linux/mman.h>
 
-#include "format/facts/checksum.h"
+#include "format/facts/uring_layout.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
@@ -119,17 +119,6 @@ static long send_completions(const struct queues *queues, uint32_t count, uint32
 	return result < 0 ? result : 0;
 }
 
-static uint64_t layout_of(const struct io_uring_params *params)
-{
-	struct {
-		struct io_sqring_offsets sq;
-		struct io_cqring_offsets cq;
-	} layout = {params->sq_off, params->cq_off};
-	memset((uint8_t *)&layout.sq + 32, 0, 8);
-	memset((uint8_t *)&layout.cq + 32, 0, 8);
-	return snapimg_checksum(&layout, sizeof layout);
-}
-
 static long advance(const struct snapimg_object *object, const struct queues *queues)
 {
 	uint64_t counts = object->value[SNAPIMG_URING_COUNTS];
@@ -157,7 +146,7 @@ long uring_make(uint32_t index, int32_t *ret_other)
 	long result = open_queues((uint32_t)entries, params, &queues);
 	if (result < 0)
 		return result;
-	if (layout_of(&queues.params) != object->value[SNAPIMG_URING_LAYOUT])
+	if (snapimg_uring_layout(&queues.params) != object->value[SNAPIMG_URING_LAYOUT])
 		die(EXIT_REFUSED, loader.options.image,
 		    ": this kernel lays an io_uring out in another way than the image has it: freeze the "
 		    "program "

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "format/facts/checksum.h"
+#include "format/facts/uring_layout.h"
 #include "tracer/capture/fds/kinds.h"
 #include "tracer/rings.h"
 
@@ -95,19 +95,6 @@ static enum status refuse_noted(const struct taking *taking, const struct open_d
 	return STATUS_OK;
 }
 
-/* The words of sq_off and cq_off, without the addresses that only NO_MMAP uses. */
-static uint64_t layout_of(const struct io_uring_params *params)
-{
-	struct {
-		struct io_sqring_offsets sq;
-		struct io_cqring_offsets cq;
-	} layout = {params->sq_off, params->cq_off};
-
-	memset((uint8_t *)&layout.sq + 32, 0, 8);
-	memset((uint8_t *)&layout.cq + 32, 0, 8);
-	return snapimg_checksum(&layout, sizeof(layout));
-}
-
 static enum status take_part(struct taking *taking, const uint8_t *bytes, uint64_t from, uint64_t end,
                              uint64_t base)
 {
@@ -179,7 +166,7 @@ static enum status take_counts(const struct taking *taking, const struct open_de
 	        (params->flags & ~(uint32_t)FLAGS_OF_MAKING) | (uint64_t)params->sq_thread_idle << 32;
 	object->value[SNAPIMG_URING_ENTRIES] = params->sq_entries | (uint64_t)params->cq_entries << 32;
 	object->value[SNAPIMG_URING_COUNTS] = head | (uint64_t)tail << 32;
-	object->value[SNAPIMG_URING_LAYOUT] = layout_of(params);
+	object->value[SNAPIMG_URING_LAYOUT] = snapimg_uring_layout(params);
 	object->value[SNAPIMG_URING_WAITING] = waiting;
 	return STATUS_OK;
 }
