@@ -1,5 +1,6 @@
 #include "format/convert/core_notes.h"
 
+#include <assert.h>
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,6 +6,7 @@
 #ifndef FORMAT_FACTS_CPU_H
 #define FORMAT_FACTS_CPU_H
 
+#include <assert.h>
 #include <stdbool.h>
 
 #include "format/image/layout.h"

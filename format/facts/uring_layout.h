@@ -3,6 +3,7 @@
 #ifndef FORMAT_FACTS_URING_LAYOUT_H
 #define FORMAT_FACTS_URING_LAYOUT_H
 
+#include <assert.h>
 #include <linux/io_uring.h>
 #include <stddef.h>
 #include <stdint.h>

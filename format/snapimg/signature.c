@@ -1,5 +1,6 @@
 #include "format/snapimg/signature.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>

@@ -2,6 +2,7 @@
 #include "restore/become/resume_x86_64.h"
 
 #include <asm/prctl.h>
+#include <assert.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 

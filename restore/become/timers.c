@@ -1,6 +1,7 @@
 /* Interval and POSIX timers, each with the time that remained. */
 #include <asm/errno.h>
 #include <asm/resource.h>
+#include <assert.h>
 
 #include "restore/base/limits.h"
 #include "restore/base/message.h"

@@ -1,6 +1,7 @@
 /* Builds the program's mappings, empty where page data will come, and gives them their last protection. */
 #include <asm/errno.h>
 #include <asm/resource.h>
+#include <assert.h>
 #include <linux/fcntl.h>
 #include <linux/memfd.h>
 #include <linux/mman.h>

@@ -5,6 +5,7 @@
  * memory that has no descriptor (its manual page, "old_size is zero").
  */
 #include <asm/errno.h>
+#include <assert.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 

@@ -4,6 +4,7 @@
  * done as many reads of an empty file when the next event comes where it came before.
  */
 #include <asm/errno.h>
+#include <assert.h>
 #include <linux/aio_abi.h>
 #include <linux/memfd.h>
 #include <linux/mman.h>

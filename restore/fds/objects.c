@@ -5,6 +5,7 @@
 #include "restore/fds/objects.h"
 
 #include <asm/errno.h>
+#include <assert.h>
 
 #include "restore/base/memory.h"
 #include "restore/base/message.h"

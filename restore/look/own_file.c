@@ -1,5 +1,6 @@
 #include "restore/look/own_file.h"
 
+#include <assert.h>
 #include <linux/fcntl.h>
 
 #include "format/facts/runnable.h"

@@ -1,5 +1,6 @@
 #include "tracer/capture/identity/search.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>

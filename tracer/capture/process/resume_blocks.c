@@ -1,5 +1,6 @@
 #include "tracer/capture/process/resume_blocks.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
