@@ -9,6 +9,7 @@
 #define MADV_POPULATE_WRITE           23
 #define PR_SET_VMA                    0x53564d41 /* Linux 5.17 */
 #define PR_SET_VMA_ANON_NAME          0
+#define RWH_WRITE_LIFE_NOT_SET        0  /* glibc 2.32 and later has its name */
 #define UFFD_USER_MODE_ONLY           1  /* Linux 5.11 */
 #define PR_SET_SYSCALL_USER_DISPATCH  59 /* Linux 5.11 */
 #define PR_SYS_DISPATCH_OFF           0

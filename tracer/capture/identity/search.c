@@ -163,7 +163,7 @@ static bool has_digits(const uint8_t bytes[BYTES_AT_ONCE + 1], uint8_t first, ui
 	uint8_t any = 0;
 
 	for (size_t i = 0; i < BYTES_AT_ONCE; i++)
-		any |= (uint8_t)((bytes[i] == first) & (bytes[i + 1] == second));
+		any = (uint8_t)(any | ((bytes[i] == first) & (bytes[i + 1] == second)));
 	return any != 0;
 }
 
