@@ -8,7 +8,6 @@ import contextlib
 import os
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -53,6 +52,12 @@ def skip_if_ended_so(traced):
         skip(traced.err.decode(errors="replace").splitlines()[0])
 
 
+def need(*tools):
+    for tool in tools:
+        if not shutil.which(tool, path=PLAIN_ENV["PATH"]):
+            skip(f"{tool} is not installed")
+
+
 def need_pid_namespace():
     """For what snaprun needs one for: root makes it as it is, anybody else in a user namespace, which a chroot forbids."""
     for options in (["-p", "-f"], ["-U", "-p", "-f"]):
@@ -88,6 +93,10 @@ def run(argv, env=None, stdin=b"", cwd=None, timeout=100, **options):
 
 
 GO_TIMEOUT = 280  # seconds
+
+
+def trace(*words, **more):
+    return run([SNAPTRACE, *words], **more)
 
 
 def go_environment():
@@ -242,6 +251,16 @@ def one_line(result, status, *words, tool=None):
     for word in words:
         check(word.lower() in lines[0].lower(), "wanted the word", repr(word), "got", result)
     check(result.out == b"", "wanted nothing on stdout, got", result)
+
+
+def nothing_left(marker):
+    """No process has the marker in its environment any more."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                check(marker + b"\0" not in file.read(), "left:", pid)  # not the beginning of another row's number
+        except OSError:
+            pass
 
 
 def remove(directory):

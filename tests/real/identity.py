@@ -1,7 +1,6 @@
 """Programs that keep their IDs, each in its own way: right by default, with new IDs, and where no namespace can be made."""
 import json
 import os
-import shutil
 import sys
 
 HERE_DIR = os.path.dirname(os.path.abspath(__file__))
@@ -79,12 +78,6 @@ int main(void)
 """
 
 
-def need(*names):
-    for name in names:
-        if not shutil.which(name, path=t.PLAIN_ENV["PATH"]):
-            t.skip(f"no {name}")
-
-
 def build(*argv):
     result = t.run(list(argv), env={**t.PLAIN_ENV, "TMPDIR": os.getcwd()})
     t.check(result.status == 0, result)
@@ -98,7 +91,7 @@ def write(name, text):
 
 def loader():
     """glibc's own lock, held by a thread that has met the point in a constructor."""
-    need(t.CC)
+    t.need(t.CC)
     build(t.CC, "-shared", "-fPIC", "-o", "plugin.so", write("plugin.c", CONSTRUCTOR))
     build(t.CC, "-o", "main", write("main.c", LOADER), "-ldl", "-pthread")
     return ["./main"]
@@ -110,14 +103,14 @@ def golang():
 
 
 def java():
-    need("java", "javac")
+    t.need("java", "javac")
     build("javac", "-d", ".", write("Own.java", JAVA))
     return ["java", "-XX:-UsePerfData", "-cp", ".", "Own"]
 
 
 def of(*argv):
     def make():
-        need(argv[0])
+        t.need(argv[0])
         return list(argv)
     return make
 

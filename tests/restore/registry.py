@@ -24,12 +24,6 @@ print(json.dumps([word.decode() for word in words]), os.environ.get('LANG'), kep
 OWN_CGROUP = "mount -t cgroup2 none /sys/fs/cgroup 2>&- || mount -t tmpfs none /sys/fs/cgroup && exec \"$@\""
 
 
-def need(*tools):
-    for tool in tools:
-        if not shutil.which(tool):
-            t.skip(f"needs {tool}")
-
-
 def fine(argv, **more):
     result = t.run(argv, env={**t.PLAIN_ENV, "HOME": os.getcwd(), "XDG_RUNTIME_DIR": os.getcwd()}, **more)
     t.check(result.status == 0, argv, result)
@@ -90,7 +84,7 @@ def content(name):
 
 def artifact():
     """Two versions go through a registry, which keeps what they share once, and come back byte for byte."""
-    need("skopeo", "docker-registry")
+    t.need("skopeo", "docker-registry")
     for name, size in (("one", 1000), ("two", 3000)):
         code = f"import json, sqlite3, os\ndata = list(range({size}))\nos.path.exists('/snap/here')\nprint(sum(data))"
         t.freeze(name + ".snap", ["/usr/bin/python3", "-c", code], at=HERE, options=["--self-contained"])
@@ -133,7 +127,7 @@ def crun(begin, bundle, words, **more):
 
 def container():
     """A container image is pushed, pulled, unpacked and run by tools that know nothing of snaptrace."""
-    need("skopeo", "docker-registry", "umoci", "crun")
+    t.need("skopeo", "docker-registry", "umoci", "crun")
     begin = alone()
     t.freeze_with_nothing_kept("image.snap", ["/usr/bin/python3", "-c", PYTHON], at=HERE, options=["--self-contained"],
                                env={**t.PLAIN_ENV, "LANG": "C.UTF-8"})
@@ -170,7 +164,7 @@ def bundle(name, program, like, links=(), mounts=()):
 def volumes():
     """The arrangements of Kubernetes for a container that has an image of its own: the container image is mounted in it, as
     image volumes are (read-only, in some versions noexec); an init container fetches the artifact into a directory of both."""
-    need("skopeo", "umoci", "crun")
+    t.need("skopeo", "umoci", "crun")
     begin = alone()
     t.freeze_with_nothing_kept("image.snap", ["/usr/bin/python3", "-c", PYTHON], at=HERE, options=["--self-contained"],
                                env={**t.PLAIN_ENV, "LANG": "C.UTF-8"})
@@ -209,7 +203,7 @@ def can_run(begin, its="bundle"):
 
 def encrypted():
     """As the manual has it: nothing of the image but what is encrypted is ever in a file."""
-    need("age", "age-keygen", "bash")
+    t.need("age", "age-keygen", "bash")
     fine(["age-keygen", "-o", "key.txt"])
     public, = [line.split()[-1] for line in content("key.txt").decode().splitlines() if line.startswith("# public key:")]
     script = ("set -o pipefail; \"$1\" -q -o - \"$4\" secret | age -r \"$3\" -o image.age && age -d -i key.txt image.age | \"$2\" /dev/stdin && "
