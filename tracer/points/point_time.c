@@ -161,5 +161,6 @@ const struct point_kind point_idle = {
         .form = "idle",
         .help = "when it waits with all its children, and uses no processor",
         .is_due = is_idle,
-        .hint = "it never just waited for half a second, with all its children",
+        .hint = "it never just waited for half a second, with all its children; who waits for a child to end "
+                "is not idle",
 };
