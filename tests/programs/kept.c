@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "../check.h"
@@ -277,10 +278,15 @@ static void keep_rwlock(void)
 
 static pthread_mutex_t others;
 static pid_t others_id;
+static volatile pid_t *code; /* made in memory, where a jump over so many bytes is no ID */
 
 static void *hold(void *unused)
 {
 	others_id = gettid_now();
+	if (code != MAP_FAILED) {
+		code[0] = others_id;
+		code[1] = ~code[0];
+	}
 	CHECK(pthread_mutex_lock(&others) == 0);
 	atomic_store(&held, 1);
 	while (!atomic_load(&go))
@@ -303,6 +309,7 @@ static void keep_thread(void)
 	pthread_mutexattr_t attributes;
 	pthread_t holder, waiter;
 
+	code = mmap(NULL, 1, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pthread_mutexattr_init(&attributes);
 	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
 	pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
@@ -314,6 +321,7 @@ static void keep_thread(void)
 	point();
 	CHECK(pthread_mutex_unlock(&others) == EPERM);
 	CHECK(syscall(SYS_tgkill, getpid(), others_id, 0) == 0);
+	CHECK(code == MAP_FAILED || code[0] == ~code[1]);
 	atomic_store(&go, 1);
 	CHECK(pthread_join(holder, NULL) == 0 && pthread_join(waiter, NULL) == 0);
 }

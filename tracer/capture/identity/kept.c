@@ -122,6 +122,11 @@ static bool is_word(const struct id_found *found)
 	return found->kind == SNAPIMG_KEPT_WORD || found->kind == SNAPIMG_KEPT_PARENT_WORD;
 }
 
+static bool is_text(uint32_t kind)
+{
+	return kind == SNAPIMG_KEPT_TEXT || kind == SNAPIMG_KEPT_PATH || kind == SNAPIMG_KEPT_NAME;
+}
+
 /* A constant of the file in a page that the program has changed elsewhere. */
 static bool is_of_file(const struct look *look, const struct mapping *mapping, const struct id_found *found)
 {
@@ -169,10 +174,25 @@ static bool is_number_of_its_own(const struct mapping *mapping, uint32_t kind)
 	       mapping->record.kind != SNAPIMG_MAPPING_VIEW;
 }
 
+/* Instructions that were made in memory, of which many words look like an ID: a jump over 83 bytes is one of
+ * 21,225. Where stacks can be executed, so can be all else. */
+static bool is_of_code(const struct look *look, const struct mapping *mapping, uint32_t kind)
+{
+	if ((mapping->record.protection & SNAPIMG_PROT_EXEC) == 0 || is_text(kind))
+		return false;
+	for (size_t i = 0; i < look->mappings->count; i++) {
+		const struct snapimg_mapping *record = &look->mappings->mapping[i].record;
+		if (record->kind == SNAPIMG_MAPPING_STACK && (record->protection & SNAPIMG_PROT_EXEC) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* What changes when the program's parent ends: that is how it sees that. */
 static enum status keep_parent(const struct look *look, const struct mapping *mapping, struct kept_id id)
 {
-	if (number_is_among_others(look->search,
+	if (is_of_code(look, mapping, SNAPIMG_KEPT_PARENT_WORD) ||
+	    number_is_among_others(look->search,
 	                           &(struct id_found){id.record.address, 0, SNAPIMG_KEPT_PARENT_WORD},
 	                           mapping->record.start, mapping->record.end))
 		return STATUS_OK;
@@ -219,9 +239,10 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 	}
 	bool among_others =
 	        !known.name &&
-	        number_is_among_others(look->search,
-	                               &(struct id_found){id.record.address, found->thread, found->kind},
-	                               mapping->record.start, mapping->record.end);
+	        (is_of_code(look, mapping, found->kind) ||
+	         number_is_among_others(look->search,
+	                                &(struct id_found){id.record.address, found->thread, found->kind},
+	                                mapping->record.start, mapping->record.end));
 	/* Of all threads' IDs some number is one by accident; who keeps them has several. */
 	if (among_others && found->thread > 0)
 		return STATUS_OK;
