@@ -195,4 +195,53 @@ def perl_complains():
         t.check(is_right or "has an effect outside" in warm["told"][-1], warm)
 
 
-t.main({"languages.perl-complains": perl_complains, "languages.perl": perl, "languages.perl-looks": perl_looks, "languages.perl-refused": perl_refused, "languages.node": node, "languages.ruby": ruby})
+JAVA = """import java.io.File; import java.nio.file.*; import java.util.*; import java.util.concurrent.ThreadLocalRandom;
+public class Program {
+    static double before = Math.random() + ThreadLocalRandom.current().nextInt() + new Random().nextInt();
+    static String both = System.getenv("BOTH") == null ? "" : "both";
+    public static void main(String[] words) throws Exception {
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println("at exit " + words.length)));
+        for (Map.Entry<String, String> pair : System.getenv().entrySet())
+            System.out.println(pair);
+        System.out.println(Arrays.asList(words) + both + System.getenv("GIVEN") + System.getenv("FROZEN") + System.getProperty("sun.java.command"));
+        System.out.println(System.getProperty("user.dir") + new File("x").getAbsolutePath() + Paths.get("x").toAbsolutePath());
+        System.out.println(new File("here").exists() + "" + Files.exists(Paths.get("here")) + new String(System.in.readAllBytes()));
+        System.out.write(new ProcessBuilder("sh", "-c", "echo $BOTH; pwd").start().getInputStream().readAllBytes());
+        if (words.length == 1 && words[0].equals("throw"))
+            throw new Exception("told");
+        if (words.length == 1 && words[0].equals("draw"))
+            System.err.println(Math.random() + " " + ThreadLocalRandom.current().nextLong() + " " + UUID.randomUUID());
+        System.exit(words.length);
+    }
+}
+"""
+
+
+def java():
+    """Also one of the JDK's own tools, whose words for the virtual machine (-J) make a start cold."""
+    for tool in ("java", "javac"):
+        shutil.which(tool, path=t.PLAIN_ENV["PATH"]) or t.skip(f"no {tool}")
+    with open("Program.java", "w", encoding="ascii") as file:
+        file.write(JAVA)
+    built = t.run(["javac", "-d", ".", "Program.java"], env=GIVEN)
+    t.check(built.status == 0, built)
+    program = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", os.getcwd(), "Program"]
+    made = [t.run([t.SNAPTRACE, "-q", "-o", f"{image}.snap", "--warm", "--", *words], env=FROZEN)
+            for image, words in (("program", [*program, "frozen"]), ("tool", ["javac", "-version"]))]
+    t.check(all(run.status == 0 for run in made), made)
+    os.makedirs("elsewhere/here")
+    image = os.path.abspath("program.snap")
+    for words, directory in (([], "."), (["a b", "", "\u00e9"], "elsewhere"), (["throw"], "elsewhere")):
+        given = {"env": GIVEN, "stdin": b"given", "cwd": directory}
+        t.same(t.run([t.SNAPRUN, "-q", image, "--", *words], **given), t.run([*program, *words], **given))
+    drawn = [t.run([t.SNAPRUN, "-q", image, "draw"], env=GIVEN).err.split() for _ in range(2)]
+    t.check(all(len(words) == 3 for words in drawn) and not set(drawn[0]) & set(drawn[1]), drawn)
+    with open("Program.class", "rb") as file:
+        cold = file.read()
+    t.same(t.run([t.SNAPRUN, "-q", "../tool.snap", "-d", "here", "../Program.java"], env=GIVEN, cwd="elsewhere"), t.Result(0, b"", b""))
+    with open("elsewhere/here/Program.class", "rb") as file:
+        t.check(file.read() == cold, "compiled")
+    t.same(t.run([t.SNAPRUN, "-q", "tool.snap", "-J-version", "x"], env=GIVEN), t.run(["javac", "-J-version", "x"], env=GIVEN))
+
+
+t.main({"languages.java": java, "languages.perl-complains": perl_complains, "languages.perl": perl, "languages.perl-looks": perl_looks, "languages.perl-refused": perl_refused, "languages.node": node, "languages.ruby": ruby})

@@ -66,6 +66,7 @@ enum status launcher_begin(struct options *options, char **path, struct launcher
 {
 	struct launcher *launcher = ret_launcher;
 	size_t file;
+	bool is_file;
 	enum status status;
 
 	*launcher = (struct launcher){0};
@@ -76,7 +77,7 @@ enum status launcher_begin(struct options *options, char **path, struct launcher
 		return no_memory();
 	free(*path);
 	*path = whole;
-	file = warm_find_file(options, *path);
+	file = warm_find_file(options, *path, &is_file);
 	launcher->file = absolute(options->launcher);
 	launcher->program = strdup(*path);
 	launcher->warm = strdup(options->warm);
@@ -84,7 +85,7 @@ enum status launcher_begin(struct options *options, char **path, struct launcher
 	if (!launcher->file || !launcher->program || !launcher->warm || !launcher->warm_exit)
 		return no_memory();
 	bool ok = true;
-	if (file > 0)
+	if (is_file)
 		ok = (options->program[file] = absolute(options->program[file])) !=
 		     NULL; /* kept to the end */
 	for (size_t i = 0; i <= file && ok; i++)

@@ -10,6 +10,7 @@
 #include "format/base/array.h"
 #include "tracer/options.h"
 #include "tracer/program.h"
+#include "tracer/warm/java.h"
 #include "tracer/warm/script.h"
 
 struct language {
@@ -17,12 +18,16 @@ struct language {
 	const char *helper;
 	const char *before[2]; /* what stands before the helper's file in the command line */
 	const char *after;     /* and after it, if anything does */
+	const char *glued;     /* what stands before it in the same word; or NULL */
 	const char
 	        *with_value; /* letters of options whose value is the next word, where it isn't in the same */
 	const char *const *variables; /* that the interpreter reads for itself; NULL-terminated */
 	const char *no_file;          /* letters of options that say what to run in place of a file */
 	const char *attached;         /* letters whose value is the rest of the word; or NULL */
 	const char *own; /* letters that let the interpreter take the first arguments itself; or NULL */
+	/* Where its options are words: as find_file(). */
+	size_t (*find)(char *const *words, bool *ret_is_file);
+	const char *const *tools; /* programs of its own, which take no file; NULL-terminated, or NULL */
 };
 
 static const char *const of_all[] = {"LANG", "LANGUAGE", "LC_*",           "TZ", "HOME",
@@ -32,13 +37,51 @@ static const char *const of_node[] = {"NODE*", "OPENSSL_*", "SSL_*", "UV_*", NUL
 static const char *const of_ruby[] = {"RUBY*", "GEM_*", "BUNDLE*", NULL};
 
 static const char *const of_perl[] = {"PERL*", NULL};
+static const char *const of_java[] = {"JAVA_*", "_JAVA_*", "JDK_*", "CLASSPATH", NULL};
+static const char *const jdk_tools[] = {"javac", "javadoc", "javap",     "jar",     "jarsigner",
+                                        "jdeps", "jlink",   "jdeprscan", "keytool", NULL};
 
 static const struct language languages[] = {
-        {"python", "python.py", {NULL}, NULL, "WX", of_python, "cm", NULL, NULL},
-        {"node", "node.cjs", {"-r", NULL}, NULL, "rC", of_node, "epi", NULL, NULL},
-        {"ruby", "ruby.rb", {"-r", NULL}, NULL, "IrEC", of_ruby, "en", NULL, NULL},
+        {.word = "python",
+         .helper = "python.py",
+         .with_value = "WX",
+         .variables = of_python,
+         .no_file = "cm"},
+        {.word = "node",
+         .helper = "node.cjs",
+         .before = {"-r"},
+         .with_value = "rC",
+         .variables = of_node,
+         .no_file = "epi"},
+        {.word = "ruby",
+         .helper = "ruby.rb",
+         .before = {"-r"},
+         .with_value = "IrEC",
+         .variables = of_ruby,
+         .no_file = "en"},
         /* A directory, and the module in it. */
-        {"perl", "", {"-I", NULL}, "-MSnapWarm", "I", of_perl, "eE", "0CDFMVdilmx", "s"},
+        {.word = "perl",
+         .helper = "",
+         .before = {"-I"},
+         .after = "-MSnapWarm",
+         .with_value = "I",
+         .variables = of_perl,
+         .no_file = "eE",
+         .attached = "0CDFMVdilmx",
+         .own = "s"},
+        /* A file that it maps shared is for tools that look at it from outside (jps). */
+        {.word = "java",
+         .helper = "java.so",
+         .before = {"-XX:-UsePerfData"},
+         .glued = "-agentpath:",
+         .variables = of_java,
+         .find = java_find_main},
+        {.word = "java",
+         .helper = "java.so",
+         .before = {"-J-XX:-UsePerfData"},
+         .glued = "-J-agentpath:",
+         .variables = of_java,
+         .tools = jdk_tools},
 };
 enum { LANGUAGES = sizeof(languages) / sizeof(*languages) };
 
@@ -51,9 +94,18 @@ enum status warm_check_language(const char *word)
 	for (size_t i = 0; i < LANGUAGES; i++) {
 		if (strcmp(word, languages[i].word) == 0)
 			return STATUS_OK;
-		snprintf(known + strlen(known), sizeof(known) - strlen(known), ", %s", languages[i].word);
+		if (!languages[i].tools)
+			snprintf(known + strlen(known), sizeof(known) - strlen(known), ", %s",
+			         languages[i].word);
 	}
 	return fail(STATUS_FAILED, "--warm=%s: no such language: give one of %s", word, known);
+}
+
+static bool is_listed(const char *const *list, const char *name)
+{
+	while (*list && strcmp(*list, name) != 0)
+		list++;
+	return *list;
 }
 
 /* "python3.11" is one of python, "pythonic" is none. */
@@ -62,6 +114,10 @@ static const struct language *find_language(const char *interpreter)
 	const char *name = base_name(interpreter);
 
 	for (size_t i = 0; i < LANGUAGES; i++) {
+		if (languages[i].tools && is_listed(languages[i].tools, name))
+			return &languages[i];
+		if (languages[i].tools)
+			continue;
 		size_t length = strlen(languages[i].word);
 		if (strncmp(name, languages[i].word, length) == 0 &&
 		    (!name[length] || isdigit((unsigned char)name[length])))
@@ -71,10 +127,13 @@ static const struct language *find_language(const char *interpreter)
 }
 
 /* Of "INTERPRETER [OPTION...] FILE [ARGUMENT...]": the index of FILE; 0: there is none. */
-static size_t find_file(const struct language *language, char *const *words)
+static size_t find_file(const struct language *language, char *const *words, bool *ret_is_file)
 {
 	size_t i = 1;
 
+	if (language->find)
+		return language->find(words, ret_is_file);
+	*ret_is_file = true;
 	for (; words[i] && words[i][0] == '-' && words[i][1]; i++) {
 		const char *letter = words[i] + 1;
 		if (*letter == '-')
@@ -110,14 +169,15 @@ static bool takes_arguments(const struct language *language, char *const *words,
 	return false;
 }
 
-size_t warm_find_file(const struct options *options, const char *path)
+size_t warm_find_file(const struct options *options, const char *path, bool *ret_is_file)
 {
 	const struct language *language = find_language(path);
 	struct script script;
 
-	if (!language || !script_read(path, &script) || script.count > 0)
+	*ret_is_file = false;
+	if (!language || language->tools || !script_read(path, &script) || script.count > 0)
 		return 0;
-	return find_file(language, options->program);
+	return find_file(language, options->program, ret_is_file);
 }
 
 static bool add_word(struct warm_run *warm, size_t *count, const char *word)
@@ -127,27 +187,48 @@ static bool add_word(struct warm_run *warm, size_t *count, const char *word)
 	return room && (!word || (*room = strdup(word)) != NULL);
 }
 
-/* INTERPRETER OPTIONS BEFORE HELPER FILE ARGUMENTS; `given` are FILE and its arguments. */
-static enum status build(const struct language *language, const char *shim, char *const *interpreter,
-                         size_t options, const char *file, char *const *arguments, struct warm_run *warm)
+/* A command line: the interpreter with its first options, the helper, what every start has after it (a
+ * script's file), and the arguments. */
+struct line {
+	char *const *interpreter, *const *fixed, *const *arguments;
+	size_t options, fixed_count;
+};
+
+static enum status build(const struct language *language, const char *shim, const struct line *line,
+                         struct warm_run *warm)
 {
 	char helper[4200];
 	size_t count = 0;
 	bool ok = true;
 
-	snprintf(helper, sizeof(helper), "%.*swarm/%s", (int)(base_name(shim) - shim), shim,
-	         language->helper);
-	for (size_t i = 0; i < options && ok; i++)
-		ok = add_word(warm, &count, interpreter[i]);
+	snprintf(helper, sizeof(helper), "%s%.*swarm/%s", language->glued ? language->glued : "",
+	         (int)(base_name(shim) - shim), shim, language->helper);
+	for (size_t i = 0; i < line->options && ok; i++)
+		ok = add_word(warm, &count, line->interpreter[i]);
 	for (size_t i = 0; language->before[i] && ok; i++)
 		ok = add_word(warm, &count, language->before[i]);
 	ok = ok && add_word(warm, &count, helper) &&
-	     (!language->after || add_word(warm, &count, language->after)) && add_word(warm, &count, file);
+	     (!language->after || add_word(warm, &count, language->after));
+	for (size_t i = 0; i < line->fixed_count && ok; i++)
+		ok = add_word(warm, &count, line->fixed[i]);
 	warm->fixed_arguments = (uint32_t)count;
-	for (; *arguments && ok; arguments++)
-		ok = add_word(warm, &count, *arguments);
+	for (size_t i = 0; line->arguments[i] && ok; i++)
+		ok = add_word(warm, &count, line->arguments[i]);
 	ok = ok && add_word(warm, &count, NULL);
 	return ok ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
+}
+
+/* `file` is the index of what is run. Java's options may say so (-jar), so its helper stands before them all.
+ */
+static struct line line_of(const struct language *language, char *const *words, size_t file)
+{
+	size_t options = language->find || language->tools ? 1 : file;
+
+	return (struct line){.interpreter = words,
+	                     .options = options,
+	                     .fixed = words + options,
+	                     .fixed_count = file + 1 - options,
+	                     .arguments = words + file + 1};
 }
 
 static enum status refuse_program(const char *name, const char *why)
@@ -235,23 +316,25 @@ enum status warm_prepare(const struct options *options, const char *shim, char *
 	const char *name = options->program[0];
 	const struct language *language = find_language(*path);
 	struct script script;
+	struct line line;
 	enum status status;
 	char *interpreter;
 
 	if (!script_read(*path, &script))
 		return fail(STATUS_CANNOT_RUN, "%s: %s", *path, strerror(errno));
 	if (script.count == 0) {
-		size_t file = language ? find_file(language, options->program) : 0;
+		bool is_file, is_tool = language && language->tools;
+		size_t file = language && !is_tool ? find_file(language, options->program, &is_file) : 0;
 		if ((status = check_wanted(options, language)) != STATUS_OK)
 			return status;
-		if (!file)
+		if (!file && !is_tool)
 			return refuse_program(name, "it is not told which file to run");
 		if (file_takes_arguments(language, options->program, file))
 			return refuse_option(name);
 		note_variables(&ret_warm->inputs, language, !strchr(name, '/'));
 		note_interpreter(&ret_warm->inputs, name, *path);
-		return build(language, shim, options->program, file, options->program[file],
-		             options->program + file + 1, ret_warm);
+		line = line_of(language, options->program, file);
+		return build(language, shim, &line, ret_warm);
 	}
 	language = find_language(script.word[0]);
 	if ((status = check_wanted(options, language)) != STATUS_OK ||
@@ -261,7 +344,8 @@ enum status warm_prepare(const struct options *options, const char *shim, char *
 		return free(interpreter), refuse_option(name);
 	note_variables(&ret_warm->inputs, language, script.by_path);
 	note_interpreter(&ret_warm->inputs, script.word[0], interpreter);
-	status = build(language, shim, script.word, script.count, *path, options->program + 1, ret_warm);
+	line = (struct line){script.word, path, options->program + 1, script.count, 1};
+	status = build(language, shim, &line, ret_warm);
 	free(*path);
 	*path = interpreter;
 	return status;

@@ -33,9 +33,9 @@ struct warm_run {
 /* Prints a line and returns STATUS_FAILED for what is neither a language nor "auto". */
 enum status warm_check_language(const char *word) __attribute__((warn_unused_result));
 
-/* Of an interpreter and its options: the index in PROG's words of the script's file; 0: PROG is the script.
- */
-size_t warm_find_file(const struct options *options, const char *path);
+/* Of an interpreter and its options: the index in PROG's words of the script's file, or of what else is run
+ * (a class of Java); 0: PROG is the script. */
+size_t warm_find_file(const struct options *options, const char *path, bool *ret_is_file);
 
 /* *path is where PROG was found, and becomes the interpreter's. Prints a line where PROG is no program that a
  * helper is made for. */
