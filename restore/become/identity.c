@@ -160,8 +160,8 @@ static long enter_same_ids(void)
 static _Noreturn void die_without_ids(const struct snapimg_kept *kept, long result)
 {
 	die(EXIT_REFUSED, loader.options.image, ": the program has kept its ID (as ",
-	    snapimg_kept_name(kept->kind), kept->kind == SNAPIMG_KEPT_COMMON ? "" : " in ",
-	    snapimg_string(&loader.image, kept->where),
+	    snapimg_kept_name(kept->kind == SNAPIMG_KEPT_REGISTER ? SNAPIMG_KEPT_WORD : kept->kind),
+	    kept->kind == SNAPIMG_KEPT_COMMON ? "" : " in ", snapimg_string(&loader.image, kept->where),
 	    "), and no PID namespace can be made, in which it would have it: ",
 	    result == -EEXIST ? "the ID is 1" : error_text(result),
 	    ": allow namespaces, or start it with --ids=new if it does without");

@@ -42,8 +42,9 @@ static bool can_be_corrected(const struct snapimg_kept *kept)
 	if (kept->kind == SNAPIMG_KEPT_PARENT_REGISTER)
 		return true;
 	uint32_t holder = (uint32_t)(kept->address / sizeof(struct snapimg_thread));
-	if (kept->kind == SNAPIMG_KEPT_REGISTER) /* whose frame is written when not all threads have theirs */
-		return kept->thread == 0 || kept->thread == holder;
+	if (kept->kind ==
+	    SNAPIMG_KEPT_REGISTER) /* only the first one's frame is written when all have theirs */
+		return kept->thread == 0 || kept->thread == holder || holder == 0;
 	return (kept->kind == SNAPIMG_KEPT_WORD || kept->kind == SNAPIMG_KEPT_CLOCK ||
 	        kept->kind == SNAPIMG_KEPT_PARENT_WORD) &&
 	       process_can_write(kept->address, sizeof(uint32_t));

@@ -222,15 +222,16 @@ void resume_prepare(void)
 {
 	const struct snapimg_thread *thread = snapimg_get_thread(&loader.image);
 	memcpy((void *)loader.area.start, resume_tail, (size_t)(resume_tail_end - resume_tail));
-	uint64_t context = thread_write_frame(first_frame(), thread);
-	resume_as_main(&((struct kernel_ucontext *)context)->registers);
-	streams_interrupt(&((struct kernel_ucontext *)context)->registers);
 	block_signals();
 	threads_write_departures();
 	long result = sys(__NR_mprotect, loader.area.start, loader.area.frame, PROT_READ | PROT_EXEC);
 	if (result < 0)
 		die(EXIT_REFUSED, "cannot make the resume code executable: ", error_text(result));
 	threads_start();
+	/* After the others are made: a register of it can hold the ID of one. */
+	uint64_t context = thread_write_frame(first_frame(), thread);
+	resume_as_main(&((struct kernel_ucontext *)context)->registers);
+	streams_interrupt(&((struct kernel_ucontext *)context)->registers);
 	timers_prepare();
 	process_apply_fixups();
 	restore_rseq(thread);

@@ -165,18 +165,38 @@ static void keep_name(void)
 	CHECK(fclose(fopen(kept, "w")) == 0); /* for the next start */
 }
 
-/* The point is a call that is made while the only copy is in a register that the call leaves alone. */
+static atomic_int others_number;
+
+static void *tell_and_wait(void *unused)
+{
+	atomic_store(&others_number, gettid_now());
+	atomic_store(&held, 1);
+	while (!atomic_load(&go))
+		sched_yield();
+	return unused;
+}
+
+/* The point is a call that is made while the only copies are in registers that the call leaves alone: of its
+ * ID, and of another thread's, as after clone(2). */
 static void keep_register(void)
 {
 	static const char path[] = "/snap/here";
+	pthread_t thread;
+
+	CHECK(pthread_create(&thread, NULL, tell_and_wait, NULL) == 0);
+	while (!atomic_load(&held))
+		sched_yield();
+	register long others __asm__("r12") = atomic_exchange(&others_number, 0);
 	register long kept __asm__("rbx") = getpid();
 	long result;
 
 	__asm__ volatile("syscall"
-	                 : "=a"(result), "+r"(kept)
+	                 : "=a"(result), "+r"(kept), "+r"(others)
 	                 : "a"(SYS_access), "D"(path), "S"(0L)
 	                 : "rcx", "r11", "memory");
-	CHECK(result < 0 && kept == getpid());
+	CHECK(result < 0 && kept == getpid() && syscall(SYS_tgkill, kept, others, 0) == 0 && others != kept);
+	atomic_store(&go, 1);
+	CHECK(pthread_join(thread, NULL) == 0);
 }
 
 /* By its parent's ID a program sees that the parent has ended. One copy is in memory, one in a register. */
