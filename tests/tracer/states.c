@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,6 +205,35 @@ static int trained(char **argv)
 	return DONE;
 }
 
+static volatile sig_atomic_t trapped;
+
+static void trap(int number)
+{
+	(void)number;
+	trapped++;
+}
+
+/* traps ignored|caught|pending: what it has made of SIGTRAP is as it was after the marker. */
+static int traps(char **argv)
+{
+	bool ignores = strcmp(argv[2], "ignored") == 0, waits_for_it = strcmp(argv[2], "pending") == 0;
+	struct sigaction action = {.sa_handler = ignores ? SIG_IGN : trap}, is;
+	sigset_t set, pending;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTRAP);
+	sigaction(SIGTRAP, &action, NULL);
+	if (waits_for_it && (sigprocmask(SIG_BLOCK, &set, NULL) != 0 || raise(SIGTRAP) != 0))
+		return 1;
+	access("/snap/here", F_OK);
+	if (sigaction(SIGTRAP, NULL, &is) != 0 || is.sa_handler != action.sa_handler)
+		return 2;
+	if (trapped != 0 || sigpending(&pending) != 0 || sigismember(&pending, SIGTRAP) != waits_for_it)
+		return 3;
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	return trapped == waits_for_it ? DONE : 4;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -212,7 +242,7 @@ int main(int argc, char **argv)
 	} states[] = {
 	        {"waits", waits},       {"large", large},     {"child-of-thread", child_of_thread},
 	        {"in-vfork", in_vfork}, {"call", call},       {"confined", confined},
-	        {"overrun", overrun},   {"trained", trained},
+	        {"overrun", overrun},   {"trained", trained}, {"traps", traps},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(states) / sizeof(*states); i++)

@@ -293,7 +293,16 @@ def preloaded():
     t.check(made["created"] > 1_000_000_000, made["created"])
 
 
+def traps():
+    """The breakpoint after the calls that are made in a program takes nothing from what it has made of SIGTRAP."""
+    for kind in ("ignored", "caught", "pending"):
+        frozen = t.run([t.SNAPTRACE, "-q", "--no-cache", "--continue", "-o", kind, "--at", "path:/snap/here", STATES, "traps", kind])
+        t.same(frozen, t.Result(DONE, b"", b""))
+        t.same(t.restore(kind), t.Result(DONE, b"", b""))
+
+
 t.main({
+    "traps": traps,
     "attached-killed.ptrace": lambda: attached_killed("ptrace"),
     "attached-killed.wait": lambda: attached_killed("waitid"),
     "breakpoint-killed.alone": lambda: breakpoint_killed(False),

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "format/facts/checksum.h"
+#include "tracer/caller.h"
 #include "tracer/capture/process/kept_arguments.h"
 #include "tracer/capture/process/sandbox.h"
 #include "tracer/capture/rings.h"
@@ -86,6 +87,15 @@ static enum status read_thread_attributes(struct capture *capture)
 	return status;
 }
 
+static bool may_trap(const struct subject *subject)
+{
+	uint64_t signals = proc_number(&subject->status, "SigIgn", 16) |
+	                   proc_number(&subject->status, "SigPnd", 16) |
+	                   proc_number(&subject->status, "ShdPnd", 16);
+
+	return !the_caller.attached && !(signals >> (SIGTRAP - 1) & 1);
+}
+
 /* Up to what processes of a tree share. */
 static enum status gather_memory(struct capture *capture)
 {
@@ -98,7 +108,7 @@ static enum status gather_memory(struct capture *capture)
 	            STATUS_OK ||
 	    (status = shared_find(&capture->mappings, &capture->shared)) != STATUS_OK)
 		return status;
-	return remote_map_scratch(&capture->remote);
+	return remote_map_scratch(&capture->remote, may_trap(&capture->subject));
 }
 
 static enum status gather_shared(struct captures *captures)

@@ -1,12 +1,14 @@
 #include "tracer/follow/distinct_id.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -69,6 +71,35 @@ static pid_t thread_id(void)
 	return id;
 }
 
+#define LAST_ID "/proc/sys/kernel/ns_last_pid"
+
+/* The ID that this PID namespace gave out last; a kernel without CONFIG_CHECKPOINT_RESTORE says it to a new
+ * thread only, so that *ret_taken are taken by the question. */
+static pid_t last_id(int *ret_taken)
+{
+	char text[16] = "";
+	int fd = open(LAST_ID, O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	*ret_taken = size <= 0;
+	return size > 0 ? (pid_t)strtol(text, NULL, 10) : thread_id();
+}
+
+/* The next one comes after this: with CAP_CHECKPOINT_RESTORE, or CAP_SYS_ADMIN, in the namespace's user
+ * namespace (pid_ns_ctl_handler(), kernel/pid_namespace.c). */
+static bool skip_to(pid_t last)
+{
+	char text[16];
+	int size = snprintf(text, sizeof(text), "%d", last), fd = open(LAST_ID, O_WRONLY | O_CLOEXEC);
+	bool written = fd >= 0 && write(fd, text, (size_t)size) == size;
+
+	if (fd >= 0)
+		close(fd);
+	return written;
+}
+
 /* A clone that has taken its ID when it finds that it can't say so (copy_process(), kernel/fork.c;
  * Linux 5.2). It takes half the time of one that succeeds, and nobody has to run. */
 static void use_up_one(void)
@@ -82,16 +113,18 @@ static void use_up_one(void)
 
 /* The kernel gives out IDs one after the other, and begins again after the highest (kernel/pid.c). Others
  * take some too, and use them up just like this: who doesn't look where they are overtakes the end again and
- * again.
+ * again. Who may not skip them has to use them up.
  */
 static void use_up_to_distinct(pid_t highest)
 {
-	int used = 0;
+	int used = 0, taken;
 
-	for (pid_t last = thread_id(); last != 0 && !is_fit(last + 1, highest) && used < 2 * SMALL;
-	     last = thread_id(), used++) {
+	for (pid_t last = last_id(&taken); last != 0 && !is_fit(last + 1, highest) && used < 2 * SMALL;
+	     last = last_id(&taken), used++) {
 		pid_t wanted = distinct_after(last);
-		int left = (wanted <= highest - ROOM ? wanted : highest + 1) - last - 2;
+		if (skip_to((is_fit(wanted, highest) ? wanted : distinct_after(0)) - 1))
+			continue;
+		int left = (wanted <= highest - ROOM ? wanted : highest + 1) - last - 1 - taken;
 		for (int i = 0; i < left && i < LOOK_AFTER; i++, used++)
 			use_up_one();
 	}
@@ -140,8 +173,9 @@ void leave_common_ids(void)
 {
 	pid_t highest = highest_id();
 	bool chooses = can_choose(highest) && geteuid() == 0;
+	int taken;
 
-	if (highest > SMALL + UINT8_MAX && !(chooses && thread_id() >= SMALL))
+	if (highest > SMALL + UINT8_MAX && !(chooses && last_id(&taken) >= SMALL))
 		use_up_to_distinct(highest);
 }
 

@@ -4,17 +4,14 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 
-#include "format/base/proc.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/remote_frame_x86_64.h"
+#include "tracer/ptrace/remote_list_x86_64.h"
 #include "tracer/ptrace/wait.h"
 
 enum {
@@ -23,13 +20,14 @@ enum {
 	PAGE = 4096,
 };
 
-/* One call, from the thread's stop back to it. */
+/* Some calls, from the thread's stop back to it. */
 struct borrowed {
 	pid_t tid;
 	const struct remote_gate *gate;
 	struct user_regs_struct own; /* registers */
 	uint64_t mask;               /* of signals */
 	uint64_t stack;              /* a frame stands there; 0: none */
+	int deliver;                 /* a signal that was taken from it, to be given back */
 	bool stopped; /* by SIGSTOP, the one signal but SIGKILL that no mask keeps away; or by SIGCONT again
 	               */
 };
@@ -80,8 +78,9 @@ static enum status set_mask(const struct borrowed *it, uint64_t mask)
  */
 static enum status run_until(struct borrowed *it, enum __ptrace_request how, int wanted)
 {
-	uintptr_t deliver = 0;
+	uintptr_t deliver = (uintptr_t)it->deliver;
 
+	it->deliver = 0;
 	for (;;) {
 		int stop;
 
@@ -191,6 +190,19 @@ static enum status give_back(struct borrowed *it)
 	return STATUS_OK;
 }
 
+static enum status borrow(struct borrowed *it)
+{
+	enum status status;
+
+	if (ptrace(PTRACE_GETSIGMASK, it->tid, sizeof(it->mask), &it->mask) < 0)
+		return ptrace_failed(it, "signal mask");
+	if ((status = end_own_call(it)) != STATUS_OK || (status = get_registers(it, &it->own)) != STATUS_OK)
+		return status;
+	if (it->gate->back && !frame_write(it->tid, it->gate, &it->own, it->mask, &it->stack))
+		it->stack = 0;
+	return STATUS_OK;
+}
+
 enum status remote_call_once(pid_t tid, const struct remote_gate *gate, long number,
                              const uint64_t arguments[6], int64_t *ret_result)
 {
@@ -198,13 +210,8 @@ enum status remote_call_once(pid_t tid, const struct remote_gate *gate, long num
 	enum status status;
 	int64_t result = 0;
 
-	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(it.mask), &it.mask) < 0)
-		return ptrace_failed(&it, "signal mask");
-	if ((status = end_own_call(&it)) != STATUS_OK || (status = get_registers(&it, &it.own)) != STATUS_OK)
-		return status;
-	if (gate->back && !frame_write(tid, gate, &it.own, it.mask, &it.stack))
-		it.stack = 0;
-	if ((status = run_call(&it, number, arguments, &result)) != STATUS_OK ||
+	if ((status = borrow(&it)) != STATUS_OK ||
+	    (status = run_call(&it, number, arguments, &result)) != STATUS_OK ||
 	    (status = give_back(&it)) != STATUS_OK)
 		return status;
 	*ret_result = result;
@@ -219,70 +226,91 @@ enum status remote_call(const struct remote *remote, int64_t *ret_result, long n
 	return remote_call_once(remote->tid, &remote->gate, number, arguments, ret_result);
 }
 
+static enum status run_each(struct borrowed *it, struct remote_ask *ask, size_t count)
+{
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+		const uint64_t *given = ask[i].argument;
+		const uint64_t arguments[6] = {given[0], given[1], given[2], given[3], 0, 0};
+
+		status = run_call(it, ask[i].number, arguments, &ask[i].answer);
+	}
+	return status;
+}
+
+static enum status memory_failed(pid_t tid)
+{
+	return errno == ESRCH ? ended(tid)
+	                      : fail(STATUS_FAILED, "can't read the program's memory: process %d: %s", tid,
+	                             strerror(errno));
+}
+
+/* Whether a thread that was stopped by SIGTRAP stands at the list's end by its breakpoint. */
+static bool is_at_end(pid_t tid, const struct user_regs_struct *registers, uint64_t code)
+{
+	siginfo_t info;
+
+	return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code == SI_KERNEL &&
+	       registers->rip == code + (uint64_t)(list_code_end - list_code);
+}
+
+/*
+ * The breakpoint at the list's end is the one signal that the thread may be stopped by: the kernel makes the
+ * signal's action the default one where it's blocked (force_sig_info_to_task()). If another's SIGTRAP comes
+ * first, *ret_ended is false. It's kept to be delivered to the mask that keeps all signals away, so that it
+ * is pending again (ptrace_signal()).
+ */
+static enum status run_list(struct borrowed *it, uint64_t scratch, struct remote_ask *ask, size_t count,
+                            bool *ret_ended)
+{
+	const uint64_t list = scratch + PAGE, code = scratch + 2 * PAGE;
+	const uint64_t mask = ~(1ull << (SIGTRAP - 1));
+	struct user_regs_struct registers = it->own;
+	enum status status;
+
+	list_begin(&registers, code, list, count);
+	if (list_write(it->tid, list, ask, count) < 0)
+		return memory_failed(it->tid);
+	if ((status = set_registers(it, &registers)) != STATUS_OK ||
+	    (status = set_mask(it, mask)) != STATUS_OK ||
+	    (status = run_until(it, PTRACE_CONT, SIGTRAP)) != STATUS_OK ||
+	    (status = get_registers(it, &registers)) != STATUS_OK)
+		return status;
+	*ret_ended = is_at_end(it->tid, &registers, code);
+	if (!*ret_ended)
+		it->deliver = SIGTRAP;
+	else if (list_read(it->tid, list, ask, count) < 0)
+		return memory_failed(it->tid);
+	return STATUS_OK;
+}
+
+enum status remote_ask_all(const struct remote *remote, struct remote_ask *ask, size_t count, void *result,
+                           size_t size)
+{
+	struct borrowed it = {.tid = remote->tid, .gate = &remote->gate};
+	enum status status = borrow(&it);
+	bool ran = false;
+
+	if (status == STATUS_OK && remote->runs_lists && count > 1 && count <= REMOTE_ASKS_MAX)
+		status = run_list(&it, remote->scratch, ask, count, &ran);
+	if (status == STATUS_OK && !ran)
+		status = run_each(&it, ask, count);
+	if (status != STATUS_OK || (status = give_back(&it)) != STATUS_OK)
+		return status;
+	for (size_t i = 0; i < count; i++)
+		if (ask[i].what && ask[i].answer < 0)
+			return fail(STATUS_FAILED, "can't read the program's state: %s of process %d: %s",
+			            ask[i].what, it.tid, strerror((int)-ask[i].answer));
+	if (size && tracee_read(it.tid, remote->scratch, result, size) < 0)
+		return memory_failed(it.tid);
+	return STATUS_OK;
+}
+
 enum status remote_fetch(const struct remote *remote, const char *what, void *result, size_t size,
                          long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-	enum status status;
-	int64_t answer;
+	struct remote_ask ask = {.what = what, .number = number, .argument = {a, b, c, d}};
 
-	if ((status = remote_call(remote, &answer, number, a, b, c, d)) != STATUS_OK)
-		return status;
-	if (answer < 0)
-		return fail(STATUS_FAILED, "can't read the program's state: %s of process %d: %s", what,
-		            remote->tid, strerror((int)-answer));
-	if (tracee_read(remote->tid, remote->scratch, result, size) < 0)
-		return errno == ESRCH ? ended(remote->tid)
-		                      : fail(STATUS_FAILED, "can't read the program's memory: process %d: %s",
-		                             remote->tid, strerror(errno));
-	return STATUS_OK;
-}
-
-enum status remote_enter(pid_t pid, const struct remote_gate *gate, struct remote *ret_remote)
-{
-	struct remote remote = {.tid = proc_living(pid), .gate = *gate};
-	enum status status;
-	int64_t dumpable, result;
-
-	if ((status = remote_call(&remote, &dumpable, SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0)) != STATUS_OK)
-		return status;
-	if (dumpable == 0) {
-		if ((status = remote_call(&remote, &result, SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0)) !=
-		    STATUS_OK)
-			return status;
-		remote.dumpable_forced = true;
-	}
-	*ret_remote = remote;
-	return STATUS_OK;
-}
-
-enum status remote_map_scratch(struct remote *remote)
-{
-	const uint64_t arguments[6] = {
-	        0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0};
-	enum status status;
-	int64_t result;
-
-	status = remote_call_once(remote->tid, &remote->gate, SYS_mmap, arguments, &result);
-	if (status != STATUS_OK)
-		return status;
-	if (result < 0)
-		return fail(STATUS_FAILED,
-		            "can't map a page in the program: process %d: %s: raise its memory limit",
-		            remote->tid, strerror((int)-result));
-	remote->scratch = (uint64_t)result;
-	return STATUS_OK;
-}
-
-enum status remote_leave(struct remote *remote)
-{
-	enum status status = STATUS_OK;
-	int64_t result;
-
-	if (remote->scratch)
-		status = remote_call(remote, &result, SYS_munmap, remote->scratch, PAGE, 0, 0);
-	if (status == STATUS_OK && remote->dumpable_forced)
-		status = remote_call(remote, &result, SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0);
-	remote->scratch = 0;
-	remote->dumpable_forced = false;
-	return status;
+	return remote_ask_all(remote, &ask, 1, result, size);
 }

@@ -48,14 +48,18 @@ struct remote {
 	pid_t tid; /* who makes the calls; any stopped thread of the process may stand here */
 	struct remote_gate gate;
 	uint64_t scratch;     /* a page of the process's memory that calls write their results to; 0: none */
+	uint64_t mapped;      /* how much, from there on */
+	bool runs_lists;      /* two pages follow it: a list of calls, and the code that makes them */
 	bool dumpable_forced; /* the program had said PR_SET_DUMPABLE 0 */
 };
 
 /* Begins a scope. /proc of a process that made itself undumpable is made readable. */
 enum status remote_enter(pid_t pid, const struct remote_gate *gate, struct remote *ret_remote)
         __attribute__((warn_unused_result));
-/* Maps the scratch page; after the mappings were read, so that it's not among them. */
-enum status remote_map_scratch(struct remote *remote) __attribute__((warn_unused_result));
+/* Maps the scratch page; after the mappings were read, so that it's not among them. If the process ends with
+ * us and has no SIGTRAP ignored or pending (`may_trap`), and may have code there, lists of calls are made at
+ * once. */
+enum status remote_map_scratch(struct remote *remote, bool may_trap) __attribute__((warn_unused_result));
 /* Ends it; a scope that was never entered, too. */
 enum status remote_leave(struct remote *remote) __attribute__((warn_unused_result));
 
@@ -69,6 +73,19 @@ enum status remote_call(const struct remote *remote, int64_t *ret_result, long n
 enum status remote_fetch(const struct remote *remote, const char *what, void *result, size_t size,
                          long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
         __attribute__((warn_unused_result));
+
+/* One of a list of calls that only ask: it may be that they're made twice. */
+struct remote_ask {
+	const char *what; /* for the message: it must not fail; NULL: it may */
+	long number;
+	uint64_t argument[4];
+	int64_t answer; /* what the kernel returned */
+};
+enum { REMOTE_ASKS_MAX = 64 };
+
+/* Makes them in turn, and reads `size` bytes of the scratch page, which they may have written to. */
+enum status remote_ask_all(const struct remote *remote, struct remote_ask *ask, size_t count, void *result,
+                           size_t size) __attribute__((warn_unused_result));
 
 /* One call of six arguments outside of a scope. */
 enum status remote_call_once(pid_t tid, const struct remote_gate *gate, long number,

@@ -10,25 +10,26 @@
 #include "format/base/progress.h"
 
 /* A stop and an end both come with a SIGCHLD; a zombie that is told of later comes without. */
-enum { LOOK_AGAIN_NS = 5000000 };
+enum { LOOK_AGAIN_NS = 5000000, LOOKS = 30 };
 
 /* What there is to tell of it, if anything; a stop is taken, an end is left. */
 static enum waited look(pid_t tid, int *ret_status)
 {
 	siginfo_t info = {.si_pid = 0};
 
-	if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | WEXITED | __WALL | WNOHANG | WNOWAIT) < 0)
+	if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | __WALL | WNOHANG) < 0)
 		return WAITED_END; /* ECHILD */
-	if (info.si_pid != tid)
-		return WAITED_ENOUGH;
-	if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED)
+	if (info.si_pid == tid) {
+		/* the kernel's exit_code with the event (wait_task_stopped()) */
+		*ret_status = info.si_status << 8 | 0x7f;
+		return WAITED_STOP;
+	}
+	/* Of a traced thread this tells of a stop, too, that has come meanwhile (wait_task_stopped()). */
+	if (waitid(P_PID, (id_t)tid, &info, WEXITED | __WALL | WNOHANG | WNOWAIT) < 0)
 		return WAITED_END;
-	info.si_pid = 0; /* it may be killed just now: then there is no stop to take */
-	if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | __WALL | WNOHANG) < 0 || info.si_pid != tid)
-		return WAITED_ENOUGH;
-	*ret_status =
-	        info.si_status << 8 | 0x7f; /* the kernel's exit_code with the event (wait_task_stopped()) */
-	return WAITED_STOP;
+	return info.si_pid != tid || info.si_code == CLD_TRAPPED || info.si_code == CLD_STOPPED
+	               ? WAITED_ENOUGH
+	               : WAITED_END;
 }
 
 static bool is_zombie(pid_t tid)
@@ -38,7 +39,18 @@ static bool is_zombie(pid_t tid)
 	return proc_try_read_stat(tid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X';
 }
 
-enum waited tracee_wait(pid_t tid, double seconds, int *ret_status)
+/* Where its next stop or end is a matter of microseconds, as of a thread that makes a call for us: to be
+ * woken up takes longer than to look. */
+static enum waited look_for_a_moment(pid_t tid, int *ret_status)
+{
+	enum waited waited = look(tid, ret_status);
+
+	for (int i = 0; i < LOOKS && waited == WAITED_ENOUGH; i++)
+		waited = look(tid, ret_status);
+	return waited;
+}
+
+static enum waited wait_for_signals(pid_t tid, double seconds, int *ret_status)
 {
 	const struct timespec moment = {.tv_nsec = LOOK_AGAIN_NS};
 	double until = seconds > 0 ? monotonic_seconds() + seconds : 0;
@@ -60,6 +72,13 @@ enum waited tracee_wait(pid_t tid, double seconds, int *ret_status)
 	}
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return waited;
+}
+
+enum waited tracee_wait(pid_t tid, double seconds, int *ret_status)
+{
+	enum waited waited = look_for_a_moment(tid, ret_status);
+
+	return waited == WAITED_ENOUGH ? wait_for_signals(tid, seconds, ret_status) : waited;
 }
 
 bool tracee_stands(pid_t tid)

@@ -101,15 +101,19 @@ static enum status read_prctls(const struct remote *remote, const struct noted *
 	        {PR_GET_MDWE_NUMBER, 0, SNAPIMG_ATTRIBUTE_DENY_WRITE_EXECUTE, 0},
 	        {PR_TIMER_IDS_NUMBER, PR_TIMER_IDS_GET, SNAPIMG_ATTRIBUTE_TIMER_IDS, 0},
 	};
-	enum status status = STATUS_OK;
+	enum { OPTIONS = sizeof(options) / sizeof(*options) };
+	struct remote_ask ask[OPTIONS];
+	enum status status;
 
-	for (size_t i = 0; i < sizeof(options) / sizeof(*options) && status == STATUS_OK; i++) {
-		int64_t its = 0, callers = prctl(options[i].option, options[i].asks, 0, 0, 0);
-		status = remote_call(remote, &its, SYS_prctl, (uint64_t)options[i].option, options[i].asks, 0,
-		                     0);
+	for (size_t i = 0; i < OPTIONS; i++)
+		ask[i] = (struct remote_ask){
+		        NULL, SYS_prctl, {(uint64_t)options[i].option, options[i].asks}, 0};
+	status = remote_ask_all(remote, ask, OPTIONS, NULL, 0);
+	for (size_t i = 0; i < OPTIONS && status == STATUS_OK; i++) {
+		int64_t its = ask[i].answer, callers = prctl(options[i].option, options[i].asks, 0, 0, 0);
 		if (options[i].option == PR_GET_SECUREBITS) /* has the flag of PR_GET_KEEPCAPS, too */
 			its &= ~KEEP_CAPS, callers &= ~KEEP_CAPS;
-		if (status == STATUS_OK && its >= 0)
+		if (its >= 0)
 			status = add_changed(attributes, options[i].kind, 0, its, callers < 0 ? 0 : callers,
 			                     (noted->bits & options[i].set_by) != 0);
 	}

@@ -18,7 +18,7 @@
 #include "tracer/capture/threads/own.h"
 #include "tracer/ptrace/memory.h"
 
-enum { KERNEL_SIGSET = 8, LAST_STANDARD_SIGNAL = 31, SA_RESTORER_FLAG = 0x04000000 };
+enum { KERNEL_SIGSET = 8, LAST_STANDARD_SIGNAL = 31, SIGNALS = 64, SA_RESTORER_FLAG = 0x04000000 };
 #define TASK_SIZE_4_LEVEL                                                                                    \
 	0x7ffffffff000ull /* TASK_SIZE_MAX: 2^47 less one page (arch/x86/include/asm/page_64_types.h) */
 
@@ -43,32 +43,43 @@ static bool was_set(const struct subject *subject, uint32_t signal, const struct
 
 /* Recorded is what differs from what the target began with: signals it catches or ignores, and those that
  * the caller ignored and it doesn't; and what it has set to the same. */
-static enum status read_signals(const struct subject *subject, const struct remote *remote,
-                                struct process_state *state)
+static uint64_t changed_signals(const struct subject *subject)
 {
 	uint64_t ignored = proc_number(&subject->status, "SigIgn", 16);
 	uint64_t caught = proc_number(&subject->status, "SigCgt", 16);
-	uint64_t changed = caught | (ignored ^ the_caller.ignored_signals);
-	enum status status;
 
-	if (the_caller.attached)
-		changed |= ignored;
-	for (uint32_t signal = 1; signal <= 64; signal++) {
-		struct kernel_sigaction action = {0};
-		bool differs = changed >> (signal - 1) & 1;
-		if (signal == SIGKILL || signal == SIGSTOP || (!differs && signal > LAST_STANDARD_SIGNAL))
-			continue;
-		if ((status = remote_fetch(remote, "signal action", &action, sizeof(action), SYS_rt_sigaction,
-		                           signal, 0, remote->scratch, KERNEL_SIGSET)) != STATUS_OK)
-			return status;
-		if (!differs && (the_caller.attached || !was_set(subject, signal, &action)))
+	return caught | (ignored ^ the_caller.ignored_signals) | (the_caller.attached ? ignored : 0);
+}
+
+static enum status read_signals(const struct subject *subject, const struct remote *remote,
+                                struct process_state *state)
+{
+	struct kernel_sigaction action[SIGNALS] = {0};
+	struct remote_ask ask[SIGNALS];
+	const uint64_t changed = changed_signals(subject);
+	enum status status;
+	size_t count = 0;
+
+	for (uint64_t signal = 1; signal <= SIGNALS; signal++)
+		if (signal != SIGKILL && signal != SIGSTOP &&
+		    (changed >> (signal - 1) & 1 || signal <= LAST_STANDARD_SIGNAL)) {
+			uint64_t to = remote->scratch + count * sizeof(*action);
+			ask[count++] = (struct remote_ask){
+			        "signal action", SYS_rt_sigaction, {signal, 0, to, KERNEL_SIGSET}, 0};
+		}
+	if ((status = remote_ask_all(remote, ask, count, action, count * sizeof(*action))) != STATUS_OK)
+		return status;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t signal = (uint32_t)ask[i].argument[0];
+		if (!(changed >> (signal - 1) & 1) &&
+		    (the_caller.attached || !was_set(subject, signal, &action[i])))
 			continue;
 		state->signals[state->signal_count++] = (struct snapimg_sigaction){
 		        .signal = signal,
-		        .handler = action.handler,
-		        .flags = action.flags,
-		        .restorer = action.restorer,
-		        .mask = action.mask,
+		        .handler = action[i].handler,
+		        .flags = action[i].flags,
+		        .restorer = action[i].restorer,
+		        .mask = action[i].mask,
 		};
 	}
 	return STATUS_OK;
@@ -77,28 +88,33 @@ static enum status read_signals(const struct subject *subject, const struct remo
 static enum status read_prctl(const struct subject *subject, const struct remote *remote,
                               struct process_state *state)
 {
+	enum { DEATH_SIGNAL, SUBREAPER, SLACK, NO_THP, BREAK, ASKS };
 	bool slack_set = subject->request->noted->bits & NOTED_TIMER_SLACK;
 	struct snapimg_process *process = &state->process;
+	uint32_t got[2] = {0}; /* of the first two */
 	uint64_t scratch = remote->scratch;
-	uint32_t death_signal = 0, subreaper = 0;
-	int64_t slack = 0, no_thp = 0, brk = 0;
-	enum status status;
+	struct remote_ask ask[ASKS] = {
+	        [DEATH_SIGNAL] = {"parent-death signal", SYS_prctl, {PR_GET_PDEATHSIG, scratch}, 0},
+	        [SUBREAPER] = {"subreaper flag",
+	                       SYS_prctl,
+	                       {PR_GET_CHILD_SUBREAPER, scratch + sizeof(*got)},
+	                       0},
+	        [SLACK] = {NULL, SYS_prctl, {PR_GET_TIMERSLACK}, 0},
+	        [NO_THP] = {NULL, SYS_prctl, {PR_GET_THP_DISABLE}, 0},
+	        [BREAK] = {NULL, SYS_brk, {0}, 0},
+	};
+	enum status status = remote_ask_all(remote, ask, ASKS, got, sizeof(got));
 
-	if ((status = remote_fetch(remote, "parent-death signal", &death_signal, sizeof(death_signal),
-	                           SYS_prctl, PR_GET_PDEATHSIG, scratch, 0, 0)) ||
-	    (status = remote_fetch(remote, "subreaper flag", &subreaper, sizeof(subreaper), SYS_prctl,
-	                           PR_GET_CHILD_SUBREAPER, scratch, 0, 0)) ||
-	    (status = remote_call(remote, &slack, SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0)) ||
-	    (status = remote_call(remote, &no_thp, SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0)) ||
-	    (status = remote_call(remote, &brk, SYS_brk, 0, 0, 0, 0)))
+	if (status != STATUS_OK)
 		return status;
-	process->parent_death_signal = death_signal;
+	int64_t slack = ask[SLACK].answer;
+	process->parent_death_signal = got[DEATH_SIGNAL];
 	process->timer_slack_ns = slack > 0 && ((uint64_t)slack != the_caller.timer_slack_ns || slack_set)
 	                                  ? (uint64_t)slack
 	                                  : 0;
-	process->brk = (uint64_t)brk;
-	process->flags |= (subreaper ? (uint32_t)SNAPIMG_PROCESS_SUBREAPER : 0u) |
-	                  (no_thp == 1 ? (uint32_t)SNAPIMG_PROCESS_NO_THP : 0u) |
+	process->brk = (uint64_t)ask[BREAK].answer;
+	process->flags |= (got[SUBREAPER] ? (uint32_t)SNAPIMG_PROCESS_SUBREAPER : 0u) |
+	                  (ask[NO_THP].answer == 1 ? (uint32_t)SNAPIMG_PROCESS_NO_THP : 0u) |
 	                  (remote->dumpable_forced ? (uint32_t)SNAPIMG_PROCESS_NOT_DUMPABLE : 0u);
 	return STATUS_OK;
 }

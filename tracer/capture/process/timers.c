@@ -25,13 +25,18 @@ static enum status add(struct timers *timers, struct snapimg_timer record)
 
 static enum status read_interval_timers(const struct remote *remote, struct timers *timers)
 {
-	enum status status = STATUS_OK;
+	struct itimerval values[INTERVAL_TIMERS] = {0};
+	struct remote_ask ask[INTERVAL_TIMERS];
+	enum status status;
 
+	for (uint64_t which = 0; which < INTERVAL_TIMERS; which++)
+		ask[which] = (struct remote_ask){"interval timer",
+		                                 SYS_getitimer,
+		                                 {which, remote->scratch + which * sizeof(*values)},
+		                                 0};
+	status = remote_ask_all(remote, ask, INTERVAL_TIMERS, values, sizeof(values));
 	for (uint32_t which = 0; which < INTERVAL_TIMERS && status == STATUS_OK; which++) {
-		struct itimerval value = {0};
-		if ((status = remote_fetch(remote, "interval timer", &value, sizeof(value), SYS_getitimer,
-		                           which, remote->scratch, 0, 0)) != STATUS_OK)
-			return status;
+		const struct itimerval value = values[which];
 		struct snapimg_timer record = {
 		        .kind = SNAPIMG_TIMER_INTERVAL,
 		        .id = which,

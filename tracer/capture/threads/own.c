@@ -58,26 +58,87 @@ static enum status refuse_ports(const struct subject *subject, pid_t tid)
 	              "thread %d of process %d", tid, subject->pid);
 }
 
-static const char *const keyrings[] = {[0] = NULL,
-                                       [1] = "a thread's keyring",
-                                       [2] = "a process keyring",
-                                       [3] = "a session keyring of its own"};
+static const char *const keyrings[] = {"a thread's keyring", "a process keyring",
+                                       "a session keyring of its own"};
 
-/* None may be made by the question. KEY_SPEC_x_KEYRING are -1 to -3. */
-static enum status refuse_keyrings(const struct subject *subject, const struct remote *remote)
+enum { KEYRINGS = 3, MISFEATURES = 3 };
+
+/* What a thread is asked, all at once. */
+enum question {
+	KEYRING,
+	POLICY = KEYRING + KEYRINGS,
+	SPECULATION,
+	SLACK = SPECULATION + MISFEATURES,
+	KEPT_CAPABILITIES,
+	SECURE_BITS,
+	MEMORY_FAILURE,
+	DEATH_SIGNAL,
+	TIME_STAMP,
+	QUESTIONS
+};
+
+/* In the scratch page. */
+struct written {
+	struct policy {
+		int mode, unused;
+		uint8_t nodes[NODES_MAX / 8];
+	} policy;
+	uint32_t death_signal;
+	int32_t time_stamp;
+};
+
+struct answers {
+	int64_t to[QUESTIONS];
+	struct written written;
+};
+
+/* None of the keyrings may be made by the question. KEY_SPEC_x_KEYRING are -1 to -3. */
+static enum status ask_thread(const struct remote *remote, struct answers *answers)
 {
-	long callers = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+	const uint64_t at = remote->scratch;
+	struct remote_ask ask[QUESTIONS] = {
+	        [POLICY] = {NULL,
+	                    SYS_get_mempolicy,
+	                    {at + offsetof(struct written, policy.mode),
+	                     at + offsetof(struct written, policy.nodes), NODES_MAX, 0},
+	                    0},
+	        [SLACK] = {NULL, SYS_prctl, {PR_GET_TIMERSLACK}, 0},
+	        [KEPT_CAPABILITIES] = {NULL, SYS_prctl, {PR_GET_KEEPCAPS}, 0},
+	        [SECURE_BITS] = {NULL, SYS_prctl, {PR_GET_SECUREBITS}, 0},
+	        [MEMORY_FAILURE] = {NULL, SYS_prctl, {PR_MCE_KILL_GET}, 0},
+	        [DEATH_SIGNAL] = {"parent-death signal",
+	                          SYS_prctl,
+	                          {PR_GET_PDEATHSIG, at + offsetof(struct written, death_signal)},
+	                          0},
+	        [TIME_STAMP] = {"time-stamp mode",
+	                        SYS_prctl,
+	                        {PR_GET_TSC, at + offsetof(struct written, time_stamp)},
+	                        0},
+	};
 	enum status status;
 
-	for (int id = 1; id <= 3; id++) {
-		int64_t its = -1;
+	for (uint64_t i = 0; i < KEYRINGS; i++)
+		ask[KEYRING + i] =
+		        (struct remote_ask){NULL, SYS_keyctl, {KEYCTL_GET_KEYRING_ID, -(i + 1), 0}, 0};
+	for (uint64_t i = 0; i < MISFEATURES; i++)
+		ask[SPECULATION + i] = (struct remote_ask){NULL, SYS_prctl, {PR_GET_SPECULATION_CTRL, i}, 0};
+	status = remote_ask_all(remote, ask, QUESTIONS, &answers->written, sizeof(answers->written));
+	for (size_t i = 0; i < QUESTIONS; i++)
+		answers->to[i] = ask[i].answer;
+	return status;
+}
 
-		if ((status = remote_call(remote, &its, SYS_keyctl, KEYCTL_GET_KEYRING_ID, (uint64_t)-id, 0,
-		                          0)) != STATUS_OK)
-			return status;
-		if (its >= 0 && (-id != KEY_SPEC_SESSION_KEYRING || its != callers))
-			return refuse(keyrings[id], "choose a point before a key is put into it",
-			              "thread %d of process %d", remote->tid, subject->pid);
+static enum status refuse_keyrings(const struct subject *subject, pid_t tid, const struct answers *answers)
+{
+	long callers = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+
+	for (int i = 0; i < KEYRINGS; i++) {
+		int64_t its = answers->to[KEYRING + i];
+		bool is_session = -(i + 1) == KEY_SPEC_SESSION_KEYRING;
+
+		if (its >= 0 && (!is_session || its != callers))
+			return refuse(keyrings[i], "choose a point before a key is put into it",
+			              "thread %d of process %d", tid, subject->pid);
 	}
 	return STATUS_OK;
 }
@@ -85,23 +146,19 @@ static enum status refuse_keyrings(const struct subject *subject, const struct r
 /* An exec keeps both, but for PR_SPEC_DISABLE_NOEXEC: a caller of snaprun can have them set, too. Without the
  * program's call in view (-p) the modes alone tell, of which the kernel's own filters use none but the forced
  * one (seccomp(2), SECCOMP_FILTER_FLAG_SPEC_ALLOW). */
-static enum status refuse_speculation(const struct subject *subject, const struct remote *remote)
+static enum status refuse_speculation(const struct subject *subject, pid_t tid, const struct answers *answers)
 {
-	enum { MISFEATURES = 3 };
 	const int64_t chosen = PR_SPEC_DISABLE | PR_SPEC_DISABLE_NOEXEC;
 	bool noted = subject->request->noted->bits & NOTED_SPECULATION;
-	enum status status;
 
-	for (uint64_t which = 0; which < MISFEATURES; which++) {
-		int64_t its = 0, callers = prctl(PR_GET_SPECULATION_CTRL, which, 0, 0, 0);
+	for (int which = 0; which < MISFEATURES; which++) {
+		int64_t its = answers->to[SPECULATION + which];
+		int64_t callers = prctl(PR_GET_SPECULATION_CTRL, (unsigned long)which, 0, 0, 0);
 
-		if ((status = remote_call(remote, &its, SYS_prctl, PR_GET_SPECULATION_CTRL, which, 0, 0)) !=
-		    STATUS_OK)
-			return status;
 		if (its >= 0 && its != callers && (noted || its & chosen))
 			return refuse("speculation that was switched (PR_SET_SPECULATION_CTRL)",
 			              "choose a point before that, or let who starts it switch it",
-			              "thread %d of process %d", remote->tid, subject->pid);
+			              "thread %d of process %d", tid, subject->pid);
 	}
 	return STATUS_OK;
 }
@@ -119,32 +176,21 @@ static enum status refuse_io_flusher(const struct subject *subject, pid_t tid)
 	              "choose a point before it is set", "thread %d of process %d", tid, subject->pid);
 }
 
-static enum status refuse_memory_policy(const struct subject *subject, const struct remote *remote)
+static enum status refuse_memory_policy(const struct subject *subject, pid_t tid,
+                                        const struct answers *answers)
 {
-	struct policy {
-		int mode, unused;
-		uint8_t nodes[NODES_MAX / 8];
-	} its = {0}, callers = {0};
-	int64_t result = -1;
-	enum status status;
+	const struct policy *its = &answers->written.policy;
+	struct policy callers = {0};
 
-	if (syscall(SYS_get_mempolicy, &callers.mode, callers.nodes, NODES_MAX, 0, 0) < 0)
+	if (syscall(SYS_get_mempolicy, &callers.mode, callers.nodes, NODES_MAX, 0, 0) < 0 ||
+	    answers->to[POLICY] < 0)
 		return STATUS_OK; /* no such thing here */
-	if ((status = remote_call(remote, &result, SYS_get_mempolicy, remote->scratch,
-	                          remote->scratch + offsetof(struct policy, nodes), NODES_MAX, 0)) !=
-	    STATUS_OK)
-		return status;
-	if (result < 0)
-		return STATUS_OK;
-	if (tracee_read(remote->tid, remote->scratch, &its, sizeof(its)) < 0)
-		return fail(STATUS_FAILED, "can't read the program's memory: process %d: %s", remote->tid,
-		            strerror(errno));
-	if (its.mode == callers.mode && memcmp(its.nodes, callers.nodes, sizeof(its.nodes)) == 0)
+	if (its->mode == callers.mode && memcmp(its->nodes, callers.nodes, sizeof(its->nodes)) == 0)
 		return STATUS_OK;
 	return refuse("a memory policy (set_mempolicy)",
 	              "choose a point before it is set, or run it under "
 	              "numactl(8) at its starts, too",
-	              "thread %d of process %d", remote->tid, subject->pid);
+	              "thread %d of process %d", tid, subject->pid);
 }
 
 /* What the main thread has, as far as another begins with it. */
@@ -166,36 +212,24 @@ bool thread_set_no_new_privs(const struct subject *subject, pid_t tid)
 	return process_status_number(tid, "NoNewPrivs") == 1;
 }
 
-static enum status read_own(const struct subject *subject, const struct remote *remote, struct own *own)
+static enum status read_own(const struct subject *subject, pid_t tid, const struct answers *answers,
+                            struct own *own)
 {
 	struct text text CLEANUP(text_free) = {0};
-	const struct {
-		int option;
-		int64_t *to;
-	} answers[] = {
-	        {PR_GET_TIMERSLACK, &own->slack},
-	        {PR_GET_KEEPCAPS, &own->keep_capabilities},
-	        {PR_GET_SECUREBITS, &own->secure_bits},
-	        {PR_MCE_KILL_GET, &own->memory_failure},
-	};
-	int32_t time_stamp = PR_TSC_ENABLE;
 	enum status status;
 
-	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++)
-		if ((status = remote_call(remote, answers[i].to, SYS_prctl, (uint64_t)answers[i].option, 0, 0,
-		                          0)) != STATUS_OK)
-			return status;
-	if ((status = remote_fetch(remote, "parent-death signal", &own->death_signal,
-	                           sizeof(own->death_signal), SYS_prctl, PR_GET_PDEATHSIG, remote->scratch, 0,
-	                           0)) ||
-	    (status = remote_fetch(remote, "time-stamp mode", &time_stamp, sizeof(time_stamp), SYS_prctl,
-	                           PR_GET_TSC, remote->scratch, 0, 0)) ||
-	    (status = proc_read(proc_path(remote->tid, "personality"), &text)))
+	if ((status = proc_read(proc_path(tid, "personality"), &text)) != STATUS_OK)
 		return status;
-	own->time_stamp = time_stamp;
-	own->secure_bits &= ~(int64_t)KEEP_CAPS;
-	own->personality = caller_personality(text.bytes);
-	own->no_new_privs = thread_set_no_new_privs(subject, remote->tid);
+	*own = (struct own){
+	        .slack = answers->to[SLACK],
+	        .keep_capabilities = answers->to[KEPT_CAPABILITIES],
+	        .secure_bits = answers->to[SECURE_BITS] & ~(int64_t)KEEP_CAPS,
+	        .memory_failure = answers->to[MEMORY_FAILURE],
+	        .death_signal = answers->written.death_signal,
+	        .time_stamp = answers->written.time_stamp,
+	        .personality = caller_personality(text.bytes),
+	        .no_new_privs = thread_set_no_new_privs(subject, tid),
+	};
 	return STATUS_OK;
 }
 
@@ -252,16 +286,17 @@ static enum status read_thread(const struct threads *threads, size_t index, cons
                                struct attributes *attributes)
 {
 	struct remote at = *remote;
+	struct answers answers = {0};
 	struct own own = {0};
 	enum status status;
 
 	at.tid = proc_living(threads->stopped->thread[index].tid);
-	if ((status = pass_refusal(refuse_ports(subject, at.tid))) ||
-	    (status = pass_refusal(refuse_keyrings(subject, &at))) ||
-	    (status = pass_refusal(refuse_memory_policy(subject, &at))) ||
-	    (status = pass_refusal(refuse_speculation(subject, &at))) ||
+	if ((status = pass_refusal(refuse_ports(subject, at.tid))) || (status = ask_thread(&at, &answers)) ||
+	    (status = pass_refusal(refuse_keyrings(subject, at.tid, &answers))) ||
+	    (status = pass_refusal(refuse_memory_policy(subject, at.tid, &answers))) ||
+	    (status = pass_refusal(refuse_speculation(subject, at.tid, &answers))) ||
 	    (status = pass_refusal(refuse_io_flusher(subject, at.tid))) ||
-	    (status = read_own(subject, &at, &own)))
+	    (status = read_own(subject, at.tid, &answers, &own)))
 		return status;
 	if (index == 0)
 		*main_thread = own;

@@ -99,18 +99,28 @@ static enum status leave_vdso(struct threads *threads, size_t index, const struc
 	return thread_read_registers(tid, &threads->registers[index]);
 }
 
-static enum status read_altstack(const struct remote *remote, struct snapimg_thread *thread)
+/* The kernel tells the address of the ID with CONFIG_CHECKPOINT_RESTORE, as the kernels of all distributions
+ * do. */
+static enum status read_own(const struct remote *remote, struct snapimg_thread *thread)
 {
-	stack_t stack = {0};
-	enum status status;
+	struct {
+		stack_t stack;
+		uint64_t tid_address;
+	} got = {0};
+	const uint64_t to = remote->scratch + sizeof(got.stack);
+	struct remote_ask ask[] = {
+	        {"alternate signal stack", SYS_sigaltstack, {0, remote->scratch}, 0},
+	        {"thread id address (PR_GET_TID_ADDRESS)", SYS_prctl, {PR_GET_TID_ADDRESS, to}, 0},
+	};
+	enum status status = remote_ask_all(remote, ask, sizeof(ask) / sizeof(*ask), &got, sizeof(got));
 
-	if ((status = remote_fetch(remote, "alternate signal stack", &stack, sizeof(stack), SYS_sigaltstack,
-	                           0, remote->scratch, 0, 0)) != STATUS_OK)
+	if (status != STATUS_OK)
 		return status;
-	thread->altstack_address = (uint64_t)(uintptr_t)stack.ss_sp;
-	thread->altstack_size = stack.ss_size;
+	thread->altstack_address = (uint64_t)(uintptr_t)got.stack.ss_sp;
+	thread->altstack_size = got.stack.ss_size;
 	/* Whether the thread runs on it now follows from rsp: only what sigaltstack() takes is kept. */
-	thread->altstack_flags = (uint32_t)stack.ss_flags & ~(uint32_t)SS_ONSTACK;
+	thread->altstack_flags = (uint32_t)got.stack.ss_flags & ~(uint32_t)SS_ONSTACK;
+	thread->tid_address = got.tid_address;
 	return STATUS_OK;
 }
 
@@ -160,14 +170,10 @@ static enum status read_thread(struct threads *threads, size_t index, const stru
 		thread->altstack_flags = SS_DISABLE;
 		return read_name(tid, thread);
 	}
-	if ((status = read_altstack(&own, thread)) != STATUS_OK ||
-	    (status = read_robust_list(tid, thread)) != STATUS_OK ||
-	    (status = read_name(tid, thread)) != STATUS_OK)
+	if ((status = read_own(&own, thread)) != STATUS_OK ||
+	    (status = read_robust_list(tid, thread)) != STATUS_OK)
 		return status;
-	/* The kernel has it with CONFIG_CHECKPOINT_RESTORE, as the kernels of all distributions do. */
-	return remote_fetch(&own, "thread id address (PR_GET_TID_ADDRESS)", &thread->tid_address,
-	                    sizeof(thread->tid_address), SYS_prctl, PR_GET_TID_ADDRESS, remote->scratch, 0,
-	                    0);
+	return read_name(tid, thread);
 }
 
 static enum interruption interruption_of(const struct threads *threads, size_t index,
