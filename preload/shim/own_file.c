@@ -89,6 +89,8 @@ static long copy(const char *from, char *buffer, size_t size)
 	return (long)length;
 }
 
+/* The next one is not looked for here: jemalloc reads a link while it begins, and dlsym(3) of glibc
+ * before 2.34 takes memory. Until all are found, before main, the kernel answers. */
 long readlink(const char *path, char *buffer, size_t size)
 {
 	const char *own = meant(path);
@@ -96,7 +98,7 @@ long readlink(const char *path, char *buffer, size_t size)
 
 	if (own != path && size > 0) /* without room, C libraries differ */
 		return copy(own, buffer, size);
-	*(void **)(void *)&real = snap_next(&snap_real.readlink, "readlink");
+	*(void **)(void *)&real = snap_real.readlink;
 	return real ? real(path, buffer, size) : readlinkat(AT_FDCWD, path, buffer, size);
 }
 
@@ -107,7 +109,7 @@ long readlinkat(int directory, const char *path, char *buffer, size_t size)
 
 	if (own != path && size > 0) /* without room, C libraries differ */
 		return copy(own, buffer, size);
-	*(void **)(void *)&real = snap_next(&snap_real.readlinkat, "readlinkat");
+	*(void **)(void *)&real = snap_real.readlinkat;
 	return real ? real(directory, path, buffer, size)
 	            : shim_give(shim_call(__NR_readlinkat, (uint64_t)directory, (uint64_t)path,
 	                                  (uint64_t)buffer, size, 0, 0));
@@ -131,7 +133,7 @@ char *realpath(const char *path, char *resolved)
 {
 	char *(*real)(const char *, char *);
 
-	*(void **)(void *)&real = snap_next(&snap_real.realpath, "realpath");
+	*(void **)(void *)&real = snap_next_of(&snap_real.realpath, "realpath", SNAP_VERSION_OF_REALPATH);
 	if (real)
 		return real(meant(path), resolved);
 	shim_give(-ENOSYS);
@@ -233,7 +235,7 @@ int posix_spawn(void *ret_pid, const char *path, const void *actions, const void
 {
 	spawn_function *real;
 
-	*(void **)(void *)&real = snap_next(&snap_real.posix_spawn, "posix_spawn");
+	*(void **)(void *)&real = snap_next_of(&snap_real.posix_spawn, "posix_spawn", SNAP_VERSION_OF_SPAWN);
 	return real ? real(ret_pid, meant(path), actions, attributes, argv, envp) : ENOSYS;
 }
 
@@ -242,6 +244,7 @@ int posix_spawnp(void *ret_pid, const char *file, const void *actions, const voi
 {
 	spawn_function *real;
 
-	*(void **)(void *)&real = snap_next(&snap_real.posix_spawnp, "posix_spawnp");
+	*(void **)(void *)&real =
+	        snap_next_of(&snap_real.posix_spawnp, "posix_spawnp", SNAP_VERSION_OF_SPAWN);
 	return real ? real(ret_pid, meant(file), actions, attributes, argv, envp) : ENOSYS;
 }

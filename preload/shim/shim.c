@@ -26,6 +26,7 @@ SNAP_API int snap_on_restore(void (*function)(void *argument), void *argument);
 #include "preload/snap.h"
 
 #pragma weak dlsym
+#pragma weak dlvsym
 
 typedef int main_function(int argc, char **argv, char **envp);
 typedef int start_function(main_function *main, int argc, char **argv, void (*init)(void), void (*fini)(void),
@@ -50,16 +51,24 @@ static uint64_t flags;
 
 /* dlsym(3) of glibc before 2.34 takes memory, and the malloc that it takes it from may begin with a call of
  * ours, which then has no other to go on to. */
-void *snap_next(void **place, const char *name)
+void *snap_next_of(void **place, const char *name, const char *version)
 {
 	static bool is_looking;
 
 	if (!*place && dlsym && !is_looking) {
 		is_looking = true;
-		*place = dlsym(RTLD_NEXT, name);
+		if (version && dlvsym)
+			*place = dlvsym(RTLD_NEXT, name, version);
+		if (!*place)
+			*place = dlsym(RTLD_NEXT, name);
 		is_looking = false;
 	}
 	return *place;
+}
+
+void *snap_next(void **place, const char *name)
+{
+	return snap_next_of(place, name, NULL);
 }
 
 /* All at once, before anything asks for them where dlsym(3) must not be called: in malloc, in a handler. */
@@ -67,25 +76,25 @@ static void find_next(void)
 {
 	static const struct {
 		void **place;
-		const char *name;
+		const char *name, *version;
 	} function[] = {
-	        {&snap_real.syscall, "syscall"},
-	        {&snap_real.ioctl, "ioctl"},
-	        {&snap_real.mprotect, "mprotect"},
-	        {&snap_real.realloc, "realloc"},
-	        {&snap_real.getenv, "getenv"},
-	        {&snap_real.readlink, "readlink"},
-	        {&snap_real.readlinkat, "readlinkat"},
-	        {&snap_real.realpath, "realpath"},
-	        {&snap_real.execve, "execve"},
-	        {&snap_real.execvp, "execvp"},
-	        {&snap_real.execvpe, "execvpe"},
-	        {&snap_real.posix_spawn, "posix_spawn"},
-	        {&snap_real.posix_spawnp, "posix_spawnp"},
+	        {&snap_real.syscall, "syscall", NULL},
+	        {&snap_real.ioctl, "ioctl", NULL},
+	        {&snap_real.mprotect, "mprotect", NULL},
+	        {&snap_real.realloc, "realloc", NULL},
+	        {&snap_real.getenv, "getenv", NULL},
+	        {&snap_real.readlink, "readlink", NULL},
+	        {&snap_real.readlinkat, "readlinkat", NULL},
+	        {&snap_real.realpath, "realpath", SNAP_VERSION_OF_REALPATH},
+	        {&snap_real.execve, "execve", NULL},
+	        {&snap_real.execvp, "execvp", NULL},
+	        {&snap_real.execvpe, "execvpe", NULL},
+	        {&snap_real.posix_spawn, "posix_spawn", SNAP_VERSION_OF_SPAWN},
+	        {&snap_real.posix_spawnp, "posix_spawnp", SNAP_VERSION_OF_SPAWN},
 	};
 
 	for (unsigned i = 0; i < sizeof(function) / sizeof(*function); i++)
-		(void)snap_next(function[i].place, function[i].name);
+		(void)snap_next_of(function[i].place, function[i].name, function[i].version);
 }
 
 static bool begins(const char *text, const char *prefix)

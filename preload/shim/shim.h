@@ -26,6 +26,10 @@ __attribute__((visibility("hidden"))) extern struct shim_path snap_shim_path;
 
 /* What the shim's function `name` stands before; *place keeps it. NULL: there is none. */
 __attribute__((visibility("hidden"))) void *snap_next(void **place, const char *name);
+/* The same of what glibc has under an older version, too, which RTLD_NEXT means before 2.36 (BZ 14932). */
+__attribute__((visibility("hidden"))) void *snap_next_of(void **place, const char *name, const char *version);
+#define SNAP_VERSION_OF_REALPATH "GLIBC_2.3"  /* the one before takes no NULL for `resolved` */
+#define SNAP_VERSION_OF_SPAWN    "GLIBC_2.15" /* the one before gives a file without #! to a shell */
 struct real_functions {
 	void *syscall; /* the first: shim_x86_64.S */
 	void *ioctl, *mprotect, *realloc, *getenv;

