@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "format/base/output_file.h"
 #include "format/base/text.h"
 #include "format/convert/parts.h"
+#include "format/convert/thaw.h"
 #include "format/image/loader.h"
 #include "format/snapimg/oci_documents.h"
 #include "format/snapimg/oci_layout.h"
@@ -111,6 +113,38 @@ static enum exit_status put_container(struct layout *layout, const struct about 
 	return status;
 }
 
+/* A container has none of the program's files, and seldom a place for a cache: there a frozen image is
+ * decoded at each start, a thawed one is mapped. What a registry keeps, packed by who sends it, is as large
+ * for either. */
+static enum exit_status thaw_in_memory(struct image_file *file, const char *path)
+{
+	struct output_file output;
+	struct image_file thawed;
+	struct image_failure failure;
+	enum snapimg_error error = SNAPIMG_ERR_SINK;
+
+	if (output_file_begin_in_memory(&output, path))
+		error = image_thaw(&file->image, output_file_sink, &output);
+	int memory = error == SNAPIMG_OK && output_file_finish(&output) ? dup(output.descriptor) : -1;
+	output_file_end(&output);
+	if (error != SNAPIMG_OK && error != SNAPIMG_ERR_SINK)
+		return complain_of_data(path, file, error);
+	if (memory < 0)
+		return no_memory(path);
+	if (!image_file_take(&thawed, memory, IMAGE_WHOLE, &failure))
+		return complain_of_image(path, &failure);
+	image_file_close(file);
+	*file = thawed;
+	return EXIT_FINE;
+}
+
+/* Not one with a signature, which it would lose. */
+static bool is_to_be_thawed(const struct snapimg *image)
+{
+	return (image->header->required_features & SNAPIMG_FEATURE_THAWED) == 0 &&
+	       snapimg_signature_count(image) == 0;
+}
+
 /* What stands in the way of a container that has nothing but the runnable file. */
 static enum exit_status check_container(const struct image_file *file, const char *path)
 {
@@ -150,6 +184,8 @@ enum exit_status command_oci(const struct command_options *options)
 		return status;
 	if (options->runnable)
 		status = check_container(&file, options->path);
+	if (status == EXIT_FINE && options->runnable && is_to_be_thawed(&file.image))
+		status = thaw_in_memory(&file, options->path);
 	if (status == EXIT_FINE)
 		status = put_image(&layout, &file, options->runnable);
 	if (status == EXIT_FINE) {

@@ -283,6 +283,7 @@ def container():
         with open("program.run", "wb") as file:
             shutil.copyfileobj(tar.extractfile(members[entry]), file)
     os.chmod("program.run", 0o755)
+    t.check("thawed" in json.loads(fine("info", "--json", "program.run").out)["required_features"], "nothing is to be decoded there")
     result = t.run(["./program.run"])
     t.check(result == t.Result(0, below.encode() + b"\n", b""), result)
 
