@@ -33,6 +33,7 @@
 #include "restore/become/root.h"
 #include "restore/become/threads_x86_64.h"
 #include "restore/become/tree.h"
+#include "restore/become/users.h"
 #include "restore/build/inherited.h"
 #include "restore/fds/streams.h"
 #include "restore/fds/table.h"
@@ -122,6 +123,7 @@ static void commit(void)
 	thread_send_pending(0);
 	streams_tell();
 	limits_put_back(); /* before those that the program set */
+	users_commit(0);
 	attributes_commit();
 	process_commit_thread_flags(0);
 	process_commit_flags();

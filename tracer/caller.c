@@ -77,6 +77,14 @@ static const struct caller_descriptor *find_descriptor(int number)
 	return NULL;
 }
 
+bool caller_has_same(const struct text *status, const char *key)
+{
+	const char *own = proc_value(&the_caller.status, key), *its = proc_value(status, key);
+	size_t length = proc_value_length(own);
+
+	return proc_value_length(its) == length && strncmp(own, its, length) == 0;
+}
+
 uint32_t caller_personality(const char *text)
 {
 	uint32_t its = (uint32_t)strtoul(text, NULL, 16);

@@ -35,6 +35,8 @@ struct caller {
 /* Filled by snapshot_remember_caller(), read-only afterwards; lives as long as snaptrace. */
 extern struct caller the_caller;
 
+/* Whether a line of /proc/PID/status is as it was in his. */
+bool caller_has_same(const struct text *status, const char *key);
 /* A personality as /proc shows it, without what is not the program's own. */
 uint32_t caller_personality(const char *text);
 /* What /proc/self/fdinfo/NUMBER was before the program began; NULL: it is not known, or was not open. */

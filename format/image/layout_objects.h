@@ -146,6 +146,7 @@ enum snapimg_setting_kind {
 	SNAPIMG_SETTING_BIND_GONE = 8, /* BIND, then unlink(2) of the file */
 	SNAPIMG_SETTING_ACCEPTED = 9,  /* how a PAIR is made: accept(2) at the bytes */
 	SNAPIMG_SETTING_FILTER = 10,   /* SO_ATTACH_FILTER, after all contents: struct sock_filter each */
+	SNAPIMG_SETTING_OWNER = 11,    /* of the file that the BIND right before it has made: user, group */
 };
 enum {
 	SNAPIMG_INTERFACE_NAME = 16, /* IFNAMSIZ */
@@ -153,6 +154,7 @@ enum {
 	SNAPIMG_FILTER_MAX = 4096,   /* of them (include/linux/filter.h, BPF_MAXINSNS) */
 	SNAPIMG_TERMIOS_SIZE = 44,
 	SNAPIMG_WINDOW_SIZE = 8,
+	SNAPIMG_OWNER_SIZE = 8,
 };
 struct snapimg_setting {
 	uint32_t object;

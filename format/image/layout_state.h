@@ -183,7 +183,10 @@ static_assert(sizeof(struct snapimg_kept) == 32, "kept ID layout");
 	X(SESSION, 32, "session and process group")                                                          \
 	X(TIMER_IDS, 33, "choice of timer IDs (PR_TIMER_CREATE_RESTORE_IDS)")                                \
 	X(THREAD_CAPABILITIES, 34, "a thread's capabilities")                                                \
-	X(SESSION_NICE, 35, "nice value of its session (autogroup)")
+	X(SESSION_NICE, 35, "nice value of its session (autogroup)")                                         \
+	X(THREAD_USERS, 36, "a thread's users")                                                              \
+	X(THREAD_GROUPS, 37, "a thread's groups")                                                            \
+	X(THREAD_MORE_GROUPS, 38, "a thread's supplementary groups")
 enum snapimg_attribute_kind {
 #define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
 	SNAPIMG_ATTRIBUTES(X)
@@ -196,6 +199,8 @@ struct snapimg_attribute {
 	uint64_t more;
 };
 static_assert(sizeof(struct snapimg_attribute) == 24, "attribute layout");
+
+enum { SNAPIMG_MORE_GROUPS_MAX = 256 };
 
 enum snapimg_timer_kind { SNAPIMG_TIMER_INTERVAL = 1, SNAPIMG_TIMER_POSIX = 2 };
 /* A clock of a thread or of the process (clock_getcpuclockid(3)): SNAPIMG_CLOCK_OWN + SNAPIMG_CLOCK_THREADS *

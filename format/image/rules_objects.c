@@ -222,7 +222,7 @@ static bool uring_content(const struct snapimg_object *object, const struct snap
 #define SETTINGS_OF_SOCKETS                                                                                  \
 	(1u << SNAPIMG_SETTING_ACCEPTED | 1u << SNAPIMG_SETTING_BIND_GONE | 1u << SNAPIMG_SETTING_OPTION |   \
 	 1u << SNAPIMG_SETTING_BIND | 1u << SNAPIMG_SETTING_LISTEN | 1u << SNAPIMG_SETTING_CONNECT |         \
-	 1u << SNAPIMG_SETTING_INTERFACE | 1u << SNAPIMG_SETTING_FILTER)
+	 1u << SNAPIMG_SETTING_INTERFACE | 1u << SNAPIMG_SETTING_FILTER | 1u << SNAPIMG_SETTING_OWNER)
 #define SETTINGS_OF_TERMINALS (1u << SNAPIMG_SETTING_TERMIOS | 1u << SNAPIMG_SETTING_WINDOW)
 
 /* A row of SNAPIMG_OBJECT_KINDS that has nothing to say here has none of these. */
@@ -367,6 +367,11 @@ static bool setting_fits(const struct snapimg *image, const struct snapimg_setti
 		return setting->size > 0 && setting->size % SNAPIMG_FILTER_SIZE == 0 &&
 		       setting->size / SNAPIMG_FILTER_SIZE <= SNAPIMG_FILTER_MAX &&
 		       (setting->option == 0 || setting->option == 1);
+	case SNAPIMG_SETTING_OWNER:
+		return setting->size == SNAPIMG_OWNER_SIZE &&
+		       object->value[SNAPIMG_SOCKET_DOMAIN] == AF_UNIX &&
+		       setting != snapimg_get_setting(image) && setting[-1].object == setting->object &&
+		       setting[-1].kind == SNAPIMG_SETTING_BIND;
 	case SNAPIMG_SETTING_TERMIOS:
 		return setting->size == SNAPIMG_TERMIOS_SIZE;
 	case SNAPIMG_SETTING_WINDOW:

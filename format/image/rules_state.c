@@ -40,6 +40,26 @@ static bool is_between(const struct snapimg *image, const struct snapimg_attribu
 	       attribute->value <= most;
 }
 
+/* Two in each number; -1 stands for none in calls (setresuid(2)). */
+static bool are_ids(uint64_t two)
+{
+	return (uint32_t)two != UINT32_MAX && two >> 32 != UINT32_MAX;
+}
+
+static bool is_next_group(const struct snapimg *image, const struct snapimg_attribute *attribute)
+{
+	const struct snapimg_attribute *before =
+	        attribute == snapimg_get_attribute(image) ? NULL : attribute - 1;
+	bool follows =
+	        before != NULL && before->kind == attribute->kind && before->argument == attribute->argument;
+
+	if (attribute->value >= UINT32_MAX || attribute->more > SNAPIMG_MORE_GROUPS_MAX)
+		return false;
+	if (attribute->more == 0)
+		return !follows && attribute->value == 0;
+	return attribute->more == 1 ? !follows : follows && before->more == attribute->more - 1;
+}
+
 static bool attribute_is_valid(const struct snapimg *image, const struct snapimg_attribute *attribute)
 {
 	uint64_t value = attribute->value, more = attribute->more;
@@ -94,6 +114,11 @@ static bool attribute_is_valid(const struct snapimg *image, const struct snapimg
 		return is_plain(attribute, MEMBARRIERS) && (value & ~(uint64_t)MEMBARRIERS) == 0;
 	case SNAPIMG_ATTRIBUTE_THREAD_CAPABILITIES:
 		return is_of_thread(image, attribute) && (more & ~value) == 0;
+	case SNAPIMG_ATTRIBUTE_THREAD_USERS:
+	case SNAPIMG_ATTRIBUTE_THREAD_GROUPS:
+		return is_of_thread(image, attribute) && are_ids(value) && are_ids(more);
+	case SNAPIMG_ATTRIBUTE_THREAD_MORE_GROUPS:
+		return is_of_thread(image, attribute) && is_next_group(image, attribute);
 	case SNAPIMG_ATTRIBUTE_SESSION_NICE:
 		return attribute->argument == 0 && more == 0 && NICE_MOST - value < NICE_RANGE;
 	case SNAPIMG_ATTRIBUTE_SESSION:

@@ -10,6 +10,7 @@
 #include "restore/base/syscall_x86_64.h"
 #include "restore/become/capabilities.h"
 #include "restore/become/session.h"
+#include "restore/become/users.h"
 #include "restore/fds/table.h"
 #include "restore/loader.h"
 
@@ -189,6 +190,13 @@ static long set_capabilities(const struct snapimg_attribute *record, uint32_t ti
 	return record->argument == 0 ? 0 : capabilities_reduce(record->value, record->more);
 }
 
+static long check_users(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)tid;
+	users_check(record);
+	return 0;
+}
+
 static long register_membarriers(const struct snapimg_attribute *record, uint32_t tid)
 {
 	(void)tid;
@@ -295,7 +303,10 @@ enum { REFUSABLE = 1, LAST = 2 };
 	X(SLICE, OF_THREAD, NULL, set_slice, REFUSABLE)                                                      \
 	X(MEMBARRIER, OF_PROCESS, register_membarriers, register_membarriers, 0)                             \
 	X(SESSION, OF_PROCESS, session_check, session_enter, 0)                                              \
-	X(SESSION_NICE, OF_PROCESS, NULL, set_session_nice, REFUSABLE)
+	X(SESSION_NICE, OF_PROCESS, NULL, set_session_nice, REFUSABLE)                                       \
+	X(THREAD_USERS, OF_SELF, check_users, NULL, 0) /* these come first: users_commit() */                \
+	X(THREAD_GROUPS, OF_SELF, check_users, NULL, 0)                                                      \
+	X(THREAD_MORE_GROUPS, OF_SELF, check_users, NULL, 0)
 
 static const struct {
 	attribute_setter *check, *set;
@@ -315,7 +326,7 @@ static _Noreturn void die_attribute(uint32_t kind, long result)
 static void set(const struct snapimg_attribute *record, uint32_t tid)
 {
 	attribute_setter *setter = setters[record->kind].set;
-	long result = setter(record, tid);
+	long result = setter != NULL ? setter(record, tid) : 0;
 	if (result >= 0)
 		return;
 	if ((setters[record->kind].flags & REFUSABLE) == 0)

@@ -34,7 +34,7 @@ static uint64_t read_set(uint64_t option, bool is_ambient)
 	return set;
 }
 
-static void read_sets(struct capability_sets *ret_sets)
+void capabilities_read(struct capability_sets *ret_sets)
 {
 	*ret_sets = (struct capability_sets){.header.version = _LINUX_CAPABILITY_VERSION_3};
 	sys(__NR_capget, &ret_sets->header, ret_sets->data);
@@ -42,7 +42,7 @@ static void read_sets(struct capability_sets *ret_sets)
 
 void capabilities_keep(void)
 {
-	read_sets(&kept.sets);
+	capabilities_read(&kept.sets);
 	kept.bounding = read_set(PR_CAPBSET_READ, false);
 	kept.ambient = read_set(PR_CAP_AMBIENT, true);
 	kept.secure_bits = (uint64_t)sys(__NR_prctl, PR_GET_SECUREBITS);
@@ -68,7 +68,7 @@ void capabilities_narrow(void)
 	struct capability_sets sets = kept.sets;
 	uint32_t word = CAP_CHECKPOINT_RESTORE / 32, mask = 1u << CAP_CHECKPOINT_RESTORE % 32;
 	struct capability_sets full;
-	read_sets(&full);
+	capabilities_read(&full);
 	for (uint32_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
 		full.data[i].inheritable = kept.sets.data[i].inheritable;
 	set(&full);
@@ -95,7 +95,7 @@ uint64_t capabilities_permitted(void)
 {
 	struct capability_sets own = kept.sets;
 	if (!kept.taken)
-		read_sets(&own);
+		capabilities_read(&own);
 	return (uint64_t)own.data[1].permitted << 32 | own.data[0].permitted;
 }
 
@@ -110,7 +110,7 @@ static void put(struct capability_sets *sets, uint64_t permitted, uint64_t effec
 long capabilities_reduce(uint64_t permitted, uint64_t effective)
 {
 	struct capability_sets own;
-	read_sets(&own);
+	capabilities_read(&own);
 	put(&own, permitted, effective);
 	return sys(__NR_capset, &own.header, own.data);
 }
@@ -122,7 +122,7 @@ bool capabilities_last(struct capability_sets *ret_sets)
 	if (kept.taken)
 		*ret_sets = kept.sets;
 	else
-		read_sets(ret_sets);
+		capabilities_read(ret_sets);
 	for (uint32_t i = 0; i < snapimg_attribute_count(&loader.image); i++)
 		if (record[i].kind == SNAPIMG_ATTRIBUTE_THREAD_CAPABILITIES && record[i].argument == 0) {
 			put(ret_sets, record[i].value, record[i].more);
@@ -131,10 +131,19 @@ bool capabilities_last(struct capability_sets *ret_sets)
 	return any;
 }
 
-bool capabilities_can_restore(void)
+static bool has_any(uint64_t set)
 {
 	struct capability_sets own;
-	read_sets(&own);
-	uint64_t effective = (uint64_t)own.data[1].effective << 32 | own.data[0].effective;
-	return (effective & (bit(CAP_SYS_ADMIN) | bit(CAP_CHECKPOINT_RESTORE))) != 0;
+	capabilities_read(&own);
+	return (((uint64_t)own.data[1].effective << 32 | own.data[0].effective) & set) != 0;
+}
+
+bool capabilities_can_restore(void)
+{
+	return has_any(bit(CAP_SYS_ADMIN) | bit(CAP_CHECKPOINT_RESTORE));
+}
+
+bool capabilities_can_set_groups(void)
+{
+	return has_any(bit(CAP_SETGID));
 }

@@ -33,5 +33,9 @@ long capabilities_reduce(uint64_t permitted, uint64_t effective);
 bool capabilities_last(struct capability_sets *ret_sets);
 /* This thread may name the file that /proc/self/exe shows, and choose ids. */
 bool capabilities_can_restore(void);
+/* This thread may have any supplementary groups. */
+bool capabilities_can_set_groups(void);
+/* What this thread has. */
+void capabilities_read(struct capability_sets *ret_sets);
 
 #endif

@@ -23,6 +23,7 @@
 #include "restore/become/keeper.h"
 #include "restore/become/kept.h"
 #include "restore/become/session.h"
+#include "restore/become/users.h"
 #include "restore/loader.h"
 
 enum { INIT_ID = 1 };
@@ -259,6 +260,7 @@ static void enter_for_ipc(void)
 void identity_enter(void)
 {
 	bool is_tree = snapimg_member_count(&loader.image) > 0;
+	users_keep();
 	if (is_tree && loader.options.ids == IDS_NEW)
 		die(EXIT_REFUSED, "--ids=new: ", loader.options.image,
 		    " is a tree of processes, which know each other by their IDs: leave it out");

@@ -14,6 +14,7 @@
 #include "restore/base/undo.h"
 #include "restore/become/kept.h"
 #include "restore/become/threads_x86_64.h"
+#include "restore/become/users.h"
 #include "restore/fds/streams.h"
 #include "restore/loader.h"
 #include "restore/zone.h"
@@ -165,6 +166,7 @@ void thread_restore_self(const struct snapimg_thread *thread, uint32_t index)
 	restore_rseq(thread);
 	if (!text_equal(thread->comm, snapimg_get_thread(&loader.image)->comm))
 		sys(__NR_prctl, PR_SET_NAME, thread->comm);
+	users_commit(index);
 	capabilities_drop();
 	if (thread->registers.gs_base != 0)
 		sys(__NR_arch_prctl, ARCH_SET_GS, thread->registers.gs_base);

@@ -93,6 +93,7 @@ void tcp_complete(uint32_t index, int descriptor);
  * it is relative; a file that bind makes goes again if the start is refused. */
 bool unix_is_path(const uint8_t *address, uint32_t size);
 long unix_bind(const struct snapimg_setting *setting, int descriptor, const uint8_t *address);
+object_setter unix_owner;
 long unix_connect(const struct snapimg_setting *setting, int descriptor, const uint8_t *address);
 /* An ACCEPTED connection: the end that was accepted, and the one that has connected. 0 or -errno. */
 long unix_accept(const struct snapimg_setting *setting, int32_t *ret_accepted, int32_t *ret_connected);

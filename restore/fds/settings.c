@@ -11,12 +11,14 @@ static object_setter *const setters[] = {
         [SNAPIMG_SETTING_INTERFACE] = inet_interface, [SNAPIMG_SETTING_TERMIOS] = terminal_modes,
         [SNAPIMG_SETTING_WINDOW] = terminal_window,   [SNAPIMG_SETTING_BIND_GONE] = socket_bind,
         [SNAPIMG_SETTING_ACCEPTED] = socket_accepted, [SNAPIMG_SETTING_FILTER] = socket_filtered,
+        [SNAPIMG_SETTING_OWNER] = unix_owner,
 };
 
 static const char *const actions[] = {
         [SNAPIMG_SETTING_BIND] = "give its address to",
         [SNAPIMG_SETTING_BIND_GONE] = "give its address to",
         [SNAPIMG_SETTING_CONNECT] = "connect",
+        [SNAPIMG_SETTING_OWNER] = "give the owner of its file to",
 };
 
 static const char *action_of(uint32_t kind)

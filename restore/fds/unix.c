@@ -4,6 +4,8 @@
  * directory, which is not the caller's.
  */
 #include <asm/errno.h>
+#include <asm/stat.h>
+#include <linux/fcntl.h>
 
 #include "restore/base/memory.h"
 #include "restore/base/syscall_x86_64.h"
@@ -94,6 +96,32 @@ static void bind_path(void *argument)
 		naming->result = sys(__NR_bind, naming->descriptor, naming->address, naming->setting->size);
 	if (naming->result == 0)
 		sys(__NR_chmod, path, naming->setting->option);
+}
+
+/* What has it already, as in a directory whose group new files have, is left alone. */
+static void chown_path(void *argument)
+{
+	const int flags = AT_SYMLINK_NOFOLLOW;
+	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
+	struct naming *naming = argument;
+	struct stat file = {0};
+	uint32_t owner[2];
+	char path[PATH_SIZE];
+	path_of(naming->address, naming->setting[-1].size, path);
+	memcpy(owner, bytes + naming->setting->offset, sizeof owner);
+	naming->result = sys(__NR_newfstatat, AT_FDCWD, path, &file, flags);
+	if (naming->result == 0 && ((owner[0] != UINT32_MAX && owner[0] != file.st_uid) ||
+	                            (owner[1] != UINT32_MAX && owner[1] != file.st_gid)))
+		naming->result = sys(__NR_fchownat, AT_FDCWD, path, owner[0], owner[1], flags);
+}
+
+long unix_owner(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
+{
+	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes,
+	              *address = bytes + setting[-1].offset;
+	struct naming naming = {.setting = setting, .descriptor = descriptor, .address = address};
+	(void)data;
+	return unix_is_path(address, setting[-1].size) ? in_directory(chown_path, &naming) : 0;
 }
 
 /* The name is free again at once; so another start that has it just now is waited for. */

@@ -83,7 +83,7 @@ def nginx(bench):
     program = shutil.which("nginx", path="/usr/sbin:" + os.environ["PATH"]) or needed("nginx")
     here, port = os.getcwd(), free_port()
     with open("nginx.conf", "w") as file:
-        file.write(NGINX.format(here=here, port=port, user="user root root;" if os.getuid() == 0 else ""))
+        file.write(NGINX.format(here=here, port=port, user="user www-data www-data;" if os.getuid() == 0 else ""))
     return server(bench, "nginx.snap", [program, "-p", here, "-c", f"{here}/nginx.conf"], port)
 
 

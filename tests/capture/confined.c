@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include "../check.h"
@@ -61,6 +62,14 @@ static volatile char selector = SYSCALL_DISPATCH_FILTER_ALLOW;
 static bool user_dispatch(void)
 {
 	return prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_EXCLUSIVE_ON, 0, 0, &selector) == 0;
+}
+
+/* Whose user the other side is told, for ever (SO_PEERCRED). */
+static bool other_maker(void)
+{
+	int pair[2];
+	return syscall(SYS_setresuid, -1, 71, -1) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 &&
+	       close(pair[1]) == 0 && syscall(SYS_setresuid, -1, 0, -1) == 0;
 }
 
 static bool process_keyring(void)
@@ -376,6 +385,87 @@ static void capabilities(void)
 	pthread_join(thread, NULL);
 }
 
+/* Each thread has its own, by the bare call: the C library's changes them in all. */
+struct ids {
+	uid_t user[4];
+	gid_t group[4], more[8];
+	long count;
+	struct __user_cap_data_struct capabilities[2];
+	int death_signal, dumpable;
+};
+
+static void look_at_ids(struct ids *ret_ids)
+{
+	memset(ret_ids, 0, sizeof(*ret_ids));
+	syscall(SYS_getresuid, &ret_ids->user[0], &ret_ids->user[1], &ret_ids->user[2]);
+	syscall(SYS_getresgid, &ret_ids->group[0], &ret_ids->group[1], &ret_ids->group[2]);
+	ret_ids->user[3] = (uid_t)syscall(SYS_setfsuid, -1);
+	ret_ids->group[3] = (gid_t)syscall(SYS_setfsgid, -1);
+	ret_ids->count = syscall(SYS_getgroups, 8, ret_ids->more);
+	get_capabilities(ret_ids->capabilities);
+	prctl(PR_GET_PDEATHSIG, &ret_ids->death_signal);
+	ret_ids->dumpable = prctl(PR_GET_DUMPABLE);
+}
+
+static void *become_another(void *unused)
+{
+	struct ids before, after;
+	EXPECT(syscall(SYS_setgroups, 0, NULL) == 0 && syscall(SYS_setresgid, 0, 71, 0) == 0 &&
+	       syscall(SYS_setresuid, 0, 72, 0) == 0 && syscall(SYS_setfsuid, 0) == 72);
+	prctl(PR_SET_PDEATHSIG, SIGUSR2);
+	look_at_ids(&before);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	look_at_ids(&after);
+	before.dumpable = after.dumpable; /* the process's: the other one changed it */
+	EXPECT(memcmp(&before, &after, sizeof(before)) == 0 && after.user[1] == 72 && after.user[3] == 0);
+	EXPECT(syscall(SYS_setresuid, 0, 0, 0) == 0); /* as it may */
+	return unused;
+}
+
+static void users(void)
+{
+	const gid_t more[] = {5, 7};
+	struct ids before, after;
+	pthread_t thread;
+	if (geteuid() != 0 || syscall(SYS_setresuid, -1, -1, 71) < 0 || syscall(SYS_setresuid, -1, -1, 0) < 0)
+		skip("users that it may have");
+	pthread_barrier_init(&barrier, NULL, 2);
+	pthread_create(&thread, NULL, become_another, NULL);
+	pthread_barrier_wait(&barrier);
+	EXPECT(syscall(SYS_setgroups, 2, more) == 0 && syscall(SYS_setresgid, 33, 34, 35) == 0 &&
+	       syscall(SYS_setresuid, 36, 37, 38) == 0);
+	prctl(PR_SET_PDEATHSIG, SIGUSR1);
+	look_at_ids(&before);
+	marker();
+	look_at_ids(&after);
+	EXPECT(memcmp(&before, &after, sizeof(before)) == 0 && after.user[2] == 38 && after.count == 2);
+	EXPECT(after.death_signal == SIGUSR1 && syscall(SYS_setresuid, 0, -1, -1) < 0);
+	pthread_barrier_wait(&barrier);
+	pthread_join(thread, NULL);
+}
+
+static void one_user(void)
+{
+	if (syscall(SYS_setresgid, 71, 71, 71) < 0 || syscall(SYS_setresuid, 72, 72, 72) < 0)
+		skip("another user");
+	marker();
+}
+
+/* The file of a socket that was given to another user. */
+static void owner_of_socket(void)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "socket"};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct stat file;
+	unlink("socket");
+	if (bind(fd, (struct sockaddr *)&name, sizeof(name)) < 0 || listen(fd, 5) < 0 ||
+	    chown("socket", 71, (gid_t)-1) < 0)
+		skip("a file of another user");
+	marker();
+	EXPECT(stat("socket", &file) == 0 && file.st_uid == 71 && file.st_gid == getegid());
+}
+
 static void of_the_main_thread(void)
 {
 	prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_LATE, 0, 0);
@@ -526,16 +616,20 @@ static void login(void)
 int main(int argc, char **argv)
 {
 	static const struct refused_mode refused[] = {
-	        MODE(landlock),       MODE(landlock_failed), MODE(user_dispatch),  MODE(process_keyring),
-	        MODE(thread_keyring), MODE(session_keyring), MODE(semaphore_undo), MODE(memory_policy),
-	        MODE(placed_memory),  MODE(ports),           MODE(ports_by_level), MODE(partial_write),
-	        MODE(partial_send),   MODE(partial_receive), MODE(speculation),    MODE(io_flusher),
+	        MODE(landlock),        MODE(landlock_failed), MODE(user_dispatch),   MODE(other_maker),
+	        MODE(process_keyring), MODE(thread_keyring),  MODE(session_keyring), MODE(semaphore_undo),
+	        MODE(memory_policy),   MODE(placed_memory),   MODE(ports),           MODE(ports_by_level),
+	        MODE(partial_write),   MODE(partial_send),    MODE(partial_receive), MODE(speculation),
+	        MODE(io_flusher),
 	};
 	static const struct carried_mode carried[] = {
 	        MODE(membarriers),
 	        MODE(timer_ids),
 	        MODE(of_a_thread),
 	        MODE(capabilities),
+	        MODE(users),
+	        MODE(owner_of_socket),
+	        MODE(one_user),
 	        MODE(of_the_main_thread),
 	        MODE(name_with_newline),
 	        MODE(slice),

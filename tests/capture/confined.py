@@ -13,6 +13,7 @@ PROGRAM = os.path.join(t.BUILD, "tests/capture/confined")
 REFUSED = {
     "refused_landlock": ("landlock", "process"),
     "refused_user_dispatch": ("PR_SET_SYSCALL_USER_DISPATCH", "thread"),
+    "refused_other_maker": ("another user or group has connected", "descriptor"),
     "refused_process_keyring": ("process keyring",),
     "refused_thread_keyring": ("thread's keyring",),
     "refused_session_keyring": ("session keyring of its own",),
@@ -27,7 +28,7 @@ REFUSED = {
     "refused_partial_send": ("sendmsg of 1048576 bytes", "thread"),
     "refused_partial_receive": ("recvfrom of 1048576 bytes, 6 done", "thread"),
 }
-CARRIED = ("state_membarriers", "state_timer_ids", "state_of_a_thread", "state_capabilities", "state_of_the_main_thread", "state_name_with_newline", "state_slice", "state_alarm_due", "state_asks",
+CARRIED = ("state_membarriers", "state_timer_ids", "state_of_a_thread", "state_capabilities", "state_users", "state_owner_of_socket", "state_of_the_main_thread", "state_name_with_newline", "state_slice", "state_alarm_due", "state_asks",
            "state_landlock_failed", "state_session_nice", "state_pending_from_itself")
 
 
@@ -58,7 +59,7 @@ def carried(mode):
     def start():
         again = t.restore("image.snap")
         t.check(again.status == 0 and again.err == b"", "restored:", again)
-    t.every_start(start)
+    t.every_start(start, together=mode != "owner_of_socket")
 
 
 def as_caller(soft_core, niceness, ignored):
@@ -111,6 +112,18 @@ def strict():
     t.check(b"strict mode" in result.err, result)
 
 
+def users_not_to_be_had():
+    """A start that may not have the program's users and groups is refused by name, before anything has happened."""
+    direct("one_user")
+    t.freeze("image.snap", [PROGRAM, "one_user"], at="path:/snap/here")
+    for capability, word in (("setuid", "user"), ("setgid", "group")):
+        without = ["setpriv", "--bounding-set", f"-{capability}"]
+        if t.run([*without, "true"]).status != 0:
+            t.skip("setpriv cannot take capabilities away")
+        started = t.run([*without, t.SNAPRUN, "image.snap"])
+        t.one_line(started, 125, f"{word}", "which can't be had here", "start it as root")
+
+
 def login_told():
     """The audit login that the program sets is not in the image: one line says so."""
     direct("login")
@@ -124,6 +137,7 @@ ROWS["state_set_to_the_same"] = set_to_the_same
 ROWS["state_left_as_it_was"] = left_as_it_was
 ROWS["strict_mode_told"] = strict
 ROWS["login_told"] = login_told
+ROWS["users_not_to_be_had"] = users_not_to_be_had
 
 if __name__ == "__main__":
     t.main(ROWS)

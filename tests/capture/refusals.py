@@ -17,7 +17,6 @@ STATES = {
     "refused_child": ("child process",),
     "refused_zombie": ("child process",),
     "refused_own_filter": ("seccomp filter",),
-    "refused_other_user": ("changed user", "65534"),
     "refused_other_root": ("root directory",),
     "refused_user_namespace": ("namespace", "user"),
     "refused_session_terminal": ("controlling terminal", "process"),

@@ -355,6 +355,15 @@ R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a wide session", ATTRIBUTE(3, kind, 32
   ATTRIBUTE(3, more, 77))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a session in the foreground", ATTRIBUTE(3, kind, 32),
   ATTRIBUTE(3, more, 77), ATTRIBUTE(3, argument, 1))
+R(OK, 0, "users", ATTRIBUTE(3, kind, 36), ATTRIBUTE(3, value, 0), ATTRIBUTE(3, more, 33))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a user that is none", ATTRIBUTE(3, kind, 36),
+  ATTRIBUTE(3, more, UINT32_MAX))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "groups of no thread", ATTRIBUTE(3, kind, 37),
+  ATTRIBUTE(3, argument, 2))
+R(OK, 0, "no supplementary group", ATTRIBUTE(3, kind, 38), ATTRIBUTE(3, value, 0))
+R(OK, 0, "a supplementary group", ATTRIBUTE(3, kind, 38), ATTRIBUTE(3, value, 33), ATTRIBUTE(3, more, 1))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a supplementary group without those before", ATTRIBUTE(3, kind, 38),
+  ATTRIBUTE(3, more, 2))
 R(OK, 0, "a session's nice value", ATTRIBUTE(3, kind, 35), ATTRIBUTE(3, value, 19))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a session's nice value that there is not", ATTRIBUTE(3, kind, 35),
   ATTRIBUTE(3, value, 20))

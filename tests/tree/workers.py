@@ -1,5 +1,6 @@
 """Servers and pools with workers, as one tree: idle when all of it waits, and at work again after each start."""
 import os
+import re
 import shutil
 import signal
 import socket
@@ -178,22 +179,35 @@ def freeze(argv, at, *options, **more):
     return t.freeze("image.snap", argv, at=at, options=["--timeout", "60s", *options], **GROUPS, **more)
 
 
+def workers_user(page):
+    """What nginx's workers become: another user, where that one can read the page, and root may look at it (CAP_SYS_PTRACE)."""
+    if not t.IS_ROOT:
+        return ""
+    os.chmod(".", 0o755)
+    reads = t.run(["setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", "test", "-r", os.path.abspath(page)])
+    with open("/proc/self/status", encoding="ascii") as file:
+        capabilities = int(re.search(r"^CapEff:\s*(\w+)$", file.read(), re.M).group(1), 16)
+    return "user www-data www-data;" if reads.status == 0 and capabilities >> 19 & 1 else "user root root;"
+
+
 def second_start():
     """Its port is the first one's: it says so."""
     t.one_line(t.restore("image.snap"), 125, "address already in use")
 
 
 def nginx():
-    """A master in sigsuspend and two workers with an epoll set, a channel each, one socket to listen at; reloaded and ended."""
+    """A master in sigsuspend and two workers, of another user, with an epoll set, a channel each, one socket to listen at; reloaded and ended."""
     server = shutil.which("nginx", path="/usr/sbin:" + os.environ["PATH"]) or t.skip("no nginx here")
     here, port = os.getcwd(), t.free_port()
     os.mkdir("files")
     with open("files/page", "w") as file:
         file.write("a page\n" * 1000)
 
+    user = workers_user("files/page")
+
     def configure(said):
         with open("nginx.conf", "w") as file:
-            file.write(NGINX.format(here=here, address=f"{LOOPBACK}:{port}", said=said, user="user root root;" if t.IS_ROOT else ""))
+            file.write(NGINX.format(here=here, address=f"{LOOPBACK}:{port}", said=said, user=user))
 
     configure("first")
     freeze([server, "-p", here, "-c", f"{here}/nginx.conf"], "idle")

@@ -15,6 +15,7 @@
 #include "tracer/capture/self_contained.h"
 #include "tracer/capture/store/codec.h"
 #include "tracer/capture/threads/own.h"
+#include "tracer/capture/threads/users.h"
 #include "tracer/ptrace/memory.h"
 
 static enum status read_vdso(struct capture *capture)
@@ -152,6 +153,8 @@ static enum status gather_state(struct capture *capture)
 	    (status = read_thread_attributes(capture)) != STATUS_OK ||
 	    (status = threads_read_own(&capture->threads, &capture->subject, &capture->remote,
 	                               &capture->attributes)) != STATUS_OK ||
+	    (status = threads_read_users(&capture->threads, &capture->subject, &capture->attributes)) !=
+	            STATUS_OK ||
 	    (status = read_vdso(capture)) != STATUS_OK)
 		return status;
 	return pass_refusal(read_fixups(capture));

@@ -33,11 +33,8 @@ static enum status check_shared_memory_space(const struct subject *subject)
 }
 
 /* Of /proc/PID/status: what the program can change about what it may do, but for what an image carries
- * (threads/own.c). X(key, what) */
+ * (threads/own.c, users.c). X(key, what) */
 #define CREDENTIALS(X)                                                                                       \
-	X("Uid", "a changed user")                                                                           \
-	X("Gid", "a changed group")                                                                          \
-	X("Groups", "changed supplementary groups")                                                          \
 	X("CapInh", "changed inheritable capabilities")                                                      \
 	X("CapBnd", "a changed capability bounding set")                                                     \
 	X("CapAmb", "changed ambient capabilities")
@@ -46,13 +43,11 @@ static enum status check_credential(const struct subject *subject, const char *k
 {
 	const char *own = proc_value(&the_caller.status, key);
 	const char *its = proc_value(&subject->status, key);
-	size_t length = proc_value_length(own);
 
-	if (proc_value_length(its) == length && strncmp(own, its, length) == 0)
+	if (caller_has_same(&subject->status, key))
 		return STATUS_OK;
-	return refuse(what, "choose a point before the change, or start snaptrace as that user",
-	              "process %d has %s %.*s, not %.*s", subject->pid, key, (int)proc_value_length(its), its,
-	              (int)length, own);
+	return refuse(what, "choose a point before the change", "process %d has %s %.*s, not %.*s",
+	              subject->pid, key, (int)proc_value_length(its), its, (int)proc_value_length(own), own);
 }
 
 static enum status check_credentials(const struct subject *subject)

@@ -54,17 +54,10 @@ static enum status read_content(struct taking *taking, int fd, off_t size)
 	return status;
 }
 
-/* One that is not what a file has that the process makes. */
-static uint64_t owner_of(const struct taking *taking, const struct stat *file)
+/* One that is not what a file has that a start makes. */
+static uint64_t owner_of(const struct stat *file)
 {
-	struct text status CLEANUP(text_free) = {0};
-	struct proc_path path = proc_path(taking->pid, "status");
-	unsigned int user, group;
-
-	if (proc_try_read(path.text, &status) == 0 &&
-	    sscanf(proc_value(&status, "Uid"), "%*u %*u %*u %u", &user) == 1 &&
-	    sscanf(proc_value(&status, "Gid"), "%*u %*u %*u %u", &group) == 1 && user == file->st_uid &&
-	    group == file->st_gid)
+	if (file->st_uid == geteuid() && file->st_gid == getegid())
 		return 0;
 	return ((uint64_t)file->st_gid + 1) << 32 | ((uint64_t)file->st_uid + 1);
 }
@@ -176,7 +169,7 @@ enum status take_nameless(struct taking *taking, struct open_descriptor *it, str
 		return refuse_descriptor(taking->survey, it, what, "set that after the point");
 	}
 	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
-	object->value[SNAPIMG_FILE_OWNER] = owner_of(taking, &it->identity);
+	object->value[SNAPIMG_FILE_OWNER] = owner_of(&it->identity);
 	int fd = it->identity.st_size ? open_again(it) : -1;
 	if (fd < 0 && it->identity.st_size)
 		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",

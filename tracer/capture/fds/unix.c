@@ -156,6 +156,20 @@ static bool is_listeners(const struct survey *survey, const struct found *found)
 	return false;
 }
 
+/* Whom SO_PEERCRED tells the other side of: a start makes it as who starts it. */
+static enum status check_maker(struct taking *taking, const struct open_descriptor *it)
+{
+	struct ucred maker;
+	socklen_t size = sizeof(maker);
+
+	if (getsockopt(it->copy, SOL_SOCKET, SO_PEERCRED, &maker, &size) < 0 || maker.uid == (uid_t)-1 ||
+	    (maker.uid == geteuid() && maker.gid == getegid()))
+		return STATUS_OK;
+	return refuse_descriptor(taking->survey, it,
+	                         "a Unix socket that another user or group has connected, or listens at",
+	                         "choose a point before that, or start snaptrace as that user");
+}
+
 static enum status take_pair(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
                              const struct found *found)
 {
@@ -183,6 +197,8 @@ static enum status take_pair(struct taking *taking, struct open_descriptor *it, 
 	if (!peer && is_broken(it->copy))
 		return refuse_descriptor(taking->survey, it, "a Unix socket with an error to be told",
 		                         "close it before the point");
+	if ((status = check_maker(taking, it)) != STATUS_OK)
+		return status;
 	object->value[SNAPIMG_SOCKET_STATE] = SNAPIMG_SOCKET_PAIR;
 	object->value[SNAPIMG_SOCKET_SHUTDOWN] = peer ? found->state.shutdown & 3 : 0;
 	if (peer && peer->object >= 0)
@@ -226,6 +242,18 @@ static enum status take_waiting(struct taking *taking, struct open_descriptor *i
 	return take_unix_queue(taking, peer, (int)object->value[SNAPIMG_SOCKET_TYPE], it);
 }
 
+/* Where it was given to another user or group. */
+static enum status take_owner_of_file(struct taking *taking, const struct stat *file)
+{
+	const uint32_t callers = UINT32_MAX;
+	uint32_t owner[2] = {file->st_uid == geteuid() ? callers : file->st_uid,
+	                     file->st_gid == getegid() ? callers : file->st_gid};
+	struct snapimg_setting setting = {.kind = SNAPIMG_SETTING_OWNER, .size = sizeof(owner)};
+
+	return owner[0] == callers && owner[1] == callers ? STATUS_OK
+	                                                  : objects_set(taking->objects, setting, owner);
+}
+
 static enum status take_name(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
                              const struct found *found)
 {
@@ -248,7 +276,8 @@ static enum status take_name(struct taking *taking, struct open_descriptor *it, 
 		setting.kind = SNAPIMG_SETTING_BIND_GONE;
 	else if (!is_abstract)
 		setting.option = (int32_t)(file.st_mode & 07777);
-	return objects_set(taking->objects, setting, &found->name);
+	status = objects_set(taking->objects, setting, &found->name);
+	return status == STATUS_OK && setting.option != 0 ? take_owner_of_file(taking, &file) : status;
 }
 
 static bool has_message(const struct survey *survey, const struct open_descriptor *it)
@@ -314,7 +343,8 @@ enum status take_unix_socket(struct taking *taking, struct open_descriptor *it, 
 		return take_waiting(taking, it, object, &found, peer);
 	if (is_connected)
 		return take_pair(taking, it, object, &found);
-	if (found.state.state == TCP_LISTEN && (status = check_waiting(taking, it)) != STATUS_OK)
+	if (found.state.state == TCP_LISTEN && ((status = check_maker(taking, it)) != STATUS_OK ||
+	                                        (status = check_waiting(taking, it)) != STATUS_OK))
 		return status;
 	if (poll(&readable, 1, 0) > 0 && readable.revents & POLLIN &&
 	    (type == SOCK_DGRAM || found.state.state == TCP_LISTEN))

@@ -66,7 +66,8 @@ enum { KEYRINGS = 3, MISFEATURES = 3 };
 /* What a thread is asked, all at once. */
 enum question {
 	KEYRING,
-	POLICY = KEYRING + KEYRINGS,
+	USERS_KEYRING = KEYRING + KEYRINGS,
+	POLICY,
 	SPECULATION,
 	SLACK = SPECULATION + MISFEATURES,
 	KEPT_CAPABILITIES,
@@ -97,6 +98,10 @@ static enum status ask_thread(const struct remote *remote, struct answers *answe
 {
 	const uint64_t at = remote->scratch;
 	struct remote_ask ask[QUESTIONS] = {
+	        [USERS_KEYRING] = {NULL,
+	                           SYS_keyctl,
+	                           {KEYCTL_GET_KEYRING_ID, (uint64_t)KEY_SPEC_USER_SESSION_KEYRING, 0},
+	                           0},
 	        [POLICY] = {NULL,
 	                    SYS_get_mempolicy,
 	                    {at + offsetof(struct written, policy.mode),
@@ -128,6 +133,7 @@ static enum status ask_thread(const struct remote *remote, struct answers *answe
 	return status;
 }
 
+/* Who has no session keyring is told of its user's, which is another one for another user. */
 static enum status refuse_keyrings(const struct subject *subject, pid_t tid, const struct answers *answers)
 {
 	long callers = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
@@ -136,7 +142,7 @@ static enum status refuse_keyrings(const struct subject *subject, pid_t tid, con
 		int64_t its = answers->to[KEYRING + i];
 		bool is_session = -(i + 1) == KEY_SPEC_SESSION_KEYRING;
 
-		if (its >= 0 && (!is_session || its != callers))
+		if (its >= 0 && (!is_session || (its != callers && its != answers->to[USERS_KEYRING])))
 			return refuse(keyrings[i], "choose a point before a key is put into it",
 			              "thread %d of process %d", tid, subject->pid);
 	}
