@@ -49,6 +49,7 @@ static const struct {
         {SNAPIMG_SECTION_CONTENTS, snapimg_rule_content},
         {SNAPIMG_SECTION_PASSED, snapimg_rule_passed},
         {SNAPIMG_SECTION_WATCHES, snapimg_rule_watch},
+        {SNAPIMG_SECTION_EDGES, snapimg_rule_edge},
         {SNAPIMG_SECTION_LOCKS, snapimg_rule_lock},
         {SNAPIMG_SECTION_INOTIFY, snapimg_rule_inotify},
         {SNAPIMG_SECTION_OWNERS, snapimg_rule_owner},

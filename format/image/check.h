@@ -27,7 +27,7 @@ snapimg_rule snapimg_rule_strings, snapimg_rule_machine, snapimg_rule_origin, sn
         snapimg_rule_owner, snapimg_rule_kept, snapimg_rule_clocks, snapimg_rule_processor,
         snapimg_rule_identity, snapimg_rule_carried, snapimg_rule_root, snapimg_rule_rootdata,
         snapimg_rule_vdso, snapimg_rule_stream, snapimg_rule_piece, snapimg_rule_hot, snapimg_rule_shim,
-        snapimg_rule_input, snapimg_rule_member, snapimg_rule_ipc, snapimg_rule_passed,
+        snapimg_rule_input, snapimg_rule_member, snapimg_rule_ipc, snapimg_rule_passed, snapimg_rule_edge,
         snapimg_rule_inherited;
 
 /* Whether one of the first `count` descriptors has this number and is open (not CLOSED). */

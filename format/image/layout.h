@@ -133,7 +133,8 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(IPC, 50, sizeof(struct snapimg_ipc), '*', "System V objects")                                      \
 	X(IPCDATA, 51, 1, '*', "System V contents")                                                          \
 	X(PASSED, 52, sizeof(struct snapimg_passed), '*', "descriptors in sockets")                          \
-	X(INHERITED, 53, sizeof(struct snapimg_inherited), '*', "pages of other processes")
+	X(INHERITED, 53, sizeof(struct snapimg_inherited), '*', "pages of other processes")                  \
+	X(EDGES, 54, sizeof(struct snapimg_edge), '*', "edges that were taken")
 /* Those that a reader may overlook: it starts the program as well as its own version can. X(NAME) */
 #define SNAPIMG_OPTIONAL_SECTIONS(X)                                                                         \
 	X(IDENTITIES)                                                                                        \
@@ -146,7 +147,8 @@ enum { SNAPIMG_SECTION_REQUIRED = 1 }; /* a reader that does not know the type r
 	X(SIGNATURE)                                                                                         \
 	X(ROOT)                                                                                              \
 	X(ROOTDATA)                                                                                          \
-	X(INPUTS)
+	X(INPUTS)                                                                                            \
+	X(EDGES)
 enum snapimg_section_type {
 #define X(name, number, record, count, text) SNAPIMG_SECTION_##name = (number),
 	SNAPIMG_SECTIONS(X)

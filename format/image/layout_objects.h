@@ -206,6 +206,13 @@ struct snapimg_watch {
 };
 static_assert(sizeof(struct snapimg_watch) == 24, "watch layout");
 
+/* That the program has heard of what a set watches with EPOLLET, and is not told of it again. */
+struct snapimg_edge {
+	uint32_t watch;  /* index in WATCHES */
+	uint32_t events; /* that were ready */
+};
+static_assert(sizeof(struct snapimg_edge) == 8, "edge layout");
+
 enum snapimg_lock_kind {
 	SNAPIMG_LOCK_FLOCK = 1, /* flock(2) */
 	SNAPIMG_LOCK_POSIX = 2, /* fcntl(2), F_SETLK */

@@ -141,7 +141,7 @@ static inline bool snapimg_extent_is_packed(const struct snapimg_extent *extent)
 	X(piece, PIECES) X(hot, HOT) X(source, SOURCE) X(shim, SHIM)        \
 	X(identity, IDENTITIES) X(kept, KEPT) X(clocks, CLOCKS) X(processor, PROCESSOR) X(signature, SIGNATURE) \
 	X(root, ROOT) X(unsynced, UNSYNCED) X(input, INPUTS) X(member, TREE) X(ipc, IPC) X(passed, PASSED) \
-	X(inherited, INHERITED)
+	X(inherited, INHERITED) X(edge, EDGES)
 /* clang-format on */
 #define X(record, SECTION)                                                                                   \
 	static inline const struct snapimg_##record *snapimg_get_##record(const struct snapimg *image)       \

@@ -17,6 +17,8 @@ enum {
 	SOCK_RAW = 3,
 	SOCK_SEQPACKET = 5
 };
+/* include/uapi/linux/eventpoll.h: EPOLLET, EPOLLONESHOT */
+static const uint32_t BY_EDGES = UINT32_C(1) << 31, ONE_SHOT = UINT32_C(1) << 30;
 enum { ADDRESS_MIN = 2, ADDRESS_MAX = 128, INTERFACE_VALUE_MAX = 65536 };
 
 typedef bool object_rule(const struct snapimg_object *object);
@@ -468,6 +470,18 @@ enum snapimg_error snapimg_rule_watch(const struct snapimg *image, uint32_t inde
 	    !snapimg_is_open(image, snapimg_descriptor_count(image),
 	                     watch->source == 0 ? watch->number : (int32_t)(watch->source - 1)) ||
 	    watch->number < 0 || watch->number >= SNAPIMG_DESCRIPTOR_MAX)
+		return SNAPIMG_ERR_OBJECT;
+	return SNAPIMG_OK;
+}
+
+/* An event that was taken puts what has EPOLLONESHOT to sleep, which WATCHES shows. */
+enum snapimg_error snapimg_rule_edge(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_edge *edge = snapimg_get_edge(image) + index;
+
+	if (edge->watch >= snapimg_watch_count(image) || (index > 0 && edge[-1].watch >= edge->watch) ||
+	    edge->events == 0 ||
+	    (snapimg_get_watch(image)[edge->watch].events & (BY_EDGES | ONE_SHOT)) != BY_EDGES)
 		return SNAPIMG_ERR_OBJECT;
 	return SNAPIMG_OK;
 }

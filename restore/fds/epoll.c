@@ -29,12 +29,43 @@ static bool is_asleep(const struct snapimg_watch *watch)
 	return (watch->events & EPOLLONESHOT) != 0 && (watch->events & 0x0fffffffu & ~EPOLLERR) == 0;
 }
 
-static void watch_one(int set, const struct snapimg_watch *watch)
+/* The events that the program has taken from what it watches by edges (EPOLLET), or 0. */
+static uint32_t taken_of(const struct snapimg_watch *watch)
+{
+	const struct snapimg_edge *edge = snapimg_get_edge(&loader.image);
+	uint32_t index = (uint32_t)(watch - snapimg_get_watch(&loader.image));
+	uint32_t low = 0, count = snapimg_edge_count(&loader.image), high = count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (edge[middle].watch < index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && edge[low].watch == index ? edge[low].events : 0;
+}
+
+static bool is_quiet(const struct snapimg_watch *watch)
+{
+	return is_asleep(watch) || taken_of(watch) != 0;
+}
+
+/* Takes the edge again. If more is ready here it is told: such an entry comes with those that may tell. */
+static void take_edge(int set, const struct snapimg_watch *watch)
+{
+	struct epoll_event got = {0};
+	if (sys(__NR_epoll_wait, set, &got, 1, 0) == 1 && (got.events & ~taken_of(watch)) != 0)
+		sys(__NR_epoll_ctl, set, EPOLL_CTL_DEL, watch->number, 0);
+}
+
+static void watch_one(int set, const struct snapimg_watch *watch, bool quiet)
 {
 	struct epoll_event event = {.events = watch->events, .data = watch->data}, taken;
 	if (is_asleep(watch))
 		event.events |= EPOLLIN | EPOLLOUT;
 	long result = sys(__NR_epoll_ctl, set, EPOLL_CTL_ADD, watch->number, &event);
+	if (result == -EEXIST && !quiet) /* its edge is taken */
+		return;
 	if (result == -EPERM) {
 		warn("descriptor ", dec((uint64_t)watch->number),
 		     ": is a file now, which an epoll set cannot watch: it is left out");
@@ -44,9 +75,9 @@ static void watch_one(int set, const struct snapimg_watch *watch)
 		return;
 	if (result < 0)
 		object_die(watch->object, "fill", result);
-	if (!is_asleep(watch))
-		return;
-	if (sys(__NR_epoll_wait, set, &taken, 1, 0) == 1)
+	if (quiet && !is_asleep(watch))
+		take_edge(set, watch);
+	if (!is_asleep(watch) || sys(__NR_epoll_wait, set, &taken, 1, 0) == 1)
 		return;
 	event.events = watch->events;
 	sys(__NR_epoll_ctl, set, EPOLL_CTL_MOD, watch->number, &event);
@@ -54,7 +85,7 @@ static void watch_one(int set, const struct snapimg_watch *watch)
 
 /* The number that it was watched by is another's now, or nobody's: what leads to it stands there for a
  * moment. */
-static void watch_at_old_number(int set, const struct snapimg_watch *watch)
+static void watch_at_old_number(int set, const struct snapimg_watch *watch, bool quiet)
 {
 	long flags = sys(__NR_fcntl, watch->number, F_GETFD);
 	long saved = flags < 0 ? flags : descriptor_copy_away(watch->number);
@@ -62,7 +93,7 @@ static void watch_at_old_number(int set, const struct snapimg_watch *watch)
 	        flags >= 0 && saved < 0 ? saved : sys(__NR_dup3, watch->source - 1, watch->number, O_CLOEXEC);
 	if (result < 0)
 		object_die(watch->object, "fill", result);
-	watch_one(set, watch);
+	watch_one(set, watch, quiet);
 	if (flags < 0) {
 		sys(__NR_close, watch->number);
 		return;
@@ -86,23 +117,25 @@ static bool is_in_place(const struct snapimg_watch *watch)
 	       overrides_find(watch->number) == NULL;
 }
 
-static void watch_if_there(int set, const struct snapimg_watch *watch)
+static void watch_if_there(int set, const struct snapimg_watch *watch, bool quiet)
 {
 	if (overrides_take(watch->source == 0 ? watch->number : (int32_t)watch->source - 1))
 		return;
 	if (watch->source == 0)
-		watch_one(set, watch);
+		watch_one(set, watch, quiet);
 	else
-		watch_at_old_number(set, watch);
+		watch_at_old_number(set, watch, quiet);
 }
 
-/* Sleeping entries first: then no other's event can be taken for theirs. */
+/* What has nothing to tell first: then no other's event can be taken for its. */
 static void watch_all(int set, const struct snapimg_watch *first, const struct snapimg_watch *end)
 {
-	for (int asleep = 1; asleep >= 0; asleep--)
-		for (const struct snapimg_watch *watch = first; watch < end; watch++)
-			if (is_asleep(watch) == (asleep == 1))
-				watch_if_there(set, watch);
+	for (const struct snapimg_watch *watch = first; watch < end; watch++)
+		if (is_quiet(watch))
+			watch_if_there(set, watch, true);
+	for (const struct snapimg_watch *watch = first; watch < end; watch++)
+		if (!is_asleep(watch))
+			watch_if_there(set, watch, false);
 }
 
 /* Records are sorted by set. */

@@ -58,6 +58,34 @@ static void epolls_left(void)
 	EXPECT(close(closed) == 0 && told(set) == 0);
 }
 
+/* What the program was told of a set by edges is not told again; what it was not told yet is, beside others
+ * that tell at any time, and so is what comes later. */
+static void edges(void)
+{
+	const uint64_t one = 1;
+	int quiet = need(epoll_create1(0)), set = need(epoll_create1(0)), ends[2], pair[2];
+	int heard = need(eventfd(1, EFD_NONBLOCK)), unheard = need(eventfd(1, EFD_NONBLOCK)),
+	    level = need(eventfd(1, EFD_NONBLOCK)), once = need(eventfd(1, EFD_NONBLOCK));
+	need(pipe(ends));
+	need(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
+	EXPECT(writes(ends[1], "unread") && writes(pair[1], "unread"));
+	watch(quiet, ends[0], EPOLLIN | EPOLLET, 1);
+	watch(quiet, pair[0], EPOLLIN | EPOLLOUT | EPOLLET | EPOLLRDHUP, 2);
+	watch(quiet, once, EPOLLIN | EPOLLET | EPOLLONESHOT, 3);
+	EXPECT(told(quiet) == (1 << 1 | 1 << 2 | 1 << 3) && told(quiet) == 0);
+	watch(set, heard, EPOLLIN | EPOLLET, 1);
+	watch(set, level, EPOLLIN, 2);
+	EXPECT(told(set) == (1 << 1 | 1 << 2));
+	watch(set, unheard, EPOLLIN | EPOLLET, 3);
+	watch(set, once, EPOLLIN | EPOLLONESHOT, 4);
+	marker();
+	EXPECT(told(quiet) == 0);
+	EXPECT(told(set) == (1 << 2 | 1 << 3 | 1 << 4) && told(set) == 1 << 2);
+	EXPECT(writes(ends[1], "more") && told(quiet) == 1 << 1);
+	EXPECT(shutdown(pair[1], SHUT_WR) == 0 && told(quiet) == 1 << 2 && told(quiet) == 0);
+	EXPECT(write(heard, &one, sizeof(one)) == sizeof(one) && told(set) == (1 << 1 | 1 << 2));
+}
+
 /* A filter that lets 2 bytes of each message through, and one that lets none, which came after a message and
  * is locked. */
 static void socket_filters(void)
@@ -170,9 +198,9 @@ static void terminals_packets(void)
 
 int main(int argc, char **argv)
 {
-	static const struct carried_mode modes[] = {MODE(epolls_left),    MODE(socket_filters),
-	                                            MODE(udp_lite),       MODE(fifos_gone),
-	                                            MODE(pipes_for_both), MODE(terminals_packets)};
+	static const struct carried_mode modes[] = {
+	        MODE(epolls_left), MODE(edges),          MODE(socket_filters),   MODE(udp_lite),
+	        MODE(fifos_gone),  MODE(pipes_for_both), MODE(terminals_packets)};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

@@ -21,6 +21,8 @@ static const struct snapimg_object objects[OBJECTS] = {
         [UNIX] = {.kind = SNAPIMG_OBJECT_SOCKET, .value = {1, 1, 0, SNAPIMG_SOCKET_PAIR}},
 };
 static const struct snapimg_content contents[] = {{.object = PIPE}, {.object = UNIX}};
+/* By edges, also once only, and neither. */
+static const struct snapimg_watch watches[] = {{.events = 1u << 31}, {.events = 3u << 30}, {.events = 1}};
 static const struct snapimg_descriptor descriptors[] = {{.number = 3, .kind = SNAPIMG_DESCRIPTOR_OBJECT}};
 
 static enum snapimg_error apply(uint32_t section, const void *record, snapimg_rule *rule)
@@ -36,6 +38,7 @@ static enum snapimg_error apply(uint32_t section, const void *record, snapimg_ru
 	        (struct snapimg_view){descriptors, sizeof(descriptors), 1};
 	image.section[SNAPIMG_SECTION_OBJECTS] = (struct snapimg_view){all, sizeof(objects), OBJECTS};
 	image.section[SNAPIMG_SECTION_CONTENTS] = (struct snapimg_view){contents, sizeof(contents), 2};
+	image.section[SNAPIMG_SECTION_WATCHES] = (struct snapimg_view){watches, sizeof(watches), 3};
 	if (section != SNAPIMG_SECTION_OBJECTS) {
 		image.section[section] = (struct snapimg_view){record, 0, 1};
 		return rule(&image, 0);
@@ -49,6 +52,7 @@ static enum snapimg_error apply(uint32_t section, const void *record, snapimg_ru
 #define SETTING(error, ...) ROW(error, SETTINGS, setting, __VA_ARGS__)
 #define CONTENT(error, ...) ROW(error, CONTENTS, content, __VA_ARGS__)
 #define WATCH(error, ...)   ROW(error, WATCHES, watch, __VA_ARGS__)
+#define EDGE(error, ...)    ROW(error, EDGES, edge, __VA_ARGS__)
 #define WATCHED(error, ...) ROW(error, INOTIFY, inotify, __VA_ARGS__)
 #define PASSED(error, ...)  ROW(error, PASSED, passed, __VA_ARGS__)
 #define OWNER(error, ...)   ROW(error, OWNERS, owner, __VA_ARGS__)
@@ -247,6 +251,11 @@ static void test_watches(void)
 	WATCH(OBJECT, .object = EPOLL, .number = 3, .source = 4 + 1)
 	WATCH(OBJECT, .object = EPOLL, .number = -1, .source = 3 + 1)
 	WATCH(OBJECT, .object = EPOLL, .number = SNAPIMG_DESCRIPTOR_MAX, .source = 3 + 1)
+	EDGE(OK, .watch = 0, .events = 1)
+	EDGE(OBJECT, .watch = 0)
+	EDGE(OBJECT, .watch = 1, .events = 1)
+	EDGE(OBJECT, .watch = 2, .events = 1)
+	EDGE(OBJECT, .watch = 3, .events = 1)
 	WATCHED(OK, .object = INOTIFY, .path = 1, .watch = 1)
 	WATCHED(OK, .object = INOTIFY, .path = 1, .watch = SNAPIMG_INOTIFY_MAX)
 	WATCHED(OBJECT, .object = INOTIFY, .path = 1, .watch = 0)

@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/kcmp.h>
+#include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +42,7 @@ static enum status ask_set(const struct remote *remote, int set, int watched, bo
 struct entry {
 	struct snapimg_watch watch;
 	uint32_t earlier; /* lines with the same number before it */
+	uint32_t ready;   /* of what is watched by edges: the events that are ready and were taken */
 };
 
 /* Whether the descriptor is the file that the set knows by the entry's number. False where kcmp(2) is denied.
@@ -141,6 +144,57 @@ static bool is_asleep(const struct entry *entry)
 	return entry->watch.events & EPOLLONESHOT && !(entry->watch.events & PUBLIC & ~(uint32_t)EPOLLERR);
 }
 
+/* The events that are ready now of what the entry watches by edges. What is the caller's, or another thing in
+ * each start, is new there. */
+static uint32_t ready_events(const struct survey *survey, size_t process, const struct entry *entry)
+{
+	const struct snapimg_watch *watch = &entry->watch;
+	struct open_descriptor *it =
+	        survey_find(survey, process, watch->source ? (int)watch->source - 1 : watch->number);
+	struct pollfd look = {.events = (short)(watch->events & INT16_MAX)};
+
+	if ((watch->events & (EPOLLET | EPOLLONESHOT)) != EPOLLET || !it || it->override ||
+	    it->inherited >= 0 || !survey_try_copy(survey, it))
+		return 0;
+	look.fd = it->copy;
+	return poll(&look, 1, 0) > 0 && !(look.revents & POLLNVAL) ? (uint32_t)look.revents : 0;
+}
+
+/* Leaves those edges in `ready` that the program has taken already. A set with nothing to tell has told all;
+ * else it must be asked, which takes what it tells, and nobody is left who would miss it. */
+static enum status find_taken(const struct survey *survey, struct open_descriptor *set, size_t process,
+                              struct entry *entry, size_t count)
+{
+	struct epoll_event *told = NULL;
+	struct pollfd look = {.events = POLLIN};
+	bool any = false;
+	int heard = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		entry[i].ready = ready_events(survey, process, &entry[i]);
+		any = any || entry[i].ready;
+	}
+	if (!any)
+		return STATUS_OK;
+	bool is_shown = survey_try_copy(survey, set);
+	look.fd = set->copy;
+	if (is_shown && poll(&look, 1, 0) == 0)
+		return STATUS_OK;
+	if (is_shown && survey->may_take) {
+		if (!(told = calloc(count, sizeof(*told))))
+			return fail(STATUS_FAILED, "out of memory");
+		heard = epoll_wait(set->copy, told, (int)count, 0);
+	}
+	for (size_t i = 0; i < count; i++) {
+		bool is_told = !told || heard < 0;
+		for (int k = 0; k < heard && !is_told; k++)
+			is_told = told[k].data.u64 == entry[i].watch.data;
+		entry[i].ready = is_told ? 0 : entry[i].ready;
+	}
+	free(told);
+	return STATUS_OK;
+}
+
 /* Adds those that the process fills in. */
 static enum status add_all(struct taking *taking, struct open_descriptor *it, size_t process,
                            struct entry *entry, size_t count)
@@ -173,8 +227,13 @@ static enum status add_all(struct taking *taking, struct open_descriptor *it, si
 		                         "make the set after fork(2)");
 	if (kept)
 		qsort(entry, kept, sizeof(*entry), by_number);
-	for (size_t i = 0; i < kept && status == STATUS_OK; i++)
+	if (kept && !it->spans)
+		status = find_taken(taking->survey, it, process, entry, kept);
+	for (size_t i = 0; i < kept && status == STATUS_OK; i++) {
 		status = objects_watch(taking->objects, entry[i].watch);
+		if (status == STATUS_OK && entry[i].ready)
+			status = objects_edge(taking->objects, entry[i].ready);
+	}
 	return status;
 }
 

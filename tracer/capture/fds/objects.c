@@ -127,6 +127,13 @@ enum status objects_watch(struct objects *objects, struct snapimg_watch watch)
 	return append(&objects->watch, &watch, 1, sizeof(watch));
 }
 
+enum status objects_edge(struct objects *objects, uint32_t events)
+{
+	const struct snapimg_edge record = {.watch = (uint32_t)objects->watch.count - 1, .events = events};
+
+	return append(&objects->edge, &record, 1, sizeof(record));
+}
+
 enum status objects_lock(struct objects *objects, const struct snapimg_lock *lock)
 {
 	return append(&objects->lock, lock, 1, sizeof(*lock));
@@ -241,6 +248,7 @@ enum snapimg_error objects_write(const struct objects *objects, struct snapimg_w
 	        {&objects->carried, SNAPIMG_SECTION_CARRIED, sizeof(struct snapimg_content)},
 	        {&objects->embedded, SNAPIMG_SECTION_ROOTDATA, sizeof(struct snapimg_content)},
 	        {&objects->watch, SNAPIMG_SECTION_WATCHES, sizeof(struct snapimg_watch)},
+	        {&objects->edge, SNAPIMG_SECTION_EDGES, sizeof(struct snapimg_edge)},
 	        {&objects->lock, SNAPIMG_SECTION_LOCKS, sizeof(struct snapimg_lock)},
 	        {&objects->owner, SNAPIMG_SECTION_OWNERS, sizeof(struct snapimg_owner)},
 	        {&objects->bytes, SNAPIMG_SECTION_BYTES, 1},
@@ -273,6 +281,7 @@ void objects_free(struct objects *objects)
 	free(objects->embedded.items);
 	free(objects->stream.items);
 	free(objects->watch.items);
+	free(objects->edge.items);
 	free(objects->lock.items);
 	free(objects->inotify.items);
 	free(objects->owner.items);

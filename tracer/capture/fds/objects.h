@@ -1,5 +1,6 @@
 /* What the image will say about open descriptions that are neither files with a name nor inherited: the
- * sections OBJECTS, SETTINGS, CONTENTS, PASSED, WATCHES, LOCKS, INOTIFY, OWNERS and BYTES while they grow. */
+ * sections OBJECTS, SETTINGS, CONTENTS, PASSED, WATCHES, EDGES, LOCKS, INOTIFY, OWNERS and BYTES while they
+ * grow. */
 #ifndef TRACER_CAPTURE_FDS_OBJECTS_H
 #define TRACER_CAPTURE_FDS_OBJECTS_H
 
@@ -22,8 +23,8 @@ struct object_ring {
 };
 
 struct objects {
-	struct array object, setting, stream, content, passed, carried, embedded, watch, lock, inotify, owner,
-	        bytes;
+	struct array object, setting, stream, content, passed, carried, embedded, watch, edge, lock, inotify,
+	        owner, bytes;
 	struct array ring;  /* struct object_ring: which inode became which object */
 	struct array names; /* char *; the records' string fields hold its index + 1 until they are written */
 	int level;          /* of zstd, for contents; 0: they are stored as they are */
@@ -53,6 +54,8 @@ enum status objects_embed(struct objects *objects, uint32_t file, uint64_t posit
                           uint64_t size) __attribute__((warn_unused_result));
 enum status objects_watch(struct objects *objects, struct snapimg_watch watch)
         __attribute__((warn_unused_result));
+/* That these events of the last watch were taken. */
+enum status objects_edge(struct objects *objects, uint32_t events) __attribute__((warn_unused_result));
 enum status objects_lock(struct objects *objects, const struct snapimg_lock *lock)
         __attribute__((warn_unused_result));
 /* path: of objects_name(). */
