@@ -92,14 +92,17 @@ static object look(interface env, object given)
 
 	if (!java_can_start(env, tools, JNI(env, ARRAY_LENGTH, int32_t, object)(env, given)))
 		return given;
-	if (modules)
+	if (modules) {
 		java_classes_load(env, modules);
+		java_compile(env, tools, modules);
+	}
 	(void)((int (*)(interface))(*tools)[COLLECT - 1])(tools);
 	if (java_say("")) {
 		if (!(now = java_start(env)))
 			java_start_cold();
 	} else if (trains) {
 		java_classes_tell(tools);
+		java_compiled_tell(env, tools);
 	}
 	return now ? now : given;
 }
@@ -171,6 +174,7 @@ __attribute__((visibility("default"))) int32_t Agent_OnLoad(interface machine, c
 	        begin;
 	*(void (**)(interface, interface, object, object))(
 	        void *)&callbacks[JVMTI_CLASS_PREPARE - JVMTI_FIRST_EVENT] = java_classes_prepared;
+	*(void (**)(interface, member))(void *)&callbacks[JVMTI_COMPILED - JVMTI_FIRST_EVENT] = java_compiled;
 	if (JVMTI(tools, SET_CALLBACKS, void *const *, int32_t)(tools, callbacks, sizeof(callbacks)) == 0)
 		(void)JVMTI(tools, NOTIFY, int, int, object)(tools, JVMTI_ENABLE, JVMTI_VM_INIT, NULL);
 	return 0;

@@ -32,5 +32,12 @@ void java_start_cold(void);
 void java_classes_tell(interface tools);
 void java_classes_prepared(interface tools, interface env, object thread, object class);
 void java_classes_load(interface env, const char *list);
+object java_class_loaded(interface env, const char *name); /* by the application's loader; or NULL */
+void java_dotted(char *name);                              /* each slash becomes a dot */
+
+/* The same of methods that are compiled. */
+void java_compiled_tell(interface env, interface tools);
+void java_compiled(interface tools, member method);
+void java_compile(interface env, interface tools, const char *list);
 
 #endif

@@ -12,7 +12,8 @@ enum {
 	CLASS_SIGNATURE = 48,
 	CLASS_LOADER = 57,
 	SAME = 24,
-	DELETE_LOCAL = 23,
+	PUSH_FRAME = 19,
+	POP_FRAME = 20,
 	NEW_GLOBAL = 21,
 	LINE_ROOM = 1 << 12
 };
@@ -53,45 +54,48 @@ void java_classes_prepared(interface tools, interface env, object thread, object
 	is_ours = !loader || JNI(env, SAME, uint8_t, object, object)(env, loader, loaders[0]) ||
 	          JNI(env, SAME, uint8_t, object, object)(env, loader, loaders[1]);
 	if (is_ours && name[0] == 'L' && !strpbrk(name, ".+")) {
-		int length =
-		        snprintf(word, sizeof(word), "module/class %.*s", (int)strlen(name) - 2, name + 1);
-		for (int i = (int)strlen("module/"); i < length && i < LINE_ROOM; i++)
-			if (word[i] == '/')
-				word[i] = '.';
+		snprintf(word, sizeof(word), "module/class %.*s", (int)strlen(name) - 2, name + 1);
+		java_dotted(word + strlen("module/"));
 		java_say(word);
 	}
 	(void)JVMTI(tools, DEALLOCATE, char *)(tools, name);
 }
 
-/* getDeclaredConstructors() wants a class linked; Class.forName() alone leaves that for later. */
-static void load(interface env, object of_classes, const char *name)
+void java_dotted(char *name)
+{
+	while ((name = strchr(name, '/')))
+		*name = '.';
+}
+
+object java_class_loaded(interface env, const char *name)
 {
 	union value words[3] = {{.object = jvm_text(env, name)}, {.truth = 0}, {.object = loaders[0]}};
-	object class = jvm_call(env, of_classes, NULL, "forName",
+	object class = jvm_call(env, jvm_class(env, "java/lang/Class"), NULL, "forName",
 	                        "(Ljava/lang/String;ZLjava/lang/ClassLoader;)Ljava/lang/Class;", words);
-	object made = !class ? NULL
-	                     : jvm_call(env, of_classes, class, "getDeclaredConstructors",
-	                                "()[Ljava/lang/reflect/Constructor;", NULL);
 
-	JNI(env, DELETE_LOCAL, void, object)(env, words[0].object);
-	JNI(env, DELETE_LOCAL, void, object)(env, class);
-	JNI(env, DELETE_LOCAL, void, object)(env, made);
+	return class;
 }
 
 void java_classes_load(interface env, const char *list)
 {
 	static const char kind[] = "class ";
 	FILE *file = find_loaders(env) ? fopen(list, "re") : NULL;
-	object of_classes = jvm_class(env, "java/lang/Class");
+	object class;
 	char line[LINE_ROOM], word[LINE_ROOM + sizeof("load/")];
 
 	while (file && fgets(line, sizeof(line), file)) {
 		line[strcspn(line, "\n")] = '\0';
-		if (strncmp(line, kind, sizeof(kind) - 1) != 0)
+		if (strncmp(line, kind, sizeof(kind) - 1) != 0 ||
+		    JNI(env, PUSH_FRAME, int32_t, int32_t)(env, 16) != 0)
 			continue;
 		snprintf(word, sizeof(word), "load/%s", line);
 		java_say(word);
-		load(env, of_classes, line + sizeof(kind) - 1);
+		/* Which wants it linked; forName() alone leaves that for later. */
+		class = java_class_loaded(env, line + sizeof(kind) - 1);
+		(void)(class &&
+		       jvm_call(env, jvm_class(env, "java/lang/Class"), class, "getDeclaredConstructors",
+		                "()[Ljava/lang/reflect/Constructor;", NULL));
+		(void)JNI(env, POP_FRAME, object, object)(env, NULL);
 	}
 	if (file)
 		(void)fclose(file);

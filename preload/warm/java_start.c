@@ -16,8 +16,6 @@ enum {
 	SET_TRUTH = 105,
 	SET_NUMBER = 109,
 	SET_STATIC_OBJECT = 154,
-	TEXT_OF = 169,
-	RELEASE_TEXT = 170,
 	NEW_ARRAY = 172,
 	SET_ELEMENT = 174
 };
@@ -66,14 +64,9 @@ static bool property(interface env, const char *name, char *to, size_t size)
 	union value words[1] = {{.object = jvm_text(env, name)}};
 	object text = jvm_call(env, jvm_class(env, "java/lang/System"), NULL, "getProperty",
 	                       "(" TEXT ")" TEXT, words);
-	const char *value = text ? JNI(env, TEXT_OF, const char *, object, uint8_t *)(env, text, NULL) : NULL;
 
-	*to = '\0';
-	if (!value)
-		return false;
-	snprintf(to, size, "%s", value);
-	JNI(env, RELEASE_TEXT, void, object, const char *)(env, text, value);
-	return true;
+	jvm_describe(env, text, to, size);
+	return text != NULL;
 }
 
 static void set_property(interface env, const char *name, object value)
@@ -234,27 +227,25 @@ static void set_command(interface env, char *const *given)
 	free(text);
 }
 
-static bool is_helpers(const char *word)
+/* The words that snaptrace has put after the first one, up to the agent's. */
+static size_t own_words(char *const *words, size_t count)
 {
-	size_t length = strlen(word), own = strlen("warm/java.so");
-
-	word += strncmp(word, "-J", 2) == 0 ? 2 : 0;
-	return strcmp(word, "-XX:-UsePerfData") == 0 ||
-	       (strncmp(word, "-agentpath:", 11) == 0 && length > own && strstr(word, "warm/java.so"));
+	for (size_t i = 1; i < count; i++)
+		if (strstr(words[i], "-agentpath:") && strstr(words[i], "warm/java.so"))
+			return i;
+	return 0;
 }
 
 void java_start_cold(void)
 {
-	size_t count, kept = 0;
+	size_t count, own;
 	char **words = java_words("/proc/self/cmdline", &count);
 
-	for (size_t i = 0; words && i < count; i++)
-		if (i >= fixed_words || !is_helpers(words[i]))
-			words[kept++] = words[i];
 	if (!words)
 		return;
-	words[kept] = NULL;
-	execv(machine_file, words);
+	own = own_words(words, fixed_words);
+	words[own] = words[0];
+	execv(machine_file, words + own);
 }
 
 /* What was read before the point is an input: all variables, where somebody asked for one. */

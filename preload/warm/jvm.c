@@ -1,5 +1,6 @@
 #include "preload/warm/jvm.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -16,6 +17,8 @@ enum {
 	CALL_VOID = 63,
 	CALL_STATIC_VOID = 143,
 	NEW_TEXT = 167,
+	TEXT_OF = 169,
+	RELEASE_TEXT = 170,
 	NEW_BYTES = 176,
 	SET_BYTES = 208,
 	IS_PENDING = 228
@@ -93,4 +96,16 @@ object jvm_bytes(interface env, const char *bytes)
 		JNI(env, SET_BYTES, void, object, int32_t, int32_t, const char *)
 	(env, array, 0, length, bytes);
 	return array;
+}
+
+void jvm_describe(interface env, object of, char *to, size_t size)
+{
+	object text = of ? jvm_call(env, jvm_class(env, "java/lang/Object"), of, "toString",
+	                            "()Ljava/lang/String;", NULL)
+	                 : NULL;
+	const char *value = text ? JNI(env, TEXT_OF, const char *, object, uint8_t *)(env, text, NULL) : NULL;
+
+	snprintf(to, size, "%s", value ? value : "");
+	if (value)
+		JNI(env, RELEASE_TEXT, void, object, const char *)(env, text, value);
 }

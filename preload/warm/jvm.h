@@ -9,6 +9,7 @@
 #define PRELOAD_WARM_JVM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef void *object;            /* a reference to a Java object; NULL: null, or an exception is pending */
@@ -32,6 +33,7 @@ enum {
 	JVMTI_ENABLE = 1,
 	JVMTI_VM_INIT = 50,
 	JVMTI_CLASS_PREPARE = 56,
+	JVMTI_COMPILED = 68,
 	JVMTI_FIRST_EVENT = JVMTI_VM_INIT,
 	JVMTI_EVENTS = 35,
 	JVMTI_IS_INITIALIZED = 4,
@@ -49,6 +51,8 @@ object jvm_get(interface env, object class, object of, const char *name, const c
 /* As in java.lang.String, of UTF-8 without a zero (which JNI wants of a name in the program). */
 object jvm_text(interface env, const char *text);
 object jvm_bytes(interface env, const char *bytes);
+/* What toString() says of it, or "", cut off. */
+void jvm_describe(interface env, object of, char *to, size_t size);
 bool jvm_cleared(interface env); /* an exception was pending, and is no more */
 
 #endif

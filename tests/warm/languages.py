@@ -199,7 +199,15 @@ JAVA = """import java.io.File; import java.nio.file.*; import java.util.*; impor
 public class Program {
     static double before = Math.random() + ThreadLocalRandom.current().nextInt() + new Random().nextInt();
     static String both = System.getenv("BOTH") == null ? "" : "both";
+    static class Late { // compiled before main() is called, and initialized after it
+        static { System.setProperty("late", "initialized"); }
+        int number;
+        Late(int number) { this.number = number; }
+    }
     public static void main(String[] words) throws Exception {
+        System.out.println("before " + System.getProperty("late"));
+        for (int i = 0; i < 1000; i = new Late(i).number + 1)
+            continue;
         Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println("at exit " + words.length)));
         for (Map.Entry<String, String> pair : System.getenv().entrySet())
             System.out.println(pair);
@@ -226,8 +234,8 @@ def java():
     built = t.run(["javac", "-d", ".", "Program.java"], env=GIVEN)
     t.check(built.status == 0, built)
     program = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", os.getcwd(), "Program"]
-    made = [t.run([t.SNAPTRACE, "-q", "-o", f"{image}.snap", "--warm", "--", *words], env=FROZEN)
-            for image, words in (("program", [*program, "frozen"]), ("tool", ["javac", "-version"]))]
+    made = [t.run([t.SNAPTRACE, "-q", "-o", f"{image}.snap", "--warm", *words], env=FROZEN)
+            for image, words in (("program", [*program, "frozen"]), ("tool", ["--warm-load=no", "javac", "-version"]))]
     t.check(all(run.status == 0 for run in made), made)
     os.makedirs("elsewhere/here")
     image = os.path.abspath("program.snap")

@@ -16,7 +16,7 @@
 struct language {
 	const char *word; /* as --warm has it, and as the interpreter's name begins */
 	const char *helper;
-	const char *before[2]; /* what stands before the helper's file in the command line */
+	const char *before[4]; /* what stands before the helper's file in the command line */
 	const char *after;     /* and after it, if anything does */
 	const char *glued;     /* what stands before it in the same word; or NULL */
 	const char
@@ -72,13 +72,13 @@ static const struct language languages[] = {
         /* A file that it maps shared is for tools that look at it from outside (jps). */
         {.word = "java",
          .helper = "java.so",
-         .before = {"-XX:-UsePerfData"},
+         .before = {"-XX:-UsePerfData", "-XX:+UnlockDiagnosticVMOptions", "-XX:+WhiteBoxAPI"},
          .glued = "-agentpath:",
          .variables = of_java,
          .find = java_find_main},
         {.word = "java",
          .helper = "java.so",
-         .before = {"-J-XX:-UsePerfData"},
+         .before = {"-J-XX:-UsePerfData", "-J-XX:+UnlockDiagnosticVMOptions", "-J-XX:+WhiteBoxAPI"},
          .glued = "-J-agentpath:",
          .variables = of_java,
          .tools = jdk_tools},
