@@ -4,12 +4,15 @@
 
 #include <stdint.h>
 
-/* Ruby and OCaml; Guile and Emacs; Erlang; Lua before 5.3, LuaJIT, awk and JavaScript's large ones. */
+/* Ruby and OCaml; Guile and Emacs; Erlang; Lua before 5.3, LuaJIT, awk and JavaScript's large ones. Negative:
+ * as kill(2) takes a process group. */
 enum snapimg_id_form {
 	SNAPIMG_FORM_ODD,
 	SNAPIMG_FORM_QUAD,
 	SNAPIMG_FORM_NIBBLE,
 	SNAPIMG_FORM_DOUBLE,
+	SNAPIMG_FORM_ODD_NEGATIVE,
+	SNAPIMG_FORM_DOUBLE_NEGATIVE,
 	SNAPIMG_FORMS
 };
 
@@ -27,6 +30,10 @@ static inline uint64_t snapimg_id_form(enum snapimg_id_form form, uint32_t id)
 		return number << 2 | 2;
 	case SNAPIMG_FORM_NIBBLE:
 		return number << 4 | 15;
+	case SNAPIMG_FORM_ODD_NEGATIVE:
+		return 0 - (number << 1) + 1;
+	case SNAPIMG_FORM_DOUBLE_NEGATIVE:
+		return snapimg_id_form(SNAPIMG_FORM_DOUBLE, id) | UINT64_C(1) << 63;
 	default: /* of IEEE 754; in integers, as the loader uses no other registers */
 		exponent = 63 - (uint64_t)__builtin_clzll(number);
 		return ((exponent + BIAS) << MANTISSA) +

@@ -136,7 +136,18 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(CLOCK, 12, "number of a clock") /* 4 bytes at `address`: of a clock that belongs to the ID */      \
 	X(PARENT, 13, "parent's ID") /* `address` is the parent's ID, for a parent with the recorded ones */ \
 	X(PARENT_WORD, 14, "parent's number") /* 4 bytes at `address` are the parent's ID */                 \
-	X(PARENT_REGISTER, 15, "parent's number in a register") /* 8 bytes at `address` in THREADS */
+	X(PARENT_REGISTER, 15, "parent's number in a register") /* 8 bytes at `address` in THREADS */        \
+	X(NEGATIVE, 16, "negative number")                      /* 4 bytes at `address` are minus the ID */  \
+	X(PACKED, 17, "number in an odd place")      /* 4 bytes at `address`, which is no multiple of 4 */   \
+	X(SWAPPED, 18, "number in network order")    /* 4 bytes at `address`, the highest first */           \
+	X(HEXADECIMAL, 19, "hexadecimal text")       /* its hexadecimal digits at `address` */               \
+	X(WIDE, 20, "text of wide characters")       /* its decimal digits at `address`, 2 bytes each */     \
+	X(VECTOR, 21, "number in a vector register") /* `where` names whose; no address */                   \
+	X(CONTENT, 22, "content")                    /* of what `where` names; no address */                 \
+	X(ENTRY, 23, "number of an entry")           /* the kernel has it; likewise */                       \
+	X(NAMED, 24, "part of a name")               /* `where` is the name; no address */                   \
+	X(PARENT_TEXT, 25, "parent's text")          /* the decimal digits of the parent's ID */             \
+	X(PARENT_TAGGED, 26, "parent's number of a language") /* 8 bytes, as TAGGED */
 enum snapimg_kept_kind {
 #define X(name, number, text) SNAPIMG_KEPT_##name = (number),
 	SNAPIMG_KEPT_KINDS(X)
@@ -151,6 +162,9 @@ struct snapimg_kept {
 	uint32_t corrected; /* 1: a FIXUP makes it right, so that it is not kept any more */
 	uint32_t reserved_zero;
 };
+enum {
+	SNAPIMG_PARENT_ROOM = 7
+}; /* digits of a PARENT_TEXT that is corrected; a zero byte comes after them */
 static_assert(sizeof(struct snapimg_kept) == 32, "kept ID layout");
 
 /* What the program changed of what a process or thread has from its maker: X(NAME, number, text).

@@ -449,6 +449,10 @@ enum snapimg_error snapimg_rule_kept(const struct snapimg *image, uint32_t index
 	switch (kept->kind) {
 	case SNAPIMG_KEPT_SEARCHED:
 	case SNAPIMG_KEPT_COMMON:
+	case SNAPIMG_KEPT_VECTOR:
+	case SNAPIMG_KEPT_CONTENT:
+	case SNAPIMG_KEPT_ENTRY:
+	case SNAPIMG_KEPT_NAMED:
 		place_is_valid = kept->address == 0;
 		break;
 	case SNAPIMG_KEPT_PARENT:
@@ -464,6 +468,13 @@ enum snapimg_error snapimg_rule_kept(const struct snapimg *image, uint32_t index
 	case SNAPIMG_KEPT_UNSURE:
 	case SNAPIMG_KEPT_CLOCK:
 	case SNAPIMG_KEPT_PARENT_WORD:
+	case SNAPIMG_KEPT_NEGATIVE:
+	case SNAPIMG_KEPT_PACKED:
+	case SNAPIMG_KEPT_SWAPPED:
+	case SNAPIMG_KEPT_HEXADECIMAL:
+	case SNAPIMG_KEPT_WIDE:
+	case SNAPIMG_KEPT_PARENT_TEXT:
+	case SNAPIMG_KEPT_PARENT_TAGGED:
 		place_is_valid = find_mapping(image, kept->address, 1) != NULL;
 		break;
 	case SNAPIMG_KEPT_REGISTER:

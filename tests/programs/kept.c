@@ -104,14 +104,59 @@ static void keep_path(void)
 static void keep_tagged(void)
 {
 	struct {
-		volatile int64_t odd;
-		volatile double floating;
+		volatile int64_t odd, negative;
+		volatile double floating, negative_floating;
 	} *kept = malloc(sizeof *kept);
 
 	kept->odd = 2 * (int64_t)getpid() + 1;
+	kept->negative = -2 * (int64_t)getpid() + 1;
 	kept->floating = getpid();
+	kept->negative_floating = -(double)getpid();
 	point();
 	CHECK(kept->odd == 2 * (int64_t)getpid() + 1 && kept->floating == getpid());
+	CHECK(kept->negative == -2 * (int64_t)getpid() + 1 && kept->negative_floating == -(double)getpid());
+}
+
+/* As kill(2) takes a process group. */
+static void keep_negative(void)
+{
+	volatile struct {
+		int64_t wide;
+		pid_t pid;
+	} *kept = malloc(sizeof *kept);
+
+	kept->wide = kept->pid = -getpid();
+	point();
+	CHECK(kept->pid == -getpid() && kept->wide == -(int64_t)getpid());
+}
+
+/* In places and forms in which nothing is written over. */
+static void keep_forms(void)
+{
+	volatile struct __attribute__((packed)) {
+		uint8_t kind;
+		uint32_t pid;
+		uint8_t more[3];
+	} *packed = calloc(1, 64);
+	volatile uint32_t *swapped = calloc(16, sizeof *swapped);
+	char *hexadecimal = calloc(1, 64), text[64];
+	volatile uint16_t *wide = calloc(64, sizeof *wide);
+
+	packed->pid = (uint32_t)getpid();
+	packed->kind = packed->more[0] = 1;
+	swapped[1] = __builtin_bswap32((uint32_t)getpid());
+	snprintf(hexadecimal, 64, "%08x", (unsigned)getpid());
+	snprintf(text, sizeof text, "%d", getpid());
+	for (int i = 0; text[i] != '\0'; i++)
+		wide[i] = (uint8_t)text[i];
+	memset(text, 0, sizeof text);
+	point();
+	CHECK(packed->pid == (uint32_t)getpid());
+	CHECK(swapped[1] == __builtin_bswap32((uint32_t)getpid()));
+	CHECK(strtoul(hexadecimal, NULL, 16) == (unsigned long)getpid());
+	snprintf(text, sizeof text, "%d", getpid());
+	for (int i = 0; text[i] != '\0'; i++)
+		CHECK(wide[i] == (uint8_t)text[i]);
 }
 
 /* No ID at all, but numbers among which its ID is. */
@@ -199,20 +244,41 @@ static void keep_register(void)
 	CHECK(pthread_join(thread, NULL) == 0);
 }
 
+/* The same in a register that is not for numbers alone, which no function keeps for its caller. */
+static void keep_vector(void)
+{
+	static const char path[] = "/snap/here";
+	int kept = getpid();
+	long result;
+
+	__asm__ volatile("movd %1, %%xmm9\n\txor %1, %1\n\tsyscall\n\tmovd %%xmm9, %1"
+	                 : "=a"(result), "+r"(kept)
+	                 : "a"(SYS_access), "D"(path), "S"(0L)
+	                 : "rcx", "r11", "memory", "xmm9");
+	CHECK(result < 0 && kept == getpid());
+}
+
 /* By its parent's ID a program sees that the parent has ended. One copy is in memory, one in a register. */
 static void keep_parent(void)
 {
 	static const char path[] = "/snap/here";
 	register long kept __asm__("rbx") = getppid();
 	volatile pid_t *in_memory = malloc(64);
+	volatile int64_t *tagged = malloc(64);
+	char *text = malloc(64), now[64];
 	long result;
 
 	*in_memory = (pid_t)kept;
+	*tagged = 2 * (int64_t)kept + 1;
+	snprintf(text, 64, "%d", (pid_t)kept);
 	__asm__ volatile("syscall"
 	                 : "=a"(result), "+r"(kept)
 	                 : "a"(SYS_access), "D"(path), "S"(0L)
 	                 : "rcx", "r11", "memory");
 	CHECK(result < 0 && *in_memory == getppid() && kept == getppid());
+	CHECK(*tagged == 2 * (int64_t)getppid() + 1);
+	snprintf(now, sizeof now, "%d", getppid());
+	CHECK(strcmp(text, now) == 0);
 }
 
 static void lock_held(int type, int protocol, int robust)
@@ -376,6 +442,9 @@ static const struct {
         {"objects", keep_objects},
         {"path", keep_path},
         {"tagged", keep_tagged},
+        {"negative", keep_negative},
+        {"forms", keep_forms},
+        {"vector", keep_vector},
         {"name", keep_name},
         {"register", keep_register},
         {"plain", keep_plain},

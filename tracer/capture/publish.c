@@ -154,7 +154,8 @@ static enum status write_pages(struct capture *capture, struct snapimg_writer *w
 	enum status status;
 
 	if ((status = id_search_begin(capture->threads.thread, capture->threads.count,
-	                              parent_to_look_for(capture), &capture->search)) != STATUS_OK ||
+	                              parent_to_look_for(capture), capture->plan.pages, &capture->search)) !=
+	            STATUS_OK ||
 	    (status = pipeline_run(capture->request->pid, &capture->plan, &capture->output,
 	                           (struct page_observer){look_for_ids, capture}, &capture->inheriting,
 	                           writer, &capture->totals, ret_error)) != STATUS_OK)

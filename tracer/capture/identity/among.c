@@ -19,14 +19,15 @@ struct around {
 struct writing {
 	size_t width;
 	uint64_t own, step, least, most; /* `least` and `most`: numbers of about that size */
+	bool is_swapped;                 /* the highest byte first */
 };
 
-static uint64_t word_at(const struct around *around, size_t at, size_t width)
+static uint64_t word_at(const struct around *around, size_t at, const struct writing *writing)
 {
 	uint64_t word = 0;
 
-	memcpy(&word, around->bytes + at, width); /* little-endian */
-	return word;
+	memcpy(&word, around->bytes + at, writing->width); /* little-endian */
+	return writing->is_swapped ? __builtin_bswap32((uint32_t)word) : word;
 }
 
 /* The numbers that come next before or after it are there, too: a map's keys, a list that counts. The IDs of
@@ -38,7 +39,7 @@ static bool is_among_neighbours(const struct around *around, const struct writin
 
 	for (size_t at = around->at % writing->width; at + writing->width <= around->size;
 	     at += writing->width) {
-		int64_t distance = (int64_t)(word_at(around, at, writing->width) - writing->own);
+		int64_t distance = (int64_t)(word_at(around, at, writing) - writing->own);
 		int64_t steps = distance / (int64_t)writing->step;
 		if (distance != 0 && distance % (int64_t)writing->step == 0 && steps >= -FAR &&
 		    steps <= FAR && id_search_owner(around->search, around->id + (uint32_t)steps) < 0)
@@ -59,7 +60,7 @@ static bool is_in_column(const struct around *around, const struct writing *writ
 		size_t at = around->at + (size_t)row * stride; /* wraps below 0, and is too large then */
 		if (row == 0 || at >= around->size || writing->width > around->size - at)
 			continue;
-		uint64_t word = word_at(around, at, writing->width);
+		uint64_t word = word_at(around, at, writing);
 		bool is_new = word != writing->own && word >= writing->least && word <= writing->most &&
 		              id_search_owner(around->search, (uint32_t)word) < 0;
 		for (size_t i = 0; i < count && is_new; i++)
@@ -80,19 +81,35 @@ static bool is_among(const struct around *around, const struct writing *writing)
 	return is_among_neighbours(around, writing);
 }
 
-static bool is_among_words(const struct around *around, uint32_t id)
+static bool is_among_words(const struct around *around, uint32_t id, bool is_swapped)
 {
-	return is_among(around, &(struct writing){sizeof(uint32_t), id, 1, id / 2 + 1, 2 * (uint64_t)id});
+	return is_among(around,
+	                &(struct writing){sizeof(uint32_t), id, 1, id / 2 + 1, 2 * (uint64_t)id, is_swapped});
+}
+
+/* -ID, in 32 bits. */
+static bool is_among_negatives(const struct around *around, uint32_t id)
+{
+	return is_among(around,
+	                &(struct writing){sizeof(uint32_t), 0 - id, 1, 0 - 2 * id, 0 - (id / 2 + 1), false});
 }
 
 static bool is_among_forms(const struct around *around, uint32_t id)
 {
-	const uint64_t word = word_at(around, around->at, sizeof(word));
+	const uint64_t word = word_at(around, around->at, &(struct writing){.width = sizeof(word)});
 
 	for (int i = 0; i < SNAPIMG_FORMS; i++) {
 		enum snapimg_id_form form = (enum snapimg_id_form)i;
-		struct writing writing = {sizeof(word), word, snapimg_id_form(form, id + 1) - word,
-		                          snapimg_id_form(form, id / 2 + 1), snapimg_id_form(form, 2 * id)};
+		struct writing writing = {sizeof(word),
+		                          word,
+		                          snapimg_id_form(form, id + 1) - word,
+		                          snapimg_id_form(form, id / 2 + 1),
+		                          snapimg_id_form(form, 2 * id),
+		                          false};
+		if (form == SNAPIMG_FORM_ODD_NEGATIVE) {
+			writing.least = snapimg_id_form(form, 2 * id);
+			writing.most = snapimg_id_form(form, id / 2 + 1);
+		}
 		if (word == snapimg_id_form(form, id))
 			return is_among(around, &writing);
 	}
@@ -131,7 +148,10 @@ bool number_is_among_others(const struct id_search *search, const struct id_foun
                             uint64_t end)
 {
 	const struct snapimg_thread *thread = search->thread;
-	uint32_t id = found->kind == SNAPIMG_KEPT_PARENT_WORD ? search->parent : thread[found->thread].tid;
+	bool is_parents = found->kind == SNAPIMG_KEPT_PARENT_WORD ||
+	                  found->kind == SNAPIMG_KEPT_PARENT_TEXT ||
+	                  found->kind == SNAPIMG_KEPT_PARENT_TAGGED;
+	uint32_t id = is_parents ? search->parent : thread[found->thread].tid;
 	struct around around = {.search = search, .id = id};
 	uint64_t from = found->address - start < REACH ? start : found->address - REACH;
 	uint64_t to = end - found->address < REACH ? end : found->address + REACH;
@@ -143,10 +163,17 @@ bool number_is_among_others(const struct id_search *search, const struct id_foun
 	switch (found->kind) {
 	case SNAPIMG_KEPT_WORD:
 	case SNAPIMG_KEPT_PARENT_WORD:
-		return is_among_words(&around, id);
+	case SNAPIMG_KEPT_PACKED:
+		return is_among_words(&around, id, false);
+	case SNAPIMG_KEPT_SWAPPED:
+		return is_among_words(&around, id, true);
+	case SNAPIMG_KEPT_NEGATIVE:
+		return is_among_negatives(&around, id);
 	case SNAPIMG_KEPT_TAGGED:
+	case SNAPIMG_KEPT_PARENT_TAGGED:
 		return is_among_forms(&around, id);
 	case SNAPIMG_KEPT_TEXT:
+	case SNAPIMG_KEPT_PARENT_TEXT:
 		return is_among_texts(&around, id);
 	default: /* a path, a name, a clock: no plain number */
 		return false;

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "format/base/array.h"
+#include "format/image/reader.h"
 #include "tracer/capture/identity/among.h"
+#include "tracer/capture/identity/look.h"
 #include "tracer/capture/identity/module.h"
 #include "tracer/capture/identity/places.h"
 #include "tracer/ptrace/memory.h"
@@ -16,16 +18,7 @@
 
 enum { RED_ZONE = 128, KEPT_MAX = 256, COMMON_BELOW = 4096 };
 
-struct look {
-	const struct id_search *search;
-	const struct threads *threads;
-	const struct mappings *mappings;
-	const struct files *files;
-	struct fixups *fixups;
-	struct kept_ids *kept;
-};
-
-static enum status add(struct kept_ids *kept, struct kept_id id)
+enum status kept_add(struct kept_ids *kept, struct kept_id id)
 {
 	struct kept_id *added = array_add(kept->id, kept->count);
 
@@ -77,24 +70,11 @@ static bool is_stack_of(const struct mappings *mappings, const struct mapping *m
 	       registers->fs_base < record->end;
 }
 
-/* Whether the code that a thread stands in is a C library's, by which nearly all calls are made. */
-static bool is_in_library(const struct look *look, size_t thread)
-{
-	static const char *const libraries[] = {"libc.so", "libc-2", "libpthread", "ld-musl", "libsnap"};
-	const char *module = module_of_code(look->mappings, look->threads->thread[thread].registers.rip);
-	const char *name = module ? strrchr(module, '/') : NULL;
-
-	for (size_t i = 0; name && i < sizeof(libraries) / sizeof(*libraries); i++)
-		if (strncmp(name + 1, libraries[i], strlen(libraries[i])) == 0)
-			return true;
-	return false;
-}
-
 /* A function that makes a system call may have something below its stack pointer; those of the C libraries
  * have not. */
 static bool uses_red_zone(const struct look *look, size_t thread)
 {
-	return !look->threads->call[thread] || !is_in_library(look, thread);
+	return !look->threads->call[thread] || !is_in_c_library(look, thread);
 }
 
 /* Below the stack pointer there is nothing that the program can still know of. */
@@ -117,24 +97,41 @@ static bool is_fixed(const struct fixups *fixups, uint64_t address)
 	return false;
 }
 
-static bool is_word(const struct id_found *found)
+/* How many bytes of memory it takes. */
+static size_t size_of(const struct id_search *search, const struct id_found *found)
 {
-	return found->kind == SNAPIMG_KEPT_WORD || found->kind == SNAPIMG_KEPT_PARENT_WORD;
+	switch (found->kind) {
+	case SNAPIMG_KEPT_TAGGED:
+	case SNAPIMG_KEPT_PARENT_TAGGED:
+		return sizeof(uint64_t);
+	case SNAPIMG_KEPT_TEXT:
+	case SNAPIMG_KEPT_NAME:
+	case SNAPIMG_KEPT_PATH:
+		return search->decimal.length;
+	case SNAPIMG_KEPT_PARENT_TEXT:
+		return search->parents.length;
+	case SNAPIMG_KEPT_HEXADECIMAL:
+		return search->hexadecimal.length;
+	case SNAPIMG_KEPT_WIDE:
+		return 2 * search->decimal.length;
+	default:
+		return sizeof(uint32_t);
+	}
 }
 
 static bool is_text(uint32_t kind)
 {
-	return kind == SNAPIMG_KEPT_TEXT || kind == SNAPIMG_KEPT_PATH || kind == SNAPIMG_KEPT_NAME;
+	return kind == SNAPIMG_KEPT_TEXT || kind == SNAPIMG_KEPT_PATH || kind == SNAPIMG_KEPT_NAME ||
+	       kind == SNAPIMG_KEPT_HEXADECIMAL || kind == SNAPIMG_KEPT_WIDE ||
+	       kind == SNAPIMG_KEPT_PARENT_TEXT;
 }
 
 /* A constant of the file in a page that the program has changed elsewhere. */
 static bool is_of_file(const struct look *look, const struct mapping *mapping, const struct id_found *found)
 {
 	const struct snapimg_mapping *record = &mapping->record;
-	uint8_t here[sizeof(look->search->text)], there[sizeof(here)];
-	size_t size = is_word(found)                       ? sizeof(uint32_t)
-	              : found->kind == SNAPIMG_KEPT_TAGGED ? sizeof(uint64_t)
-	                                                   : look->search->length;
+	uint8_t here[2 * sizeof(look->search->decimal.text)], there[sizeof(here)];
+	size_t size = size_of(look->search, found);
 
 	if (mapping->of_shim) /* which is in the image by content, and keeps no ID */
 		return true;
@@ -147,14 +144,20 @@ static bool is_of_file(const struct look *look, const struct mapping *mapping, c
 	       memcmp(here, there, size) == 0;
 }
 
-/* Half of an address of something that is mapped. */
+/* Part of an address of something that is mapped. */
 static bool is_of_pointer(const struct look *look, const struct id_found *found)
 {
-	uint64_t address = found->address - found->address % sizeof(uint64_t), word;
+	enum { WORD = sizeof(uint64_t), LAST = sizeof(uint32_t) - 1 };
+	uint64_t first = found->address - found->address % WORD,
+	         last = found->address + LAST - (found->address + LAST) % WORD, word;
 
-	return is_word(found) &&
-	       tracee_read(look->threads->stopped->thread[0].tid, address, &word, sizeof(word)) == 0 &&
-	       word > UINT32_MAX && mapping_at(look->mappings, word) != NULL;
+	if (size_of(look->search, found) != sizeof(uint32_t))
+		return false;
+	for (uint64_t address = first; address <= last; address += WORD)
+		if (tracee_read(look->threads->stopped->thread[0].tid, address, &word, sizeof(word)) == 0 &&
+		    word > UINT32_MAX && mapping_at(look->mappings, word) != NULL)
+			return true;
+	return false;
 }
 
 /* A file's data that can't be written were relocated before the program ran, and knew of no ID (RELRO). */
@@ -188,18 +191,30 @@ static bool is_of_code(const struct look *look, const struct mapping *mapping, u
 	return true;
 }
 
+/* Of these there is one in code by accident too often. */
+static bool is_rare(uint32_t kind)
+{
+	return kind == SNAPIMG_KEPT_NEGATIVE || kind == SNAPIMG_KEPT_PACKED || kind == SNAPIMG_KEPT_SWAPPED;
+}
+
+static bool is_of_parent(uint32_t kind)
+{
+	return kind == SNAPIMG_KEPT_PARENT_WORD || kind == SNAPIMG_KEPT_PARENT_TEXT ||
+	       kind == SNAPIMG_KEPT_PARENT_TAGGED;
+}
+
 /* What changes when the program's parent ends: that is how it sees that. */
 static enum status keep_parent(const struct look *look, const struct mapping *mapping, struct kept_id id)
 {
-	if (is_of_code(look, mapping, SNAPIMG_KEPT_PARENT_WORD) ||
-	    number_is_among_others(look->search,
-	                           &(struct id_found){id.record.address, 0, SNAPIMG_KEPT_PARENT_WORD},
+	if (is_of_code(look, mapping, id.record.kind) ||
+	    number_is_among_others(look->search, &(struct id_found){id.record.address, 0, id.record.kind},
 	                           mapping->record.start, mapping->record.end))
 		return STATUS_OK;
 	id.where = name_of(look, mapping, id.record.address);
 	look->kept->uncorrected++;
-	explain("kept: ID of the parent at 0x%" PRIx64 " in %s", id.record.address, id.where);
-	return add(look->kept, id);
+	explain("kept: ID of the parent as %s at 0x%" PRIx64 " in %s", snapimg_kept_name(id.record.kind),
+	        id.record.address, id.where);
+	return kept_add(look->kept, id);
 }
 
 static enum status sort_out(const struct look *look, const struct id_found *found)
@@ -214,9 +229,10 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 	if (mapping && mapping->record.kind == SNAPIMG_MAPPING_MEMORY)
 		mapping = find_view(look->mappings, mapping, &id.record.address);
 	if (!mapping || is_dead(look, mapping, found->address) || is_fixed(look->fixups, found->address) ||
-	    is_of_file(look, mapping, found) || is_of_pointer(look, found) || is_relocated(mapping))
+	    is_of_file(look, mapping, found) || is_of_pointer(look, found) || is_relocated(mapping) ||
+	    (is_rare(found->kind) && is_of_code(look, mapping, found->kind)))
 		return STATUS_OK;
-	if (found->kind == SNAPIMG_KEPT_PARENT_WORD)
+	if (is_of_parent(found->kind))
 		return keep_parent(look, mapping, id);
 	if (is_number_of_its_own(mapping, found->kind)) {
 		struct place place = {
@@ -255,116 +271,10 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 		id.record.kind = SNAPIMG_KEPT_SEED;
 	else if (!known.name)
 		look->kept->uncorrected++;
-	explain("%s %s of thread %u at 0x%" PRIx64 " in %s%s%s", known.name ? "known:" : "kept:",
-	        found->kind == SNAPIMG_KEPT_WORD || found->kind == SNAPIMG_KEPT_TAGGED ? "ID" : "ID as text",
-	        found->thread + 1, id.record.address, id.where, id.what ? ", " : "", id.what ? id.what : "");
-	return status == STATUS_OK ? add(look->kept, id) : status;
-}
-
-/* What a register's value outlives, by the kernel's convention for system calls and that of functions. */
-enum outlives {
-	OUTLIVES_NOTHING, /* the kernel itself overwrites it in each call */
-	OUTLIVES_CALL, /* but not the function that makes it; or it tells the kernel what the call is about */
-	OUTLIVES_FUNCTION,
-};
-
-static enum outlives outlives(size_t index)
-{
-	static const uint8_t what[sizeof(struct snapimg_registers) / sizeof(uint64_t)] = {
-#define AT(name, what) [offsetof(struct snapimg_registers, name) / sizeof(uint64_t)] = (what)
-	        AT(rbx, OUTLIVES_FUNCTION), AT(rbp, OUTLIVES_FUNCTION), AT(r12, OUTLIVES_FUNCTION),
-	        AT(r13, OUTLIVES_FUNCTION), AT(r14, OUTLIVES_FUNCTION), AT(r15, OUTLIVES_FUNCTION),
-	        AT(rdi, OUTLIVES_CALL),     AT(rsi, OUTLIVES_CALL),     AT(rdx, OUTLIVES_CALL),
-	        AT(r10, OUTLIVES_CALL),     AT(r8, OUTLIVES_CALL),      AT(r9, OUTLIVES_CALL),
-#undef AT
-	};
-
-	return (enum outlives)what[index];
-}
-
-/* On a system call instruction: a point is there, and the call is made when the program goes on. */
-static bool is_before_call(const struct look *look, size_t thread)
-{
-	static const uint8_t instruction[] = {0x0f, 0x05};
-	uint8_t code[sizeof(instruction)];
-
-	return tracee_read(look->threads->stopped->thread[0].tid, look->threads->thread[thread].registers.rip,
-	                   code, sizeof(code)) == 0 &&
-	       memcmp(code, instruction, sizeof(code)) == 0;
-}
-
-/* It is about files and the like: an ID in what would be its arguments is there by accident. */
-static bool takes_no_id(uint64_t call)
-{
-	static const int others[] = {SYS_read,     SYS_readv,   SYS_write,   SYS_writev,  SYS_pread64,
-	                             SYS_pwrite64, SYS_bind,    SYS_listen,  SYS_connect, SYS_accept,
-	                             SYS_accept4,  SYS_socket,  SYS_lseek,   SYS_fsync,   SYS_getcwd,
-	                             SYS_sendto,   SYS_sendmsg, SYS_recvfrom};
-
-	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
-		if (call == (uint64_t)others[i])
-			return true;
-	return system_call_path_mask((long)call) != 0;
-}
-
-/* What others hold is nobody's, or is set for the call that is made again. */
-static enum outlives least_in_use(const struct look *look, size_t thread)
-{
-	if (look->threads->call[thread])
-		return OUTLIVES_FUNCTION;
-	if (!is_before_call(look, thread))
-		return OUTLIVES_NOTHING;
-	bool is_lost =
-	        is_in_library(look, thread) && takes_no_id(look->threads->thread[thread].registers.rax);
-	return is_lost ? OUTLIVES_FUNCTION : OUTLIVES_CALL;
-}
-
-/* pthread_join(3) waits at the other thread's cleared ID, and when that is another number it reads it again.
- */
-static bool awaits_end_of(const struct threads *threads, size_t thread, int owner)
-{
-	const char *call = threads->call[thread];
-
-	return call && strcmp(call, "futex") == 0 &&
-	       threads->thread[thread].registers.rdi == threads->thread[owner].tid_address;
-}
-
-/* Those that hold an ID and nothing more. */
-static enum status look_at_registers_of(const struct look *look, size_t thread)
-{
-	uint64_t value[sizeof(struct snapimg_registers) / sizeof(uint64_t)];
-	enum status status = STATUS_OK;
-	enum outlives least = least_in_use(look, thread);
-
-	memcpy(value, &look->threads->thread[thread].registers, sizeof(value));
-	for (size_t i = 0; i < sizeof(value) / sizeof(*value) && status == STATUS_OK; i++) {
-		int owner = value[i] >> 32 ? -1 : id_search_owner(look->search, (uint32_t)value[i]);
-		uint64_t address = thread * sizeof(struct snapimg_thread) + i * sizeof(*value);
-		if (look->search->parent != 0 && value[i] == look->search->parent && outlives(i) >= least) {
-			look->kept->uncorrected++;
-			status = add(look->kept,
-			             (struct kept_id){.record = {.kind = SNAPIMG_KEPT_PARENT_REGISTER,
-			                                         .address = address},
-			                              .where = "a register"});
-		}
-		if (owner < 0 || outlives(i) < least || awaits_end_of(look->threads, thread, owner))
-			continue;
-		look->kept->uncorrected++;
-		status = add(look->kept, (struct kept_id){.record = {.kind = SNAPIMG_KEPT_REGISTER,
-		                                                     .address = address,
-		                                                     .thread = (uint32_t)owner},
-		                                          .where = "a register"});
-	}
-	return status;
-}
-
-static enum status look_at_registers(const struct look *look)
-{
-	enum status status = STATUS_OK;
-
-	for (size_t i = 0; i < look->threads->count && status == STATUS_OK; i++)
-		status = look_at_registers_of(look, i);
-	return status;
+	explain("%s ID as %s of thread %u at 0x%" PRIx64 " in %s%s%s",
+	        known.name ? "known:" : "kept:", snapimg_kept_name(id.record.kind), found->thread + 1,
+	        id.record.address, id.where, id.what ? ", " : "", id.what ? id.what : "");
+	return status == STATUS_OK ? kept_add(look->kept, id) : status;
 }
 
 /* Whether its file has the name by which a program asks which file it runs. */
@@ -410,9 +320,10 @@ static enum status look_for_question(const struct look *look, const char *execut
 		const struct file *file = &look->files->file[record->file - 1];
 		if (file->fd >= 0 && strcmp(file->path, executable) == 0 &&
 		    record->offset < file->record.size && has_question(file, record, &address))
-			return add(look->kept, (struct kept_id){.record = {.kind = SNAPIMG_KEPT_EXECUTABLE,
-			                                                   .address = address},
-			                                        .where = file->path});
+			return kept_add(look->kept,
+			                (struct kept_id){.record = {.kind = SNAPIMG_KEPT_EXECUTABLE,
+			                                            .address = address},
+			                                 .where = file->path});
 	}
 	return STATUS_OK;
 }
@@ -429,7 +340,7 @@ static int by_address(const void *a, const void *b)
 static bool is_common(const struct id_search *search, const struct kept_ids *kept)
 {
 	return search->has_more || kept->uncorrected > KEPT_MAX ||
-	       (kept->uncorrected > 0 && search->lowest < COMMON_BELOW);
+	       (kept->uncorrected > 0 && search->sieve.lowest < COMMON_BELOW);
 }
 
 static enum status forget_common(struct kept_ids *kept)
@@ -441,7 +352,7 @@ static enum status forget_common(struct kept_ids *kept)
 		    kept->id[i].record.kind == SNAPIMG_KEPT_PARENT)
 			kept->id[count++] = kept->id[i];
 	kept->count = count;
-	return add(kept, (struct kept_id){.record.kind = SNAPIMG_KEPT_COMMON});
+	return kept_add(kept, (struct kept_id){.record.kind = SNAPIMG_KEPT_COMMON});
 }
 
 enum status kept_find(const struct id_search *search, const struct threads *threads,
@@ -452,18 +363,19 @@ enum status kept_find(const struct id_search *search, const struct threads *thre
 	enum status status;
 
 	long parent = process_status_number(threads->stopped->thread[0].tid, "PPid");
-	if ((status = add(kept, (struct kept_id){.record.kind = SNAPIMG_KEPT_SEARCHED})) != STATUS_OK)
+	if ((status = kept_add(kept, (struct kept_id){.record.kind = SNAPIMG_KEPT_SEARCHED})) != STATUS_OK)
 		return status;
 	if (parent > 0 &&
-	    (status = add(kept, (struct kept_id){.record = {.kind = SNAPIMG_KEPT_PARENT,
-	                                                    .address = (uint64_t)parent}})) != STATUS_OK)
+	    (status = kept_add(kept, (struct kept_id){.record = {.kind = SNAPIMG_KEPT_PARENT,
+	                                                         .address = (uint64_t)parent}})) != STATUS_OK)
 		return status;
 	/* The workers found them in any order. */
 	qsort(search->found, search->found_count, sizeof(*search->found), by_address);
 	for (size_t i = 0; i < search->found_count && status == STATUS_OK; i++)
 		status = sort_out(&look, &search->found[i]);
-	if (status != STATUS_OK || (status = look_at_registers(&look)) != STATUS_OK)
+	if (status != STATUS_OK || (status = kept_look_at_registers(&look)) != STATUS_OK)
 		return status;
+	kept_know_parents_variable(&look);
 	if (executable && (status = look_for_question(&look, executable)) != STATUS_OK)
 		return status;
 	return is_common(search, kept) ? forget_common(kept) : STATUS_OK;
