@@ -151,6 +151,8 @@ _Noreturn void loader_main(uint64_t *stack)
 	if (loader.options.inputs)
 		inputs_check();
 	machine_check();
+	if (!loader.options.check)
+		directories_make();
 	mappings_check();
 	if (!loader.is_copy)
 		cache_make();

@@ -33,6 +33,7 @@ CARRIED = {
         ("what they share of descriptors: places in files, pipes, socket pairs, eventfds, and what is in them",
          "tree.family.inherited tree.family.between tree.family.threads"),
         ("epoll sets that several have, with what both, either, or only one of them still has open", "tree.family.sets"),
+        ("directories that they made, and what was closed in them, as mpirun's for its session", "tree.family.directory"),
         ("files that each has opened for itself, also locked and mapped ones that one of them made", "tree.family.files"),
         ("memory that they have alike since fork(2), which is in the image once, and is written by each for itself", "tree.family.alike"),
         ("memory that they share, anonymous, of a memfd or of a deleted file, with mutexes and semaphores in it",

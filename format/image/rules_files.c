@@ -1,7 +1,7 @@
 /* The rules of files: what is known of each, and what the image holds of their content. */
 #include "format/image/check.h"
 
-enum { NANOSECONDS = 1000000000, TYPE_MASK = 0170000, TYPE_REGULAR = 0100000 };
+enum { NANOSECONDS = 1000000000, TYPE_MASK = 0170000, TYPE_REGULAR = 0100000, TYPE_DIRECTORY = 0040000 };
 
 enum snapimg_error snapimg_rule_file(const struct snapimg *image, uint32_t index)
 {
@@ -20,6 +20,13 @@ enum snapimg_error snapimg_rule_file(const struct snapimg *image, uint32_t index
 }
 
 /* Sorted, one for each file at most. */
+static bool can_be_made(const struct snapimg_file *file)
+{
+	uint32_t type = file->mode & TYPE_MASK;
+
+	return type == TYPE_REGULAR || (type == TYPE_DIRECTORY && file->check == SNAPIMG_CHECK_EXISTS);
+}
+
 enum snapimg_error snapimg_rule_identity(const struct snapimg *image, uint32_t index)
 {
 	const struct snapimg_identity *identity = snapimg_get_identity(image) + index;
@@ -36,7 +43,7 @@ enum snapimg_error snapimg_rule_identity(const struct snapimg *image, uint32_t i
 	    SNAPIMG_IDENTITY_SCRATCH)
 		return SNAPIMG_ERR_FILE;
 	if ((identity->flags & SNAPIMG_IDENTITY_MADE) != 0 &&
-	    (snapimg_get_file(image)[identity->file - 1].mode & TYPE_MASK) != TYPE_REGULAR)
+	    !can_be_made(snapimg_get_file(image) + (identity->file - 1)))
 		return SNAPIMG_ERR_FILE;
 	return SNAPIMG_OK;
 }
@@ -73,7 +80,7 @@ enum snapimg_error snapimg_rule_carried(const struct snapimg *image, uint32_t in
 	    !snapimg_content_is_stored(image, content))
 		return SNAPIMG_ERR_FILE;
 	const struct snapimg_file *file = snapimg_get_file(image) + content->object;
-	return content_is_placed(content, before, file->size) ? SNAPIMG_OK : SNAPIMG_ERR_FILE;
+	return (file->mode & TYPE_MASK) == TYPE_REGULAR && content_is_placed(content, before, file->size) ? SNAPIMG_OK : SNAPIMG_ERR_FILE;
 }
 
 /* Of what follows a slash, up to the next one or the end. */

@@ -10,10 +10,12 @@ static const struct snapimg_file files[] = {
         {.size = 1000, .mode = 0100600},
         {.size = 1000, .mode = 040700},
         {.size = 1000, .mode = 0100600},
+        {.size = 1000, .mode = 040700, .check = SNAPIMG_CHECK_EXISTS},
 };
 static const struct snapimg_identity made[] = {
         {.file = 1, .flags = SNAPIMG_IDENTITY_MADE},
         {.file = 3, .flags = SNAPIMG_IDENTITY_HASHED, .hash = 5},
+        {.file = 4, .flags = SNAPIMG_IDENTITY_MADE},
 };
 
 static enum snapimg_error apply(uint32_t section, const void *record, size_t size, uint32_t index,
@@ -22,8 +24,8 @@ static enum snapimg_error apply(uint32_t section, const void *record, size_t siz
 	struct snapimg image = {.header = &header};
 
 	image.section[SNAPIMG_SECTION_BYTES] = (struct snapimg_view){bytes, sizeof(bytes), sizeof(bytes)};
-	image.section[SNAPIMG_SECTION_FILES] = (struct snapimg_view){files, sizeof(files), 3};
-	image.section[SNAPIMG_SECTION_IDENTITIES] = (struct snapimg_view){made, sizeof(made), 2};
+	image.section[SNAPIMG_SECTION_FILES] = (struct snapimg_view){files, sizeof(files), 4};
+	image.section[SNAPIMG_SECTION_IDENTITIES] = (struct snapimg_view){made, sizeof(made), 3};
 	image.section[section] = (struct snapimg_view){record, size, index + 1};
 	return rule(&image, index);
 }
@@ -42,11 +44,12 @@ static void test_identities(void)
 	IDENTITY(OK, .file = 3, .flags = SNAPIMG_IDENTITY_HASHED, .hash = UINT64_MAX)
 	IDENTITY(FILE, .file = 0)
 	IDENTITY(FILE, .file = 1)
-	IDENTITY(FILE, .file = 4)
+	IDENTITY(FILE, .file = 5)
 	IDENTITY(FILE, .file = 2, .flags = 128)
 	IDENTITY(FILE, .file = 3, .flags = SNAPIMG_IDENTITY_SCRATCH)
 	IDENTITY(OK, .file = 3, .flags = SNAPIMG_IDENTITY_SCRATCH | SNAPIMG_IDENTITY_MADE)
 	IDENTITY(FILE, .file = 2, .flags = SNAPIMG_IDENTITY_MADE)
+	IDENTITY(OK, .file = 4, .flags = SNAPIMG_IDENTITY_MADE)
 	IDENTITY(FILE, .file = 2, .hash = 1)
 	IDENTITY(FILE, .file = 2, .ctime_nanoseconds = 1000000000)
 	IDENTITY(FILE, .file = 2, .reserved_zero = 1)
@@ -58,7 +61,8 @@ static void test_carried(void)
 	CARRIED(OK, .position = 990, .size = 10)
 	CARRIED(FILE, .object = 1, .position = 10, .size = 1)
 	CARRIED(FILE, .object = 2, .position = 10, .size = 1)
-	CARRIED(FILE, .object = 3, .position = 10, .size = 1)
+	CARRIED(FILE, .object = 3, .position = 10, .size = 1) /* a directory */
+	CARRIED(FILE, .object = 4, .position = 10, .size = 1)
 	CARRIED(FILE, .position = 9, .size = 1)
 	CARRIED(FILE, .position = 991, .size = 10)
 	CARRIED(FILE, .position = UINT64_MAX, .size = 10)

@@ -1,6 +1,7 @@
 """Trees of processes in one image: all are as they were, to each other and to who started them."""
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -51,6 +52,53 @@ def alike():
     t.at_once(2, lambda: start("thawed.snap"))
     contents = [json.loads(t.run([t.SNAPIMG, "verify", "--json", name]).out).get("content") for name in ("image.snap", "thawed.snap")]
     t.check(contents[0] and contents[0] == contents[1], contents)
+
+
+# A directory like mpirun's for its session: a file that was closed, one that a child writes, and that child's own directory.
+SESSION = """
+import os, shutil, time
+time.sleep(0.1)  # younger than the program, beyond what a clock's ticks tell
+os.makedirs('session/inner/own')
+os.chmod('session', 0o750)
+with open('session/inner/closed', 'w') as file:
+    file.write('closed')
+go, told = os.pipe()
+child = os.fork()
+if child == 0:
+    os.close(told)
+    os.chdir('session/inner/own')
+    held = open('../held', 'w')
+    held.write('one ')
+    held.flush()
+    os.read(go, 1)
+    held.write('two')
+    held.close()
+    os._exit(7 if os.path.isdir('../own') else 1)
+os.close(go)
+while not (os.path.exists('session/inner/held') and os.path.getsize('session/inner/held') == 4):
+    pass
+os.path.exists('/snap/here')
+os.close(told)
+status = os.waitpid(child, 0)[1]
+read = [open('session/inner/' + name).read() for name in ('closed', 'held')]
+print(read, oct(os.stat('session').st_mode & 0o777), status >> 8)
+shutil.rmtree('session')
+"""
+
+
+def directory():
+    """Directories that the tree made are made again with what was closed in them, but not where the start is refused."""
+    t.need_pid_namespace()
+    if not re.fullmatch(rb"[1-9]\d*\n", t.run(["stat", "-c", "%W", "."]).out):
+        t.skip("this filesystem keeps no time of birth")
+    wanted = t.Result(0, b"['closed', 'one two'] 0o750 7\n", b"")
+    t.freeze("image.snap", ["/usr/bin/python3", "-c", SESSION], at=HERE)
+    with open("birth", "w") as file:
+        file.flush()
+    for _ in range(3):
+        t.same(t.restore("image.snap"), wanted)
+        t.check(not os.path.exists("session"), "the program has removed it")
+    t.check(t.restore("image.snap", options=["--fd=5=birth"]).status == 125 and not os.path.exists("session"), "a refused start leaves none")
 
 
 ODD = os.path.join(t.BUILD, "tests/tree/odd")
@@ -161,7 +209,7 @@ ROWS = {f"family.{mode}": (lambda p=program, m=mode: family(p, m)) for program, 
 ROWS.update({f"refused.{mode}": (lambda m=mode: refuse(m)) for mode in REFUSED})
 ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.namespace": namespace,
              "refused.attached-main-ended": attached_main_ended, "killed": killed,
-             "family.alike": alike, "crowd.relay": lambda: crowd("relay"), "crowd.ends": lambda: crowd("ends")})
+             "family.alike": alike, "family.directory": directory, "crowd.relay": lambda: crowd("relay"), "crowd.ends": lambda: crowd("ends")})
 
 if __name__ == "__main__":
     t.main(ROWS)

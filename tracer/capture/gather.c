@@ -9,6 +9,7 @@
 
 #include "format/facts/checksum.h"
 #include "tracer/caller.h"
+#include "tracer/capture/made_directories.h"
 #include "tracer/capture/process/kept_arguments.h"
 #include "tracer/capture/process/sandbox.h"
 #include "tracer/capture/rings.h"
@@ -283,5 +284,6 @@ enum status captures_gather(struct captures *captures)
 	    (status = captures_each(captures, gather_state)) != STATUS_OK ||
 	    (status = refusals_end()) != STATUS_OK)
 		return status;
-	return captures_each(captures, gather_plan);
+	status = captures_each(captures, gather_plan);
+	return status == STATUS_OK ? made_directories_note(captures) : status;
 }

@@ -197,6 +197,16 @@ bool is_younger(const struct statx *times, const struct proc_stat *process)
 	return is_since(times->stx_mask & STATX_BTIME ? &times->stx_btime : &times->stx_ctime, process);
 }
 
+bool is_surely_younger(const struct statx *times, const struct proc_stat *process)
+{
+	enum { TICKS = 3 }; /* what a beginning and a time of files are cut to, and one between them */
+	int64_t tick = SECOND / sysconf(_SC_CLK_TCK);
+
+	return times->stx_mask & STATX_BTIME &&
+	       nanoseconds(times->stx_btime.tv_sec, times->stx_btime.tv_nsec) >=
+	               beginning(process) + TICKS * tick;
+}
+
 /* Younger than the program, and its to write; or an output file, which it writes again though another run
  * made it. */
 static bool is_made(const struct file *file, uint8_t uses, const struct proc_stat *process)

@@ -23,6 +23,8 @@ enum status files_identify(struct files *files, const struct mappings *mappings,
 /* Whether what was born then, or where the filesystem keeps no such time was changed last, is younger than
  * the process. */
 bool is_younger(const struct statx *times, const struct proc_stat *process);
+/* Born after it, beyond what the clocks tell apart: not just before it by who started it. */
+bool is_surely_younger(const struct statx *times, const struct proc_stat *process);
 
 enum snapimg_error files_write_identities(const struct files *files, struct snapimg_writer *writer)
         __attribute__((warn_unused_result));
