@@ -122,6 +122,8 @@ enum {
 	SNAP_SHIM_MARK_MAIN = 1,
 	SNAP_SHIM_MARK_CONSTRUCTORS = 4, /* with it: before those of the executable, where glibc runs them */
 	SNAP_SHIM_REFUSE_BRK = 2, /* until the first restore; not where the program itself is to go on */
+	SNAP_SHIM_LOAD_UNWINDER =
+	        8, /* what glibc loads when a thread is cancelled: later it may be nowhere */
 };
 
 #endif

@@ -27,10 +27,16 @@ SNAP_API int snap_on_restore(void (*function)(void *argument), void *argument);
 
 #pragma weak dlsym
 #pragma weak dlvsym
+#pragma weak dlopen
+#pragma weak dlerror
+#pragma weak __libc_dlopen_mode
 
 typedef int main_function(int argc, char **argv, char **envp);
 typedef int start_function(main_function *main, int argc, char **argv, void (*init)(void), void (*fini)(void),
                            void (*rtld_fini)(void), void *stack_end);
+
+/* Of glibc's own (elf/dl-libc.c). */
+extern void *__libc_dlopen_mode(const char *name, int mode);
 
 SNAP_API int __libc_start_main(main_function *main, int argc, char **argv, void (*init)(void),
                                void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
@@ -178,6 +184,19 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 		clean(envp);
 }
 
+/* glibc opens it by name when a thread is cancelled or ends itself, and ends the program where it's missing.
+ * Before 2.34 dlopen(3) is in a library of its own. */
+static void load_unwinder(void)
+{
+	static const char name[] = "libgcc_s.so.1";
+	enum { AS_DLOPEN = RTLD_NOW | (int)0x80000000u };
+
+	if (!dlopen && __libc_dlopen_mode)
+		(void)__libc_dlopen_mode(name, AS_DLOPEN);
+	else if (dlopen && dlerror && !dlopen(name, RTLD_NOW))
+		(void)dlerror(); /* which would be told to the program later */
+}
+
 /*
  * The executable's constructors run within the C library's function, glibc's with main's arguments, which
  * some keep (Rust's std before 1.68): so there a program that has any stops before them, and they see the new
@@ -196,6 +215,8 @@ int __libc_start_main(main_function *main, int argc, char **argv, void (*init)(v
 	*(void **)(void *)&start = next;
 	if (!cleaned)
 		clean(argv + argc + 1);
+	if (is_glibc && flags & SNAP_SHIM_LOAD_UNWINDER)
+		load_unwinder();
 	if (is_glibc && flags & SNAP_SHIM_MARK_CONSTRUCTORS) {
 		snap_begin(argc, argv, argv + argc + 1, &begun);
 	} else if (flags & SNAP_SHIM_MARK_MAIN) {

@@ -3,6 +3,7 @@
  * the file. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,6 +32,23 @@ static int reads(int fd, size_t from)
 		if (byte[i] != (from + i) % 251)
 			return 0;
 	return 1;
+}
+
+static void *wait_for_ever(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+/* The C library may have to load something for that. */
+static int can_cancel(void)
+{
+	pthread_t thread;
+	void *result;
+
+	return pthread_create(&thread, NULL, wait_for_ever, NULL) == 0 && pthread_cancel(thread) == 0 &&
+	       pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED;
 }
 
 int main(int argc, char **argv)
@@ -70,6 +88,7 @@ int main(int argc, char **argv)
 	EXPECT(mprotect(hidden, SPAN, PROT_READ) == 0 && is_there(hidden, 0, SIZE));
 	EXPECT(madvise(shown, SPAN, MADV_DONTNEED) == 0);
 	EXPECT(is_there(shown, 0, SIZE)); /* memory that is given back comes from the file again */
+	EXPECT(can_cancel());
 	printf("well\n");
 	return check_result();
 }

@@ -149,6 +149,7 @@ static enum status prepare_chosen(struct run *run, struct tracee *tracee, const 
 	unsigned flags =
 	        (to_main ? (unsigned)SNAP_SHIM_MARK_MAIN : 0u) |
 	        (to_constructors ? (unsigned)SNAP_SHIM_MARK_CONSTRUCTORS : 0u) |
+	        (run->options->self_contained ? (unsigned)SNAP_SHIM_LOAD_UNWINDER : 0u) |
 	        (run->options->continues || needs_break(executable) ? 0u : (unsigned)SNAP_SHIM_REFUSE_BRK);
 	bool attached = run->options->attach != 0; /* such a process gets neither the guard nor the shim */
 	enum status status;
