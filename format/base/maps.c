@@ -115,14 +115,24 @@ enum status maps_read(pid_t pid, struct maps *ret_maps)
 	return STATUS_OK;
 }
 
-int maps_try_read(pid_t pid, struct maps *ret_maps)
+static int try_read(pid_t pid, const char *name, struct maps *ret_maps)
 {
 	struct text text CLEANUP(text_free) = {0};
-	int result = proc_try_read(proc_path(pid, "maps").text, &text);
+	int result = proc_try_read(proc_path(pid, "%s", name).text, &text);
 
 	if (result < 0)
 		return result;
 	return maps_parse(&text, ret_maps) < 0 ? -EINVAL : 0;
+}
+
+int maps_try_read_all(pid_t pid, struct maps *ret_maps)
+{
+	return try_read(pid, "smaps", ret_maps);
+}
+
+int maps_try_read(pid_t pid, struct maps *ret_maps)
+{
+	return try_read(pid, "maps", ret_maps);
 }
 
 void maps_free(struct maps *maps)

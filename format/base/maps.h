@@ -30,6 +30,8 @@ struct maps {
 
 /* What smaps tells; a line is printed on failure. */
 enum status maps_read(pid_t pid, struct maps *ret_maps) __attribute__((warn_unused_result));
+/* The same without a line; returns 0 or -errno. */
+int maps_try_read_all(pid_t pid, struct maps *ret_maps) __attribute__((warn_unused_result));
 /* What maps tells, which costs far less: no sizes and no flags. Returns 0 or -errno. */
 int maps_try_read(pid_t pid, struct maps *ret_maps) __attribute__((warn_unused_result));
 /* The same from text of that form, which is taken over; the pure part. -1 where the form is not known. */

@@ -27,7 +27,7 @@ static void compare_with(int file, struct job_pages *pages)
 	static uint8_t bytes[PAGES * PAGE], file_bytes[PAGES * PAGE];
 
 	*pages = (struct job_pages){.bytes = bytes, .file_bytes = file_bytes};
-	EXPECT(page_reader_open(getpid(), &plan, &reader) == STATUS_OK);
+	EXPECT(page_reader_open(getpid(), false, &plan, &reader) == STATUS_OK);
 	page_reader_read(&reader, &job, pages);
 	page_reader_close(&reader);
 	EXPECT(pages->error == 0);

@@ -101,6 +101,33 @@ def directory():
     t.check(t.restore("image.snap", options=["--fd=5=birth"]).status == 125 and not os.path.exists("session"), "a refused start leaves none")
 
 
+FORKED = """
+import os
+held = os.urandom(1 << 20) * 8
+ready, go = os.pipe()
+pids = [os.getpid()]
+for _ in range(3):
+    pids.append(os.fork())
+    if pids[-1] == 0:
+        os.read(ready, 1)
+        os._exit(0)
+def memory():
+    lines = (line.split() for pid in pids for line in open(f"/proc/{pid}/smaps_rollup"))
+    return sum(int(line[1]) for line in lines if line[0] == "Pss:")
+before = memory()
+os.path.exists("/snap/here")
+print(memory() - before)
+os.write(go, b"ggg")
+"""
+
+
+def stays_shared():
+    """A freeze that a tree goes on from copies no page that its processes share since a fork."""
+    frozen = t.run([t.SNAPTRACE, "-q", "--no-cache", "--continue", "--at", HERE, "-o", "image.snap", "--", "/usr/bin/python3", "-c", FORKED])
+    t.check(frozen.status == 0 and frozen.err == b"", frozen)
+    t.check(int(frozen.out) < 8 << 10, "KiB more:", frozen.out)
+
+
 ODD = os.path.join(t.BUILD, "tests/tree/odd")
 DENIED = os.path.join(t.BUILD, "tests/capture/denied")
 # What clone(2) lets processes share, and other trees that can't be made again: the words of the refusal.
@@ -209,7 +236,7 @@ ROWS = {f"family.{mode}": (lambda p=program, m=mode: family(p, m)) for program, 
 ROWS.update({f"refused.{mode}": (lambda m=mode: refuse(m)) for mode in REFUSED})
 ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.namespace": namespace,
              "refused.attached-main-ended": attached_main_ended, "killed": killed,
-             "family.alike": alike, "family.directory": directory, "crowd.relay": lambda: crowd("relay"), "crowd.ends": lambda: crowd("ends")})
+             "family.alike": alike, "family.directory": directory, "family.stays-shared": stays_shared, "crowd.relay": lambda: crowd("relay"), "crowd.ends": lambda: crowd("ends")})
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -22,6 +22,7 @@ struct capture {
 	const struct snapshot_request *request;
 	struct snapshot_output output; /* as asked for, and what was left to choose */
 	struct subject subject;
+	struct known_hashes *known;    /* of the tree */
 	const struct proc_stat *first; /* of the tree's first process, or its own: what it made is younger */
 	struct remote remote;
 	struct maps maps;
@@ -52,6 +53,7 @@ struct captures {
 	size_t count;
 	const struct snapshot_tree *tree;
 	struct ipc ipc; /* in the first one's image */
+	struct known_hashes known;
 };
 
 void capture_free(struct capture *capture);

@@ -80,31 +80,35 @@ enum snapimg_error files_write(const struct files *files, struct snapimg_writer 
 void files_set_shim(struct files *files, const char *path)
 {
 	struct file shim = {.fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1};
+	struct stat identity;
 
-	if (shim.fd >= 0)
+	if (shim.fd >= 0 && fstat(shim.fd, &identity) == 0) {
 		shim.path = strdup(path);
+		shim.record.device = identity.st_dev;
+		shim.record.inode = identity.st_ino;
+	}
 	files->shim = shim;
 }
 
 bool files_is_shim(const struct files *files, const struct stat *identity)
 {
-	struct stat shim;
+	const struct file *shim = &files->shim;
 
-	return files->shim.path && fstat(files->shim.fd, &shim) == 0 && shim.st_dev == identity->st_dev &&
-	       shim.st_ino == identity->st_ino;
+	return shim->path && shim->record.device == identity->st_dev &&
+	       shim->record.inode == identity->st_ino;
 }
 
-bool files_is_image(const char *path)
+static bool is_image(const char *path)
 {
 	char magic[SNAPIMG_MAGIC_SIZE];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
 		return false;
-	bool is_image = read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
-	                memcmp(magic, SNAPIMG_MAGIC, sizeof(magic)) == 0;
+	bool has_magic = read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
+	                 memcmp(magic, SNAPIMG_MAGIC, sizeof(magic)) == 0;
 	close(fd);
-	return is_image;
+	return has_magic;
 }
 
 void files_free(struct files *files)
@@ -157,6 +161,20 @@ bool files_leads_to(const struct vma *vma, struct stat *ret_identity)
 		return false;
 	*ret_identity = found;
 	return true;
+}
+
+const struct named_file *files_named(struct files *files, const struct vma *vma)
+{
+	struct named_file *last = &files->last;
+	const struct vma *before = last->vma;
+
+	if (before && before->inode == vma->inode && before->major == vma->major &&
+	    before->minor == vma->minor && strcmp(before->name, vma->name) == 0)
+		return last;
+	*last = (struct named_file){.vma = vma};
+	last->is_there = files_leads_to(vma, &last->identity);
+	last->is_image = last->is_there && S_ISREG(last->identity.st_mode) && is_image(vma->name);
+	return last;
 }
 
 /* What the kernel writes after a name that is gone (d_path(), fs/d_path.c). */

@@ -10,6 +10,7 @@
 #include "format/facts/checksum.h"
 #include "tracer/caller.h"
 #include "tracer/capture/made_directories.h"
+#include "tracer/capture/parallel.h"
 #include "tracer/capture/process/kept_arguments.h"
 #include "tracer/capture/process/sandbox.h"
 #include "tracer/capture/rings.h"
@@ -98,6 +99,15 @@ static bool may_trap(const struct subject *subject)
 	return !the_caller.attached && !(signals >> (SIGTRAP - 1) & 1);
 }
 
+/* The kernel looks at each page for it. What fails is read once more, with a line. */
+static void read_maps_of(void *context, size_t index)
+{
+	struct capture *capture = ((struct captures *)context)->capture[index];
+
+	if (maps_try_read_all(capture->request->pid, &capture->maps) < 0)
+		capture->maps = (struct maps){0};
+}
+
 /* Up to what processes of a tree share. */
 static enum status gather_memory(struct capture *capture)
 {
@@ -105,8 +115,9 @@ static enum status gather_memory(struct capture *capture)
 	enum status status;
 
 	files_set_shim(&capture->files, capture->request->shim);
-	if ((status = maps_read(pid, &capture->maps)) != STATUS_OK ||
-	    (status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
+	if (!capture->maps.vma && (status = maps_read(pid, &capture->maps)) != STATUS_OK)
+		return status;
+	if ((status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
 	    (status = shared_find(&capture->mappings, &capture->shared)) != STATUS_OK)
 		return status;
@@ -167,7 +178,7 @@ static enum status gather_plan(struct capture *capture)
 	enum status status;
 
 	if ((status = files_identify(&capture->files, &capture->mappings, &capture->descriptors,
-	                             capture->first, capture->request->carry)) != STATUS_OK ||
+	                             capture->first, capture->request->carry, capture->known)) != STATUS_OK ||
 	    (status = root_read(capture->request->embeds, &capture->descriptors.objects, &capture->root)) !=
 	            STATUS_OK)
 		return status;
@@ -275,8 +286,11 @@ enum status captures_gather(struct captures *captures)
 {
 	enum status status;
 
-	for (size_t i = 0; i < captures->count; i++)
+	for (size_t i = 0; i < captures->count; i++) {
 		captures->capture[i]->first = &captures->capture[0]->subject.stat;
+		captures->capture[i]->known = &captures->known;
+	}
+	parallel_for(captures->count, read_maps_of, captures);
 	if ((status = captures_each(captures, gather_memory)) != STATUS_OK ||
 	    (status = gather_stops(captures)) != STATUS_OK || (status = ipc_read(captures)) != STATUS_OK ||
 	    (status = gather_shared(captures)) != STATUS_OK ||

@@ -139,6 +139,11 @@ static long read_file(void *descriptor, void *to, size_t size, uint64_t offset)
 	return got;
 }
 
+static bool is_mapped_only(uint8_t uses)
+{
+	return (uses & ~(USE_PRIVATE | USE_SHARED)) == 0;
+}
+
 static void hash(struct file *file, uint32_t index, const struct mappings *mappings, uint8_t uses)
 {
 	uint8_t block[HASHED];
@@ -147,7 +152,7 @@ static void hash(struct file *file, uint32_t index, const struct mappings *mappi
 	                                        sizeof(block)};
 	const struct file_hash_mappings shown = {&mappings->mapping->record, mappings->count,
 	                                         sizeof(*mappings->mapping)};
-	bool mapped_only = (uses & ~(USE_PRIVATE | USE_SHARED)) == 0;
+	bool mapped_only = is_mapped_only(uses);
 	uint64_t result;
 
 	if ((!mapped_only && file->record.size > IDENTIFY_MAX) ||
@@ -332,6 +337,7 @@ struct hashing {
 	struct files *files;
 	const struct mappings *mappings;
 	const uint8_t *uses;
+	bool *known;
 };
 
 static void hash_one(void *context, size_t index)
@@ -339,13 +345,33 @@ static void hash_one(void *context, size_t index)
 	const struct hashing *hashing = context;
 	struct file *file = &hashing->files->file[index];
 
-	if (file->identity.file)
+	if (file->identity.file && !hashing->known[index])
 		hash(file, (uint32_t)index, hashing->mappings, hashing->uses[index]);
+}
+
+/* A Python has 20 MB of them, which take some 8 ms. */
+static enum status hash_all(struct files *files, const struct mappings *mappings, const uint8_t *uses,
+                            struct known_hashes *known)
+{
+	struct hashing hashing = {files, mappings, uses, calloc(files->count + 1, sizeof(bool))};
+
+	if (!hashing.known)
+		return fail(STATUS_FAILED, "out of memory");
+	for (uint32_t i = 0; i < files->count; i++)
+		hashing.known[i] =
+		        files->file[i].identity.file &&
+		        known_hashes_find(known, &files->file[i], i, mappings, !is_mapped_only(uses[i]));
+	parallel_for(files->count, hash_one, &hashing);
+	for (uint32_t i = 0; i < files->count; i++)
+		if (files->file[i].identity.file && !hashing.known[i])
+			known_hashes_keep(known, &files->file[i], i, mappings, !is_mapped_only(uses[i]));
+	free(hashing.known);
+	return STATUS_OK;
 }
 
 enum status files_identify(struct files *files, const struct mappings *mappings,
                            struct descriptors *descriptors, const struct proc_stat *process,
-                           const struct carry *carry)
+                           const struct carry *carry, struct known_hashes *known)
 {
 	uint8_t *uses = calloc(files->count + 1, 1);
 	enum status status = STATUS_OK;
@@ -362,8 +388,7 @@ enum status files_identify(struct files *files, const struct mappings *mappings,
 		file->identity.file = i + 1;
 		note_times(file, uses[i]);
 	}
-	/* A Python has 20 MB of them, which take some 8 ms. */
-	parallel_for(files->count, hash_one, &(struct hashing){files, mappings, uses});
+	status = hash_all(files, mappings, uses, known);
 	for (uint32_t i = 0; i < files->count && status == STATUS_OK; i++)
 		if (files->file[i].identity.file)
 			status = carry_if_made(&files->file[i], i, uses[i], descriptors, process, carry);

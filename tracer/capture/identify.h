@@ -8,6 +8,7 @@
 #include "format/base/proc.h"
 #include "tracer/capture/fds/table.h"
 #include "tracer/capture/files.h"
+#include "tracer/capture/known_hashes.h"
 #include "tracer/capture/memory/mappings.h"
 
 /* Files are hashed, and carried, up to this size: reading 64 MiB takes about as long as a large dump. */
@@ -15,10 +16,11 @@ enum { IDENTIFY_MAX = 64 << 20 };
 
 /* When all that the image says of files is known: notes for each how it is used, and a hash of what counts;
  * adds the content of those that the program made (carry says which) to `descriptors`. The process is
- * stopped. */
+ * stopped. What the others of its tree have is `known`. */
 enum status files_identify(struct files *files, const struct mappings *mappings,
                            struct descriptors *descriptors, const struct proc_stat *process,
-                           const struct carry *carry) __attribute__((warn_unused_result));
+                           const struct carry *carry, struct known_hashes *known)
+        __attribute__((warn_unused_result));
 
 /* Whether what was born then, or where the filesystem keeps no such time was changed last, is younger than
  * the process. */

@@ -153,6 +153,7 @@ static enum status write_pages(struct capture *capture, struct snapimg_writer *w
 {
 	enum status status;
 
+	capture->inheriting.in_tree = capture->request->in_tree;
 	if ((status = id_search_begin(capture->threads.thread, capture->threads.count,
 	                              parent_to_look_for(capture), capture->plan.pages, &capture->search)) !=
 	            STATUS_OK ||

@@ -148,6 +148,7 @@ enum status snapshot_take(const struct snapshot_request *request, size_t count,
 		capture_free(captures.capture[i]);
 	free(captures.capture);
 	ipc_free(&captures.ipc);
+	known_hashes_free(&captures.known);
 	if (status == STATUS_OK)
 		*ret_result = result;
 	return status;

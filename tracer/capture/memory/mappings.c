@@ -165,9 +165,10 @@ static bool may_be_embedded(const struct vma *vma)
 static enum status classify_file(const struct snapshot_request *request, const struct vma *vma,
                                  struct files *files, struct mapping *mapping)
 {
-	struct stat identity;
+	const struct named_file *named = files_named(files, vma);
+	struct stat identity = named->identity;
 	char other[PATH_MAX];
-	bool has_name = files_leads_to(vma, &identity);
+	bool has_name = named->is_there;
 	bool has_other = !has_name && vma->shared && files_other_name(vma, other, &identity);
 	const char *name = has_other ? other : vma->name;
 	bool present = has_name || has_other;
@@ -199,7 +200,7 @@ static enum status classify_file(const struct snapshot_request *request, const s
 	}
 	/* The thawed image that it was started from, perhaps a copy in a cache: gone one day, and its memory
 	 * was anonymous once. */
-	if (!vma->shared && files_is_image(vma->name)) {
+	if (!vma->shared && named->is_image) {
 		mapping->record.kind = SNAPIMG_MAPPING_ANONYMOUS;
 		mapping->by_content = true;
 		return STATUS_OK;

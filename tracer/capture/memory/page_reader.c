@@ -8,7 +8,8 @@
 
 #include "format/base/proc.h"
 
-enum status page_reader_open(pid_t pid, const struct plan *plan, struct page_reader *ret_reader)
+enum status page_reader_open(pid_t pid, bool is_shared, const struct plan *plan,
+                             struct page_reader *ret_reader)
 {
 	struct proc_path path = proc_path(pid, "mem");
 	int memory = open(path.text, O_RDONLY | O_CLOEXEC);
@@ -16,7 +17,8 @@ enum status page_reader_open(pid_t pid, const struct plan *plan, struct page_rea
 	if (memory < 0)
 		return fail(STATUS_FAILED, "can't read the program's memory: %s: %s", path.text,
 		            strerror(errno));
-	*ret_reader = (struct page_reader){.pid = pid, .memory = memory, .plan = plan};
+	*ret_reader =
+	        (struct page_reader){.pid = pid, .memory = memory, .is_shared = is_shared, .plan = plan};
 	return STATUS_OK;
 }
 
@@ -69,14 +71,25 @@ static bool read_by_file(const struct page_reader *reader, const struct page_ran
 	return false;
 }
 
-/* How many whole pages of the job process_vm_readv() reads in one call from this page on; it stops at the
- * first that the program may not read itself. */
+uint32_t read_shared_pages(int memory, uint64_t address, uint32_t count, void *to)
+{
+	ssize_t got = pread(memory, to, (size_t)count * SNAPIMG_PAGE_SIZE, (off_t)address);
+
+	return got < 0 ? 0 : (uint32_t)((size_t)got / SNAPIMG_PAGE_SIZE);
+}
+
+/* How many whole pages of the job are read in one call from this page on; it stops at the first that the
+ * program may not read itself. */
 static uint32_t read_at_once(const struct page_reader *reader, const struct page_range *range, uint32_t count,
                              uint32_t first_page, struct iovec local)
 {
 	struct iovec remote[JOB_PAGES_MAX];
 	uint32_t used = 0;
 
+	if (reader->is_shared && !range->unreadable && range->source < 0)
+		return read_shared_pages(reader->memory,
+		                         range->from + (uint64_t)first_page * SNAPIMG_PAGE_SIZE,
+		                         range->pages - first_page, local.iov_base);
 	for (; used < count && !range[used].unreadable && range[used].source < 0; used++) {
 		uint32_t skip = used == 0 ? first_page : 0;
 		remote[used].iov_base =

@@ -6,7 +6,8 @@
 
 struct page_reader {
 	pid_t pid;
-	int memory; /* /proc/PID/mem */
+	int memory;     /* /proc/PID/mem */
+	bool is_shared; /* it shares pages with others of its tree, to be written by none */
 	const struct plan *plan;
 };
 
@@ -31,9 +32,14 @@ struct job_pages {
 	uint64_t error_address; /* … and where */
 };
 
-enum status page_reader_open(pid_t pid, const struct plan *plan, struct page_reader *ret_reader)
-        __attribute__((warn_unused_result));
+enum status page_reader_open(pid_t pid, bool is_shared, const struct plan *plan,
+                             struct page_reader *ret_reader) __attribute__((warn_unused_result));
 void page_reader_close(struct page_reader *reader);
+
+/* Reads up to `count` pages by the file: process_vm_readv(2) pins what it reads, and a page that processes
+ * still share after a fork is copied for that (gup_must_unshare(), mm/internal.h; Linux 5.19). How many whole
+ * pages; 0 if none. */
+uint32_t read_shared_pages(int memory, uint64_t address, uint32_t count, void *to);
 
 /* Fills everything of *pages but its buffers. */
 void page_reader_read(const struct page_reader *reader, const struct job *job, struct job_pages *pages);

@@ -1,10 +1,12 @@
 #include "tracer/capture/store/inherit.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
+#include <unistd.h>
 
 #include "format/base/array.h"
+#include "format/base/proc.h"
 #include "tracer/capture/identity/module.h"
 
 /* A start puts few pages of its own faster over many inherited ones than it maps what is before and after
@@ -86,16 +88,6 @@ static void inherit(struct sorting *sorting, uint64_t address, uint32_t member)
 		pages->inherited[pages->inherited_count++] = (struct held){address, 1, member};
 }
 
-/* How many of these pages the parent has, read into `to`: what it may not read itself is equal to nothing. */
-static uint32_t read_parents(const struct inheriting *inheriting, uint64_t address, uint32_t count, void *to)
-{
-	const struct iovec local = {to, (size_t)count * SNAPIMG_PAGE_SIZE},
-	                   remote = {(void *)(uintptr_t)address, local.iov_len};
-	ssize_t got = process_vm_readv(inheriting->parent, &local, 1, &remote, 1, 0);
-
-	return got < 0 ? 0 : (uint32_t)((size_t)got / SNAPIMG_PAGE_SIZE);
-}
-
 static void sort_run(const struct inheriting *inheriting, struct sorting *sorting,
                      const struct snapimg_run *run, const uint8_t *from)
 {
@@ -115,8 +107,8 @@ static void sort_run(const struct inheriting *inheriting, struct sorting *sortin
 		if (is_last)
 			return;
 		until = lower(end_of(held), end);
-		uint32_t known =
-		        read_parents(inheriting, at, (uint32_t)((until - at) / SNAPIMG_PAGE_SIZE), theirs);
+		uint32_t known = read_shared_pages(inheriting->memory, at,
+		                                   (uint32_t)((until - at) / SNAPIMG_PAGE_SIZE), theirs);
 		for (uint32_t page = 0; at < until;
 		     page++, at += SNAPIMG_PAGE_SIZE, from += SNAPIMG_PAGE_SIZE)
 			if (page < known &&
@@ -125,6 +117,21 @@ static void sort_run(const struct inheriting *inheriting, struct sorting *sortin
 			else
 				keep(sorting, at, from);
 	}
+}
+
+/* Nothing is equal to what can't be read. */
+void inherit_begin(struct inheriting *inheriting)
+{
+	inheriting->memory = inheriting->parents
+	                             ? open(proc_path(inheriting->parent, "mem").text, O_RDONLY | O_CLOEXEC)
+	                             : -1;
+}
+
+void inherit_end(struct inheriting *inheriting)
+{
+	if (inheriting->memory >= 0)
+		close(inheriting->memory);
+	inheriting->memory = -1;
 }
 
 void inherit_sort_out(const struct inheriting *inheriting, struct job_pages *pages)

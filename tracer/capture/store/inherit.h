@@ -15,14 +15,19 @@ struct holdings {
 };
 
 struct inheriting {
+	bool in_tree;
 	uint32_t member; /* this process: index of TREE */
 	const struct mappings *mappings;
 	pid_t parent;                   /* or another process that stands before this one … */
+	int memory;                     /* its /proc/PID/mem, or -1, while pages are sorted out */
 	const struct holdings *parents; /* … and what is in the image for that; NULL: there is none */
 	struct holdings own;            /* in the end */
 	bool failed;                    /* out of memory */
 };
 
+/* Before the first job, and after the last one. */
+void inherit_begin(struct inheriting *inheriting);
+void inherit_end(struct inheriting *inheriting);
 /* Takes the inherited ones out of the pages of a job. By several threads at once. */
 void inherit_sort_out(const struct inheriting *inheriting, struct job_pages *pages);
 /* What a job came to; in the order of the jobs. */

@@ -359,9 +359,11 @@ enum status pipeline_run(pid_t pid, const struct plan *plan, const struct snapsh
 	*ret_error = SNAPIMG_OK;
 	if (plan->job_count == 0)
 		return STATUS_OK;
-	if ((status = page_reader_open(pid, plan, &pipeline.reader)) != STATUS_OK)
+	if ((status = page_reader_open(pid, inheriting->in_tree, plan, &pipeline.reader)) != STATUS_OK)
 		return status;
+	inherit_begin(inheriting);
 	status = run(&pipeline, writer, ret_totals, ret_error);
+	inherit_end(inheriting);
 	page_reader_close(&pipeline.reader);
 	return status;
 }
