@@ -16,13 +16,14 @@ static bool had_no_name(const struct snapimg_object *object)
 	return object->kind == SNAPIMG_OBJECT_UNLINKED && (object->flags & O_DIRECTORY) != 0;
 }
 
-/* fcntl(2), F_GETFL, shows O_TMPFILE, so a file that had it keeps the descriptor it is made with. */
+/* fcntl(2), F_GETFL, shows O_TMPFILE, so a file that had it keeps the descriptor it is made with. One that
+ * has lost its name can't be given another (linkat(2)). */
 /* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long unlinked_make(uint32_t index, int32_t *ret_other)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
 	const char *const places[] = {snapimg_string(&loader.image, object->name), "/tmp", "/var/tmp"};
-	uint32_t mode = had_no_name(object) ? object->flags & O_ACCMODE : O_RDWR;
+	uint32_t mode = had_no_name(object) ? object->flags & O_ACCMODE : O_RDWR | O_EXCL;
 	long made = -ENOENT;
 	(void)ret_other;
 	for (unsigned i = 0; i < sizeof places / sizeof places[0] && made < 0; i++)

@@ -67,6 +67,8 @@ static void socket_options(void)
 	        {AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, 31, 1}, /* IPV6_RECVERR_RFC4884 */
 	        {AF_INET6, SOCK_STREAM, IPPROTO_IPV6, IPV6_FREEBIND, 1},
 	        {AF_INET, SOCK_STREAM, IPPROTO_TCP, TCP_KEEPCNT, 4},
+	        {AF_INET, SOCK_STREAM, IPPROTO_TCP, TCP_QUICKACK, 0},
+	        {AF_INET, SOCK_STREAM, IPPROTO_TCP, 44, 3000}, /* TCP_RTO_MAX_MS */
 	};
 	enum { ROWS = sizeof(row) / sizeof(*row) };
 	int fd[ROWS], before[ROWS], after, set = 0;
@@ -128,10 +130,19 @@ static void shut_datagrams(void)
 	       errno == EPIPE);
 }
 
-/* Mode, time, owner and flags of files that have no name any more, or never had one. */
+static bool can_be_named(int fd)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW) == 0 || errno != ENOENT;
+}
+
+/* Mode, time, owner and flags of files that have no name any more, or never had one; and flags of one that
+ * has.
+ */
 static void deleted_files_set(void)
 {
-	enum { FILES = 5 };
+	enum { FILES = 6 };
 	const struct timespec times[2] = {{0, UTIME_OMIT}, {1000000007, 123456789}},
 	                      old[2] = {{0, UTIME_OMIT}, {-5, 250}};
 	struct stat before[FILES], after;
@@ -141,8 +152,9 @@ static void deleted_files_set(void)
 	fd[2] = need(open(".", O_TMPFILE | O_RDWR, 0600));
 	fd[3] = need(open(".", O_TMPFILE | O_WRONLY, 0600));
 	fd[4] = need(memfd_create("set", 0));
+	fd[5] = need(open("kept", O_RDONLY | O_CREAT | O_NOFOLLOW, 0400));
 	for (int i = 0; i < FILES; i++)
-		EXPECT(i == 1 || writes(fd[i], "content"));
+		EXPECT(i == 1 || i == 5 || writes(fd[i], "content"));
 	EXPECT(unlink("set") == 0 && unlink("read") == 0 && fchmod(fd[0], 06711) == 0 &&
 	       fchmod(fd[2], 0) == 0);
 	/* Who may has files of another owner, too. */
@@ -160,6 +172,7 @@ static void deleted_files_set(void)
 		EXPECT(after.st_mtim.tv_sec == before[i].st_mtim.tv_sec &&
 		       after.st_mtim.tv_nsec == before[i].st_mtim.tv_nsec);
 	}
+	EXPECT(!can_be_named(fd[0]));
 }
 
 /* A file that was made under one name, linked to another, and removed from the first. */

@@ -84,6 +84,7 @@ WAITING = {  # of the third
     "refused_unread_fifo": ("no reader", "descriptor"),
     "refused_terminal_output": ("terminal with output", "descriptor"),
     "refused_terminal_status": ("terminal with output", "descriptor"),
+    "refused_terminal_stopped": ("output is stopped", "descriptor"),
     "refused_terminal_line": ("terminal with input", "descriptor"),
     "refused_terminal_alone": ("terminal that was not inherited", "descriptor"),
 }

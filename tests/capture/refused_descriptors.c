@@ -238,7 +238,8 @@ static bool path_only(void)
 static bool terminal(void)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY);
-	return master >= 0 && ioctl(master, TIOCEXCL) == 0;
+	int slave = master < 0 || unlockpt(master) < 0 ? -1 : open(ptsname(master), O_RDWR | O_NOCTTY);
+	return slave >= 0 && ioctl(slave, TIOCEXCL) == 0;
 }
 
 static int status_opened;

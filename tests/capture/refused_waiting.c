@@ -175,6 +175,12 @@ static bool terminal_line(void)
 	return tcsetattr(slave, TCSANOW, &state) == 0 && writes(master, "no end");
 }
 
+static bool terminal_stopped(void)
+{
+	int master, slave;
+	return pair(&master, &slave) && tcflow(slave, TCOOFF) == 0;
+}
+
 static bool terminal_alone(void)
 {
 	int master, slave;
@@ -184,10 +190,12 @@ static bool terminal_alone(void)
 int main(int argc, char **argv)
 {
 	static const struct refused_mode modes[] = {
-	        MODE(own_fdinfo),      MODE(empty_message),     MODE(unix_error),       MODE(udp_error),
-	        MODE(error_queue),     MODE(connect_error),     MODE(ended_connection), MODE(urgent),
-	        MODE(corked),          MODE(unicast_interface), MODE(lost_watch),       MODE(unread_fifo),
-	        MODE(terminal_output), MODE(terminal_line),     MODE(terminal_alone),   MODE(terminal_status),
+	        MODE(own_fdinfo),        MODE(empty_message),    MODE(unix_error),
+	        MODE(udp_error),         MODE(error_queue),      MODE(connect_error),
+	        MODE(ended_connection),  MODE(urgent),           MODE(corked),
+	        MODE(unicast_interface), MODE(lost_watch),       MODE(unread_fifo),
+	        MODE(terminal_output),   MODE(terminal_line),    MODE(terminal_alone),
+	        MODE(terminal_status),   MODE(terminal_stopped),
 	};
 
 	return run_refused(argc, argv, modes, sizeof(modes) / sizeof(*modes));

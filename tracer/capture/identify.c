@@ -295,7 +295,7 @@ static enum status carry_if_made(struct file *file, uint32_t index, uint8_t uses
 	}
 	if (!made)
 		return STATUS_OK;
-	if (!scratch && (beside = made_file_beside_content(file->fd)) != NULL) {
+	if (!scratch && (beside = made_file_beside_content(file->fd, file->path)) != NULL) {
 		explain("%s: has %s: not carried", file->path, beside);
 		return STATUS_OK;
 	}

@@ -208,7 +208,7 @@ enum status record_file(const struct survey *survey, const struct open_descripto
 	char own[PATH_MAX];
 	const char *name = own_name(it, own);
 	char *other CLEANUP(free_path) = NULL;
-	uint32_t flags = it->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)(O_ASYNC | O_NOFOLLOW);
+	uint32_t flags = it->flags & SNAPIMG_OPEN_FLAGS & ~(uint32_t)O_ASYNC;
 	struct stat found;
 	enum status status;
 	size_t index;
@@ -241,6 +241,8 @@ enum status record_file(const struct survey *survey, const struct open_descripto
 	if (status != STATUS_OK)
 		return status;
 	record->kind = SNAPIMG_DESCRIPTOR_FILE;
+	if (name) /* one that may lead there by a link */
+		flags &= ~(uint32_t)O_NOFOLLOW;
 	record->flags = flags | (S_ISLNK(found.st_mode) ? O_NOFOLLOW : 0);
 	record->position = it->position;
 	record->file = (uint32_t)index + 1;

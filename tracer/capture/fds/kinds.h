@@ -56,7 +56,7 @@ enum status watch_again(struct taking *taking, struct open_descriptor *it, size_
 /* The rest of a memfd or deleted file (fds/nameless.c). */
 take_descriptor take_nameless;
 /* What the file has that no image does: the words for it; NULL: nothing. */
-const char *made_file_beside_content(int fd);
+const char *made_file_beside_content(int fd, const char *path);
 /* And of any file whose content goes into the image; takes over fd, or -1 where it is empty. */
 enum status take_file_content(struct taking *taking, const struct open_descriptor *it, int fd,
                               struct snapimg_object *object) __attribute__((warn_unused_result));

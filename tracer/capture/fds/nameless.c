@@ -1,6 +1,7 @@
 /* What memfds and deleted files share: their content goes into the image. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,13 +94,22 @@ static bool has_attributes(int fd)
 	return false;
 }
 
-/* chattr(1)'s, of those that no directory hands on. */
-static bool has_inode_flags(int fd)
+/* chattr(1)'s, which a new file has of its directory only. */
+static bool has_inode_flags(int fd, const char *path)
 {
-	const long set = FS_IMMUTABLE_FL | FS_APPEND_FL;
-	long flags = 0; /* of which the kernel writes an int */
+	const long set = FS_IMMUTABLE_FL | FS_APPEND_FL | FS_SYNC_FL | FS_NODUMP_FL | FS_NOATIME_FL;
+	long flags = 0, handed = 0; /* of which the kernel writes an int */
+	char directory[PATH_MAX];
 
-	return ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & set;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 || !(flags & set))
+		return false;
+	snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path + 1), path);
+	int above = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (above >= 0) {
+		(void)ioctl(above, FS_IOC_GETFLAGS, &handed);
+		close(above);
+	}
+	return (flags & set & ~handed) != 0;
 }
 
 static bool has_hint(int fd)
@@ -109,12 +119,12 @@ static bool has_hint(int fd)
 	return fcntl(fd, F_GET_RW_HINT, &hint) == 0 && hint != RWH_WRITE_LIFE_NOT_SET;
 }
 
-const char *made_file_beside_content(int fd)
+const char *made_file_beside_content(int fd, const char *path)
 {
-	return has_attributes(fd)    ? "extended attributes (setxattr)"
-	       : has_inode_flags(fd) ? "flags (chattr)"
-	       : has_hint(fd)        ? "a write hint (F_SET_RW_HINT)"
-	                             : NULL;
+	return has_attributes(fd)          ? "extended attributes (setxattr)"
+	       : has_inode_flags(fd, path) ? "flags (chattr)"
+	       : has_hint(fd)              ? "a write hint (F_SET_RW_HINT)"
+	                                   : NULL;
 }
 
 /* An earlier description of the same file. */
@@ -162,7 +172,7 @@ enum status take_nameless(struct taking *taking, struct open_descriptor *it, str
 {
 	if (take_reopened(taking, it, object))
 		return STATUS_OK;
-	const char *beside = it->known ? made_file_beside_content(it->copy) : NULL;
+	const char *beside = it->known ? made_file_beside_content(it->copy, it->link) : NULL;
 	if (beside) {
 		char what[96];
 		snprintf(what, sizeof(what), "an unnamed file with %s", beside);

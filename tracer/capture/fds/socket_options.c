@@ -54,6 +54,8 @@ static bool differs(int copy, int fresh, int level, int option, union value *ret
 	         memcmp(ret_value, &usual, usual_size) == 0);
 }
 
+enum { LEAST_SEGMENT = 88 }; /* that can be set: TCP_MIN_MSS of include/net/tcp.h */
+
 static enum status take_option(struct taking *taking, int copy, int fresh, int level, int option)
 {
 	union value its;
@@ -61,6 +63,8 @@ static enum status take_option(struct taking *taking, int copy, int fresh, int l
 
 	if (!differs(copy, fresh, level, option, &its, &size))
 		return STATUS_OK;
+	if (level == IPPROTO_TCP && option == TCP_MAXSEG && its.number < LEAST_SEGMENT)
+		return STATUS_OK; /* it comes of IP_OPTIONS */
 	if (level == SOL_SOCKET && (option == SO_SNDBUF || option == SO_RCVBUF))
 		its.number /= 2; /* the kernel doubles what it is given (socket(7)) */
 	const struct snapimg_setting setting = {
@@ -104,7 +108,8 @@ static bool tells_of_connection(int copy, int level, int option)
 		return level == IPPROTO_IP ? option == IP_MULTICAST_TTL
 		                           : option == IPV6_MULTICAST_HOPS || option == IPV6_ADDRFORM;
 	if (level == IPPROTO_TCP)
-		return option == TCP_MAXSEG || option == TCP_WINDOW_CLAMP || option == TCP_FASTOPEN;
+		return option == TCP_MAXSEG || option == TCP_WINDOW_CLAMP || option == TCP_FASTOPEN ||
+		       option == TCP_QUICKACK; /* which does not last (tcp(7)) */
 	if (level != SOL_SOCKET || (option != SO_SNDBUF && option != SO_RCVBUF))
 		return level == SOL_SOCKET && option == SO_INCOMING_CPU;
 	(void)getsockopt(copy, SOL_SOCKET, BUFFERS_LOCKED, &locked, &size);
@@ -170,8 +175,11 @@ static enum status take_unlisted(struct taking *taking, const struct open_descri
 			    !differs(it->copy, fresh, levels[i], option, &its, &size))
 				continue;
 			enum trial trial = try_option(making, levels[i], option, &its, size);
-			snprintf(text, sizeof(text), "a socket with option %d of level %d", option,
-			         levels[i]);
+			if (levels[i] == IPPROTO_IP && option == IP_OPTIONS)
+				snprintf(text, sizeof(text), "a socket with IP_OPTIONS");
+			else
+				snprintf(text, sizeof(text), "a socket with option %d of level %d", option,
+				         levels[i]);
 			if (trial == TRIAL_WORKS)
 				status = take_option(taking, it->copy, fresh, levels[i], option);
 			else if (trial == TRIAL_FAILS)

@@ -75,7 +75,6 @@
 	X(IPPROTO_IP, IP_TOS)                                                                                \
 	X(IPPROTO_IP, IP_TTL)                                                                                \
 	X(IPPROTO_IP, IP_MINTTL)                                                                             \
-	X(IPPROTO_IP, IP_OPTIONS)                                                                            \
 	X(IPPROTO_IP, IP_PKTINFO)                                                                            \
 	X(IPPROTO_IP, IP_RECVTOS)                                                                            \
 	X(IPPROTO_IP, IP_RECVTTL)                                                                            \
@@ -115,6 +114,10 @@
 	X(IPPROTO_TCP, 34) /* TCP_FASTOPEN_NO_COOKIE */                                                      \
 	X(IPPROTO_TCP, 36) /* TCP_INQ */                                                                     \
 	X(IPPROTO_TCP, 37) /* TCP_TX_DELAY */                                                                \
+	X(IPPROTO_TCP, 44) /* TCP_RTO_MAX_MS, Linux 6.15 */                                                  \
+	X(IPPROTO_TCP, 45) /* TCP_RTO_MIN_US, Linux 6.17 */                                                  \
+	X(IPPROTO_TCP, 46) /* TCP_DELACK_MAX_US, Linux 6.17 */                                               \
+	X(IPPROTO_TCP, TCP_QUICKACK)                                                                         \
 	X(IPPROTO_TCP, TCP_CONGESTION)                                                                       \
 	X(IPPROTO_UDP, UDP_CORK)                                                                             \
 	X(IPPROTO_UDP, UDP_NO_CHECK6_TX)                                                                     \

@@ -97,6 +97,25 @@ static const struct open_descriptor *find_open(const struct survey *survey, cons
 	return NULL;
 }
 
+/* By Ctrl-S or tcflow(3): then nothing can be written, though nobody has written anything (drivers/tty/pty.c,
+ * pty_write_room). */
+static bool is_stopped(int copy)
+{
+	struct pollfd look = {.fd = copy, .events = POLLOUT};
+
+	return poll(&look, 1, 0) == 0;
+}
+
+/* Of either end, which each has for itself. */
+static const char *odd_mode(int copy)
+{
+	int exclusive = 0;
+
+	if (ioctl(copy, TIOCGEXCL, &exclusive) < 0 || exclusive)
+		return "a terminal in exclusive mode";
+	return is_stopped(copy) ? "a terminal whose output is stopped (Ctrl-S, tcflow)" : NULL;
+}
+
 static enum status take_settings(struct taking *taking, const struct open_descriptor *it)
 {
 	struct termios_image termios;
@@ -120,16 +139,14 @@ static enum status take_master(struct taking *taking, struct open_descriptor *it
                                struct snapimg_object *object)
 {
 	struct pollfd look = {.fd = it->copy};
-	int locked = 0, packets = 0, exclusive = 0;
+	int locked = 0, packets = 0;
 	unsigned int number;
 	char slave[32];
 	enum status status;
 
 	if (!number_of_master(it->copy, &number) || ioctl(it->copy, TIOCGPTLCK, &locked) < 0 ||
-	    ioctl(it->copy, TIOCGPKT, &packets) < 0 || ioctl(it->copy, TIOCGEXCL, &exclusive) < 0 ||
-	    exclusive)
-		return refuse_descriptor(taking->survey, it, "a terminal in exclusive mode",
-		                         "set it after the point");
+	    ioctl(it->copy, TIOCGPKT, &packets) < 0)
+		return refuse_descriptor(taking->survey, it, "a terminal", "close it before the point");
 	slave_link(number, slave);
 	const struct open_descriptor *other = find_open(taking->survey, slave);
 	struct stat file;
@@ -144,6 +161,9 @@ static enum status take_master(struct taking *taking, struct open_descriptor *it
 	if (holds_input(it->copy))
 		return refuse_descriptor(taking->survey, it, "a terminal with output that waits to be read",
 		                         "read it before the point");
+	const char *odd = odd_mode(it->copy);
+	if (odd)
+		return refuse_descriptor(taking->survey, it, odd, "set it after the point");
 	/* A status that waits to be read counts as output (drivers/tty/n_tty.c, n_tty_poll). */
 	object->value[SNAPIMG_TERMINAL_STATE] =
 	        (locked ? SNAPIMG_TERMINAL_LOCKED : 0u) | (packets ? SNAPIMG_TERMINAL_PACKETS : 0u);
@@ -214,6 +234,9 @@ static enum status take_slave(struct taking *taking, struct open_descriptor *it,
 	if (holds_input(it->copy))
 		return refuse_descriptor(survey, it, "a terminal with input that waits to be read",
 		                         "read it before the point");
+	const char *odd = odd_mode(it->copy);
+	if (odd)
+		return refuse_descriptor(survey, it, odd, "set it after the point");
 	return objects_name(taking->objects, link, &object->name);
 }
 
