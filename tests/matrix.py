@@ -50,7 +50,7 @@ CARRIED = {
          "flag and secure bits, PR_SET_TSC, PR_MCE_KILL", "state_of_a_thread state_of_the_main_thread"),
         ("permitted and effective capabilities that it has given up; and that it lacks the no-new-privileges flag of the main thread",
          "state_capabilities"),
-        ("users and groups that it has changed, where who starts it may have them: as root, or as that user", "state_users users_not_to_be_had tree.workers.nginx"),
+        ("users and groups that it has changed, where who starts it may have them: as root, or as that user; snaptrace as root needs CAP_SYS_PTRACE to look at them", "state_users users_not_to_be_had tree.workers.nginx"),
         ("names with any character", "state_name_with_newline"),
         ("a main thread that has ended before the others (pthread_exit)", "state_main_ended tree.family.mains"),
         ("restartable sequences", "programs.rseq"),

@@ -58,6 +58,13 @@ def need(*tools):
             skip(f"{tool} is not installed")
 
 
+def can_look_at_others():
+    """Root may look at processes of other users by CAP_SYS_PTRACE alone, which containers seldom give."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        effective = next(line.split()[1] for line in file if line.startswith("CapEff:"))
+    return int(effective, 16) >> 19 & 1 == 1
+
+
 def need_pid_namespace():
     """For what snaprun needs one for: root makes it as it is, anybody else in a user namespace, which a chroot forbids."""
     for options in (["-p", "-f"], ["-U", "-p", "-f"]):

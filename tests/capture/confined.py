@@ -36,6 +36,11 @@ def direct(mode, **options):
     return t.run_directly([PROGRAM, mode], **options)
 
 
+def need_others(mode):
+    if mode in OF_OTHERS and t.IS_ROOT and not t.can_look_at_others():
+        t.skip("root may not look at another user's processes (CAP_SYS_PTRACE)")
+
+
 def take_set_away():
     if os.path.exists("set"):
         with open("set", encoding="ascii") as file:
@@ -43,7 +48,11 @@ def take_set_away():
         os.unlink("set")
 
 
+OF_OTHERS = ("other_maker", "users", "one_user")  # modes that become another user
+
+
 def refused(mode):
+    need_others(mode)
     direct(mode)
     take_set_away()
     result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, mode])
@@ -53,6 +62,7 @@ def refused(mode):
 
 
 def carried(mode):
+    need_others(mode)
     direct(mode)
     t.freeze("image.snap", [PROGRAM, mode], at="path:/snap/here")
 
@@ -114,6 +124,7 @@ def strict():
 
 def users_not_to_be_had():
     """A start that may not have the program's users and groups is refused by name, before anything has happened."""
+    need_others("one_user")
     direct("one_user")
     t.freeze("image.snap", [PROGRAM, "one_user"], at="path:/snap/here")
     for capability, word in (("setuid", "user"), ("setgid", "group")):
