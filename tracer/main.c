@@ -185,6 +185,8 @@ static int make_image(struct call_of_ours *ours)
 		status = finish(ours);
 	if (options->refresh && (status != STATUS_OK || ours->run.phase == PHASE_BEFORE))
 		launcher_refused(&ours->loaded);
+	else if (options->refresh && options->if_needed)
+		launcher_made_again(&ours->loaded);
 	if (options->check)
 		return report(&ours->run, status, ours->report);
 	return status == STATUS_OK ? outcome(&ours->run) : (int)status;

@@ -166,6 +166,15 @@ def refused_later():
     again = t.run([t.SNAPTRACE, "-q", "--refresh", "tool"], env=environment())
     t.check(again.status == 0 and not os.path.exists(image() + ".refused"), again)
     t.check(is_from_image(), "made again")
+    path = os.path.abspath(image())
+    program(f"os.stat({path!r})")  # which each new image changes
+    both("x")
+    wait_for(lambda: os.path.exists(path + ".refused"))
+    wait_for_makers()
+    before = os.stat(path).st_ino
+    both("x")
+    wait_for_makers()
+    t.check(os.stat(path).st_ino == before, "made once more")
 
 
 def many_at_once():

@@ -44,6 +44,8 @@ enum status launcher_refresh(struct options *options, struct launcher *loaded, b
         __attribute__((warn_unused_result));
 /* A refresh failed, so that starts don't try again and again. */
 void launcher_refused(const struct launcher *launcher);
+/* It was made again, unasked: if no start would be from it even now, it counts as refused. */
+void launcher_made_again(const struct launcher *launcher);
 enum status launcher_remove(const char *name) __attribute__((warn_unused_result));
 enum status launcher_list(void) __attribute__((warn_unused_result));
 

@@ -8,11 +8,14 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tracer/options.h"
 #include "tracer/warm/launcher.h"
 #include "tracer/warm/launcher_place.h"
+
+enum { MINUTES_LESS = 50 };
 
 static enum status no_launcher(const char *name)
 {
@@ -75,16 +78,30 @@ enum status launcher_refresh(struct options *options, struct launcher *loaded, b
 	return STATUS_OK;
 }
 
-void launcher_refused(const struct launcher *launcher)
+/* Starts heed the mark for an hour (restore/look/launcher.c): less `age`, in seconds. */
+static void mark(const struct launcher *launcher, time_t age)
 {
+	const struct timespec times[2] = {{time(NULL) - age, 0}, {time(NULL) - age, 0}};
 	char *path = launcher_beside(launcher->image, ".refused");
 	int file = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
 
 	if (file >= 0) {
-		(void)futimens(file, NULL);
+		(void)futimens(file, times);
 		close(file);
 	}
 	free(path);
+}
+
+void launcher_refused(const struct launcher *launcher)
+{
+	mark(launcher, 0);
+}
+
+/* It may be that just now something was changed once more. */
+void launcher_made_again(const struct launcher *launcher)
+{
+	if (!is_right(launcher))
+		mark(launcher, MINUTES_LESS * 60);
 }
 
 enum status launcher_remove(const char *name)
