@@ -107,14 +107,14 @@ struct loader {
 };
 extern struct loader loader;
 
-void options_parse(void);  /* options.c: fills loader.options or ends */
-void image_open(void);     /* image.c: maps and checks the file */
-void image_close(void);    /* image.c: when no page data are to be read any more */
-void inputs_check(void);   /* inputs.c: what the program had read is as it was, or it ends */
+void options_parse(void);    /* options.c: fills loader.options or ends */
+void image_open(void);       /* image.c: maps and checks the file */
+void image_close(void);      /* image.c: when no page data are to be read any more */
+void inputs_check(void);     /* inputs.c: what the program had read is as it was, or it ends */
 void directories_make(void); /* directories.c: those that the program had made */
-void machine_check(void);  /* machine.c: the processor; vdso.c: the vdso */
-void arguments_keep(void); /* arguments.c: the resume area */
-void mappings_check(void); /* mappings.c: none is where it cannot be */
+void machine_check(void);    /* machine.c: the processor; vdso.c: the vdso */
+void arguments_keep(void);   /* arguments.c: the resume area */
+void mappings_check(void);   /* mappings.c: none is where it cannot be */
 void mapping_check(const struct snapimg_mapping *mapping); /* mappings.c: this one */
 /* mappings.c: how the file of a mapping is opened. */
 uint32_t mapping_file_flags(const struct snapimg_mapping *mapping);

@@ -80,7 +80,9 @@ enum snapimg_error snapimg_rule_carried(const struct snapimg *image, uint32_t in
 	    !snapimg_content_is_stored(image, content))
 		return SNAPIMG_ERR_FILE;
 	const struct snapimg_file *file = snapimg_get_file(image) + content->object;
-	return (file->mode & TYPE_MASK) == TYPE_REGULAR && content_is_placed(content, before, file->size) ? SNAPIMG_OK : SNAPIMG_ERR_FILE;
+	return (file->mode & TYPE_MASK) == TYPE_REGULAR && content_is_placed(content, before, file->size)
+	               ? SNAPIMG_OK
+	               : SNAPIMG_ERR_FILE;
 }
 
 /* Of what follows a slash, up to the next one or the end. */
