@@ -5,10 +5,15 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
 
 #include "../check.h"
 
@@ -157,6 +162,46 @@ static void keep_forms(void)
 	snprintf(text, sizeof text, "%d", getpid());
 	for (int i = 0; text[i] != '\0'; i++)
 		CHECK(wide[i] == (uint8_t)text[i]);
+}
+
+/* Only the kernel has it: in bytes that wait, in entries, in names. Freed, the C library's copy of a name is
+ * none. */
+static void keep_outside(void)
+{
+	const pid_t own = getpid();
+	struct epoll_event entry = {.events = EPOLLIN, .data.u64 = (uint64_t)own};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct { /* sockaddr_nl: musl's compiler has no headers of the kernel */
+		sa_family_t family;
+		uint16_t padding;
+		uint32_t pid, groups;
+	} port = {.family = AF_NETLINK}, now_port;
+	struct itimerspec never = {.it_value.tv_sec = 100000};
+	socklen_t size = sizeof port;
+	int pipes[2], memory, set, timers_id, netlink, name_size;
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	pid_t found = 0;
+
+	CHECK(pipe(pipes) == 0 && write(pipes[1], &own, sizeof own) == sizeof own);
+	CHECK((memory = (int)syscall(SYS_memfd_create, "kept", 0)) >= 0);
+	CHECK(dprintf(memory, "%d\n", own) > 0);
+	CHECK((set = epoll_create1(0)) >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, pipes[0], &entry) == 0);
+	event.sigev_value.sival_int = own;
+	CHECK(syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timers_id) == 0);
+	CHECK(syscall(SYS_timer_settime, timers_id, 0, &never, NULL) == 0);
+	CHECK((netlink = socket(AF_NETLINK, SOCK_RAW, 0 /* NETLINK_ROUTE */)) >= 0);
+	CHECK(bind(netlink, (struct sockaddr *)&port, sizeof port) == 0);
+	name_size = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "kept-%d", own);
+	CHECK(bind(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&name,
+	           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) + (socklen_t)name_size) == 0);
+	memset(&name, 0, sizeof name);
+	memset(&entry, 0, sizeof entry);
+	memset(&event, 0, sizeof event);
+	point();
+	CHECK(getsockname(netlink, (struct sockaddr *)&now_port, &size) == 0);
+	CHECK(now_port.pid == (uint32_t)getpid());
+	CHECK(epoll_wait(set, &entry, 1, 0) == 1 && entry.data.u64 == (uint64_t)getpid());
+	CHECK(read(pipes[0], &found, sizeof found) == sizeof found && found == getpid());
 }
 
 /* No ID at all, but numbers among which its ID is. */
@@ -445,6 +490,7 @@ static const struct {
         {"negative", keep_negative},
         {"forms", keep_forms},
         {"vector", keep_vector},
+        {"outside", keep_outside},
         {"name", keep_name},
         {"register", keep_register},
         {"plain", keep_plain},

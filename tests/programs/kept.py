@@ -78,6 +78,19 @@ def forms(kind, way):
     t.one_line(denied(), 125, "image.snap", "kept its ID", "--ids=new")
 
 
+def outside():
+    """Where only the kernel has it; what the program itself still has in its registers or on its stack is no matter here."""
+    t.freeze("image.snap", [t.program("kept-pie"), "outside"], at=HERE)
+    info = json.loads(t.run([t.SNAPIMG, "info", "--json", "image.snap"]).out)
+    found = {(place["kind"], place["where"]) for place in info["ids"]}
+    for place in (("content", "pipe"), ("content", "memfd"), ("number of an entry", "epoll set"), ("number of an entry", "timer"),
+                  ("number of an entry", "netlink socket"), ("part of a name", "name of a socket")):
+        t.check(place in found, place, "found:", found)
+    if t.restore("image.snap", options=("--ids=same",)).status == 0:
+        every(lambda: t.restore("image.snap"), together=False)  # their sockets have one name
+    t.one_line(denied(), 125, "image.snap", "kept its ID", "--ids=new")
+
+
 def next_id():
     with subprocess.Popen(["true"]) as process:
         return process.pid
@@ -177,6 +190,7 @@ ROWS.update({f"kept.{way}.{kind}": (lambda k=kind, w=way: numbers(k, w)) for way
 ROWS.update({f"kept.{way}.pie": (lambda w=way: forms("pie", w)) for way in FORMS})
 ROWS.update({f"kept.parent.{kind}": (lambda k=kind: parent(k)) for kind in ("pie", "musl")})
 ROWS.update({f"kept.variable.{shell}": (lambda s=shell: variable([f"/bin/{s}"])) for shell in ("dash", "bash")})
+ROWS.update({"kept.outside": outside})
 ROWS.update({"kept.listen": listen, "kept.unsearched": forgotten, "kept.version": version})
 
 if __name__ == "__main__":

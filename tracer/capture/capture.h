@@ -5,6 +5,7 @@
 #include "tracer/capture/fds/table.h"
 #include "tracer/capture/identify.h"
 #include "tracer/capture/identity/kept.h"
+#include "tracer/capture/identity/outside.h"
 #include "tracer/capture/ipc.h"
 #include "tracer/capture/memory/mappings.h"
 #include "tracer/capture/memory/shared.h"

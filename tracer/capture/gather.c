@@ -141,6 +141,10 @@ static enum status gather_shared(struct captures *captures)
 		if (i > 0)
 			captures->capture[i - 1]->shared.next = &capture->shared;
 	}
+	/* A tree has its IDs in each start. */
+	if (status == STATUS_OK && count == 1)
+		id_content_begin((uint32_t)captures->capture[0]->request->pid,
+		                 &captures->capture[0]->descriptors.objects.content_id);
 	if (status == STATUS_OK && (status = descriptors_read(descriptors, count)) == STATUS_OK)
 		status = shared_settle(shared, count);
 	if (status == STATUS_OK)

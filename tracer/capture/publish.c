@@ -166,8 +166,14 @@ static enum status write_pages(struct capture *capture, struct snapimg_writer *w
 	const char *executable = is_new ? capture->state.executable : NULL;
 	if (*ret_error != SNAPIMG_OK)
 		return STATUS_OK;
+	const struct descriptors *descriptors = &capture->descriptors;
+	const struct kept_outside outside = {.objects = &descriptors->objects,
+	                                     .descriptors = descriptors->record,
+	                                     .descriptors_count = descriptors->count,
+	                                     .timers = &capture->timers,
+	                                     .directory = capture->state.cwd};
 	return kept_find(&capture->search, &capture->threads, &capture->mappings, &capture->files, executable,
-	                 &capture->fixups, &capture->kept);
+	                 &outside, &capture->fixups, &capture->kept);
 }
 
 /* Another process's image within the first one's. */

@@ -89,11 +89,26 @@ static enum status store(struct objects *objects, struct snapimg_content content
 	return status == STATUS_OK ? append(records, &content, 1, sizeof(content)) : status;
 }
 
+/* A text within others in a file is a message, on which nothing depends. */
+static enum status look_for_id(struct objects *objects, struct object_id id, const void *bytes, uint64_t size)
+{
+	if (objects->content_id.id == 0)
+		return STATUS_OK;
+	id.kind = id_content_look(&objects->content_id, bytes, size);
+	return id.kind == SNAPIMG_KEPT_SEARCHED || (id.file != 0 && id.kind == SNAPIMG_KEPT_NAMED)
+	               ? STATUS_OK
+	               : append(&objects->id, &id, 1, sizeof(id));
+}
+
 enum status objects_fill(struct objects *objects, uint64_t position, const void *bytes, uint64_t size)
 {
 	const struct snapimg_content content = {
 	        .object = (uint32_t)objects->object.count, .position = position, .size = size};
+	enum status status =
+	        look_for_id(objects, (struct object_id){.object = content.object + 1}, bytes, size);
 
+	if (status != STATUS_OK)
+		return status;
 	return store(objects, content, bytes, &objects->content);
 }
 
@@ -109,8 +124,9 @@ enum status objects_carry(struct objects *objects, uint32_t file, uint64_t posit
                           uint64_t size)
 {
 	const struct snapimg_content content = {.object = file, .position = position, .size = size};
+	enum status status = look_for_id(objects, (struct object_id){.file = file + 1}, bytes, size);
 
-	return store(objects, content, bytes, &objects->carried);
+	return status == STATUS_OK ? store(objects, content, bytes, &objects->carried) : status;
 }
 
 enum status objects_embed(struct objects *objects, uint32_t file, uint64_t position, const void *bytes,
@@ -273,6 +289,7 @@ void objects_free(struct objects *objects)
 		free(names[i]);
 	compressor_close(&objects->compressor);
 	free(objects->frame);
+	free(objects->id.items);
 	free(objects->object.items);
 	free(objects->setting.items);
 	free(objects->content.items);

@@ -10,6 +10,7 @@
 #include "format/base/message.h"
 #include "format/image/layout.h"
 #include "format/image/writer.h"
+#include "tracer/capture/identity/content.h"
 
 struct array {
 	void *items;
@@ -22,7 +23,15 @@ struct object_ring {
 	uint32_t object; /* index + 1 in OBJECTS; 0: it was refused */
 };
 
+/* What has the process's ID in it. */
+struct object_id {
+	uint32_t object, file; /* index + 1 in OBJECTS or in FILES; the other is 0 */
+	enum snapimg_kept_kind kind;
+};
+
 struct objects {
+	struct id_content content_id; /* what is looked for in contents */
+	struct array id;              /* struct object_id */
 	struct array object, setting, stream, content, passed, carried, embedded, watch, edge, lock, inotify,
 	        owner, bytes;
 	struct array ring;  /* struct object_ring: which inode became which object */

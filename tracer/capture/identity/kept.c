@@ -357,7 +357,7 @@ static enum status forget_common(struct kept_ids *kept)
 
 enum status kept_find(const struct id_search *search, const struct threads *threads,
                       const struct mappings *mappings, const struct files *files, const char *executable,
-                      struct fixups *fixups, struct kept_ids *kept)
+                      const struct kept_outside *outside, struct fixups *fixups, struct kept_ids *kept)
 {
 	const struct look look = {search, threads, mappings, files, fixups, kept};
 	enum status status;
@@ -376,6 +376,8 @@ enum status kept_find(const struct id_search *search, const struct threads *thre
 	if (status != STATUS_OK || (status = kept_look_at_registers(&look)) != STATUS_OK)
 		return status;
 	kept_know_parents_variable(&look);
+	if (outside && (status = kept_look_outside(&look, outside)) != STATUS_OK)
+		return status;
 	if (executable && (status = look_for_question(&look, executable)) != STATUS_OK)
 		return status;
 	return is_common(search, kept) ? forget_common(kept) : STATUS_OK;

@@ -10,6 +10,7 @@ struct kept_id {
 	const char *where, *what;   /* borrowed */
 };
 
+struct kept_outside;
 struct kept_ids {
 	struct kept_id *id;
 	size_t count, uncorrected;
@@ -20,7 +21,8 @@ struct kept_ids {
  * borrows the mappings' names. */
 enum status kept_find(const struct id_search *search, const struct threads *threads,
                       const struct mappings *mappings, const struct files *files, const char *executable,
-                      struct fixups *fixups, struct kept_ids *ret_kept) __attribute__((warn_unused_result));
+                      const struct kept_outside *outside, struct fixups *fixups, struct kept_ids *ret_kept)
+        __attribute__((warn_unused_result));
 enum snapimg_error kept_write(const struct kept_ids *kept, struct snapimg_writer *writer)
         __attribute__((warn_unused_result));
 void kept_free(struct kept_ids *kept);

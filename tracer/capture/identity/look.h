@@ -3,6 +3,7 @@
 #define TRACER_CAPTURE_IDENTITY_LOOK_H
 
 #include "tracer/capture/identity/kept.h"
+#include "tracer/capture/identity/outside.h"
 
 struct look {
 	const struct id_search *search;
@@ -21,6 +22,9 @@ bool is_in_c_library(const struct look *look, size_t thread);
 /* Those that hold an ID and nothing more. */
 enum status kept_look_at_registers(const struct look *look) __attribute__((warn_unused_result));
 
+/* outside.c */
+enum status kept_look_outside(const struct look *look, const struct kept_outside *outside)
+        __attribute__((warn_unused_result));
 /* parents_variable.c: when all are found. */
 void kept_know_parents_variable(const struct look *look);
 

@@ -10,7 +10,7 @@ static_assert(SNAPIMG_PAGE_SIZE % SIEVE_BYTES == 0, "a page is whole blocks");
 
 enum { DIGITS_LEAST = 4 /* a shorter number is found everywhere */ };
 
-static struct id_text as_text(uint32_t id, bool is_hexadecimal)
+struct id_text id_text_of(uint32_t id, bool is_hexadecimal)
 {
 	struct id_text text = {0};
 	int length = is_hexadecimal ? snprintf(text.text, sizeof(text.text), "%x", id)
@@ -87,11 +87,11 @@ enum status id_search_begin(const struct snapimg_thread *thread, size_t count, u
 	}
 	search->sieve.lowest = lowest;
 	search->sieve.span = highest - lowest;
-	search->decimal = as_text(thread[0].tid, false);
-	search->hexadecimal = as_text(thread[0].tid, true);
+	search->decimal = id_text_of(thread[0].tid, false);
+	search->hexadecimal = id_text_of(thread[0].tid, true);
 	fill_forms(search->form, thread[0].tid);
 	if (parent != 0) {
-		search->parents = as_text(parent, false);
+		search->parents = id_text_of(parent, false);
 		fill_forms(search->parents_form, parent);
 	}
 	begin_sieve(search);

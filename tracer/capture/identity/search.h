@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #include "format/facts/id_forms.h"
-#include "tracer/capture/identity/sieve.h"
+#include "tracer/capture/identity/content.h"
 #include "tracer/capture/memory/page_reader.h"
 
 /* A number that may be one of the program's IDs. */
@@ -18,11 +18,6 @@ struct id_found {
 enum {
 	IDS_FOUND_MAX = 4096,  /* where there are more, the ID is too common a number to tell anything */
 	IDS_SMALL_PAGES = 1024 /* a program that has fewer has hardly a number in an odd place by accident */
-};
-
-struct id_text {
-	char text[12];
-	size_t length; /* 0: too short, as it would be found everywhere */
 };
 
 struct id_search {
@@ -50,6 +45,7 @@ int id_search_owner(const struct id_search *search, uint32_t id);
 void id_search_free(struct id_search *search);
 
 /* The search's own. */
+struct id_text id_text_of(uint32_t id, bool is_hexadecimal);
 void id_search_add(struct id_search *search, uint64_t address, uint32_t thread, enum snapimg_kept_kind kind);
 /* search_bytes.c: what may lie anywhere: texts, and numbers that are no aligned words. */
 void id_search_bytes(struct id_search *search, const uint8_t *bytes, size_t size, uint64_t address);

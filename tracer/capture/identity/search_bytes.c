@@ -153,6 +153,72 @@ void id_search_bytes(struct id_search *search, const uint8_t *bytes, size_t size
 	}
 }
 
+void id_content_begin(uint32_t id, struct id_content *content)
+{
+	struct sieve *sieve = &content->sieve;
+
+	*content = (struct id_content){.id = id, .decimal = id_text_of(id, false)};
+	memcpy(sieve->digits, content->decimal.text, SIEVE_START);
+	memcpy(sieve->hexadecimal, content->decimal.text, SIEVE_START);
+	for (int i = 0; i < SIEVE_START; i++)
+		sieve->number[i] = (uint8_t)(id >> 8 * i);
+	sieve_begin(sieve);
+}
+
+/* In a large content, numbers of two bytes that lie anywhere are found by accident. */
+static bool is_number(const struct id_content *content, const struct bytes *in, const uint8_t *at)
+{
+	enum { BITS_SURE = 16, SMALL = 1 << 16 };
+	const bool is_anywhere = content->id >> BITS_SURE != 0 || in->end - in->begin <= SMALL;
+	uint32_t word;
+
+	if (at < in->begin || (size_t)(in->end - at) < sizeof(word) ||
+	    (!is_anywhere && (size_t)(at - in->begin) % sizeof(word) != 0))
+		return false;
+	memcpy(&word, at, sizeof(word));
+	return word == content->id || __builtin_bswap32(word) == content->id;
+}
+
+static enum snapimg_kept_kind kind_in_content(const struct id_content *content, const struct bytes *in,
+                                              const uint8_t *at)
+{
+	if (is_decimal(in, &content->decimal, at))
+		return kind_of(in, at, at + content->decimal.length) == SNAPIMG_KEPT_NAME
+		               ? SNAPIMG_KEPT_NAMED
+		               : SNAPIMG_KEPT_CONTENT;
+	return is_number(content, in, at) || is_number(content, in, at - 1) ? SNAPIMG_KEPT_CONTENT
+	                                                                    : SNAPIMG_KEPT_SEARCHED;
+}
+
+bool id_content_has_text(const struct id_content *content, const void *bytes, size_t size)
+{
+	const struct bytes in = {bytes, (const uint8_t *)bytes + size, 0};
+
+	for (size_t i = 0; i < size; i++)
+		if (is_decimal(&in, &content->decimal, in.begin + i))
+			return true;
+	return false;
+}
+
+enum snapimg_kept_kind id_content_look(const struct id_content *content, const void *bytes, size_t size)
+{
+	const struct bytes in = {bytes, (const uint8_t *)bytes + size, 0};
+	enum snapimg_kept_kind result = SNAPIMG_KEPT_SEARCHED;
+
+	for (size_t block = 0; block < size; block += SIEVE_BYTES) {
+		bool is_last = size - block < SIEVE_BYTES + SIEVE_START - 1;
+		if (!is_last && !sieve_bytes(&content->sieve, in.begin + block))
+			continue;
+		for (size_t i = block; i < size && i < block + SIEVE_BYTES; i++) {
+			enum snapimg_kept_kind kind = kind_in_content(content, &in, in.begin + i);
+			if (kind == SNAPIMG_KEPT_CONTENT)
+				return kind;
+			result = kind == SNAPIMG_KEPT_SEARCHED ? result : kind;
+		}
+	}
+	return result;
+}
+
 static bool is_wide_digit(const uint8_t *bytes, size_t size, size_t at)
 {
 	return at < size && size - at >= WIDE_BYTES && is_digit(bytes[at]) && bytes[at + 1] == 0;

@@ -1,0 +1,16 @@
+/* What the kernel holds for a process, in which its ID may be. */
+#ifndef TRACER_CAPTURE_IDENTITY_OUTSIDE_H
+#define TRACER_CAPTURE_IDENTITY_OUTSIDE_H
+
+#include "tracer/capture/fds/objects.h"
+#include "tracer/capture/process/timers.h"
+
+struct kept_outside {
+	const struct objects *objects;
+	const struct snapimg_descriptor *descriptors;
+	size_t descriptors_count;
+	const struct timers *timers;
+	const char *directory; /* "": the caller's */
+};
+
+#endif
