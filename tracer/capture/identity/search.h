@@ -16,8 +16,8 @@ struct id_found {
 };
 
 enum {
-	IDS_FOUND_MAX = 4096,  /* where there are more, the ID is too common a number to tell anything */
-	IDS_SMALL_PAGES = 1024 /* a program that has fewer has hardly a number in an odd place by accident */
+	IDS_FOUND_MAX = 4096, /* where there are more, the ID is too common a number to tell anything */
+	IDS_SMALL_PAGES = 256 /* a program that has fewer has hardly a number in an odd place by accident */
 };
 
 struct id_search {
