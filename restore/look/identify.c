@@ -17,8 +17,9 @@
 #include "restore/fds/objects.h"
 #include "restore/loader.h"
 
-enum { TYPE_MASK = 0170000, MODE_MASK = 07777, BLOCK = 1 << 16, MADE_MAX = 256 };
+enum { TYPE_MASK = 0170000, DIRECTORY = 0040000, MODE_MASK = 07777, BLOCK = 1 << 16, MADE_MAX = 256 };
 
+/* Of a directory it only says that the program made it (directories.c). */
 static const struct snapimg_identity *find_identity(uint32_t index)
 {
 	const struct snapimg_identity *identity = snapimg_get_identity(&loader.image);
@@ -30,6 +31,8 @@ static const struct snapimg_identity *find_identity(uint32_t index)
 		else
 			high = middle;
 	}
+	if ((snapimg_get_file(&loader.image)[index].mode & TYPE_MASK) == DIRECTORY)
+		return NULL;
 	return low < snapimg_identity_count(&loader.image) && identity[low].file == index + 1 ? &identity[low]
 	                                                                                      : NULL;
 }

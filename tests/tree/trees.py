@@ -63,6 +63,7 @@ os.chmod('session', 0o750)
 with open('session/inner/closed', 'w') as file:
     file.write('closed')
 go, told = os.pipe()
+opened = os.open('session', os.O_RDONLY | os.O_DIRECTORY)
 child = os.fork()
 if child == 0:
     os.close(told)
@@ -80,6 +81,7 @@ while not (os.path.exists('session/inner/held') and os.path.getsize('session/inn
 os.path.exists('/snap/here')
 os.close(told)
 status = os.waitpid(child, 0)[1]
+os.stat('inner', dir_fd=opened)
 read = [open('session/inner/' + name).read() for name in ('closed', 'held')]
 print(read, oct(os.stat('session').st_mode & 0o777), status >> 8)
 shutil.rmtree('session')
