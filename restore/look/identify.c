@@ -98,7 +98,7 @@ static bool is_recorded(uint32_t index, const struct snapimg_file *file,
 {
 	if (same_stamp(file, identity, status))
 		return true;
-	if (identity == NULL || (file->mode & TYPE_MASK) == DIRECTORY) /* whose names come and go */
+	if (identity == NULL)
 		return file->check == SNAPIMG_CHECK_EXISTS || same_build(file, descriptor);
 	if ((identity->flags & SNAPIMG_IDENTITY_LIVE) != 0 && file->inode == status->st_ino)
 		return true;
