@@ -144,6 +144,19 @@ static bool is_among_texts(const struct around *around, uint32_t id)
 	return count == ENOUGH;
 }
 
+/* Its hexadecimal digits as decimal ones; 0: not all of them are. */
+static uint32_t as_decimal(const struct id_text *text)
+{
+	uint32_t number = 0;
+
+	for (size_t i = 0; i < text->length; i++) {
+		if (!is_digit((uint8_t)text->text[i]))
+			return 0;
+		number = number * 10 + (uint32_t)(text->text[i] - '0');
+	}
+	return number;
+}
+
 bool number_is_among_others(const struct id_search *search, const struct id_found *found, uint64_t start,
                             uint64_t end)
 {
@@ -175,6 +188,8 @@ bool number_is_among_others(const struct id_search *search, const struct id_foun
 	case SNAPIMG_KEPT_TEXT:
 	case SNAPIMG_KEPT_PARENT_TEXT:
 		return is_among_texts(&around, id);
+	case SNAPIMG_KEPT_HEXADECIMAL:
+		return is_among_texts(&around, as_decimal(&search->hexadecimal));
 	default: /* a path, a name, a clock: no plain number */
 		return false;
 	}
