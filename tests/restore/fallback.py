@@ -48,7 +48,7 @@ def refused(mode, *words, spoil=lambda frozen: None, limits=None, prefix=(), opt
     os.mkdir("elsewhere")
     with open("file", "wb") as file:
         file.write(b"x" * 4096)
-    frozen = t.freeze("image.snap", [PROGRAM, mode], at="path:/snap/here")
+    frozen = t.freeze("image.snap", [PROGRAM, mode], at="path:/snap/here", options=["--carry=none"])
     os.unlink("place/own")  # the one that was frozen left it
     kept = spoil(frozen)  # what is to stay open
     snaprun = [*prefix, t.SNAPRUN, *options]
