@@ -157,6 +157,45 @@ static uint32_t as_decimal(const struct id_text *text)
 	return number;
 }
 
+/* The bytes that are near it in [start, end); false if they can't be read. */
+static bool read_around(struct around *around, const struct id_found *found, uint64_t start, uint64_t end)
+{
+	uint64_t from = found->address - start < REACH ? start : found->address - REACH;
+	uint64_t to = end - found->address < REACH ? end : found->address + REACH;
+
+	around->size = to - from;
+	around->at = found->address - from;
+	return tracee_read((pid_t)around->search->thread[0].tid, from, around->bytes, to - from) == 0;
+}
+
+/* One 16-bit slot of two is empty, and what both are together is no number that is near 0. */
+static bool is_half_empty(uint32_t slots)
+{
+	const uint16_t low = (uint16_t)slots, high = (uint16_t)(slots >> 16);
+
+	return low == UINT16_MAX ? high != UINT16_MAX && high != 0 : high == UINT16_MAX && low <= INT16_MAX;
+}
+
+bool number_is_in_slots(const struct id_search *search, const struct id_found *found, uint64_t start,
+                        uint64_t end)
+{
+	enum { NEAR = 128, ENOUGH = 6 };
+	struct around around = {.search = search};
+	size_t count = 0;
+
+	if ((found->kind != SNAPIMG_KEPT_NEGATIVE && found->kind != SNAPIMG_KEPT_TAGGED &&
+	     found->kind != SNAPIMG_KEPT_PARENT_TAGGED) ||
+	    !read_around(&around, found, start, end))
+		return false;
+	for (size_t at = 0; at + sizeof(uint32_t) <= around.size; at += sizeof(uint32_t)) {
+		uint32_t slots;
+		memcpy(&slots, around.bytes + at, sizeof(slots));
+		if (at + NEAR >= around.at && at <= around.at + NEAR && is_half_empty(slots))
+			count++;
+	}
+	return count >= ENOUGH;
+}
+
 bool number_is_among_others(const struct id_search *search, const struct id_found *found, uint64_t start,
                             uint64_t end)
 {
@@ -166,13 +205,9 @@ bool number_is_among_others(const struct id_search *search, const struct id_foun
 	                  found->kind == SNAPIMG_KEPT_PARENT_TAGGED;
 	uint32_t id = is_parents ? search->parent : thread[found->thread].tid;
 	struct around around = {.search = search, .id = id};
-	uint64_t from = found->address - start < REACH ? start : found->address - REACH;
-	uint64_t to = end - found->address < REACH ? end : found->address + REACH;
 
-	if (tracee_read((pid_t)thread[0].tid, from, around.bytes, to - from) < 0)
+	if (!read_around(&around, found, start, end))
 		return false;
-	around.size = to - from;
-	around.at = found->address - from;
 	switch (found->kind) {
 	case SNAPIMG_KEPT_WORD:
 	case SNAPIMG_KEPT_PARENT_WORD:

@@ -9,4 +9,9 @@
 bool number_is_among_others(const struct id_search *search, const struct id_found *found, uint64_t start,
                             uint64_t end);
 
+/* Among the slots of a hash table, 16 bits each, the empty ones -1, as Python has them: an index beside empty
+ * slots looks like a negative number, and is none. */
+bool number_is_in_slots(const struct id_search *search, const struct id_found *found, uint64_t start,
+                        uint64_t end);
+
 #endif

@@ -217,6 +217,17 @@ static enum status keep_parent(const struct look *look, const struct mapping *ma
 	return kept_add(look->kept, id);
 }
 
+/* CPython tags no numbers, and its instructions have words between them that look like tagged ones. */
+static bool is_of_other_language(const struct look *look, const struct id_found *found)
+{
+	const struct mappings *mappings = look->mappings;
+
+	return (found->kind == SNAPIMG_KEPT_TAGGED || found->kind == SNAPIMG_KEPT_PARENT_TAGGED) &&
+	       (module_is_mapped(mappings, "python3") || module_is_mapped(mappings, "libpython3")) &&
+	       !module_is_mapped(mappings, "libruby") && !module_is_mapped(mappings, "libperl") &&
+	       !module_is_mapped(mappings, "liblua");
+}
+
 static enum status sort_out(const struct look *look, const struct id_found *found)
 {
 	const struct mapping *mapping = mapping_at(look->mappings, found->address);
@@ -230,7 +241,11 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 		mapping = find_view(look->mappings, mapping, &id.record.address);
 	if (!mapping || is_dead(look, mapping, found->address) || is_fixed(look->fixups, found->address) ||
 	    is_of_file(look, mapping, found) || is_of_pointer(look, found) || is_relocated(mapping) ||
-	    (is_rare(found->kind) && is_of_code(look, mapping, found->kind)))
+	    (is_rare(found->kind) && is_of_code(look, mapping, found->kind)) ||
+	    is_of_other_language(look, found) ||
+	    number_is_in_slots(look->search,
+	                       &(struct id_found){id.record.address, found->thread, found->kind},
+	                       mapping->record.start, mapping->record.end))
 		return STATUS_OK;
 	if (is_of_parent(found->kind))
 		return keep_parent(look, mapping, id);

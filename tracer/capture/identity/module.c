@@ -1,5 +1,7 @@
 #include "tracer/capture/identity/module.h"
 
+#include <string.h>
+
 #include "format/base/elf.h"
 
 const struct mapping *mapping_at(const struct mappings *mappings, uint64_t address)
@@ -54,4 +56,20 @@ const char *module_of_code(const struct mappings *mappings, uint64_t address)
 	                       (at->record.protection & SNAPIMG_PROT_EXEC) != 0
 	               ? at->vma->name
 	               : NULL;
+}
+
+bool module_is_mapped(const struct mappings *mappings, const char *begins)
+{
+	const char *before = NULL;
+
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct mapping *mapping = &mappings->mapping[i];
+		if (mapping->record.kind != SNAPIMG_MAPPING_FILE || !mapping->vma ||
+		    mapping->vma->name == before)
+			continue;
+		const char *slash = strrchr(before = mapping->vma->name, '/');
+		if (slash && strncmp(slash + 1, begins, strlen(begins)) == 0)
+			return true;
+	}
+	return false;
 }

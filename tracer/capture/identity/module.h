@@ -8,6 +8,8 @@
 const char *module_of_data(const struct mappings *mappings, const struct files *files, uint64_t address);
 /* The path of the file whose code has the address; NULL: none has. */
 const char *module_of_code(const struct mappings *mappings, uint64_t address);
+/* Whether a file is mapped whose name, without its directory, begins so: an interpreter, or its library. */
+bool module_is_mapped(const struct mappings *mappings, const char *begins);
 const struct mapping *mapping_at(const struct mappings *mappings, uint64_t address);
 
 #endif

@@ -65,8 +65,9 @@ static bool is_between_dashes(const struct bytes *in, const uint8_t *at, const u
 	return (at > in->begin && at[-1] == '-') || (after < in->end && *after == '-');
 }
 
-/* After "0x", zeros, or nothing. */
-static bool is_hexadecimal(const struct bytes *in, const struct id_text *text, const uint8_t *at)
+/* After "0x", zeros, or nothing. *ret_begin: where these begin. */
+static bool is_hexadecimal(const struct bytes *in, const struct id_text *text, const uint8_t *at,
+                           const uint8_t **ret_begin)
 {
 	enum { LOWER = 'a' - 'A' };
 	const uint8_t *after = at + text->length;
@@ -80,7 +81,10 @@ static bool is_hexadecimal(const struct bytes *in, const struct id_text *text, c
 		return false;
 	while (at > in->begin && at[-1] == '0')
 		at--;
-	return !is_word_at(in, at - 1) || (at - in->begin >= 2 && (at[-1] | LOWER) == 'x' && at[-2] == '0');
+	*ret_begin = at;
+	if (at - in->begin >= 2 && (at[-1] | LOWER) == 'x' && at[-2] == '0')
+		*ret_begin = at - 2;
+	return *ret_begin != at || !is_word_at(in, at - 1);
 }
 
 /* Something that isn't 0 comes right after it: so it is no upper part of a larger number. */
@@ -126,11 +130,15 @@ static bool is_swapped(const struct id_search *search, const struct bytes *in, c
 static void look_at(struct id_search *search, const struct bytes *in, const uint8_t *at)
 {
 	const uint64_t address = in->address + (uint64_t)(at - in->begin);
+	const uint8_t *begin;
 
 	if (is_decimal(in, &search->decimal, at))
 		id_search_add(search, address, 0, kind_of(in, at, at + search->decimal.length));
-	else if (is_hexadecimal(in, &search->hexadecimal, at))
-		id_search_add(search, address, 0, SNAPIMG_KEPT_HEXADECIMAL);
+	else if (is_hexadecimal(in, &search->hexadecimal, at, &begin))
+		id_search_add(search, address, 0,
+		              kind_of(in, begin, at + search->hexadecimal.length) == SNAPIMG_KEPT_NAME
+		                      ? SNAPIMG_KEPT_NAME
+		                      : SNAPIMG_KEPT_HEXADECIMAL);
 	if (is_decimal(in, &search->parents, at) &&
 	    kind_of(in, at, at + search->parents.length) != SNAPIMG_KEPT_NAME)
 		id_search_add(search, address, 0, SNAPIMG_KEPT_PARENT_TEXT);
@@ -234,13 +242,31 @@ static bool is_wide_text(const struct id_text *text, const uint8_t *bytes, size_
 	       (at < WIDE_BYTES || !is_wide_digit(bytes, size, at - WIDE_BYTES));
 }
 
+/* As kind_of(): V8 calls itself "node[1234]" in its inspector, which is no more than a message. */
+static enum snapimg_kept_kind kind_of_wide(const struct bytes *in, const uint8_t *at, const uint8_t *after)
+{
+	static const char proc[] = "/\0p\0r\0o\0c\0/"; /* ends with a zero byte of its own */
+	const ptrdiff_t length = sizeof(proc);
+	const bool is_first = at - in->begin < WIDE_BYTES, is_last = in->end - after < WIDE_BYTES;
+
+	if (at - in->begin >= length && memcmp(at - length, proc, (size_t)length) == 0)
+		return SNAPIMG_KEPT_WIDE;
+	if ((is_first || at[-1] != 0 || !is_text(at[-WIDE_BYTES]) || at[-WIDE_BYTES] == '=') &&
+	    (is_last || ((*after == '\0' || *after == '\n') && after[1] == 0)))
+		return SNAPIMG_KEPT_WIDE;
+	return SNAPIMG_KEPT_NAME;
+}
+
 void id_search_wide(struct id_search *search, const uint8_t *bytes, size_t size, size_t block,
                     uint64_t address)
 {
 	/* One that begins just before a block is known by its second and third digit. */
 	size_t before = block > 0 ? WIDE_BYTES : 0;
+	const struct bytes in = {bytes, bytes + size, address};
 
 	for (size_t at = block - before; at < block + SIEVE_BYTES - WIDE_BYTES; at += WIDE_BYTES)
 		if (is_wide_text(&search->decimal, bytes, size, at))
-			id_search_add(search, address + at, 0, SNAPIMG_KEPT_WIDE);
+			id_search_add(search, address + at, 0,
+			              kind_of_wide(&in, bytes + at,
+			                           bytes + at + search->decimal.length * WIDE_BYTES));
 }
