@@ -233,7 +233,8 @@ static void tcp_listeners(void)
 	struct sockaddr_in6 name = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	struct sockaddr_in before, after;
 	struct tcp_info info;
-	char fast[16] = "a key of sixteen", kept[sizeof(fast)];
+	const char *fast = "a key of sixteen";
+	char kept[16];
 	socklen_t size = sizeof(before);
 	int v6 = need(socket(AF_INET6, SOCK_STREAM, 0));
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -241,7 +242,7 @@ static void tcp_listeners(void)
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 3);
 	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, 77);
-	EXPECT(setsockopt(fd, IPPROTO_TCP, 33 /* TCP_FASTOPEN_KEY */, fast, sizeof(fast)) == 0);
+	EXPECT(setsockopt(fd, IPPROTO_TCP, 33 /* TCP_FASTOPEN_KEY */, fast, sizeof(kept)) == 0);
 	EXPECT(listen(fd, 37) == 0 && getsockname(fd, (struct sockaddr *)&before, &size) == 0);
 	set(v6, SOL_SOCKET, SO_REUSEPORT, 1);
 	set(v6, IPPROTO_IPV6, IPV6_V6ONLY, 1);
