@@ -217,13 +217,20 @@ static enum status keep_parent(const struct look *look, const struct mapping *ma
 	return kept_add(look->kept, id);
 }
 
-/* CPython tags no numbers, and its instructions have words between them that look like tagged ones. */
+/* CPython tags no numbers, and its instructions have words between them that look like tagged ones. It has
+ * doubles. */
 static bool is_of_other_language(const struct look *look, const struct id_found *found)
 {
 	const struct mappings *mappings = look->mappings;
+	const bool is_parents = found->kind == SNAPIMG_KEPT_PARENT_TAGGED;
+	const uint64_t *form = is_parents ? look->search->parents_form : look->search->form;
+	uint64_t word;
 
-	return (found->kind == SNAPIMG_KEPT_TAGGED || found->kind == SNAPIMG_KEPT_PARENT_TAGGED) &&
-	       (module_is_mapped(mappings, "python3") || module_is_mapped(mappings, "libpython3")) &&
+	if ((found->kind != SNAPIMG_KEPT_TAGGED && !is_parents) ||
+	    tracee_read((pid_t)look->search->thread[0].tid, found->address, &word, sizeof(word)) < 0 ||
+	    word == form[SNAPIMG_FORM_DOUBLE] || word == form[SNAPIMG_FORM_DOUBLE_NEGATIVE])
+		return false;
+	return (module_is_mapped(mappings, "python3") || module_is_mapped(mappings, "libpython3")) &&
 	       !module_is_mapped(mappings, "libruby") && !module_is_mapped(mappings, "libperl") &&
 	       !module_is_mapped(mappings, "liblua");
 }
