@@ -7,6 +7,7 @@
 #include "restore/base/limits.h"
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
+#include "restore/base/proc.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/become/capabilities.h"
 #include "restore/become/session.h"
@@ -85,16 +86,14 @@ static long write_number(long descriptor, int64_t number)
 static long set_oom_score(const struct snapimg_attribute *record, uint32_t tid)
 {
 	(void)tid;
-	return write_number(sys(__NR_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC),
-	                    (int64_t)record->value);
+	return write_number(proc_open("/proc/self/oom_score_adj", O_WRONLY), (int64_t)record->value);
 }
 
 /* After the session was entered. The kernel takes few a second of those who are no administrator (EAGAIN). */
 static long set_session_nice(const struct snapimg_attribute *record, uint32_t tid)
 {
 	(void)tid;
-	return write_number(sys(__NR_openat, AT_FDCWD, "/proc/self/autogroup", O_WRONLY | O_CLOEXEC),
-	                    (int64_t)record->value);
+	return write_number(proc_open("/proc/self/autogroup", O_WRONLY), (int64_t)record->value);
 }
 
 static long coredump_filter = -1; /* its file, open */
@@ -103,8 +102,7 @@ static long check_coredump_filter(const struct snapimg_attribute *record, uint32
 {
 	(void)record;
 	(void)tid;
-	coredump_filter = descriptor_away(
-	        sys(__NR_openat, AT_FDCWD, "/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC));
+	coredump_filter = descriptor_away(proc_open("/proc/self/coredump_filter", O_WRONLY));
 	return coredump_filter == -ENOENT
 	               ? 0
 	               : coredump_filter; /* without /proc it stays the caller's, and is told */

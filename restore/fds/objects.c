@@ -9,6 +9,7 @@
 
 #include "restore/base/memory.h"
 #include "restore/base/message.h"
+#include "restore/base/proc.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/become/tree.h"
 #include "restore/fds/kinds.h"
@@ -62,13 +63,20 @@ static struct {
 	bool is_done;
 } state;
 
+/* Where a descriptor is opened again, and who starts it may mount none. */
+static const char *advice_for(long result)
+{
+	if (result == -EMFILE)
+		return ": raise ulimit -Hn";
+	return result == -ENOENT && sys(__NR_faccessat, AT_FDCWD, "/proc/self", 0) < 0 ? ": mount /proc" : "";
+}
+
 _Noreturn void object_die(uint32_t index, const char *what, long result)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
 	const char *name = snapimg_string(&loader.image, object->name);
 	die(EXIT_REFUSED, *name != '\0' ? name : "an open descriptor", ": cannot ", what, " the ",
-	    snapimg_object_name(object->kind), " of the image: ", error_text(result),
-	    result == -EMFILE ? ": raise ulimit -Hn" : "");
+	    snapimg_object_name(object->kind), " of the image: ", error_text(result), advice_for(result));
 }
 
 int objects_descriptor(uint32_t index)
@@ -94,7 +102,7 @@ long objects_reopen(int descriptor, uint32_t flags)
 	char path[64] = "/proc/self/fd/";
 	const char *number = dec((uint64_t)descriptor);
 	memcpy(path + strlen(path), number, strlen(number) + 1);
-	return sys(__NR_openat, AT_FDCWD, path, flags | O_CLOEXEC);
+	return proc_open(path, flags);
 }
 
 long object_complete_flags(uint32_t index, int descriptor)

@@ -126,6 +126,22 @@ def replaced():
         t.same(t.restore(image, options=["--cache=off"]), direct)
 
 
+def deleted():
+    """A deleted file that was open to be read only: root starts it without /proc, others are told what is missing."""
+    with open("script.sh", "w", encoding="ascii") as file:
+        file.write("echo well >gone; exec 3<gone; rm gone; test -e /snap/here; read -r line <&3; echo $line\n")
+    argv = [tool("bash"), "script.sh"]
+    direct = t.run(argv)
+    self_contained(argv)
+    inside = into_root()
+    os.makedirs("root/tmp")
+    started = t.run([*inside, "/snaprun", "/thawed.snap"])
+    if t.IS_ROOT:
+        t.same(started, direct)
+    else:
+        t.one_line(started, 125, "the deleted file", "mount /proc", tool="snaprun")
+
+
 def no_exec():
     """Code comes from a thawed image on a filesystem without execution, too."""
     write_data()
@@ -302,7 +318,7 @@ ROWS = {
     "embedded_pie": lambda: program("pie"), "embedded_static": lambda: program("static"),
     "embedded_musl": lambda: program("musl"), "embedded_muslstatic": lambda: program("muslstatic"),
     "embedded_python": python, "embedded_bash": bash, "embedded_node": node,
-    "embedded_sqlite": sqlite, "embedded_replaced": replaced,
+    "embedded_sqlite": sqlite, "embedded_replaced": replaced, "deleted_without_proc": deleted,
     "embedded_noexec": no_exec, "refused_embedded_written": refused, "refused_embedded_locked": locked, "embedded_told": told,
     "embedded_directory": directory, "embedded_info": info, "embedded_mapped": thawed_is_mapped,
     "embedded_second_generation": second_generation, "file_all_missing": all_missing,
