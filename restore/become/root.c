@@ -297,7 +297,8 @@ static void make_entry(uint32_t index, uint32_t *next)
 
 static void refuse(const char *what, long result)
 {
-	die(EXIT_REFUSED, "--root=image: ", what, ": ", error_text(result), namespaces_advice);
+	die(EXIT_REFUSED, "--root=image: ", what, ": ", error_text(result),
+	    result == -EINVAL ? "" : namespaces_advice);
 }
 
 /* Memory as a mount of its own, with no name yet. */
@@ -323,7 +324,9 @@ static void go_apart(void)
 		refuse("no mount namespace can be made for the image's files", result);
 	result = sys(__NR_mount, NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
 	if (result < 0)
-		refuse("the root can't be set apart (is it a chroot that is no mount?)", result);
+		refuse("the root can't be set apart (a chroot that is no mount: mount --bind it on itself "
+		       "first)",
+		       result);
 }
 
 static void go_in(const char *directory)

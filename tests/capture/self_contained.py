@@ -194,6 +194,22 @@ def told():
     t.check((result.status, result.out) == (0, b"b'new'\n"), result)
 
 
+def runtime():
+    """Java opens more of its own files later: the line names them, until they are embedded. Here it is its place that tells."""
+    os.makedirs("home/lib/server")
+    os.makedirs("home/conf")
+    os.mkdir("settings")
+    write_data("home/lib/server/libjvm.so")
+    write_data("settings/net.properties")
+    os.symlink("../../settings/net.properties", "home/conf/net.properties")
+    home, settings = (os.path.realpath(name) for name in ("home", "settings"))
+    for embeds in ([], ["--embed=" + home, "--embed=" + settings]):
+        result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", HERE, "--self-contained", *embeds, "--",
+                        t.program("embedded-pie"), "home/lib/server/libjvm.so"])
+        words = f"{home}: Java opens files there later".encode(), f" give --embed={home} --embed={settings}, ".encode()
+        t.check(result.status == 0 and all((part in result.err) == (not embeds) for part in words), embeds, result)
+
+
 def directory():
     """A working directory that is not there is told; another image is refused."""
     os.mkdir("below")
@@ -319,7 +335,7 @@ ROWS = {
     "embedded_musl": lambda: program("musl"), "embedded_muslstatic": lambda: program("muslstatic"),
     "embedded_python": python, "embedded_bash": bash, "embedded_node": node,
     "embedded_sqlite": sqlite, "embedded_replaced": replaced, "deleted_without_proc": deleted,
-    "embedded_noexec": no_exec, "refused_embedded_written": refused, "refused_embedded_locked": locked, "embedded_told": told,
+    "embedded_noexec": no_exec, "refused_embedded_written": refused, "refused_embedded_locked": locked, "embedded_told": told, "embedded_runtime": runtime,
     "embedded_directory": directory, "embedded_info": info, "embedded_mapped": thawed_is_mapped,
     "embedded_second_generation": second_generation, "file_all_missing": all_missing,
 }

@@ -186,9 +186,11 @@ static enum status gather_plan(struct capture *capture)
 	    (status = root_read(capture->request->embeds, &capture->descriptors.objects, &capture->root)) !=
 	            STATUS_OK)
 		return status;
+	/* What is embedded for a tree's programs, its first process's image has. */
+	bool has_embeds = !capture->request->in_tree || capture->request->is_root;
 	if (capture->request->self_contained &&
-	    (status = self_contained_check(&capture->mappings, &capture->descriptors, &capture->files)) !=
-	            STATUS_OK)
+	    (status = self_contained_check(&capture->mappings, &capture->descriptors, &capture->files,
+	                                   has_embeds ? capture->request->embeds : NULL)) != STATUS_OK)
 		return status;
 	if (capture->shim.size && has_hidden_calls(capture->request->pid, &capture->mappings))
 		capture->shim = (struct snapimg_shim){0}; /* so nothing anonymous is made a piece */

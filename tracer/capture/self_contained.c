@@ -1,7 +1,10 @@
 #include "tracer/capture/self_contained.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include "format/base/proc.h"
@@ -36,9 +39,66 @@ static const char *reason_to_stay_out(const struct snapimg_descriptor *record, c
 	return (record->flags & O_ACCMODE) == O_RDONLY ? NULL : "open for writing: --carry=FILE embeds it";
 }
 
-enum status self_contained_check(const struct mappings *mappings, const struct descriptors *descriptors,
-                                 const struct files *files)
+/* A runtime that opens files of its own when it first needs them: known by what it has mapped. */
+static const struct runtime {
+	const char *name;
+	const char *library; /* below its home */
+	const char *link;    /* likewise: may be a symbolic link to other files of its own */
+} runtimes[] = {
+        {"Java", "/lib/server/libjvm.so", "/conf/net.properties"},
+};
+
+/* The directory that `link` of the home leads to; "" where it's no link to elsewhere. */
+static void find_other_home(const struct runtime *runtime, const char *home, char other[PATH_MAX])
 {
+	char path[2 * PATH_MAX];
+
+	(void)snprintf(path, sizeof path, "%s%s", home, runtime->link);
+	if (!realpath(path, other) || strncmp(other, home, strlen(home)) == 0)
+		*other = '\0';
+	if (*other)
+		*strrchr(other, '/') = '\0';
+}
+
+static bool is_embedded(const struct embeds *embeds, const char *home)
+{
+	for (size_t i = 0; i < embeds->count; i++) {
+		size_t length = strlen(embeds->path[i]);
+		if (strncmp(embeds->path[i], home, length) == 0 && (!home[length] || home[length] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static void tell_runtime(const struct runtime *runtime, const char *library, const struct embeds *embeds)
+{
+	size_t length = strlen(library), below = strlen(runtime->library);
+	char home[PATH_MAX], other[PATH_MAX];
+
+	if (length <= below || length - below >= sizeof home ||
+	    strcmp(library + length - below, runtime->library) != 0)
+		return;
+	(void)snprintf(home, sizeof home, "%.*s", (int)(length - below), library);
+	if (is_embedded(embeds, home))
+		return;
+	find_other_home(runtime, home, other);
+	tell("%s: %s opens files there later, which are not in the image: for machines without it give "
+	     "--embed=%s%s%s, and start it with --root=image",
+	     home, runtime->name, home, *other ? " --embed=" : "", other);
+}
+
+static void tell_runtimes(const struct files *files, const struct embeds *embeds)
+{
+	for (size_t i = 0; i < files->count; i++)
+		for (size_t kind = 0; kind < sizeof runtimes / sizeof runtimes[0]; kind++)
+			tell_runtime(&runtimes[kind], files->file[i].path, embeds);
+}
+
+enum status self_contained_check(const struct mappings *mappings, const struct descriptors *descriptors,
+                                 const struct files *files, const struct embeds *embeds)
+{
+	if (embeds)
+		tell_runtimes(files, embeds);
 	for (size_t i = 0; i < descriptors->count; i++) {
 		const struct snapimg_descriptor *record = &descriptors->record[i];
 
