@@ -2,7 +2,7 @@
 
 bool run_wants(const struct run *run, const struct tracee *tracee)
 {
-	return run->phase == PHASE_BEFORE && !tracee->process->launching &&
+	return run->phase == PHASE_BEFORE && !run->stops_all && !tracee->process->launching &&
 	       tracee->process->choice.state == CHOICE_COUNTS;
 }
 

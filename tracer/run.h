@@ -39,7 +39,8 @@ struct run {
 	pid_t root;          /* the process that PROG was started in, or that was attached to */
 	int launch_report;   /* what its child has to say before it is PROG; see launch.h */
 	bool filter_set_no_new_privs;
-	bool chosen; /* a process that points count in was seen: see --in */
+	bool chosen;    /* a process that points count in was seen: see --in */
+	bool stops_all; /* a point is met: what is answered still until all stand meets none */
 	bool root_ended;
 	int root_end;            /* wait status */
 	double began;            /* monotonic seconds */

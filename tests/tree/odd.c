@@ -2,10 +2,12 @@
  * stands. */
 #include <err.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +197,85 @@ static void await_ending(void)
 			errx(1, "child %d ended with %d", i, status);
 }
 
+/* Children that become other programs as fast as can be, until a byte that none of them takes is in the pipe:
+ * each makes a child by vfork that does, or does it itself. */
+static int to_children[2];
+static pid_t busy[4];
+static bool is_busy;
+
+static bool is_told(void)
+{
+	return poll(&(struct pollfd){.fd = to_children[0], .events = POLLIN}, 1, 0) == 1;
+}
+
+static void spawn(void)
+{
+	char *const words[] = {"/bin/true", NULL};
+	pid_t child = vfork();
+	if (child == 0) {
+		execv(*words, words);
+		_exit(9);
+	}
+	int status;
+	if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+		errx(1, "a child that ended with %d", status);
+}
+
+static void become_again(void)
+{
+	char number[16];
+	snprintf(number, sizeof(number), "%d", to_children[0]);
+	execl("/proc/self/exe", "odd", "again", number, NULL);
+	err(1, "exec");
+}
+
+static void *spawn_for_ever(void *unused)
+{
+	while (!is_told())
+		spawn();
+	return unused;
+}
+
+static void change(bool by_vfork)
+{
+	if (pipe(to_children) < 0)
+		err(1, "pipe");
+	is_busy = true;
+	for (size_t i = 0; i < sizeof(busy) / sizeof(*busy); i++)
+		if ((busy[i] = fork()) == 0) {
+			pthread_t thread;
+			tell();
+			if (!by_vfork)
+				become_again();
+			pthread_create(&thread, NULL, spawn_for_ever, NULL);
+			spawn_for_ever(NULL);
+			pthread_join(thread, NULL);
+			_exit(3);
+		}
+	for (size_t i = 0; i < sizeof(busy) / sizeof(*busy); i++)
+		hear();
+}
+
+static void spawns(void)
+{
+	change(true);
+}
+
+static void execs(void)
+{
+	change(false);
+}
+
+static void await_busy(void)
+{
+	int status;
+	if (write(to_children[1], "e", 1) != 1)
+		err(1, "write");
+	for (size_t i = 0; i < sizeof(busy) / sizeof(*busy); i++)
+		if (waitpid(busy[i], &status, 0) != busy[i] || status != 3 << 8)
+			errx(1, "child %zu ended with %d", i, status);
+}
+
 static void namespace(void)
 {
 	if (fork() == 0) {
@@ -241,8 +322,14 @@ int main(int argc, char **argv)
 	        {"files", files},       {"directory", directory}, {"siblings", siblings}, {"alike", alike},
 	        {"rest", alike},        {"session", session},     {"name", name},         {"relay", relay},
 	        {"ends", ends},         {"namespace", namespace}, {"main", main_ended},   {"memory", memory},
-	        {"handlers", handlers}, {"vfork", before_exec},
+	        {"handlers", handlers}, {"vfork", before_exec},   {"spawns", spawns},     {"execs", execs},
 	};
+	if (argc == 3) {
+		to_children[0] = atoi(argv[2]);
+		if (is_told())
+			return 3;
+		become_again();
+	}
 	if (pipe(to_parent) < 0)
 		err(1, "pipe");
 	for (size_t i = 0; argc == 2 && i < sizeof(modes) / sizeof(*modes); i++)
@@ -253,6 +340,8 @@ int main(int argc, char **argv)
 				*is_enough = 1;
 			if (ending[0])
 				await_ending();
+			if (is_busy)
+				await_busy();
 			if (strcmp(argv[1], "rest") == 0)
 				wait_for_ever();
 			return 7;

@@ -11,7 +11,7 @@ import snaptest as t  # noqa: E402
 
 BASH = ["bash", "--norc", "--noediting", "-i"]
 ENV = {**t.PLAIN_ENV, "PS1": "READY> ", "TERM": "dumb", "SNAP_CACHE": "off"}
-# A job in the background. Who is starting a program can't be frozen: the shell's prompt comes when it sleeps.
+# A job in the background, which is another program and sleeps when the shell's prompt comes.
 SLEEPER = b"sleep 1000 & until read -r stat </proc/$!/stat && [[ $stat == *'(sleep) S'* ]]; do :; done\n"
 # A job that reads the terminal; the second `test` is where it is frozen.
 JOB = "sh -c 'echo at the point; test -e /snap/here; while read -r x; do echo got $x; done'"

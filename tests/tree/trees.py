@@ -238,7 +238,8 @@ ROWS = {f"family.{mode}": (lambda p=program, m=mode: family(p, m)) for program, 
 ROWS.update({f"refused.{mode}": (lambda m=mode: refuse(m)) for mode in REFUSED})
 ROWS.update({"refused.no-kcmp": where_kcmp_is_denied, "refused.namespace": namespace,
              "refused.attached-main-ended": attached_main_ended, "killed": killed,
-             "family.alike": alike, "family.directory": directory, "family.stays-shared": stays_shared, "crowd.relay": lambda: crowd("relay"), "crowd.ends": lambda: crowd("ends")})
+             "family.alike": alike, "family.directory": directory, "family.stays-shared": stays_shared,
+             **{f"crowd.{mode}": (lambda m=mode: crowd(m)) for mode in ("relay", "ends", "spawns", "execs")}})
 
 if __name__ == "__main__":
     t.main(ROWS)

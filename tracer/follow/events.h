@@ -7,6 +7,8 @@
 /* status: as from wait(2). Not STATUS_OK ends the run; its line is printed. */
 typedef enum status event_handler(struct run *run, struct tracee *tracee, int status);
 
+/* loop.c: by the one of these that it is for */
+event_handler answer_event;
 /* events_life.c: beginnings and ends */
 event_handler on_birth, on_vfork_done, on_exec, on_end;
 /* events_call.c: system calls */

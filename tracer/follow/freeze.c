@@ -13,6 +13,7 @@
 #include "format/base/progress.h"
 #include "tracer/capture/snapshot.h"
 #include "tracer/check/timeline.h"
+#include "tracer/follow/events.h"
 #include "tracer/follow/interrupt.h"
 #include "tracer/follow/release.h"
 #include "tracer/follow/resume.h"
@@ -262,17 +263,24 @@ static bool asked_to_end(void)
 	return interrupt_asked() != 0;
 }
 
-/* All that will be in the image stands; what was stopped is in *ret_tree in any case. */
-static enum status stop(const struct run *run, struct tracee *tracee, struct tree *ret_tree)
+static enum status answer(void *context, struct tracee *tracee, int status)
 {
-	const struct options *options = run->options;
-	stop_asked *asked = options->attach ? asked_to_end : NULL;
+	return answer_event(context, tracee, status);
+}
+
+/* All that will be in the image stands; what was stopped is in *ret_tree in any case. */
+static enum status stop(struct run *run, struct tracee *tracee, struct tree *ret_tree)
+{
+	const struct stop_means means = {
+	        .asked = run->options->attach ? asked_to_end : NULL, .answer = answer, .context = run};
 	struct stopped_threads threads = {0};
 	(void)refusals_end(); /* of a dump that failed in its midst */
-	enum status status = stop_threads(tracee, asked, &threads);
+	run->stops_all = true;
+	enum status status = stop_threads(tracee, &means, &threads);
 
 	if (status == STATUS_OK)
-		status = tree_stop(run, tracee, asked, &threads, ret_tree);
+		status = tree_stop(run, tracee, &means, &threads, ret_tree);
+	run->stops_all = false;
 	if (threads.count) /* the tree has not got so far */
 		status = tree_add(ret_tree, tracee, &threads, status);
 	return status;

@@ -48,6 +48,11 @@ static event_handler *handler_of(int status)
 	return on_signal;
 }
 
+enum status answer_event(struct run *run, struct tracee *tracee, int status)
+{
+	return handler_of(status)(run, tracee, status);
+}
+
 static struct event next_event(void)
 {
 	struct event event = {.kind = EVENT_OF_THREAD};
@@ -177,7 +182,7 @@ static bool dispatch_event(struct run *run, struct event event, enum status *sta
 		if (tracee->process->threads == 1)
 			choice_at_birth(run, tracee->process);
 	}
-	*status = handler_of(event.status)(run, tracee, event.status);
+	*status = answer_event(run, tracee, event.status);
 	if (run->phase == PHASE_REACHED)
 		interrupt_image_written();
 	return *status == STATUS_OK && !is_over(run);

@@ -111,7 +111,8 @@ static enum status look_around(struct tree *tree, bool all, bool *ret_new)
 
 /* It may end before it is stopped: then it is a zombie, or nothing. */
 static enum status stop_one(const struct run *run, struct tree *tree, size_t index,
-                            const struct tracee *point, struct stopped_threads *threads, stop_asked *asked)
+                            const struct tracee *point, struct stopped_threads *threads,
+                            const struct stop_means *means)
 {
 	pid_t pid = (pid_t)tree->process[index].record.pid;
 	struct tracee *tracee = tracee_find(pid);
@@ -135,7 +136,7 @@ static enum status stop_one(const struct run *run, struct tree *tree, size_t ind
 	}
 	if (!tracee && (status = tracee_adopt(pid, &tracee)) != STATUS_OK)
 		return status;
-	return stop_process(tracee, asked, &tree->process[index].threads);
+	return stop_process(tracee, means, &tree->process[index].threads);
 }
 
 static const struct stopped_thread *any_thread(const struct stopped_threads *threads)
@@ -313,7 +314,7 @@ enum status tree_add(struct tree *tree, struct tracee *tracee, struct stopped_th
 	return status;
 }
 
-enum status tree_stop(const struct run *run, const struct tracee *point, stop_asked *asked,
+enum status tree_stop(const struct run *run, const struct tracee *point, const struct stop_means *means,
                       struct stopped_threads *threads, struct tree *ret_tree)
 {
 	pid_t root = run->options->whole ? run->root : point->process->pid;
@@ -332,7 +333,7 @@ enum status tree_stop(const struct run *run, const struct tracee *point, stop_as
 	while (status == STATUS_OK && new_ones) {
 		for (; stopped < tree->count && status == STATUS_OK; stopped++)
 			if (tree->process[stopped].record.state != SNAPIMG_MEMBER_ZOMBIE) {
-				status = stop_one(run, tree, stopped, point, threads, asked);
+				status = stop_one(run, tree, stopped, point, threads, means);
 				refused = refused || status == STATUS_REFUSED;
 				status = pass_refusal(status);
 			}

@@ -21,7 +21,7 @@ struct tree {
 /* The process of `point` stands with all its threads, which the tree takes over. It is the root, or with
  * --whole PROG. Stops all the root's descendants; those of PROG are all processes that are followed.
  * *ret_tree holds what was stopped on a failure, too. */
-enum status tree_stop(const struct run *run, const struct tracee *point, stop_asked *asked,
+enum status tree_stop(const struct run *run, const struct tracee *point, const struct stop_means *means,
                       struct stopped_threads *threads, struct tree *ret_tree)
         __attribute__((warn_unused_result));
 /* Where that has not come to these: for who lets all go on. Returns `status`, or why it can't. */

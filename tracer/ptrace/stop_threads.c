@@ -18,20 +18,92 @@
 #include "tracer/ptrace/wait.h"
 #include "tracer/refusals.h"
 
-#define PATIENCE_S 0.05 /* between two looks at what a thread that does not stop is at */
+#define PATIENCE_S       0.05  /* between two looks at what a thread that does not stop is at */
+#define VFORK_PATIENCE_S 0.005 /* … at what the child of one that waits in vfork does */
 
-enum { SYSCALL_STOP = SIGTRAP | 0x80 };
+enum {
+	SYSCALL_STOP = SIGTRAP | 0x80,
+	LOOKS_AT_SLEEPERS = 100, /* at children that do nothing before their exec */
+	LOOKS_MAX = 4000,
+};
 
 /* What stopping them is about. */
 struct stopping {
 	pid_t pid;
 	const struct tracee *point; /* the thread that stands already; NULL: none does */
-	stop_asked *asked;
+	const struct stop_means *means;
+	bool has_begun_again; /* another program: the threads of the old one are gone */
 };
 
 static enum status refuse_vfork(pid_t tid)
 {
 	return refuse("a thread that waits in vfork", "choose another point", "thread %d", tid);
+}
+
+/* --- a thread that waits in vfork(2) can't be stopped before its child has memory of its own */
+
+static bool is_at_work(void *context, pid_t child, const struct proc_stat *stat)
+{
+	bool *one_is = context;
+
+	(void)child;
+	*one_is = *one_is || stat->state == 'R' || stat->state == 'D';
+	return !*one_is;
+}
+
+static bool some_child_works(pid_t pid)
+{
+	bool one_does = false;
+
+	proc_visit_children(pid, is_at_work, &one_does);
+	return one_does;
+}
+
+/* Where kcmp(2) is denied, any child that has no program of its own. */
+static bool may_borrow_memory(const struct process *process, pid_t parent)
+{
+	return !process->has_begun && process->pid != parent &&
+	       process_status_number(process->pid, "PPid") == parent &&
+	       (processes_share_memory(process->pid, parent) || !processes_are_comparable());
+}
+
+/* Answers what happens to such children; *ret_some: something did. The list may be another one after that. */
+static enum status answer_borrowers(const struct stopping *stopping, pid_t parent, bool *ret_some)
+{
+	int event;
+
+	*ret_some = false;
+	for (struct tracee *it = tracee_next(NULL); it; it = tracee_next(it)) {
+		if (!may_borrow_memory(it->process, parent) || tracee_look(it->tid, &event) != WAITED_STOP)
+			continue;
+		*ret_some = true;
+		return stopping->means->answer(stopping->means->context, it, event);
+	}
+	return STATUS_OK;
+}
+
+/* What its child does until it becomes another program or ends is done in between the looks at the thread. */
+struct vfork_wait {
+	int looks, of_sleepers;
+};
+
+static enum status look_after_child(const struct tracee *tracee, const struct stopping *stopping,
+                                    struct vfork_wait *wait)
+{
+	pid_t pid = tracee->process->pid;
+	enum status status;
+	bool some = true;
+
+	wait->of_sleepers = some_child_works(pid) ? 0 : wait->of_sleepers + 1;
+	while (some) {
+		if ((status = answer_borrowers(stopping, pid, &some)) != STATUS_OK)
+			return status;
+		if (some)
+			wait->of_sleepers = 0;
+	}
+	if (wait->of_sleepers > LOOKS_AT_SLEEPERS || ++wait->looks > LOOKS_MAX)
+		return refuse_vfork(tracee->tid);
+	return STATUS_OK;
 }
 
 /* A thread may end, and a process of a tree as a whole; where the point's thread is gone the process was
@@ -50,16 +122,21 @@ static enum status note_end(const struct tracee *tracee, const struct stopping *
 static enum status wait_for(const struct tracee *tracee, const struct stopping *stopping, int *ret_status,
                             bool *ret_gone)
 {
+	struct vfork_wait vfork_wait = {0};
+	bool in_vfork = tracee_waits_in_vfork(tracee);
 	enum waited waited;
+	enum status status;
 
 	*ret_gone = false;
-	while ((waited = tracee_wait(tracee->tid, PATIENCE_S, ret_status)) == WAITED_ENOUGH) {
-		if (stopping->asked && stopping->asked())
+	while ((waited = tracee_wait(tracee->tid, in_vfork ? VFORK_PATIENCE_S : PATIENCE_S, ret_status)) ==
+	       WAITED_ENOUGH) {
+		if (stopping->means->asked && stopping->means->asked())
 			return fail(STATUS_FAILED,
 			            "ended by a signal: no image was written: process %d goes on",
 			            tracee->process->pid);
-		if (tracee_waits_in_vfork(tracee))
-			return refuse_vfork(tracee->tid);
+		in_vfork = tracee_waits_in_vfork(tracee);
+		if (in_vfork && (status = look_after_child(tracee, stopping, &vfork_wait)) != STATUS_OK)
+			return status;
 	}
 	*ret_gone = waited == WAITED_END;
 	return *ret_gone ? note_end(tracee, stopping) : STATUS_OK;
@@ -128,9 +205,6 @@ static enum status settle(struct tracee *tracee, const struct stopping *stopping
 			continue;
 		case PTRACE_EVENT_SECCOMP:
 			return leave_entry(tracee, stopping, ret_gone);
-		case PTRACE_EVENT_VFORK:
-			tracee->in_vfork = true;
-			return refuse_vfork(tracee->tid);
 		case 0:
 			break;
 		default:
@@ -146,8 +220,35 @@ static enum status settle(struct tracee *tracee, const struct stopping *stopping
 	return STATUS_OK;
 }
 
+/* On its way into or out of vfork, or into another program; the program of the point can't have another. */
+static bool is_passing(const struct tracee *tracee, const struct stopping *stopping, int stop)
+{
+	int event = stop >> 16;
+
+	return event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_VFORK_DONE ||
+	       (!stopping->point && (event == PTRACE_EVENT_EXEC ||
+	                             (WSTOPSIG(stop) == SYSCALL_STOP && tracee->awaited == AWAIT_EXEC_END)));
+}
+
+/* It may be in a stop already, with an event that wait has not told yet: then that is what comes. */
+static enum status stop_past(struct tracee *tracee, struct stopping *stopping, int *ret_stop, bool *ret_gone)
+{
+	enum status status;
+
+	for (;;) {
+		ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
+		if ((status = wait_for(tracee, stopping, ret_stop, ret_gone)) != STATUS_OK || *ret_gone ||
+		    !is_passing(tracee, stopping, *ret_stop))
+			return status;
+		stopping->has_begun_again |= *ret_stop >> 16 == PTRACE_EVENT_EXEC;
+		status = stopping->means->answer(stopping->means->context, tracee, *ret_stop);
+		if (status != STATUS_OK)
+			return status;
+	}
+}
+
 /* *ret_stands: it was stopped, whether it can be frozen there or not, and is to be resumed. */
-static enum status stop_thread(struct tracee *tracee, const struct stopping *stopping,
+static enum status stop_thread(struct tracee *tracee, struct stopping *stopping,
                                struct stopped_thread *thread, bool *ret_stands)
 {
 	enum status status;
@@ -155,11 +256,7 @@ static enum status stop_thread(struct tracee *tracee, const struct stopping *sto
 	int stop;
 
 	*ret_stands = false;
-	if (tracee_waits_in_vfork(tracee))
-		return refuse_vfork(tracee->tid);
-	/* It may be in a stop already, with an event that wait has not told yet: then that is what comes. */
-	ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0);
-	if ((status = wait_for(tracee, stopping, &stop, &gone)) == STATUS_OK && !gone) {
+	if ((status = stop_past(tracee, stopping, &stop, &gone)) == STATUS_OK && !gone) {
 		*ret_stands = true;
 		status = settle(tracee, stopping, stop, thread, &gone);
 	}
@@ -192,8 +289,14 @@ static enum status add(struct stopped_threads *threads, const struct stopped_thr
 	return STATUS_OK;
 }
 
+/* A thread that is not the main one has taken its place and ID to become another program. */
+static bool has_taken_main(pid_t pid, const struct stopped_threads *threads)
+{
+	return is_known(threads, pid) && tracee_find(pid) && !tracee_stands(pid);
+}
+
 /* One look at the process's threads; *ret_new: there were some that are not yet among `threads`. */
-static enum status stop_new(const struct stopping *stopping, DIR *tasks, struct stopped_threads *threads,
+static enum status stop_new(struct stopping *stopping, DIR *tasks, struct stopped_threads *threads,
                             bool *ret_new)
 {
 	const struct tracee *point = stopping->point;
@@ -220,6 +323,10 @@ static enum status stop_new(const struct stopping *stopping, DIR *tasks, struct 
 			return status;
 		if (!thread.at_point)
 			status = stop_thread(tracee, stopping, &thread, &stands);
+		if (stopping->has_begun_again ||
+		    (!stands && !point && has_taken_main(stopping->pid, threads)))
+			threads->count = 0;
+		stopping->has_begun_again = false;
 		if (stands && add(threads, &thread) != STATUS_OK)
 			status = STATUS_FAILED;
 		/* A process that has ended meanwhile is seen until its parent has waited for it. */
@@ -250,7 +357,7 @@ static enum status add_ended(pid_t pid, struct stopped_threads *threads)
 	return status;
 }
 
-static enum status stop_all(const struct stopping *stopping, struct stopped_threads *ret_threads)
+static enum status stop_all(struct stopping *stopping, struct stopped_threads *ret_threads)
 {
 	struct stopped_threads threads = {0};
 	pid_t pid = stopping->pid;
@@ -287,16 +394,18 @@ static enum status stop_all(const struct stopping *stopping, struct stopped_thre
 	return STATUS_OK;
 }
 
-enum status stop_threads(struct tracee *tracee, stop_asked *asked, struct stopped_threads *ret_threads)
+enum status stop_threads(struct tracee *tracee, const struct stop_means *means,
+                         struct stopped_threads *ret_threads)
 {
-	const struct stopping stopping = {.pid = tracee->process->pid, .point = tracee, .asked = asked};
+	struct stopping stopping = {.pid = tracee->process->pid, .point = tracee, .means = means};
 
 	return stop_all(&stopping, ret_threads);
 }
 
-enum status stop_process(const struct tracee *tracee, stop_asked *asked, struct stopped_threads *ret_threads)
+enum status stop_process(const struct tracee *tracee, const struct stop_means *means,
+                         struct stopped_threads *ret_threads)
 {
-	const struct stopping stopping = {.pid = tracee->process->pid, .asked = asked};
+	struct stopping stopping = {.pid = tracee->process->pid, .means = means};
 
 	return stop_all(&stopping, ret_threads);
 }

@@ -22,22 +22,29 @@ struct stopped_threads {
 	size_t count;
 };
 
-/* Whether to stop waiting for threads that don't stop. */
-typedef bool stop_asked(void);
+/* What whoever stops threads is asked meanwhile. */
+struct stop_means {
+	bool (*asked)(void); /* whether to stop waiting for threads that don't stop; NULL: never */
+	/* Answers an event of a thread that must not be stopped yet, as if nothing were to be stopped: it
+	 * goes on, or is gone. */
+	enum status (*answer)(void *context, struct tracee *tracee, int status);
+	void *context;
+};
 
 /*
  * `tracee` is stopped already, at the point; its registers are what it is resumed with. All others are
- * stopped where they are: not at the entry of a call, nor within clone or fork, and not on a breakpoint of
- * ours. Threads that are born meanwhile are found, those that end forgotten. Refuses a process
- * that is stopped by job control, or a thread of which waits in vfork; what was stopped before is in
- * *ret_threads all the same. Owned; stopped_threads_free() takes it apart.
+ * stopped where they are: not at the entry of a call, nor within clone, fork or exec, and not on a breakpoint
+ * of ours. Threads that are born meanwhile are found, those that end forgotten. A thread that waits in vfork
+ * is stopped when its child has become another program, or ended. Refuses a process that is stopped by job
+ * control, or whose child does not come to that; what was stopped before is in *ret_threads all the same.
+ * Owned; stopped_threads_free() takes it apart.
  */
-enum status stop_threads(struct tracee *tracee, stop_asked *asked, struct stopped_threads *ret_threads)
-        __attribute__((warn_unused_result));
+enum status stop_threads(struct tracee *tracee, const struct stop_means *means,
+                         struct stopped_threads *ret_threads) __attribute__((warn_unused_result));
 /* The same of a process that met no point, runs or is stopped by job control, and may end just now: then
  * there are fewer threads, or none. Its main thread is `tracee`, which may be gone afterwards. */
-enum status stop_process(const struct tracee *tracee, stop_asked *asked, struct stopped_threads *ret_threads)
-        __attribute__((warn_unused_result));
+enum status stop_process(const struct tracee *tracee, const struct stop_means *means,
+                         struct stopped_threads *ret_threads) __attribute__((warn_unused_result));
 /* For a program that goes on: the signals that were taken from its threads are pending again, with their
  * siginfo. gate: see ptrace/remote.h. */
 void stopped_threads_give_back(const struct stopped_threads *threads, const struct remote_gate *gate);

@@ -223,6 +223,11 @@ bool processes_share_memory(pid_t one, pid_t other)
 	return syscall(SYS_kcmp, proc_living(one), proc_living(other), KCMP_VM, 0, 0) == 0;
 }
 
+bool processes_are_comparable(void)
+{
+	return syscall(SYS_kcmp, getpid(), getpid(), KCMP_VM, 0, 0) == 0;
+}
+
 bool tracee_get_registers(const struct tracee *tracee, struct user_regs_struct *ret_registers)
 {
 	return ptrace(PTRACE_GETREGS, tracee->tid, 0, ret_registers) == 0;

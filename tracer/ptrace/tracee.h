@@ -151,5 +151,7 @@ bool tracee_is_at_entry(const struct tracee *tracee);
 long process_status_number(pid_t pid, const char *field);
 /* Whether two processes share their memory (vfork, CLONE_VM). */
 bool processes_share_memory(pid_t one, pid_t other);
+/* False where kcmp(2) is denied, as containers do: then the others all look apart. */
+bool processes_are_comparable(void);
 
 #endif

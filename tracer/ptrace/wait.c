@@ -12,8 +12,7 @@
 /* A stop and an end both come with a SIGCHLD; a zombie that is told of later comes without. */
 enum { LOOK_AGAIN_NS = 5000000, LOOKS = 30 };
 
-/* What there is to tell of it, if anything; a stop is taken, an end is left. */
-static enum waited look(pid_t tid, int *ret_status)
+enum waited tracee_look(pid_t tid, int *ret_status)
 {
 	siginfo_t info = {.si_pid = 0};
 
@@ -43,10 +42,10 @@ static bool is_zombie(pid_t tid)
  * woken up takes longer than to look. */
 static enum waited look_for_a_moment(pid_t tid, int *ret_status)
 {
-	enum waited waited = look(tid, ret_status);
+	enum waited waited = tracee_look(tid, ret_status);
 
 	for (int i = 0; i < LOOKS && waited == WAITED_ENOUGH; i++)
-		waited = look(tid, ret_status);
+		waited = tracee_look(tid, ret_status);
 	return waited;
 }
 
@@ -60,7 +59,7 @@ static enum waited wait_for_signals(pid_t tid, double seconds, int *ret_status)
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, &mask); /* it stays pending, though nothing handles it */
-	while ((waited = look(tid, ret_status)) == WAITED_ENOUGH) {
+	while ((waited = tracee_look(tid, ret_status)) == WAITED_ENOUGH) {
 		if (sigtimedwait(&child, NULL, &moment) == SIGCHLD)
 			continue;
 		if (is_zombie(tid)) {

@@ -20,6 +20,9 @@ enum waited {
  */
 enum waited tracee_wait(pid_t tid, double seconds, int *ret_status) __attribute__((warn_unused_result));
 
+/* The same, without waiting. */
+enum waited tracee_look(pid_t tid, int *ret_status) __attribute__((warn_unused_result));
+
 /* Whether a stopped thread is in its stop still: a SIGKILL takes it out. */
 bool tracee_stands(pid_t tid);
 
