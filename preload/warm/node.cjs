@@ -13,8 +13,16 @@ const { pathToFileURL } = require('url');
 
 const MARK = '/snap/warm';
 const STREAMS = ['stdin', 'stdout', 'stderr'];
+// What is loaded before the point is compiled as a whole, and stays so; with these again, all after it is as ever.
+const EAGER = ['--no-lazy', '--no-flush-bytecode'];
+const USUAL = ['--lazy', '--flush-bytecode'];
 const say = (what) => fs.existsSync(`${MARK}/${what}`);
 const words = () => fs.readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(0, -1);
+
+function setFlags(flags) {
+	for (const flag of flags)
+		v8.setFlagsFromString(flag);
+}
 
 function begin() {
 	const { env, argv } = process;
@@ -39,6 +47,7 @@ function begin() {
 			early.refuse();
 		early.load();
 		looked = true;
+		setFlags(USUAL);
 		tty.isatty = early.isatty;
 		Object.defineProperty(process, 'env', { ...described.env, value: env });
 		for (const name of STREAMS)
@@ -183,6 +192,8 @@ function begin() {
 	for (const name of ['argv', 'env'])
 		if ('get' in described[name])
 			described[name] = plain;
+	if (!trains)
+		setFlags(EAGER);
 	say('begin');
 	early.importFirst();
 }

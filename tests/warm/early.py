@@ -83,6 +83,11 @@ def python():
 NODE = """#!/usr/bin/env node
 'use strict';
 const words = process.argv.slice(2);
+try {
+	require('fs').unlinkSync('not-there'); // no effect
+} catch (error) {
+	console.log(error.code);
+}
 if (!words.includes('none')) {
 	console.log(require('./user').value, require('./looks'), require('./parent'), words);
 	import('./imported.mjs').then((module) => console.log(module.value, process.argv.length));

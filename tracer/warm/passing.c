@@ -1,5 +1,6 @@
 #include "tracer/warm/passing.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -78,6 +79,20 @@ static bool makes_directory(const struct call *call)
 	return call->number == SYS_mkdirat;
 }
 
+static bool takes_away(const struct call *call)
+{
+	static const long calls[] = {
+#ifdef SYS_unlink /* newer architectures have neither */
+	        SYS_unlink, SYS_rmdir,
+#endif
+	        SYS_unlinkat};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (call->number == calls[i])
+			return true;
+	return false;
+}
+
 bool passing_takes(struct inputs *inputs, pid_t pid, const struct call *call, bool trains)
 {
 	char path[PATH_MAX];
@@ -91,6 +106,11 @@ bool passing_takes(struct inputs *inputs, pid_t pid, const struct call *call, bo
 	if (!inputs_path(pid, call, path, &by_cwd))
 		return false;
 	size_t made = find_made(inputs, path);
+	if (takes_away(call) && lstat(path, &status) < 0 && errno == ENOENT) {
+		inputs->cwd_is_used |= by_cwd; /* it fails, as long as that isn't there */
+		inputs_note_path(inputs, path, PATH_ITSELF);
+		return true;
+	}
 	if (made < inputs->made_count && (call->number == SYS_unlink || call->number == SYS_unlinkat)) {
 		free(inputs->made[made]);
 		inputs->made_count--;
