@@ -2,12 +2,12 @@
 
 #include <lz4.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <zstd.h>
 
 #include "format/base/large.h"
+#include "format/convert/by_all.h"
 
 enum {
 	FRAME_DESCRIPTOR = 4,
@@ -37,7 +37,7 @@ struct decode_ahead {
 	size_t slot_size;
 	ZSTD_DCtx *decoder; /* of who takes */
 	uint32_t helper_count;
-	pthread_t helper[DECODE_HELPERS_MAX];
+	pthread_t helper[BY_ALL_HELPERS_MAX];
 };
 
 bool decode_frame(ZSTD_DCtx *decoder, void *to, size_t raw_size, const void *frame, size_t size)
@@ -122,14 +122,10 @@ uint32_t decode_helpers(const struct snapimg *image)
 {
 	const struct snapimg_extent *extent = snapimg_get_extent(image);
 	uint64_t bytes = 0;
-	cpu_set_t processors;
-	int count = sched_getaffinity(0, sizeof(processors), &processors) == 0 ? CPU_COUNT(&processors) : 1;
 
 	for (uint32_t i = 0; i < snapimg_extent_count(image); i++)
 		bytes += snapimg_extent_is_packed(&extent[i]) ? extent[i].raw_size : 0;
-	uint64_t wanted = bytes / WORTH_A_THREAD, others = (uint64_t)(count > 1 ? count - 1 : 0);
-	wanted = wanted < others ? wanted : others;
-	return wanted < DECODE_HELPERS_MAX ? (uint32_t)wanted : DECODE_HELPERS_MAX;
+	return by_all_helpers(bytes, WORTH_A_THREAD);
 }
 
 /* They take no signals, which are for the thread that knows what to clean up. */

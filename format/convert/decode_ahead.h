@@ -19,7 +19,6 @@ bool decode_frame(struct ZSTD_DCtx_s *decoder, void *to, size_t raw_size, const 
 bool decode_extent(struct ZSTD_DCtx_s *decoder, const struct snapimg_extent *extent, void *to,
                    const void *stored) __attribute__((warn_unused_result));
 
-enum { DECODE_HELPERS_MAX = 15 };
 /* How many threads beside the caller's are worth it. */
 uint32_t decode_helpers(const struct snapimg *image);
 

@@ -8,12 +8,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <zstd.h>
 
+#include "format/convert/by_all.h"
 #include "format/convert/decode_ahead.h"
 #include "format/facts/checksum.h"
 
@@ -183,24 +183,6 @@ static bool measure(struct decoding *decoding)
 	return true;
 }
 
-/* They take no signals, which are for the thread that knows what to clean up. */
-static void work_by_all(struct decoding *decoding)
-{
-	pthread_t helper[DECODE_HELPERS_MAX];
-	uint32_t wanted = decode_helpers(&decoding->way->from->image), count = 0;
-	sigset_t all, before;
-
-	sigfillset(&all);
-	if (pthread_sigmask(SIG_SETMASK, &all, &before) == 0) {
-		while (count < wanted && pthread_create(&helper[count], NULL, work, decoding) == 0)
-			count++;
-		(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	}
-	(void)work(decoding);
-	for (uint32_t i = 0; i < count; i++)
-		(void)pthread_join(helper[i], NULL);
-}
-
 enum snapimg_error decode_into(const struct decode_into *way, struct placed_extents *placed, int *ret_number)
 {
 	struct decoding decoding = {.way = way, .placed = placed};
@@ -208,7 +190,7 @@ enum snapimg_error decode_into(const struct decode_into *way, struct placed_exte
 	if (!measure(&decoding))
 		return SNAPIMG_ERR_MEMORY;
 	pthread_mutex_init(&decoding.lock, NULL);
-	work_by_all(&decoding);
+	by_all(work, &decoding, decode_helpers(&way->from->image));
 	pthread_mutex_destroy(&decoding.lock);
 	free(decoding.first);
 	*ret_number = decoding.number;

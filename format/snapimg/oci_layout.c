@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include "format/base/output_file.h"
 #include "format/base/text.h"
+#include "format/snapimg/crypto.h"
 
 #define LAYOUT_FILE "oci-layout"
 #define LAYOUT_TEXT "{\"imageLayoutVersion\": \"" OCI_LAYOUT_VERSION "\"}\n"
@@ -31,10 +31,11 @@ static void blob_path(const struct layout *layout, const char *hex, char path[LA
 
 static enum exit_status name_of(const void *bytes, size_t size, char hex[OCI_HEX_SIZE])
 {
+	const struct crypto *crypto = crypto_load();
 	uint8_t hash[HASH_SIZE];
 
-	if (EVP_Digest(bytes, size, hash, NULL, EVP_sha256(), NULL) != 1)
-		return complain(EXIT_REFUSED, "no SHA-256: libcrypto: install its default provider");
+	if (crypto == NULL || crypto->EVP_Digest(bytes, size, hash, NULL, crypto->EVP_sha256(), NULL) != 1)
+		return complain(EXIT_REFUSED, "no SHA-256: libcrypto: install it, with its default provider");
 	(void)text_hex(hex, hash, sizeof(hash));
 	return EXIT_FINE;
 }

@@ -2,13 +2,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "format/facts/checksum.h"
+#include "format/snapimg/crypto.h"
 
 enum { PREFIX_SIZE = sizeof(SNAPIMG_SIGNATURE_PREFIX) - 1, MESSAGE_SIZE = PREFIX_SIZE + SNAPIMG_SHA256_SIZE };
 static_assert(PREFIX_SIZE == 28, "as FORMAT.md says");
@@ -21,7 +20,8 @@ enum { HOLES = 3 };
 
 static enum exit_status no_crypto(void)
 {
-	return complain(EXIT_REFUSED, "no SHA-256 or Ed25519: libcrypto: install its default provider");
+	return complain(EXIT_REFUSED,
+	                "no SHA-256 or Ed25519: libcrypto: install it, with its default provider");
 }
 
 static const struct snapimg_section *rows_of(const uint8_t *bytes)
@@ -55,18 +55,22 @@ static bool hash(const uint8_t *bytes, size_t size, const struct hole *holes, si
                  uint8_t ret_sha256[SNAPIMG_SHA256_SIZE])
 {
 	static const uint8_t zeros[sizeof(struct snapimg_signature)];
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	bool done = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
+	const struct crypto *crypto = crypto_load();
+	EVP_MD_CTX *context = crypto != NULL ? crypto->EVP_MD_CTX_new() : NULL;
 	size_t at = 0;
 
+	if (context == NULL)
+		return false;
+	bool done = crypto->EVP_DigestInit_ex(context, crypto->EVP_sha256(), NULL) == 1;
+
 	for (size_t i = 0; i < count && done; i++) {
-		done = EVP_DigestUpdate(context, bytes + at, holes[i].start - at) == 1 &&
-		       EVP_DigestUpdate(context, zeros, holes[i].end - holes[i].start) == 1;
+		done = crypto->EVP_DigestUpdate(context, bytes + at, holes[i].start - at) == 1 &&
+		       crypto->EVP_DigestUpdate(context, zeros, holes[i].end - holes[i].start) == 1;
 		at = holes[i].end;
 	}
-	done = done && EVP_DigestUpdate(context, bytes + at, size - at) == 1 &&
-	       EVP_DigestFinal_ex(context, ret_sha256, NULL) == 1;
-	EVP_MD_CTX_free(context);
+	done = done && crypto->EVP_DigestUpdate(context, bytes + at, size - at) == 1 &&
+	       crypto->EVP_DigestFinal_ex(context, ret_sha256, NULL) == 1;
+	crypto->EVP_MD_CTX_free(context);
 	return done;
 }
 
@@ -96,7 +100,9 @@ static int no_passphrase(char *text, int size, int writing, void *unused)
 
 typedef EVP_PKEY *read_pem(FILE *file, EVP_PKEY **key, pem_password_cb *ask, void *context);
 
-static enum exit_status read_key(const char *path, read_pem *read, const char *advice, EVP_PKEY **ret_key)
+/* read: of crypto. */
+static enum exit_status read_key(const struct crypto *crypto, const char *path, read_pem *read,
+                                 const char *advice, EVP_PKEY **ret_key)
 {
 	FILE *file = fopen(path, "re");
 	EVP_PKEY *key = NULL;
@@ -105,11 +111,11 @@ static enum exit_status read_key(const char *path, read_pem *read, const char *a
 		return complain(EXIT_REFUSED, "cannot read the key: %s: %s", path, strerror(errno));
 	key = read(file, NULL, no_passphrase, NULL);
 	(void)fclose(file);
-	if (key != NULL && EVP_PKEY_id(key) == EVP_PKEY_ED25519) {
+	if (key != NULL && crypto->EVP_PKEY_id(key) == EVP_PKEY_ED25519) {
 		*ret_key = key;
 		return EXIT_FINE;
 	}
-	EVP_PKEY_free(key);
+	crypto->EVP_PKEY_free(key);
 	return complain(EXIT_REFUSED, "not such a key: %s: %s", path, advice);
 }
 
@@ -151,19 +157,20 @@ static void set_checksums(uint8_t *bytes)
 	snapimg_digest(bytes, rows, header->section_count * sizeof(*rows), header->digest);
 }
 
-static bool sign(uint8_t *bytes, size_t size, EVP_PKEY *key)
+static bool sign(const struct crypto *crypto, uint8_t *bytes, size_t size, EVP_PKEY *key)
 {
 	const struct snapimg_section *row = find_row(bytes);
 	struct snapimg_signature record = {0};
 	size_t key_size = sizeof(record.public_key), signature_size = sizeof(record.signature);
 	uint8_t message[MESSAGE_SIZE];
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	EVP_MD_CTX *context = crypto->EVP_MD_CTX_new();
 	bool done = context != NULL && make_message(bytes, size, row, message) &&
-	            EVP_PKEY_get_raw_public_key(key, record.public_key, &key_size) == 1 &&
-	            EVP_DigestSignInit(context, NULL, NULL, NULL, key) == 1 &&
-	            EVP_DigestSign(context, record.signature, &signature_size, message, sizeof(message)) == 1;
+	            crypto->EVP_PKEY_get_raw_public_key(key, record.public_key, &key_size) == 1 &&
+	            crypto->EVP_DigestSignInit(context, NULL, NULL, NULL, key) == 1 &&
+	            crypto->EVP_DigestSign(context, record.signature, &signature_size, message,
+	                                   sizeof(message)) == 1;
 
-	EVP_MD_CTX_free(context);
+	crypto->EVP_MD_CTX_free(context);
 	memcpy(bytes + row->offset, &record, sizeof(record));
 	set_checksums(bytes);
 	return done;
@@ -172,20 +179,23 @@ static bool sign(uint8_t *bytes, size_t size, EVP_PKEY *key)
 enum exit_status signature_make(const struct image_file *file, const char *path, const char *key_path,
                                 uint8_t **ret_bytes, size_t *ret_size)
 {
+	const struct crypto *crypto = crypto_load();
 	EVP_PKEY *key = NULL;
 	size_t size = 0;
-	enum exit_status status = read_key(
-	        key_path, PEM_read_PrivateKey,
-	        "give a private one without a passphrase (openssl genpkey -algorithm ed25519)", &key);
 
+	if (crypto == NULL)
+		return no_crypto();
+	enum exit_status status = read_key(
+	        crypto, key_path, crypto->PEM_read_PrivateKey,
+	        "give a private one without a passphrase (openssl genpkey -algorithm ed25519)", &key);
 	if (status != EXIT_FINE)
 		return status;
 	uint8_t *bytes = add_section(file, &size);
 	if (bytes == NULL)
 		status = complain(EXIT_REFUSED, "out of memory, or too many sections: %s", path);
-	else if (!sign(bytes, size, key))
+	else if (!sign(crypto, bytes, size, key))
 		status = no_crypto();
-	EVP_PKEY_free(key);
+	crypto->EVP_PKEY_free(key);
 	if (status == EXIT_FINE) {
 		*ret_bytes = bytes;
 		*ret_size = size;
@@ -195,26 +205,26 @@ enum exit_status signature_make(const struct image_file *file, const char *path,
 	return status;
 }
 
-static bool is_by(const struct snapimg_signature *record, EVP_PKEY *key)
+static bool is_by(const struct crypto *crypto, const struct snapimg_signature *record, EVP_PKEY *key)
 {
 	uint8_t raw[SNAPIMG_KEY_SIZE];
 	size_t size = sizeof(raw);
 
-	return EVP_PKEY_get_raw_public_key(key, raw, &size) == 1 &&
+	return crypto->EVP_PKEY_get_raw_public_key(key, raw, &size) == 1 &&
 	       memcmp(raw, record->public_key, size) == 0;
 }
 
-static bool verify(const struct image_file *file, const struct snapimg_section *row,
-                   const struct snapimg_signature *record, EVP_PKEY *key)
+static bool verify(const struct crypto *crypto, const struct image_file *file,
+                   const struct snapimg_section *row, const struct snapimg_signature *record, EVP_PKEY *key)
 {
 	uint8_t message[MESSAGE_SIZE];
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	EVP_MD_CTX *context = crypto->EVP_MD_CTX_new();
 	bool done = context != NULL && make_message(file->memory, file->size, row, message) &&
-	            EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1 &&
-	            EVP_DigestVerify(context, record->signature, sizeof(record->signature), message,
-	                             sizeof(message)) == 1;
+	            crypto->EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1 &&
+	            crypto->EVP_DigestVerify(context, record->signature, sizeof(record->signature), message,
+	                                     sizeof(message)) == 1;
 
-	EVP_MD_CTX_free(context);
+	crypto->EVP_MD_CTX_free(context);
 	return done;
 }
 
@@ -222,22 +232,25 @@ enum exit_status signature_check(const struct image_file *file, const char *path
 {
 	const struct snapimg_section *row = find_row(file->memory);
 	const struct snapimg_signature *record = snapimg_get_signature(&file->image);
+	const struct crypto *crypto = crypto_load();
 	EVP_PKEY *key = NULL;
-	enum exit_status status = read_key(key_path, PEM_read_PUBKEY,
-	                                   "give a public one (openssl pkey -in PRIVATE -pubout)", &key);
 
+	if (crypto == NULL)
+		return no_crypto();
+	enum exit_status status = read_key(crypto, key_path, crypto->PEM_read_PUBKEY,
+	                                   "give a public one (openssl pkey -in PRIVATE -pubout)", &key);
 	if (status != EXIT_FINE)
 		return status;
 	if (record == NULL || row == NULL)
 		status = complain(EXIT_REFUSED, "not signed: %s: use what its maker signed (snapimg sign)",
 		                  path);
-	else if (!is_by(record, key))
+	else if (!is_by(crypto, record, key))
 		status = complain(EXIT_REFUSED, "signed with another key: %s: not with that of %s", path,
 		                  key_path);
-	else if (!verify(file, row, record, key))
+	else if (!verify(crypto, file, row, record, key))
 		status = complain(EXIT_REFUSED,
 		                  "the signature does not match: %s: it was changed after it was signed",
 		                  path);
-	EVP_PKEY_free(key);
+	crypto->EVP_PKEY_free(key);
 	return status;
 }
