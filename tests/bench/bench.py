@@ -55,6 +55,11 @@ def difference(series, less):
     return Series([a - b for a, b in zip(series.values, less.values)])
 
 
+def total(*series):
+    """What some cost together, round by round."""
+    return Series([sum(values) for values in zip(*(each.values for each in series))])
+
+
 def timed(function, *arguments, **options):
     began = time.monotonic()
     function(*arguments, **options)

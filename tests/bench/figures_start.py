@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import time
 
-from bench import HERE, POINT, PYTHON, Command, Missing, Series, difference, needed, value_or_missing
+from bench import HERE, POINT, PYTHON, Command, Missing, Series, difference, needed, total, value_or_missing
 
 SCRIPT = os.path.join(HERE, "python_start.py")
 WARM = os.path.join(HERE, "python_warm.py")
@@ -25,8 +25,16 @@ def python_exit(bench):
     """To _exit right after the point."""
     image = bench.freeze("exit.snap", PYTHON, WARM, "exit", at=POINT)
     fast = bench.freeze("exit.lz4.snap", PYTHON, WARM, "exit", at=POINT, options=["--compress=lz4"])
-    return bench.sample({**bench.starts(image), "lz4": bench.start(fast), "cold": warm("exit"), "fork": warm("fork-exit", ":warm"),
-                         "C fork": warm("c-fork-exit", ":warm"), "criu": value_or_missing(criu)})
+    whole = bench.freeze("exit.contained.snap", PYTHON, WARM, "exit", at=POINT, options=["--self-contained"])
+    took = bench.sample({**bench.starts(image), "contained": bench.start(bench.thaw(whole)), "lz4": bench.start(fast),
+                         "cold": warm("exit"), "fork": warm("fork-exit", ":warm"), "C fork": warm("c-fork-exit", ":warm"),
+                         "decoding": decoding(bench, image), "lz4 decoding": decoding(bench, fast), "criu": value_or_missing(criu)})
+    return {**took, "frozen floor": total(took["decoding"], took["thawed"]), "lz4 floor": total(took["lz4 decoding"], took["thawed"])}
+
+
+def decoding(bench, image, *file):
+    """All page data of the image decoded by all processors into fresh memory, or into a new file; no start."""
+    return Command([bench.program("decode"), image, *file], ":warm")
 
 
 def spawned(argv, env):
@@ -42,6 +50,7 @@ def spawned(argv, env):
 def python_first(bench):
     """The first start of an image, which fills the cache, and the second, against starts without one."""
     image = bench.freeze("exit.snap", PYTHON, WARM, "exit", at=POINT)
+    parts = bench.sample({"written": decoding(bench, image, "decoded"), "thawed": bench.starts(image)["thawed"]})
     cache = os.path.abspath("cache")
     without = {**os.environ, "SNAP_CACHE": "off"}
     took = {"off": [], "first": [], "second": []}
@@ -49,7 +58,7 @@ def python_first(bench):
         shutil.rmtree(cache, ignore_errors=True)
         for name, env in (("off", without), ("first", {**os.environ, "SNAP_CACHE": cache}), ("second", {**os.environ, "SNAP_CACHE": cache})):
             took[name].append(spawned([bench.tool["snaprun"], image], env))
-    return {name: Series(values) for name, values in took.items()}
+    return {**{name: Series(values) for name, values in took.items()}, "floor": total(*parts.values())}
 
 
 def python_work(bench):
@@ -67,8 +76,7 @@ def python_floors(bench):
                          "cold work": warm("work"), "cold exit": warm("exit"), "cold end": Command([PYTHON, SCRIPT]),
                          "cold point": Command([PYTHON, SCRIPT], ":byte")})
     for name, whole, less in (("work floor", "cold work", "cold exit"), ("end floor", "cold end", "cold point")):
-        after = difference(took[whole], took[less])
-        took[name] = Series([a + b for a, b in zip(after.values, took["no-op"].values)])
+        took[name] = total(difference(took[whole], took[less]), took["no-op"])
     return took
 
 
