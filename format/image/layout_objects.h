@@ -94,8 +94,10 @@ enum snapimg_value {
 	SNAPIMG_FIFO_FRESH = 1, /* 1: no writer was there since it was opened */
 	SNAPIMG_FIFO_MADE = 2,  /* its st_mode, if the program made it: a start does where it is not there */
 	SNAPIMG_TERMINAL_END = 0,   /* 0: the master, 1: the slave */
-	SNAPIMG_TERMINAL_STATE = 1, /* of the master: bits of enum snapimg_terminal_state */
+	SNAPIMG_TERMINAL_STATE = 1, /* of this end: bits of enum snapimg_terminal_state */
 	SNAPIMG_TERMINAL_USED = 2,  /* of the master: 1: its slave was opened, be it closed again */
+	SNAPIMG_TERMINAL_EVENTS =
+	        3,                  /* of the master: bits of SNAPIMG_TERMINAL_ALL_EVENTS, to be read there */
 	SNAPIMG_CALLERS_NUMBER = 0, /* the caller's descriptor that leads to it */
 	SNAPIMG_PIDFD_PID = 0,      /* 0: of itself, else of this process of the tree */
 	SNAPIMG_TREE_OBJECT = 0,    /* index in OBJECTS of the tree's first process */
@@ -120,8 +122,18 @@ enum snapimg_value {
 	SNAPIMG_SOCKET_SHUTDOWN = 4, /* 1: for receiving, 2: for sending */
 };
 enum snapimg_terminal_state {
-	SNAPIMG_TERMINAL_LOCKED = 1,  /* its slave can't be opened yet */
-	SNAPIMG_TERMINAL_PACKETS = 2, /* packet mode, TIOCPKT */
+	SNAPIMG_TERMINAL_LOCKED = 1,    /* of the master: its slave can't be opened yet */
+	SNAPIMG_TERMINAL_PACKETS = 2,   /* of the master: packet mode, TIOCPKT */
+	SNAPIMG_TERMINAL_STOPPED = 4,   /* by tcflow(3) */
+	SNAPIMG_TERMINAL_EXCLUSIVE = 8, /* TIOCEXCL */
+};
+/* TIOCPKT_FLUSHREAD, FLUSHWRITE, START, NOSTOP, DOSTOP (ioctl_tty(2)) */
+enum { SNAPIMG_TERMINAL_ALL_EVENTS = 1 | 2 | 8 | 16 | 32 };
+/* What the contents of a master are, in `position`. */
+enum snapimg_terminal_content {
+	SNAPIMG_TERMINAL_OUTPUT = 0, /* what it has to read */
+	SNAPIMG_TERMINAL_INPUT = 1,  /* what its slave has to read: with line editing one line */
+	SNAPIMG_TERMINAL_BEGUN = 2,  /* a line that has no end yet */
 };
 enum snapimg_socket_state {
 	SNAPIMG_SOCKET_SINGLE = 0,
@@ -177,11 +189,11 @@ enum {
 };
 
 /* Bytes in an object: of a file at `position`, of a pipe all, of a socket one message that it has to receive,
- * or of one that WAITS one that it has sent. */
+ * or of one that WAITS one that it has sent; of a pseudoterminal what its ends have to read. */
 struct snapimg_content {
 	uint32_t object;
 	uint32_t stored_size; /* of one zstd frame in BYTES; 0: the bytes themselves */
-	uint64_t position;    /* files; 0 for all others */
+	uint64_t position;    /* files; TERMINAL: enum snapimg_terminal_content; 0 for most others */
 	uint64_t offset;      /* in BYTES */
 	uint64_t size;
 };

@@ -2,7 +2,11 @@
 #include "format/image/check.h"
 
 enum { MODE_MAX = 07777, FIFO_TYPE = 010000, ACCESS_MODE = 3 };
-enum { TERMINAL_STATES = SNAPIMG_TERMINAL_LOCKED | SNAPIMG_TERMINAL_PACKETS };
+enum {
+	STATES_OF_MASTERS = SNAPIMG_TERMINAL_LOCKED | SNAPIMG_TERMINAL_PACKETS,
+	STATES_OF_TERMINALS = SNAPIMG_TERMINAL_STOPPED | SNAPIMG_TERMINAL_EXCLUSIVE,
+	TERMINAL_BYTES_MAX = 8192, /* of one content: more than a read of it gives */
+};
 /* include/linux/ipc_namespace.h: HARD_MSGMAX, HARD_MSGSIZEMAX; MQ_PRIO_MAX */
 enum { QUEUE_MESSAGES_MAX = 65536, QUEUE_SIZE_MAX = 16 << 20, QUEUE_PRIORITY_MAX = 32767 };
 
@@ -142,9 +146,20 @@ static bool socket_content(const struct snapimg_object *object, const struct sna
 
 static bool terminal_values(const struct snapimg_object *object)
 {
+	uint64_t states =
+	        STATES_OF_TERMINALS | (object->value[SNAPIMG_TERMINAL_END] == 0 ? STATES_OF_MASTERS : 0);
+
 	return object->value[SNAPIMG_TERMINAL_END] <= 1 &&
-	       object->value[SNAPIMG_TERMINAL_STATE] <= TERMINAL_STATES &&
-	       object->value[SNAPIMG_TERMINAL_USED] <= 1;
+	       (object->value[SNAPIMG_TERMINAL_STATE] & ~states) == 0 &&
+	       object->value[SNAPIMG_TERMINAL_USED] <= 1 &&
+	       (object->value[SNAPIMG_TERMINAL_EVENTS] & ~(uint64_t)SNAPIMG_TERMINAL_ALL_EVENTS) == 0;
+}
+
+static bool terminal_content(const struct snapimg_object *object, const struct snapimg_content *content)
+{
+	return object->value[SNAPIMG_TERMINAL_END] == 0 && content->position <= SNAPIMG_TERMINAL_BEGUN &&
+	       content->size <= TERMINAL_BYTES_MAX &&
+	       (object->value[SNAPIMG_TERMINAL_STATE] & SNAPIMG_TERMINAL_LOCKED) == 0;
 }
 
 static bool terminal_peer(const struct snapimg_object *object, const struct snapimg_object *peer)
@@ -237,7 +252,8 @@ static const struct kind_rule kind_rules[] = {
         [SNAPIMG_OBJECT_REOPENED] = {NULL, reopened_peer, NULL, 0, false},
         [SNAPIMG_OBJECT_FIFO] = {fifo_values, NULL, fifo_content, 0, true},
         [SNAPIMG_OBJECT_SOCKET] = {socket_values, socket_peer, socket_content, SETTINGS_OF_SOCKETS, false},
-        [SNAPIMG_OBJECT_TERMINAL] = {terminal_values, terminal_peer, NULL, SETTINGS_OF_TERMINALS, false},
+        [SNAPIMG_OBJECT_TERMINAL] = {terminal_values, terminal_peer, terminal_content, SETTINGS_OF_TERMINALS,
+                                     false},
         [SNAPIMG_OBJECT_CALLERS] = {callers_values, NULL, NULL, 0, false},
         [SNAPIMG_OBJECT_FILE] = {opened_values, NULL, NULL, 0, false},
         [SNAPIMG_OBJECT_MQUEUE] = {mqueue_values, NULL, mqueue_content, 0, true},

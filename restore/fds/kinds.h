@@ -32,6 +32,8 @@ static inline uint64_t object_status_flags(const struct snapimg_object *object)
 
 /* objects.c: of those that are made with other flags than the program had: F_SETFL. */
 long object_complete_flags(uint32_t index, int descriptor);
+/* The same of those that are made without any. */
+long object_add_flags(uint32_t index, int descriptor);
 
 long pipe_make(uint32_t index, int32_t *ret_other);
 long pipe_fill(const struct snapimg_content *content, const uint8_t *bytes);
@@ -41,6 +43,7 @@ long timerfd_make(uint32_t index, int32_t *ret_other);
 long signalfd_make(uint32_t index, int32_t *ret_other);
 long inotify_make(uint32_t index, int32_t *ret_other);
 long memfd_make(uint32_t index, int32_t *ret_other);
+long terminal_fill(const struct snapimg_content *content, const uint8_t *bytes);
 long terminal_complete(uint32_t index, int descriptor);
 long memfd_complete(uint32_t index, int descriptor);
 long unlinked_make(uint32_t index, int32_t *ret_other);

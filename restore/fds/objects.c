@@ -23,10 +23,10 @@ static const struct object_kind kinds[] = {
                                  .fill = pipe_fill,
                                  .complete = object_complete_flags,
                                  .is_paired = true},
-        [SNAPIMG_OBJECT_EVENTFD] = {.make = eventfd_make},
-        [SNAPIMG_OBJECT_EPOLL] = {.make = epoll_make},
-        [SNAPIMG_OBJECT_TIMERFD] = {.make = timerfd_make},
-        [SNAPIMG_OBJECT_SIGNALFD] = {.make = signalfd_make},
+        [SNAPIMG_OBJECT_EVENTFD] = {.make = eventfd_make, .complete = object_add_flags},
+        [SNAPIMG_OBJECT_EPOLL] = {.make = epoll_make, .complete = object_add_flags},
+        [SNAPIMG_OBJECT_TIMERFD] = {.make = timerfd_make, .complete = object_add_flags},
+        [SNAPIMG_OBJECT_SIGNALFD] = {.make = signalfd_make, .complete = object_add_flags},
         [SNAPIMG_OBJECT_INOTIFY] = {.make = inotify_make, .complete = object_complete_flags},
         [SNAPIMG_OBJECT_MEMFD] = {.make = memfd_make, .fill = unlinked_fill, .complete = memfd_complete},
         [SNAPIMG_OBJECT_UNLINKED] = {.make = unlinked_make,
@@ -43,7 +43,9 @@ static const struct object_kind kinds[] = {
                                    .is_paired = true,
                                    .is_last = true},
         [SNAPIMG_OBJECT_PIDFD] = {.make = pidfd_make},
-        [SNAPIMG_OBJECT_TERMINAL] = {.make = terminal_make, .complete = terminal_complete},
+        [SNAPIMG_OBJECT_TERMINAL] = {.make = terminal_make,
+                                     .fill = terminal_fill,
+                                     .complete = terminal_complete},
         [SNAPIMG_OBJECT_CALLERS] = {.make = callers_make},
         [SNAPIMG_OBJECT_ENDED] = {.make = pidfd_make_ended},
         [SNAPIMG_OBJECT_TREE] = {.make = tree_make},
@@ -110,6 +112,14 @@ long object_complete_flags(uint32_t index, int descriptor)
 	const uint32_t settable = O_NONBLOCK | O_DIRECT | O_APPEND | O_NOATIME;
 	sys(__NR_fcntl, descriptor, F_SETFL, snapimg_get_object(&loader.image)[index].flags & settable);
 	return descriptor;
+}
+
+long object_add_flags(uint32_t index, int descriptor)
+{
+	const uint32_t added = O_NONBLOCK | O_APPEND;
+	return (snapimg_get_object(&loader.image)[index].flags & added) == 0
+	               ? descriptor
+	               : object_complete_flags(index, descriptor);
 }
 
 static int32_t keep(uint32_t index, const char *what, long descriptor)

@@ -70,7 +70,16 @@ static void events(void)
 	EXPECT(write(large, &value, 8) == 8);
 	value = 3;
 	EXPECT(write(semaphore, &value, 8) == 8);
+	sigset_t none;
+	sigemptyset(&none);
+	const int flagged[] = {count, need(epoll_create1(0)),
+	                       need(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK)),
+	                       need(signalfd(-1, &none, SFD_NONBLOCK))};
+	for (size_t i = 0; i < sizeof(flagged) / sizeof(*flagged); i++)
+		EXPECT(fcntl(flagged[i], F_SETFL, O_APPEND | O_NONBLOCK) == 0);
 	marker();
+	for (size_t i = 0; i < sizeof(flagged) / sizeof(*flagged); i++)
+		EXPECT((fcntl(flagged[i], F_GETFL) & (O_APPEND | O_NONBLOCK)) == (O_APPEND | O_NONBLOCK));
 	EXPECT(read(count, &value, 8) == 8 && value == 5 && would_block(count));
 	EXPECT(read(semaphore, &value, 8) == 8 && value == 1);
 	EXPECT(read(semaphore, &value, 8) == 8 && value == 1);

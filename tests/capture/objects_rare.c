@@ -196,11 +196,87 @@ static void terminals_packets(void)
 	       bytes[0] == TIOCPKT_FLUSHREAD);
 }
 
+static int slave_of(int master)
+{
+	EXPECT(unlockpt(master) == 0);
+	return need(open(ptsname(master), O_RDWR | O_NOCTTY | O_NONBLOCK));
+}
+
+static void set_local(int slave, tcflag_t local)
+{
+	struct termios modes;
+	EXPECT(tcgetattr(slave, &modes) == 0);
+	modes.c_lflag = local;
+	EXPECT(tcsetattr(slave, TCSANOW, &modes) == 0);
+}
+
+static bool comes(int fd, const char *text)
+{
+	char bytes[256];
+	size_t used = 0, wanted = strlen(text);
+	while (used < wanted && poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 10000) == 1) {
+		ssize_t got = read(fd, bytes + used, wanted - used);
+		if (got <= 0)
+			return false;
+		used += (size_t)got;
+	}
+	return used == wanted && memcmp(bytes, text, wanted) == 0;
+}
+
+static bool is_silent(int fd)
+{
+	return poll(&(struct pollfd){.fd = fd, .events = POLLIN | POLLPRI}, 1, 0) == 0;
+}
+
+/* Lines that wait, with and without ends, and what a program has written; the echo, which was read, does not
+ * come again. */
+static void terminals_bytes(void)
+{
+	int by_line = need(posix_openpt(O_RDWR | O_NOCTTY)), line = slave_of(by_line);
+	int raw = need(posix_openpt(O_RDWR | O_NOCTTY)), key = slave_of(raw);
+	int left = need(posix_openpt(O_RDWR | O_NOCTTY)), gone = slave_of(left);
+	set_local(line, ICANON | ECHO | IEXTEN);
+	set_local(key, 0);
+	EXPECT(writes(by_line, "one\ntwo\4\4\26\4\26\177z\nthr") &&
+	       comes(by_line, "one\r\ntwo\4\177z\r\nthr"));
+	EXPECT(writes(raw, "k\3\r\4\377\26") && writes(key, "text\n") && comes(key, "k"));
+	EXPECT(writes(gone, "bye") && close(gone) == 0);
+	marker();
+	EXPECT(is_silent(by_line) && reads(line, "one\n") && reads(line, "two") && reads(line, ""));
+	EXPECT(reads(line, "\4\177z\n") && would_block(line) && writes(by_line, "ee\n"));
+	EXPECT(comes(by_line, "ee\r\n") && is_silent(by_line) && reads(line, "three\n"));
+	EXPECT(comes(key, "\3\n\4\377\26") && would_block(key) && comes(raw, "text\r\n") && is_silent(raw));
+	EXPECT(writes(raw, "x") && comes(key, "x") && comes(left, "bye"));
+	EXPECT(read(left, &(char){0}, 1) < 0 && errno == EIO);
+}
+
+/* What waits in packet mode, and what each end has for itself. */
+static void terminals_states(void)
+{
+	int master = need(posix_openpt(O_RDWR | O_NOCTTY)), slave = slave_of(master), on = 1;
+	int stopped = need(posix_openpt(O_RDWR | O_NOCTTY)), silent = slave_of(stopped);
+	struct pollfd look = {.fd = silent, .events = POLLOUT};
+	struct termios modes;
+	char bytes[8];
+	EXPECT(ioctl(master, TIOCPKT, &on) == 0 && tcflush(slave, TCIFLUSH) == 0 &&
+	       tcgetattr(slave, &modes) == 0);
+	modes.c_iflag &= ~(tcflag_t)IXON;
+	EXPECT(tcsetattr(slave, TCSANOW, &modes) == 0 && writes(slave, "up"));
+	EXPECT(tcflow(silent, TCOOFF) == 0 && ioctl(silent, TIOCEXCL) == 0);
+	marker();
+	EXPECT(read(master, bytes, sizeof(bytes)) == 1 && bytes[0] == (TIOCPKT_FLUSHREAD | TIOCPKT_NOSTOP));
+	EXPECT(read(master, bytes, sizeof(bytes)) == 3 && memcmp(bytes, "\0up", 3) == 0 && is_silent(master));
+	EXPECT(poll(&look, 1, 0) == 0 && tcflow(silent, TCOON) == 0 && poll(&look, 1, 0) == 1);
+	on = 0;
+	EXPECT(ioctl(silent, TIOCGEXCL, &on) == 0 && on == 1 && writes(silent, "x") && comes(stopped, "x"));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
-	        MODE(epolls_left), MODE(edges),          MODE(socket_filters),   MODE(udp_lite),
-	        MODE(fifos_gone),  MODE(pipes_for_both), MODE(terminals_packets)};
+	        MODE(epolls_left),       MODE(edges),           MODE(socket_filters),
+	        MODE(udp_lite),          MODE(fifos_gone),      MODE(pipes_for_both),
+	        MODE(terminals_packets), MODE(terminals_bytes), MODE(terminals_states)};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

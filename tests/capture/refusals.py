@@ -61,7 +61,6 @@ DESCRIPTORS = {  # of the second program
     "refused_perf": ("perf event", "descriptor"),
     "refused_bpf": ("BPF", "descriptor"),
     "refused_path_only": ("deleted or replaced file", "descriptor"),
-    "refused_terminal": ("terminal in exclusive mode", "descriptor"),
     "refused_own_proc": ("own /proc that has a number", "descriptor"),
     "refused_namespace_descriptor": ("namespace", "descriptor"),
     "refused_attributed": ("extended attributes", "descriptor"),
@@ -83,7 +82,6 @@ WAITING = {  # of the third
     "refused_lost_watch": ("can't be found", "descriptor"),
     "refused_unread_fifo": ("no reader", "descriptor"),
     "refused_terminal_output": ("terminal with output", "descriptor"),
-    "refused_terminal_status": ("terminal with output", "descriptor"),
     "refused_terminal_stopped": ("output is stopped", "descriptor"),
     "refused_terminal_line": ("terminal with input", "descriptor"),
     "refused_terminal_alone": ("terminal that was not inherited", "descriptor"),
@@ -126,6 +124,9 @@ def together():
 WITH_CHILD = {row for row in STATES if row.endswith("_elsewhere")} | {"refused_child", "refused_zombie"}
 
 
+GOES_ON = {"refused_terminal_output", "refused_terminal_line"}
+
+
 def in_container(words):
     """Where kcmp is denied, which would tell whose memory it is."""
     result = t.run([DENIED, t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", REFUSED, "vfork_memory"])
@@ -136,6 +137,7 @@ def refused(row):
     program = next((program for program, rows in OTHERS if row in rows), REFUSED)
     mode = row[len("refused_"):]
     options = ["--tree=root"] if row in WITH_CHILD else []  # else the child is in the image, too
+    options += ["--continue"] if row in GOES_ON else []  # else what waits is taken
     options += ["--io-uring"] if "uring" in row else []  # else it can make no ring
     result = t.run([t.SNAPTRACE, *options, "-o", "image.snap", "--at", "path:/snap/here", "--", program, mode])
     t.skip_if_ended_so(result)

@@ -235,13 +235,6 @@ static bool path_only(void)
 	       unlink("file") == 0;
 }
 
-static bool terminal(void)
-{
-	int master = posix_openpt(O_RDWR | O_NOCTTY);
-	int slave = master < 0 || unlockpt(master) < 0 ? -1 : open(ptsname(master), O_RDWR | O_NOCTTY);
-	return slave >= 0 && ioctl(slave, TIOCEXCL) == 0;
-}
-
 static int status_opened;
 
 static void *open_status(void *unused)
@@ -344,7 +337,6 @@ int main(int argc, char **argv)
 	        MODE(perf),
 	        MODE(bpf),
 	        MODE(path_only),
-	        MODE(terminal),
 	        MODE(own_proc),
 	        MODE(namespace_descriptor),
 	        MODE(attributed),

@@ -6,12 +6,12 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -158,13 +158,6 @@ static bool terminal_output(void)
 	return pair(&master, &slave) && writes(slave, "x");
 }
 
-/* What happened to the slave, which the next packet says. */
-static bool terminal_status(void)
-{
-	int master, slave, on = 1;
-	return pair(&master, &slave) && ioctl(master, TIOCPKT, &on) == 0 && tcflush(slave, TCIFLUSH) == 0;
-}
-
 static bool terminal_line(void)
 {
 	struct termios state;
@@ -178,7 +171,11 @@ static bool terminal_line(void)
 static bool terminal_stopped(void)
 {
 	int master, slave;
-	return pair(&master, &slave) && tcflow(slave, TCOOFF) == 0;
+	if (!pair(&master, &slave) || !writes(master, "\23")) /* Ctrl-S */
+		return false;
+	while (poll(&(struct pollfd){.fd = slave, .events = POLLOUT}, 1, 0) == 1)
+		sched_yield();
+	return true;
 }
 
 static bool terminal_alone(void)
@@ -190,12 +187,12 @@ static bool terminal_alone(void)
 int main(int argc, char **argv)
 {
 	static const struct refused_mode modes[] = {
-	        MODE(own_fdinfo),        MODE(empty_message),    MODE(unix_error),
-	        MODE(udp_error),         MODE(error_queue),      MODE(connect_error),
-	        MODE(ended_connection),  MODE(urgent),           MODE(corked),
-	        MODE(unicast_interface), MODE(lost_watch),       MODE(unread_fifo),
-	        MODE(terminal_output),   MODE(terminal_line),    MODE(terminal_alone),
-	        MODE(terminal_status),   MODE(terminal_stopped),
+	        MODE(own_fdinfo),        MODE(empty_message), MODE(unix_error),
+	        MODE(udp_error),         MODE(error_queue),   MODE(connect_error),
+	        MODE(ended_connection),  MODE(urgent),        MODE(corked),
+	        MODE(unicast_interface), MODE(lost_watch),    MODE(unread_fifo),
+	        MODE(terminal_output),   MODE(terminal_line), MODE(terminal_alone),
+	        MODE(terminal_stopped),
 	};
 
 	return run_refused(argc, argv, modes, sizeof(modes) / sizeof(*modes));

@@ -278,7 +278,7 @@ static bool polls_busily(const struct open_descriptor *it)
 /* One that several have is the first process's, which need not have it itself. */
 enum status take_epoll(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
-	object->flags = 0;
+	object->flags &= SNAPIMG_STATUS_FLAGS;
 	if (polls_busily(it))
 		return refuse_descriptor(taking->survey, it, "an epoll set that polls busily (EPIOCSPARAMS)",
 		                         "set that after the point");

@@ -6,20 +6,12 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <termios.h>
 
 #include "tracer/capture/fds/kinds.h"
 #include "tracer/capture/fds/table.h"
+#include "tracer/capture/fds/terminal_bytes.h"
 
-/* asm-generic/ioctls.h: _IOR('T', 0x2A, struct termios2), _IOW('T', 0x2B, …); its header and libc's exclude
- * each other. */
-#define GET_TERMIOS 0x802c542aul
-#define SET_TERMIOS 0x402c542bul
-
-struct termios_image {
-	uint32_t input, output, control, local; /* flags */
-	uint8_t rest[SNAPIMG_TERMIOS_SIZE - 16];
-};
-enum { CANONICAL = 2 };     /* ICANON of `local` */
 enum { SLAVE_MAJOR = 136 }; /* UNIX98_PTY_SLAVE_MAJOR (linux/major.h) */
 
 static bool number_of_master(int copy, unsigned int *ret_number)
@@ -37,28 +29,6 @@ static bool is_master(const struct open_descriptor *it)
 static void slave_link(unsigned int number, char link[32])
 {
 	snprintf(link, 32, "/dev/pts/%u", number);
-}
-
-/* A line that has no end yet is counted only without line editing, which is turned off for that moment.
- * poll(2) first: it brings what was written into the reader's buffer (drivers/tty/n_tty.c, n_tty_poll). */
-static bool holds_input(int copy)
-{
-	struct pollfd look = {.fd = copy, .events = POLLIN};
-	struct termios_image edits, plain;
-	int waiting = 0;
-
-	if (poll(&look, 1, 0) > 0 && (look.revents & POLLIN))
-		return true;
-	if (ioctl(copy, GET_TERMIOS, &edits) < 0)
-		return false;
-	plain = edits;
-	plain.local &= ~(uint32_t)CANONICAL;
-	if (edits.local & CANONICAL)
-		(void)ioctl(copy, SET_TERMIOS, &plain);
-	bool holds = ioctl(copy, FIONREAD, &waiting) == 0 && waiting > 0;
-	if (edits.local & CANONICAL)
-		(void)ioctl(copy, SET_TERMIOS, &edits);
-	return holds;
 }
 
 /* What was opened as /dev/tty is the terminal itself. */
@@ -106,14 +76,27 @@ static bool is_stopped(int copy)
 	return poll(&look, 1, 0) == 0;
 }
 
-/* Of either end, which each has for itself. */
-static const char *odd_mode(int copy)
+/* What one end has for itself, when nothing waits in the terminal. Only tcflow(3) undoes its own stop
+ * (drivers/tty/tty_ioctl.c, n_tty_ioctl_helper). */
+static enum status take_state(struct taking *taking, const struct open_descriptor *it, bool has_packets,
+                              struct snapimg_object *object)
 {
+	bool may_change = taking->survey->may_take;
 	int exclusive = 0;
 
-	if (ioctl(copy, TIOCGEXCL, &exclusive) < 0 || exclusive)
-		return "a terminal in exclusive mode";
-	return is_stopped(copy) ? "a terminal whose output is stopped (Ctrl-S, tcflow)" : NULL;
+	if (ioctl(it->copy, TIOCGEXCL, &exclusive) < 0)
+		return refuse_descriptor(taking->survey, it, "a terminal", "close it before the point");
+	object->value[SNAPIMG_TERMINAL_STATE] |= exclusive ? SNAPIMG_TERMINAL_EXCLUSIVE : 0u;
+	if (!is_stopped(it->copy))
+		return STATUS_OK;
+	if (taking->is_look)
+		return STATUS_OK;
+	if (!may_change || has_packets || ioctl(it->copy, TCXONC, TCOON) < 0 || is_stopped(it->copy))
+		return refuse_descriptor(taking->survey, it,
+		                         "a terminal whose output is stopped (Ctrl-S, tcflow)",
+		                         "set it after the point");
+	object->value[SNAPIMG_TERMINAL_STATE] |= SNAPIMG_TERMINAL_STOPPED;
+	return STATUS_OK;
 }
 
 static enum status take_settings(struct taking *taking, const struct open_descriptor *it)
@@ -122,8 +105,7 @@ static enum status take_settings(struct taking *taking, const struct open_descri
 	struct winsize window;
 	enum status status;
 
-	/* Of the slave, though asked through the master (drivers/tty/tty_ioctl.c, tty_mode_ioctl). */
-	if (ioctl(it->copy, GET_TERMIOS, &termios) < 0 || ioctl(it->copy, TIOCGWINSZ, &window) < 0)
+	if (!terminal_has_modes(it->copy, &termios) || ioctl(it->copy, TIOCGWINSZ, &window) < 0)
 		return refuse_descriptor(taking->survey, it, "a terminal", "close it before the point");
 	status = objects_set(
 	        taking->objects,
@@ -158,19 +140,18 @@ static enum status take_master(struct taking *taking, struct open_descriptor *it
 	if (other && locked)
 		return refuse_descriptor(taking->survey, it, "a terminal that was locked again",
 		                         "unlock it before the point");
-	if (holds_input(it->copy))
-		return refuse_descriptor(taking->survey, it, "a terminal with output that waits to be read",
-		                         "read it before the point");
-	const char *odd = odd_mode(it->copy);
-	if (odd)
-		return refuse_descriptor(taking->survey, it, odd, "set it after the point");
-	/* A status that waits to be read counts as output (drivers/tty/n_tty.c, n_tty_poll). */
 	object->value[SNAPIMG_TERMINAL_STATE] =
 	        (locked ? SNAPIMG_TERMINAL_LOCKED : 0u) | (packets ? SNAPIMG_TERMINAL_PACKETS : 0u);
 	object->value[SNAPIMG_TERMINAL_USED] = other || (poll(&look, 1, 0) > 0 && (look.revents & POLLHUP));
 	if ((status = objects_name(taking->objects, slave, &object->name)) != STATUS_OK)
 		return status;
-	return take_settings(taking, it);
+	if ((status = take_settings(taking, it)) != STATUS_OK)
+		return status;
+	bool has_slave =
+	        !locked && (other || (taking->survey->may_take && object->value[SNAPIMG_TERMINAL_USED]));
+	if ((status = take_terminal_bytes(taking, it, has_slave, object)) != STATUS_OK)
+		return status;
+	return take_state(taking, it, packets != 0, object);
 }
 
 /* The master comes first, though its number may be the higher one. */
@@ -231,12 +212,14 @@ static enum status take_slave(struct taking *taking, struct open_descriptor *it,
 	if ((status = add_master(taking, master)) != STATUS_OK)
 		return status;
 	object->peer = (uint32_t)master->object + 1;
-	if (holds_input(it->copy))
+	if (!taking->survey->may_take && !taking->is_look && terminal_holds_input(it->copy))
 		return refuse_descriptor(survey, it, "a terminal with input that waits to be read",
 		                         "read it before the point");
-	const char *odd = odd_mode(it->copy);
-	if (odd)
-		return refuse_descriptor(survey, it, odd, "set it after the point");
+	const struct snapimg_object *other = taking->objects->object.items;
+	bool has_packets =
+	        (other[master->object].value[SNAPIMG_TERMINAL_STATE] & SNAPIMG_TERMINAL_PACKETS) != 0;
+	if ((status = take_state(taking, it, has_packets, object)) != STATUS_OK)
+		return status;
 	return objects_name(taking->objects, link, &object->name);
 }
 
