@@ -16,6 +16,7 @@ import snaptest as t  # noqa: E402
 # group: (claim, tests: `capture.` where there is no dot; all kinds of executable of programs.NAME).
 CARRIED = {
     "Trees of processes": (
+        ("a working directory and umask that a process shares with its parent (CLONE_FS)", "tree.family.place"),
         ("parents and children at any depth, zombies with their statuses", "tree.family.inherited tree.family.chain"),
         ("orphans, also of a session whose leader has ended; subreapers", "tree.family.orphans"),
         ("process groups and sessions, with their leaders and without", "tree.family.groups"),
@@ -206,7 +207,7 @@ REFUSED = {
         ("with `-p` a main thread that has ended", "tree.refused.attached-main-ended"),
         ("threads that share less than threads do", "own_directory"),
         ("with `--tree=root` child processes, running or not yet waited for", "child zombie"),
-        ("processes that share their descriptors or their directory (CLONE_FILES, CLONE_FS)",
+        ("processes that share their descriptors (CLONE_FILES), and ones that share their directory of which none made the other",
          "tree.refused.files tree.refused.siblings tree.refused.directory tree.refused.no-kcmp"),
         ("processes that share their memory (CLONE_VM, CLONE_SIGHAND), and parents that wait in vfork for a child that sleeps before its exec", "tree.refused.memory tree.refused.handlers tree.refused.vfork"),
         ("a process in a session that its parent was never in", "tree.refused.session"),

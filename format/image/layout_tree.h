@@ -42,8 +42,10 @@ static_assert(sizeof(struct snapimg_inherited) == 24, "inherited layout");
 
 enum {
 	SNAPIMG_MEMBERS_MAX = 4096,
-	SNAPIMG_STOP_TOLD = 0x100,         /* its parent has waited for the stop */
-	SNAPIMG_MEMBER_FOREGROUND = 0x200, /* its group is in the foreground of its session's terminal */
+	SNAPIMG_MEMBER_SIGNAL = 0xff,        /* of a stopped one's `status` */
+	SNAPIMG_STOP_TOLD = 0x100,           /* its parent has waited for the stop */
+	SNAPIMG_MEMBER_FOREGROUND = 0x200,   /* its group is in the foreground of its session's terminal */
+	SNAPIMG_MEMBER_SHARES_PLACE = 0x400, /* working directory and umask, with its parent: CLONE_FS */
 };
 
 #endif

@@ -38,7 +38,8 @@ static bool place_is_valid(const struct snapimg *image, uint32_t index)
 
 static bool state_is_valid(const struct snapimg_member *member)
 {
-	uint32_t status = member->status & ~(uint32_t)SNAPIMG_MEMBER_FOREGROUND;
+	const uint32_t flags = SNAPIMG_MEMBER_FOREGROUND | SNAPIMG_MEMBER_SHARES_PLACE;
+	uint32_t status = member->status & ~flags;
 
 	switch (member->state) {
 	case SNAPIMG_MEMBER_ALIVE:
@@ -66,6 +67,20 @@ static bool terminal_is_valid(const struct snapimg *image, const struct snapimg_
 	return object->kind == SNAPIMG_OBJECT_TERMINAL && object->value[SNAPIMG_TERMINAL_END] == 1;
 }
 
+/* With a parent that stands before it, and lives. */
+static bool sharing_is_valid(const struct snapimg *image, uint32_t index)
+{
+	const struct snapimg_member *member = snapimg_get_member(image);
+
+	if (member[index].state == SNAPIMG_MEMBER_ZOMBIE ||
+	    !(member[index].status & SNAPIMG_MEMBER_SHARES_PLACE))
+		return true;
+	for (uint32_t i = 0; i < index; i++)
+		if (member[i].pid == member[index].parent)
+			return member[i].state != SNAPIMG_MEMBER_ZOMBIE;
+	return false;
+}
+
 enum snapimg_error snapimg_rule_member(const struct snapimg *image, uint32_t index)
 {
 	const struct snapimg_member *member = snapimg_get_member(image) + index;
@@ -74,7 +89,7 @@ enum snapimg_error snapimg_rule_member(const struct snapimg *image, uint32_t ind
 	if (snapimg_member_count(image) > SNAPIMG_MEMBERS_MAX || member->pid < 1 || member->pid > INT32_MAX ||
 	    member->group > INT32_MAX || member->session > INT32_MAX || !terminal_is_valid(image, member) ||
 	    member->descriptors > SNAPIMG_DESCRIPTOR_MAX || is_process(image, index, member->pid) ||
-	    !state_is_valid(member) || !place_is_valid(image, index))
+	    !state_is_valid(member) || !sharing_is_valid(image, index) || !place_is_valid(image, index))
 		return SNAPIMG_ERR_MEMBER;
 	if (is_first ? member->parent != 0 || member->pid != snapimg_get_process(image)->pid ||
 	                       member->state == SNAPIMG_MEMBER_ZOMBIE

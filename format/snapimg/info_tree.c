@@ -5,7 +5,7 @@
 #include "format/base/text.h"
 #include "format/snapimg/info.h"
 
-enum { DEPTH_MAX = 64, INDENT = 2, SIGNAL_MASK = 0xff };
+enum { DEPTH_MAX = 64, INDENT = 2 };
 
 /* The first thread's name; "" for a zombie, which has none. */
 static const char *name_of(const struct snapimg *image, uint32_t index, struct snapimg *own)
@@ -41,13 +41,15 @@ static void print_one(const struct snapimg *image, uint32_t index)
 	printf("%u ", member->pid);
 	text_print(stdout, name_of(image, index, &own));
 	if (member->state == SNAPIMG_MEMBER_STOPPED)
-		printf(", stopped by signal %u", member->status & SIGNAL_MASK);
+		printf(", stopped by signal %u", member->status & SNAPIMG_MEMBER_SIGNAL);
 	if (member->session == member->pid)
 		(void)fputs(", leads a session", stdout);
 	else if (member->group == member->pid)
 		(void)fputs(", leads a process group", stdout);
 	if (member->status & SNAPIMG_MEMBER_FOREGROUND)
 		(void)fputs(", in the foreground", stdout);
+	if (member->status & SNAPIMG_MEMBER_SHARES_PLACE)
+		(void)fputs(", shares its parent's directory", stdout);
 	puts("");
 }
 
@@ -119,9 +121,11 @@ void info_put_tree(struct json *json, const struct snapimg *image)
 		json_string(json, "state", states[member[i].state]);
 		json_number(json, "status",
 		            is_zombie ? member[i].status
-		                      : member[i].status & ~(uint32_t)SNAPIMG_MEMBER_FOREGROUND);
+		                      : member[i].status & (SNAPIMG_STOP_TOLD | SNAPIMG_MEMBER_SIGNAL));
 		json_bool(json, "foreground",
 		          !is_zombie && (member[i].status & SNAPIMG_MEMBER_FOREGROUND) != 0);
+		json_bool(json, "shares_directory",
+		          !is_zombie && (member[i].status & SNAPIMG_MEMBER_SHARES_PLACE) != 0);
 		json_string(json, "name", name_of(image, i, &own));
 		json_close(json, '}');
 	}

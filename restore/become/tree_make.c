@@ -55,11 +55,11 @@ bool tree_begins_group(uint32_t index)
 
 /* --- making processes */
 
-static long try_process(uint32_t pid)
+static long try_process(uint32_t pid, uint64_t flags)
 {
 	int32_t wanted = (int32_t)pid;
 	struct clone_args arguments = {
-	        .exit_signal = SIGCHLD, .set_tid = (uint64_t)&wanted, .set_tid_size = 1};
+	        .flags = flags, .exit_signal = SIGCHLD, .set_tid = (uint64_t)&wanted, .set_tid_size = 1};
 	long result = sys(__NR_clone3, &arguments, sizeof arguments);
 	if (result == 0) { /* what is to be undone is the maker's to undo */
 		undo_forget();
@@ -70,9 +70,9 @@ static long try_process(uint32_t pid)
 	return result;
 }
 
-static long make_process(uint32_t pid)
+static long make_process(uint32_t pid, uint64_t flags)
 {
-	long result = try_process(pid);
+	long result = try_process(pid, flags);
 	if (result < 0)
 		die(EXIT_REFUSED, loader.options.image, ": no process can have the recorded ID ", dec(pid),
 		    ": ", error_text(result), result == -EAGAIN ? ": raise ulimit -u" : "");
@@ -100,7 +100,7 @@ static long make_between(void)
 	long result = -EEXIST;
 	for (uint32_t id = 2; result == -EEXIST; id++)
 		if (!is_of_tree(id))
-			result = try_process(id);
+			result = try_process(id, 0);
 	if (result < 0)
 		die(EXIT_REFUSED, loader.options.image, ": no process can be made: ", error_text(result),
 		    ": raise ulimit -u");
@@ -121,7 +121,7 @@ static int make_orphans(uint32_t first)
 {
 	int64_t session = birth_session(first);
 	bool leads = session > 0 && is_leaderless((uint32_t)session);
-	long between = leads ? make_process((uint32_t)session) : make_between();
+	long between = leads ? make_process((uint32_t)session, 0) : make_between();
 	if (between > 0) {
 		sys(__NR_wait4, between, 0, 0, 0);
 		return NONE;
@@ -130,7 +130,7 @@ static int make_orphans(uint32_t first)
 		must(sys(__NR_setsid), "cannot make the session", loader.tid);
 	for (uint32_t i = first; i < tree.count; i++)
 		if (tree.member[i].parent == 0 && (i == first || (leads && birth_session(i) == session)) &&
-		    make_process(tree.member[i].pid) == 0)
+		    make_process(tree.member[i].pid, 0) == 0)
 			return (int)i;
 	sys(__NR_exit_group, 0);
 	__builtin_unreachable();
@@ -148,13 +148,21 @@ static bool is_made_with_other(uint32_t orphan)
 	return false;
 }
 
+/* Where both have the same directory and umask, both go there: that is once too often, and no harm. */
+static uint64_t shared_with_parent(const struct snapimg_member *it)
+{
+	bool lives = it->state != SNAPIMG_MEMBER_ZOMBIE;
+	return lives && (it->status & SNAPIMG_MEMBER_SHARES_PLACE) != 0 ? CLONE_FS : 0;
+}
+
 static int make_some(uint32_t self, bool early)
 {
 	const struct snapimg_member *parent = &tree.member[self];
 	for (uint32_t i = 1; i < tree.count; i++) {
 		const struct snapimg_member *it = &tree.member[i];
 		if (it->parent == parent->pid) {
-			if (is_early(parent, i) == early && make_process(it->pid) == 0)
+			if (is_early(parent, i) == early &&
+			    make_process(it->pid, shared_with_parent(it)) == 0)
 				return (int)i;
 		} else if (it->parent == 0 && maker_of(i) == self && !is_made_with_other(i) &&
 		           early == (self == 0 && is_early(parent, i))) {
@@ -185,7 +193,7 @@ int tree_make_children(uint32_t self)
 /* Stands for the leader of a group who is gone, until all are in it. */
 static long lead_group(uint32_t group)
 {
-	long leader = make_process(group);
+	long leader = make_process(group, 0);
 	if (leader > 0)
 		return leader;
 	must(sys(__NR_setpgid, 0, 0), "cannot make the process group", group);

@@ -17,7 +17,7 @@ void tree_stop(void)
 	const struct kernel_sigaction plain = {0};
 	const uint64_t went_on = (uint64_t)1 << (SIGCONT - 1);
 	struct kernel_sigaction own_action = {0};
-	uint32_t number = tree_own()->status & ~(uint32_t)(SNAPIMG_STOP_TOLD | SNAPIMG_MEMBER_FOREGROUND);
+	uint32_t number = tree_own()->status & SNAPIMG_MEMBER_SIGNAL;
 	uint64_t mask = (uint64_t)1 << (number - 1), pending = 0;
 	if (number != SIGSTOP) {
 		sys(__NR_rt_sigaction, number, &plain, &own_action, SIGNAL_SET_SIZE);

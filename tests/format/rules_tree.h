@@ -29,6 +29,11 @@ R(MEMBER, SNAPIMG_SECTION_TREE, "too many descriptors", MEMBER(1, descriptors, F
 R(MEMBER, SNAPIMG_SECTION_TREE, "a terminal that is no object", MEMBER(1, session, 101),
   MEMBER(1, terminal, 1))
 R(MEMBER, SNAPIMG_SECTION_TREE, "a terminal of one that leads no session", MEMBER(1, terminal, FAR))
+R(OK, 0, "a directory shared with the parent", MEMBER(1, status, SNAPIMG_MEMBER_SHARES_PLACE))
+R(MEMBER, SNAPIMG_SECTION_TREE, "a directory shared with no parent",
+  MEMBER(3, status, 19 | SNAPIMG_MEMBER_SHARES_PLACE))
+R(MEMBER, SNAPIMG_SECTION_TREE, "a directory shared with a dead parent", MEMBER(3, parent, 102),
+  MEMBER(3, status, 19 | SNAPIMG_MEMBER_SHARES_PLACE))
 R(OK, 0, "in the foreground", MEMBER(1, status, SNAPIMG_MEMBER_FOREGROUND))
 R(MEMBER, SNAPIMG_SECTION_TREE, "a signal of a living one in the foreground",
   MEMBER(1, status, SNAPIMG_MEMBER_FOREGROUND | 1))

@@ -3,13 +3,17 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "line.h"
@@ -311,9 +315,45 @@ static void sets(void)
 	EXPECT(wait_for(child) == 4 << 8);
 }
 
-static const struct mode modes[] = {
-        {"inherited", inherited}, {"between", between}, {"shared", shared}, {"views", kept_views},
-        {"deleted", deleted},     {"files", files},     {"sets", sets}};
+/* --- a working directory and umask that three have, as threads do (CLONE_FS) */
+static pid_t child_in_place(void)
+{
+	return child_of((pid_t)syscall(SYS_clone, CLONE_FS | SIGCHLD, 0, 0, 0, 0));
+}
+
+static bool is_in(const char *wanted)
+{
+	char path[4096];
+	return getcwd(path, sizeof(path)) != NULL && strcmp(path, wanted) == 0;
+}
+
+static void place(void)
+{
+	struct line ready = line(), go = line();
+	CHECK(chdir("/usr") == 0);
+	umask(0012);
+	pid_t child = child_in_place();
+	if (child == 0) {
+		pid_t inner = child_in_place();
+		if (inner == 0) {
+			tell(&ready, 'r');
+			hear(&go);
+			CHECK(is_in("/etc") && umask(0025) == 0024 && chdir("/") == 0);
+			_exit(3);
+		}
+		CHECK(wait_for(inner) == 3 << 8);
+		_exit(is_in("/") ? 4 : 1);
+	}
+	hear(&ready);
+	marker();
+	EXPECT(is_in("/usr") && chdir("/etc") == 0 && umask(0024) == 0012);
+	tell(&go, 'g');
+	EXPECT(wait_for(child) == 4 << 8 && is_in("/") && umask(0) == 0025);
+}
+
+static const struct mode modes[] = {{"inherited", inherited}, {"between", between}, {"shared", shared},
+                                    {"views", kept_views},    {"deleted", deleted}, {"files", files},
+                                    {"sets", sets},           {"place", place}};
 
 int main(int argc, char **argv)
 {

@@ -12,7 +12,7 @@ import snaptest as t  # noqa: E402
 HERE = "path:/snap/here"
 MODES = {
     "family": ("groups", "orphans", "stopped", "threads", "chain", "pidfds", "mains"),
-    "shares": ("inherited", "between", "shared", "views", "files", "deleted", "sets"),
+    "shares": ("inherited", "between", "shared", "views", "files", "deleted", "sets", "place"),
 }
 
 
@@ -135,7 +135,7 @@ DENIED = os.path.join(t.BUILD, "tests/capture/denied")
 # What clone(2) lets processes share, and other trees that can't be made again: the words of the refusal.
 REFUSED = {
     "files": ("that share their descriptors (CLONE_FILES)", "process"),
-    "directory": ("that share their working directory (CLONE_FS)", "process"),
+    "directory": ("that share their working directory (CLONE_FS), of which none made the other", "process"),
     "siblings": ("that share their descriptors (CLONE_FILES)", "process"),
     "memory": ("shares its memory with process", "later point"),
     "handlers": ("shares its memory with process", "later point"),
@@ -155,8 +155,11 @@ def where_kcmp_is_denied():
     """As in containers: what is shared is found by what a change in the one does to the other."""
     for mode in ("files", "directory", "siblings"):
         refuse(mode, DENIED)
-    frozen = t.run([DENIED, t.SNAPTRACE, "-q", "--at", HERE, "-o", "image.snap", "--", ODD, "alike"])
-    t.check(frozen.status == 0, frozen)
+    for words in ([ODD, "alike"], [os.path.join(t.BUILD, "tests/tree/shares"), "place"]):
+        frozen = t.run([DENIED, t.SNAPTRACE, "-q", "--no-cache", "--at", HERE, "-o", "image.snap", "--", *words])
+        t.check(frozen.status == 0, frozen)
+    t.need_pid_namespace()
+    t.same(t.restore("image.snap"), t.Result(0, b"", b""))
 
 
 def crowd(mode):

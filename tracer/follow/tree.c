@@ -349,5 +349,5 @@ enum status tree_stop(const struct run *run, const struct tracee *point, const s
 	if ((status = read_groups(run, tree)) != STATUS_OK || (status = check_sessions(tree)) != STATUS_OK)
 		return status;
 	note_foreground(tree);
-	return tree_check_sharing(tree);
+	return tree_note_sharing(tree);
 }

@@ -16,7 +16,8 @@ struct mark {
 };
 
 struct sharing {
-	int type; /* of kcmp(2) */
+	int type;      /* of kcmp(2) */
+	uint32_t flag; /* of the member that shares it with its parent, 0: that is refused */
 	const char *what;
 	enum status (*set)(const struct remote *remote, struct mark *mark);
 	bool (*is_seen)(pid_t pid, const struct mark *mark);
@@ -70,9 +71,11 @@ static enum status turn_back(const struct remote *remote, const struct mark *mar
 }
 
 static const struct sharing sharings[] = {
-        {KCMP_FILES, "processes that share their descriptors (CLONE_FILES)", open_one, has_open, close_one},
-        {KCMP_FS, "processes that share their working directory (CLONE_FS)", turn_umask, has_umask,
-         turn_back},
+        {KCMP_FILES, 0, "processes that share their descriptors (CLONE_FILES)", open_one, has_open,
+         close_one},
+        {KCMP_FS, SNAPIMG_MEMBER_SHARES_PLACE,
+         "processes that share their working directory (CLONE_FS), of which none made the other", turn_umask,
+         has_umask, turn_back},
 };
 
 static enum status refuse_two(const struct sharing *sharing, const struct tree_process *one,
@@ -94,21 +97,64 @@ static int by_sharing(const void *left, const void *right)
 	return order == 1 ? -1 : order == 2;
 }
 
-static enum status compare(const struct sharing *sharing, const struct tree_process **process, size_t count)
+static const struct tree_process *parent_of(const struct tree_process *child,
+                                            struct tree_process *const *process, size_t count)
 {
-	enum status status = STATUS_OK;
+	for (size_t i = 0; i < count; i++)
+		if (process[i]->record.pid == child->record.parent)
+			return process[i];
+	return NULL;
+}
+
+/* Those that share nothing with their parents are left, and must share nothing with each other. */
+static size_t note_children(const struct sharing *sharing, struct tree_process *const *process, size_t count,
+                            struct tree_process **ret_others)
+{
+	size_t others = 0;
 
 	sort_type = sharing->type;
+	for (size_t i = 0; i < count; i++) {
+		const struct tree_process *parent = parent_of(process[i], process, i);
+		if (sharing->flag != 0 && parent && by_sharing(&parent, &process[i]) == 0)
+			process[i]->record.status |= sharing->flag;
+		else
+			ret_others[others++] = process[i];
+	}
+	return others;
+}
+
+static enum status compare(const struct sharing *sharing, struct tree_process *const *all, size_t all_count)
+{
+	struct tree_process **process = calloc(all_count, sizeof(*process));
+	enum status status = process ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
+	size_t count = process ? note_children(sharing, all, all_count, process) : 0;
+
+	if (!process)
+		return status;
 	qsort(process, count, sizeof(*process), by_sharing);
 	for (size_t i = 1; i < count && status == STATUS_OK; i++)
 		if (by_sharing(&process[i - 1], &process[i]) == 0)
 			status = refuse_two(sharing, process[i - 1], process[i]);
+	free(process);
 	return status;
+}
+
+/* Of those that share it with process[0]: whether its parent is one of them. */
+static bool is_made_by_one(struct tree_process *const *process, const bool *seen, size_t index)
+{
+	const struct tree_process *it = process[index], *other;
+
+	for (size_t i = 0; i < index; i++) {
+		other = process[i];
+		if ((i == 0 || seen[i]) && other->record.pid == it->record.parent)
+			return true;
+	}
+	return false;
 }
 
 /* Who has by chance what is looked for has it without the change, too. */
 static enum status try_one(const struct sharing *sharing, const struct remote *remote,
-                           const struct tree_process **process, size_t count)
+                           struct tree_process *const *process, size_t count)
 {
 	bool *seen = calloc(count, sizeof(*seen));
 	struct mark mark = {0};
@@ -122,14 +168,18 @@ static enum status try_one(const struct sharing *sharing, const struct remote *r
 			seen[i] = sharing->is_seen((pid_t)process[i]->record.pid, &mark);
 		status = sharing->undo(remote, &mark);
 	}
-	for (size_t i = 1; i < count && status == STATUS_OK; i++)
-		if (seen[i] && !sharing->is_seen((pid_t)process[i]->record.pid, &mark))
+	for (size_t i = 1; i < count && status == STATUS_OK; i++) {
+		seen[i] = seen[i] && !sharing->is_seen((pid_t)process[i]->record.pid, &mark);
+		if (seen[i] && sharing->flag != 0 && is_made_by_one(process, seen, i))
+			process[i]->record.status |= sharing->flag;
+		else if (seen[i])
 			status = refuse_two(sharing, process[0], process[i]);
+	}
 	free(seen);
 	return status;
 }
 
-static enum status try_all(const struct tree_process **process, size_t count)
+static enum status try_all(struct tree_process *const *process, size_t count)
 {
 	enum status status = STATUS_OK;
 
@@ -148,9 +198,9 @@ static enum status try_all(const struct tree_process **process, size_t count)
 	return status;
 }
 
-enum status tree_check_sharing(const struct tree *tree)
+enum status tree_note_sharing(struct tree *tree)
 {
-	const struct tree_process **living = calloc(tree->count, sizeof(*living));
+	struct tree_process **living = calloc(tree->count, sizeof(*living));
 	enum status status = living ? STATUS_OK : fail(STATUS_FAILED, "out of memory");
 	size_t count = 0;
 
