@@ -1,6 +1,7 @@
 /* Has kept IDs in the way that its argument names, and finds after the start that all is as it was: the IDs
  * are its own, its locks can be unlocked by those who hold them and by nobody else. */
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -303,6 +304,37 @@ static void keep_vector(void)
 	CHECK(result < 0 && kept == getpid());
 }
 
+/* The size of a free chunk, by accident a thread's ID: malloc(3) finds that it was written over. */
+static void keep_chunk(void)
+{
+	enum { THREADS = 16, ALIGNMENT = 16, OVERHEAD = 8, MOST = 32 << 20 };
+	pthread_t thread[THREADS];
+	size_t size = 0;
+
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, MOST);
+#else
+	SKIP("another malloc");
+#endif
+	for (int i = 0; i < THREADS; i++) {
+		CHECK(pthread_create(&thread[i], NULL, tell_and_wait, NULL) == 0);
+		while (!atomic_exchange(&held, 0))
+			sched_yield();
+		size_t room = ~(size_t)atomic_exchange(&others_number, 0); /* no register has its ID then */
+		size = (~room & (ALIGNMENT - 1)) == 0 ? ~room - OVERHEAD : size;
+	}
+	char *volatile before = malloc(ALIGNMENT), *volatile chunk = malloc(size),
+	               *volatile after = malloc(ALIGNMENT);
+	free(chunk);
+	point();
+	CHECK(malloc(size) != NULL);
+	free(before);
+	free(after);
+	atomic_store(&go, 1);
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_join(thread[i], NULL) == 0);
+}
+
 /* By its parent's ID a program sees that the parent has ended. One copy is in memory, one in a register. */
 static void keep_parent(void)
 {
@@ -493,6 +525,7 @@ static const struct {
         {"outside", keep_outside},
         {"name", keep_name},
         {"register", keep_register},
+        {"chunk", keep_chunk},
         {"plain", keep_plain},
         {"errorcheck", keep_errorcheck},
         {"recursive", keep_recursive},

@@ -46,6 +46,14 @@ def known(kind, way):
     t.same(denied(), RIGHT)
 
 
+def chunk(kind):
+    """The sizes of a free chunk are never written over. (A register may have the ID of a thread that was just made.)"""
+    kept = freeze(kind, "chunk", {"register"})
+    t.check(not kept - {"register"}, "kept:", kept)
+    t.same(t.restore("image.snap"), RIGHT)
+    t.same(denied(), RIGHT)
+
+
 def unknown(kind, way):
     kept = freeze(kind, way, set(KEPT.values()))
     t.check(KEPT[way] in kept, "kept:", kept)
@@ -184,6 +192,7 @@ def forgotten():
 ROWS = {f"kept.{way}.{kind}": (lambda k=kind, w=way: known(k, w)) for way in KNOWN for kind in ("pie", "static", "musl")}
 ROWS.update({f"kept.{way}.{kind}": (lambda k=kind, w=way: unknown(k, w)) for way in KEPT for kind in ("pie", "static", "musl")
              if way != "negative" or kind == "pie"})
+ROWS.update({f"kept.chunk.{kind}": (lambda k=kind: chunk(k)) for kind in ("pie", "static")})
 ROWS.update({f"kept.text.{kind}": (lambda k=kind: text(k)) for kind in ("pie", "musl")})
 ROWS.update({f"kept.nothing.{kind}": (lambda k=kind: nothing(k)) for kind in ("pie", "static", "musl")})
 ROWS.update({f"kept.{way}.{kind}": (lambda k=kind, w=way: numbers(k, w)) for way in ("numbers", "objects") for kind in ("pie", "static", "musl")})

@@ -268,7 +268,8 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 		};
 		place_look(&place, mapping->record.start, mapping->record.end);
 		if (place_is_version_of_dict(&place) ||
-		    (found->kind == SNAPIMG_KEPT_WORD && place_is_range_of_text(&place)))
+		    (found->kind == SNAPIMG_KEPT_WORD &&
+		     (place_is_range_of_text(&place) || place_is_size_of_chunk(&place))))
 			return STATUS_OK;
 		if (found->kind == SNAPIMG_KEPT_WORD)
 			status = place_recognise(&place, look->fixups, &known);

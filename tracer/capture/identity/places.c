@@ -300,6 +300,23 @@ bool place_is_range_of_text(const struct place *place)
 	       is_object_of_v8(long_at(place, begin + NAME)) && is_object_of_v8(long_at(place, begin + MAP));
 }
 
+/* What glibc has of a chunk of memory that is free (struct malloc_chunk, malloc/malloc.c): its size, with
+ * flags in three bits, and the size again after its end, where the next chunk begins. Both are thread IDs by
+ * accident: such chunks have many sizes. */
+bool place_is_size_of_chunk(const struct place *place)
+{
+	enum { ALIGNMENT = 16, LEAST = 32, SIZE = sizeof(uint64_t) };
+	const uint64_t flags = 7;
+	bool is_end = place->address % ALIGNMENT == 0;
+	uint64_t word = long_at(place, 0), size = is_end ? word : word & ~flags, other;
+
+	if (place->address % SIZE != 0 || word != place->id || size % ALIGNMENT != 0 || size < LEAST)
+		return false;
+	uint64_t there = is_end ? place->address - size + SIZE : place->address - SIZE + size;
+	return tracee_read(place->pid, there, &other, sizeof(other)) == 0 &&
+	       (is_end ? other & ~flags : other) == size;
+}
+
 /* Not a pointer, a flag, a zero; -1 is an empty slot. */
 static bool is_number(uint64_t word)
 {
