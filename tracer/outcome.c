@@ -49,9 +49,13 @@ static enum status tell_end(const struct run *run)
 	const char *name = run->options->attach ? "the process" : run->options->program[0];
 	bool several = run->points.count > 1;
 	const char *point = several ? "a point" : run->points.point[0].text;
-	const char *hint = !run->chosen ? "--in admitted none of the programs it ran"
-	                   : several    ? "snaptrace -v tells what is met"
-	                                : run->points.point[0].kind->hint;
+	const char *unreadable =
+	        "it changed its user, or made itself undumpable, after which its paths can't be "
+	        "read: give snaptrace CAP_SYS_PTRACE";
+	const char *hint = run->is_unreadable ? unreadable
+	                   : !run->chosen     ? "--in admitted none of the programs it ran"
+	                   : several          ? "snaptrace -v tells what is met"
+	                                      : run->points.point[0].kind->hint;
 
 	if (run->root_ended && WIFSIGNALED(run->root_end))
 		return fail(STATUS_ENDED, "%s was ended by signal %d (%s) before %s was reached: %s", name,

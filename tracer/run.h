@@ -33,6 +33,7 @@ struct run {
 	bool filter_missing;
 	bool every_call; /* they are looked for among all calls instead: the program is to go on without us */
 	char trigger[256];    /* what was met, in words */
+	bool is_unreadable;   /* a call's path was in memory that the kernel doesn't show us */
 	unsigned long passed; /* points met and passed over: see --skip */
 	enum phase phase;
 	enum status outcome; /* PHASE_RELEASING: what snaptrace ends with */

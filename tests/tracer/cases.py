@@ -74,6 +74,14 @@ def script():
     t.check(nested.status == 1 and b"--in admitted none" in nested.err, nested)
 
 
+def unreadable():
+    """A program whose memory the kernel doesn't show passes the point, and the reason is told."""
+    code = "import ctypes, os\nctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\nos.path.exists('/snap/here')"
+    drop = ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"] if t.IS_ROOT else []
+    done = t.run([*drop, t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "/usr/bin/python3", "-c", code])
+    t.one_line(done, 1, "before path:/snap/here was reached", "CAP_SYS_PTRACE")
+
+
 def left_to_run():
     """Only the process of the point is taken; the shell around it goes on to its end, still with the filter."""
     traced = trace(["sh", "-c", f"{TARGET} exit 0; echo after $?; {TARGET} exit 5; echo $?"], at="syscall:exit_group",
@@ -148,6 +156,7 @@ ROWS |= {f"brk.{kind}": lambda kind=kind: brk(kind) for kind in ("target", "targ
 ROWS |= {f"environment.{kind}": lambda kind=kind: environment(kind) for kind in KINDS}
 ROWS |= {
     "script": script,
+    "unreadable": unreadable,
     "left-to-run": left_to_run,
     "copies": copies,
     "symbol.executable": lambda: met("test_load", "target:test_load", "main+0", "test_load+0x0"),

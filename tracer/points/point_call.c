@@ -32,13 +32,17 @@ static void watch_paths(struct point *point)
 		call_rules_add(&point->calls, (uint32_t)calls[i].number, (uint32_t)calls[i].number);
 }
 
-/* Only as many bytes as tell whether it is the one. A bad pointer is the call's own EFAULT to come. */
-static bool names_path(pid_t pid, uint64_t address, const char *path)
+/* Only as many bytes as tell whether it is the one. A bad pointer is the call's own EFAULT to come. What has
+ * changed its user, or has made itself undumpable, is read with CAP_SYS_PTRACE only (ptrace(2)). */
+static bool names_path(struct run *run, pid_t pid, uint64_t address, const char *path)
 {
 	char buffer[PATH_MAX];
 	size_t size = strlen(path) + 1;
 
-	return tracee_read_string(pid, address, buffer, size) >= 0 && strcmp(buffer, path) == 0;
+	if (tracee_read_string(pid, address, buffer, size) >= 0)
+		return strcmp(buffer, path) == 0;
+	run->is_unreadable = run->is_unreadable || errno == EPERM;
+	return false;
 }
 
 static enum status met_path(struct run *run, struct tracee *tracee, const struct point *point,
@@ -49,7 +53,7 @@ static enum status met_path(struct run *run, struct tracee *tracee, const struct
 	*ret_met = false;
 	for (size_t i = 0; i < CALL_ARGUMENTS && !*ret_met; i++)
 		if (mask & 1u << i)
-			*ret_met = names_path(tracee->tid, call->argument[i], point->path);
+			*ret_met = names_path(run, tracee->tid, call->argument[i], point->path);
 	if (*ret_met)
 		snprintf(run->trigger, sizeof(run->trigger), "%s(\"%.200s\")", system_call_name(call->number),
 		         point->path);
