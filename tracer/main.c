@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@
 #include "tracer/capture/snapshot.h"
 #include "tracer/follow/apart.h"
 #include "tracer/follow/attach.h"
+#include "tracer/follow/distinct_id.h"
 #include "tracer/follow/interrupt.h"
 #include "tracer/follow/launch.h"
 #include "tracer/follow/loop.h"
@@ -64,7 +66,10 @@ static enum status run_program(struct run *run, const char *path)
 	if (run->options->attach == getpid())
 		return fail(STATUS_FAILED, "-p %d: that is snaptrace itself", getpid());
 	if (run->options->attach && has_breakpoints(run) &&
-	    (status = apart_begin(run->options->train_count == 0)) != STATUS_OK)
+	    (status = apart_begin(run->options->train_count == 0, SIGTERM)) != STATUS_OK)
+		return status;
+	/* Who stands in for us is PROG's parent. */
+	if (!run->options->attach && leave_small_ids() && (status = apart_begin(false, SIGKILL)) != STATUS_OK)
 		return status;
 	interrupt_catch();
 	run->began = monotonic_seconds();

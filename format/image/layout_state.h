@@ -147,7 +147,10 @@ static_assert(sizeof(struct snapimg_fixup) == 16, "fix-up layout");
 	X(ENTRY, 23, "number of an entry")           /* the kernel has it; likewise */                       \
 	X(NAMED, 24, "part of a name")               /* `where` is the name; no address */                   \
 	X(PARENT_TEXT, 25, "parent's text")          /* the decimal digits of the parent's ID */             \
-	X(PARENT_TAGGED, 26, "parent's number of a language") /* 8 bytes, as TAGGED */
+	X(PARENT_TAGGED, 26, "parent's number of a language") /* 8 bytes, as TAGGED */                       \
+	X(OWN_NAME, 27, "name of its own")                    /* as NAMED, of what others find by it, too */ \
+	X(PARENT_NAME, 28, "part of a text with the parent's ID") /* as NAME, of the parent's ID */          \
+	X(PARENT_COMMON, 29, "parent's common number") /* asked for, and too small to be looked for */
 enum snapimg_kept_kind {
 #define X(name, number, text) SNAPIMG_KEPT_##name = (number),
 	SNAPIMG_KEPT_KINDS(X)

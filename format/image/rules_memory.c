@@ -453,6 +453,8 @@ enum snapimg_error snapimg_rule_kept(const struct snapimg *image, uint32_t index
 	case SNAPIMG_KEPT_CONTENT:
 	case SNAPIMG_KEPT_ENTRY:
 	case SNAPIMG_KEPT_NAMED:
+	case SNAPIMG_KEPT_OWN_NAME:
+	case SNAPIMG_KEPT_PARENT_COMMON:
 		place_is_valid = kept->address == 0;
 		break;
 	case SNAPIMG_KEPT_PARENT:
@@ -475,6 +477,7 @@ enum snapimg_error snapimg_rule_kept(const struct snapimg *image, uint32_t index
 	case SNAPIMG_KEPT_WIDE:
 	case SNAPIMG_KEPT_PARENT_TEXT:
 	case SNAPIMG_KEPT_PARENT_TAGGED:
+	case SNAPIMG_KEPT_PARENT_NAME:
 		place_is_valid = find_mapping(image, kept->address, 1) != NULL;
 		break;
 	case SNAPIMG_KEPT_REGISTER:

@@ -29,11 +29,14 @@ int main(void)
 	FIRST(KEPT, .kind = SNAPIMG_KEPT_SEARCHED, .address = 1);
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_SEARCHED);
 	KEPT(KEPT, .kind = 0);
-	KEPT(KEPT, .kind = SNAPIMG_KEPT_PARENT_TAGGED + 1, .address = 0x1000);
+	KEPT(KEPT, .kind = SNAPIMG_KEPT_PARENT_COMMON + 1, .address = 0x1000);
 	KEPT(OK, .kind = SNAPIMG_KEPT_PACKED, .address = 0x1001);
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_SWAPPED, .address = 0x3000);
 	KEPT(OK, .kind = SNAPIMG_KEPT_CONTENT, .where = 1);
 	KEPT(KEPT, .kind = SNAPIMG_KEPT_ENTRY, .address = 8);
+	KEPT(OK, .kind = SNAPIMG_KEPT_OWN_NAME, .where = 1);
+	KEPT(KEPT, .kind = SNAPIMG_KEPT_PARENT_NAME, .address = 0x3000);
+	KEPT(KEPT, .kind = SNAPIMG_KEPT_PARENT_COMMON, .address = 8);
 	KEPT(OK, .kind = SNAPIMG_KEPT_WORD, .address = 0x2ffc, .thread = 1, .where = 1, .what = 1,
 	     .corrected = 1);
 	KEPT(OK, .kind = SNAPIMG_KEPT_TEXT, .address = 0x1001);

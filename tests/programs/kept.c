@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -195,6 +196,7 @@ static void keep_outside(void)
 	name_size = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "kept-%d", own);
 	CHECK(bind(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&name,
 	           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) + (socklen_t)name_size) == 0);
+	CHECK(prctl(PR_SET_NAME, name.sun_path + 1) == 0);
 	memset(&name, 0, sizeof name);
 	memset(&entry, 0, sizeof entry);
 	memset(&event, 0, sizeof event);
@@ -244,13 +246,31 @@ static void keep_objects(void)
 	CHECK(count == COUNT);
 }
 
+/* No ID at all, but two 16-bit slots of a table in which others are empty: together they are minus its ID,
+ * and its ID as some languages write it. */
+static void keep_slots(void)
+{
+	enum { SLOTS = 64, NEGATIVE = 32, TAGGED = 36 };
+	volatile uint32_t *table = aligned_alloc(64, SLOTS * sizeof *table);
+
+	for (uint32_t i = 0; i < SLOTS; i++)
+		table[i] = i % 2 ? UINT16_MAX | (i + 1) << 16 : (uint32_t)UINT16_MAX << 16 | (i + 1);
+	table[NEGATIVE] = 0 - (uint32_t)getpid();
+	table[TAGGED] = 2 * (uint32_t)getpid() + 1;
+	table[TAGGED + 1] = 0;
+	point();
+	CHECK(table[NEGATIVE] + (table[TAGGED] >> 1) == 0);
+}
+
 /* The name of a file that it has made is what it was. */
 static void keep_name(void)
 {
 	char *kept = malloc(64);
+	FILE *pid_file = fopen("kept.pid", "w");
 
 	snprintf(kept, 64, "kept-%d.lock", getpid());
 	CHECK(fclose(fopen(kept, "w")) == 0);
+	CHECK(fprintf(pid_file, "%d\n", getpid()) > 0 && fclose(pid_file) == 0);
 	point();
 	CHECK(unlink(kept) == 0);
 	CHECK(fclose(fopen(kept, "w")) == 0); /* for the next start */
@@ -356,6 +376,17 @@ static void keep_parent(void)
 	CHECK(*tagged == 2 * (int64_t)getppid() + 1);
 	snprintf(now, sizeof now, "%d", getppid());
 	CHECK(strcmp(text, now) == 0);
+}
+
+/* Within a longer text. */
+static void keep_parents_name(void)
+{
+	char *kept = malloc(64), now[64];
+
+	snprintf(kept, 64, "child-of-%d", getppid());
+	point();
+	snprintf(now, sizeof now, "child-of-%d", getppid());
+	CHECK(strcmp(kept, now) == 0);
 }
 
 static void lock_held(int type, int protocol, int robust)
@@ -513,10 +544,12 @@ static const struct {
         {"nothing", keep_nothing},
         {"data", keep_data},
         {"parent", keep_parent},
+        {"parents-name", keep_parents_name},
         {"heap", keep_heap},
         {"text", keep_text},
         {"numbers", keep_numbers},
         {"objects", keep_objects},
+        {"slots", keep_slots},
         {"path", keep_path},
         {"tagged", keep_tagged},
         {"negative", keep_negative},

@@ -11,10 +11,11 @@ import snaptest as t  # noqa: E402
 HERE = "path:/snap/here"
 KNOWN = ("plain", "errorcheck", "recursive", "inheriting", "inheriting-recursive", "robust", "robust-recursive",
          "robust-inheriting", "rwlock")
-KEPT = {"tagged": "number of a language", "path": "path", "name": "part of a text", "data": "number", "heap": "number", "register": "register", "thread": "number",
+KEPT = {"tagged": "number of a language", "path": "path", "data": "number", "heap": "number", "register": "register", "thread": "number",
         "negative": "negative number"}
 FORMS = {"forms": {"number in an odd place", "number in network order", "hexadecimal text", "text of wide characters"},
-         "vector": {"number in a vector register"}}
+         "vector": {"number in a vector register"},
+         "parents-name": {"part of a text with the parent's ID"}}
 RIGHT = t.Result(0, b"right\n", b"")
 
 
@@ -57,10 +58,22 @@ def chunk(kind):
 def unknown(kind, way):
     kept = freeze(kind, way, set(KEPT.values()))
     t.check(KEPT[way] in kept, "kept:", kept)
-    together = way != "name"  # all starts have that file, which each removes and makes again
-    every(lambda: t.restore("image.snap"), together)
-    every(denied, together)
+    every(lambda: t.restore("image.snap"))
+    every(denied)
     t.same(t.restore("image.snap", options=("--ids=new",)), RIGHT)
+
+
+def name(kind):
+    """Files that it made are there under its ID, or with it as their content: with another one it would not find them again."""
+    freeze(kind, "name", {"part of a text", "name of its own", "content"})
+    found = {(place["kind"], os.path.basename(place["where"])) for place in
+             json.loads(t.run([t.SNAPIMG, "info", "--json", "image.snap"]).out)["ids"]}
+    locks = [file for file in os.listdir() if file.endswith(".lock")]
+    t.check(any(("name of its own", lock) in found for lock in locks) and ("content", "kept.pid") in found, locks, "found:", found)
+    if t.restore("image.snap", options=("--ids=same",)).status == 0:
+        every(lambda: t.restore("image.snap"), together=False)  # all starts have that file, which each removes and makes again
+    t.one_line(denied(), 125, "image.snap", "kept its ID", "--ids=new")
+    t.same(denied("--ids=new"), RIGHT)
 
 
 def text(kind):
@@ -92,7 +105,8 @@ def outside():
     info = json.loads(t.run([t.SNAPIMG, "info", "--json", "image.snap"]).out)
     found = {(place["kind"], place["where"]) for place in info["ids"]}
     for place in (("content", "pipe"), ("content", "memfd"), ("number of an entry", "epoll set"), ("number of an entry", "timer"),
-                  ("number of an entry", "netlink socket"), ("part of a name", "name of a socket")):
+                  ("number of an entry", "netlink socket"), ("name of its own", "name of a socket"),
+                  ("name of its own", "name of a thread")):
         t.check(place in found, place, "found:", found)
     if t.restore("image.snap", options=("--ids=same",)).status == 0:
         every(lambda: t.restore("image.snap"), together=False)  # their sockets have one name
@@ -137,6 +151,28 @@ def numbers(kind, way):
     every(lambda: t.restore("image.snap"))
     t.one_line(denied(), 125, "image.snap", "kept its ID", "number among others", "--ids=new")
     t.same(denied("--ids=new"), RIGHT)
+
+
+def slots():
+    """What is among slots of a table is no ID in other forms than its own."""
+    kept = freeze("pie", "slots")
+    t.check(not kept & {"negative number", "number of a language", "number among others"}, "kept:", kept)
+    t.same(denied("--ids=new"), RIGHT)
+
+
+def tags():
+    """Python tags no numbers: what looks like one is none."""
+    code = """import array, os
+numbers = array.array('Q', bytes(64))
+numbers[4] = 2 * os.getpid() + 1
+print(hex(numbers.buffer_info()[0] + 32), flush=True)
+before = bytes(numbers)
+os.path.exists('/snap/here')
+print(before == bytes(numbers))"""
+    made = t.freeze("image.snap", ["/usr/bin/python3", "-c", code], at=HERE)
+    found = {place["address"] for place in json.loads(t.run([t.SNAPIMG, "info", "--json", "image.snap"]).out)["ids"]}
+    t.check(made.out.decode().strip() not in found, made.out, found)
+    t.same(t.restore("image.snap", options=("--ids=new",)), t.Result(0, b"True\n", b""))
 
 
 def nothing(kind):
@@ -194,13 +230,14 @@ ROWS.update({f"kept.{way}.{kind}": (lambda k=kind, w=way: unknown(k, w)) for way
              if way != "negative" or kind == "pie"})
 ROWS.update({f"kept.chunk.{kind}": (lambda k=kind: chunk(k)) for kind in ("pie", "static")})
 ROWS.update({f"kept.text.{kind}": (lambda k=kind: text(k)) for kind in ("pie", "musl")})
+ROWS.update({f"kept.name.{kind}": (lambda k=kind: name(k)) for kind in ("pie", "static", "musl")})
 ROWS.update({f"kept.nothing.{kind}": (lambda k=kind: nothing(k)) for kind in ("pie", "static", "musl")})
 ROWS.update({f"kept.{way}.{kind}": (lambda k=kind, w=way: numbers(k, w)) for way in ("numbers", "objects") for kind in ("pie", "static", "musl")})
 ROWS.update({f"kept.{way}.pie": (lambda w=way: forms("pie", w)) for way in FORMS})
 ROWS.update({f"kept.parent.{kind}": (lambda k=kind: parent(k)) for kind in ("pie", "musl")})
 ROWS.update({f"kept.variable.{shell}": (lambda s=shell: variable([f"/bin/{s}"])) for shell in ("dash", "bash")})
 ROWS.update({"kept.outside": outside})
-ROWS.update({"kept.listen": listen, "kept.unsearched": forgotten, "kept.version": version})
+ROWS.update({"kept.listen": listen, "kept.unsearched": forgotten, "kept.version": version, "kept.slots": slots, "kept.tags": tags})
 
 if __name__ == "__main__":
     t.main(ROWS)

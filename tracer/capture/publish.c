@@ -136,16 +136,27 @@ static void look_for_ids(void *context, const struct job_pages *pages)
 	}
 }
 
+/* A small number is mostly something else. */
+enum { INIT_ID = 1, COMMON_BELOW = 4096 };
+
 /* The parent's ID, where the program has asked for it: one that compares it at times sees its parent's end.
- * A small number is mostly something else. */
+ */
 static uint32_t parent_to_look_for(const struct capture *capture)
 {
-	enum { COMMON_BELOW = 4096 };
 	uint64_t parent = capture->subject.stat.field[STAT_PPID];
 
 	if (capture->request->noted_all && !(capture->request->noted->bits & NOTED_PARENT))
 		return 0;
 	return parent < COMMON_BELOW ? 0 : (uint32_t)parent;
+}
+
+/* Who was there before may not have asked. */
+static bool has_common_parent(const struct capture *capture)
+{
+	uint64_t parent = capture->subject.stat.field[STAT_PPID];
+
+	return capture->request->noted_all && (capture->request->noted->bits & NOTED_PARENT) != 0 &&
+	       parent > INIT_ID && parent < COMMON_BELOW;
 }
 
 static enum status write_pages(struct capture *capture, struct snapimg_writer *writer,
@@ -171,7 +182,9 @@ static enum status write_pages(struct capture *capture, struct snapimg_writer *w
 	                                     .descriptors = descriptors->record,
 	                                     .descriptors_count = descriptors->count,
 	                                     .timers = &capture->timers,
-	                                     .directory = capture->state.cwd};
+	                                     .directory = capture->state.cwd,
+	                                     .process = &capture->subject.stat,
+	                                     .has_common_parent = has_common_parent(capture)};
 	return kept_find(&capture->search, &capture->threads, &capture->mappings, &capture->files, executable,
 	                 &outside, &capture->fixups, &capture->kept);
 }

@@ -38,7 +38,8 @@ static void look(pid_t child)
 	}
 }
 
-static _Noreturn void wait_for(pid_t child, const sigset_t *all)
+/* What the terminal sends goes to the child by itself, where it is in the same process group. */
+static _Noreturn void wait_for(pid_t child, const sigset_t *all, bool in_background)
 {
 	siginfo_t info;
 
@@ -46,12 +47,12 @@ static _Noreturn void wait_for(pid_t child, const sigset_t *all)
 		int number = sigwaitinfo(all, &info);
 		if (number == SIGCHLD)
 			look(child);
-		else if (number > 0)
+		else if (number > 0 && (in_background || info.si_code != SI_KERNEL))
 			kill(child, number);
 	}
 }
 
-enum status apart_begin(bool in_background)
+enum status apart_begin(bool in_background, int when_gone)
 {
 	const struct sigaction plain = {.sa_handler = SIG_DFL};
 	struct sigaction child_action;
@@ -62,7 +63,7 @@ enum status apart_begin(bool in_background)
 	sigprocmask(SIG_BLOCK, &all, &mask);
 	sigaction(SIGCHLD, &plain, &child_action); /* one that is ignored would end the child unseen */
 	if ((child = fork()) > 0)
-		wait_for(child, &all);
+		wait_for(child, &all, in_background);
 	if (child < 0)
 		return fail(STATUS_FAILED, "fork: %s", strerror(errno));
 	sigaction(SIGCHLD, &child_action, NULL);
@@ -70,9 +71,9 @@ enum status apart_begin(bool in_background)
 		setpgid(0, 0);
 		signal(SIGTTOU, SIG_IGN); /* its messages are for the terminal all the same */
 	}
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_PDEATHSIG, when_gone);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	if (getppid() != started) /* it was gone before */
-		raise(SIGTERM);
+		raise(when_gone);
 	return STATUS_OK;
 }

@@ -5,10 +5,10 @@
 
 #include "format/base/message.h"
 
-/* Returns in the child, which gets SIGTERM when the process that was started is gone. That one passes signals
- * on, stops and goes on with the child, and ends as it ends. in_background: the child has a process group of
- * its own, for a signal to the group may be SIGKILL (timeout(1)). Nothing is traced yet and there is one
- * thread. */
-enum status apart_begin(bool in_background) __attribute__((warn_unused_result));
+/* Returns in the child, which gets that signal when the process that was started is gone. That one passes
+ * signals on, stops and goes on with the child, and ends as it ends. in_background: the child has a process
+ * group of its own, for a signal to the group may be SIGKILL (timeout(1)). Nothing is traced yet and there is
+ * one thread. */
+enum status apart_begin(bool in_background, int when_gone) __attribute__((warn_unused_result));
 
 #endif

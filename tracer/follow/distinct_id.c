@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "format/base/message.h"
+#include "tracer/ptrace/tracee.h"
 
 /* Of the words in the memory of interpreters, counted in eight of Python, node, Ruby, perl, bash, gdb and
  * guile: a number of 0x4000 to 0x7fff is there by accident in one of 17 cases, one of these in one of 37, one
@@ -24,6 +25,7 @@
  * a scaled one. Those of its threads follow on, over bytes up to 0x1f, which are seldom text either.
  */
 enum {
+	COMMON_BELOW = 4096, /* as capture/publish.c */
 	SMALL = 0x4000,
 	HIGH_BIT = 0x80,
 	OF_EIGHT = 5,
@@ -199,6 +201,18 @@ void leave_common_ids(void)
 	pid_t next = chooses && is_own_namespace() ? any_distinct(highest) : -1;
 	if (next < 0 || !skip_to(next - 1))
 		use_up_to_distinct(highest);
+}
+
+/* Who traces us, with strace(1) for example, wants to see us at work. */
+bool leave_small_ids(void)
+{
+	pid_t highest = highest_id();
+
+	if (getpid() >= COMMON_BELOW || process_status_number(getpid(), "TracerPid") != 0 ||
+	    highest <= SMALL + UINT8_MAX)
+		return false;
+	use_up_to_distinct(highest);
+	return true;
 }
 
 pid_t fork_distinct(void)

@@ -200,9 +200,9 @@ bool number_is_among_others(const struct id_search *search, const struct id_foun
                             uint64_t end)
 {
 	const struct snapimg_thread *thread = search->thread;
-	bool is_parents = found->kind == SNAPIMG_KEPT_PARENT_WORD ||
-	                  found->kind == SNAPIMG_KEPT_PARENT_TEXT ||
-	                  found->kind == SNAPIMG_KEPT_PARENT_TAGGED;
+	bool is_parents =
+	        found->kind == SNAPIMG_KEPT_PARENT_WORD || found->kind == SNAPIMG_KEPT_PARENT_TEXT ||
+	        found->kind == SNAPIMG_KEPT_PARENT_NAME || found->kind == SNAPIMG_KEPT_PARENT_TAGGED;
 	uint32_t id = is_parents ? search->parent : thread[found->thread].tid;
 	struct around around = {.search = search, .id = id};
 

@@ -109,6 +109,7 @@ static size_t size_of(const struct id_search *search, const struct id_found *fou
 	case SNAPIMG_KEPT_PATH:
 		return search->decimal.length;
 	case SNAPIMG_KEPT_PARENT_TEXT:
+	case SNAPIMG_KEPT_PARENT_NAME:
 		return search->parents.length;
 	case SNAPIMG_KEPT_HEXADECIMAL:
 		return search->hexadecimal.length;
@@ -123,7 +124,7 @@ static bool is_text(uint32_t kind)
 {
 	return kind == SNAPIMG_KEPT_TEXT || kind == SNAPIMG_KEPT_PATH || kind == SNAPIMG_KEPT_NAME ||
 	       kind == SNAPIMG_KEPT_HEXADECIMAL || kind == SNAPIMG_KEPT_WIDE ||
-	       kind == SNAPIMG_KEPT_PARENT_TEXT;
+	       kind == SNAPIMG_KEPT_PARENT_TEXT || kind == SNAPIMG_KEPT_PARENT_NAME;
 }
 
 /* A constant of the file in a page that the program has changed elsewhere. */
@@ -200,7 +201,7 @@ static bool is_rare(uint32_t kind)
 static bool is_of_parent(uint32_t kind)
 {
 	return kind == SNAPIMG_KEPT_PARENT_WORD || kind == SNAPIMG_KEPT_PARENT_TEXT ||
-	       kind == SNAPIMG_KEPT_PARENT_TAGGED;
+	       kind == SNAPIMG_KEPT_PARENT_TAGGED || kind == SNAPIMG_KEPT_PARENT_NAME;
 }
 
 /* What changes when the program's parent ends: that is how it sees that. */
@@ -424,6 +425,9 @@ enum snapimg_error kept_write(const struct kept_ids *kept, struct snapimg_writer
 
 void kept_free(struct kept_ids *kept)
 {
+	for (size_t i = 0; i < kept->name_count; i++)
+		free(kept->name[i]);
+	free(kept->name);
 	free(kept->id);
 	*kept = (struct kept_ids){0};
 }

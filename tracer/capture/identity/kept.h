@@ -14,6 +14,8 @@ struct kept_outside;
 struct kept_ids {
 	struct kept_id *id;
 	size_t count, uncorrected;
+	char **name; /* files that the program made, which some of them name; owned */
+	size_t name_count;
 };
 
 /* When the search is over: sorts out what was found, and adds fix-ups for what is known. `executable`: the

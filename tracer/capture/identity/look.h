@@ -25,6 +25,11 @@ enum status kept_look_at_registers(const struct look *look) __attribute__((warn_
 /* outside.c */
 enum status kept_look_outside(const struct look *look, const struct kept_outside *outside)
         __attribute__((warn_unused_result));
+enum status kept_outside_keep(const struct look *look, enum snapimg_kept_kind kind, const char *where)
+        __attribute__((warn_unused_result));
+/* own_names.c */
+enum status kept_look_at_own_names(const struct look *look, const struct proc_stat *process)
+        __attribute__((warn_unused_result));
 /* parents_variable.c: when all are found. */
 void kept_know_parents_variable(const struct look *look);
 

@@ -9,7 +9,7 @@
 #include "tracer/capture/identity/look.h"
 #include "tracer/capture/identity/module.h"
 
-static enum status keep(const struct look *look, enum snapimg_kept_kind kind, const char *where)
+enum status kept_outside_keep(const struct look *look, enum snapimg_kept_kind kind, const char *where)
 {
 	for (size_t i = 0; i < look->kept->count; i++) /* each is told once */
 		if (look->kept->id[i].record.kind == (uint32_t)kind &&
@@ -28,9 +28,10 @@ static enum status look_at_contents(const struct look *look, const struct kept_o
 
 	for (size_t i = 0; i < outside->objects->id.count && status == STATUS_OK; i++)
 		if (id[i].file != 0)
-			status = keep(look, id[i].kind, look->files->file[id[i].file - 1].path);
+			status = kept_outside_keep(look, id[i].kind, look->files->file[id[i].file - 1].path);
 		else if (id[i].object <= outside->objects->object.count)
-			status = keep(look, id[i].kind, snapimg_object_name(object[id[i].object - 1].kind));
+			status = kept_outside_keep(look, id[i].kind,
+			                           snapimg_object_name(object[id[i].object - 1].kind));
 	return status;
 }
 
@@ -51,10 +52,11 @@ static enum status look_at_entries(const struct look *look, const struct kept_ou
 
 	for (size_t i = 0; i < outside->objects->watch.count && status == STATUS_OK; i++)
 		if (is_id(look, watch[i].data))
-			status = keep(look, SNAPIMG_KEPT_ENTRY, snapimg_object_name(SNAPIMG_OBJECT_EPOLL));
+			status = kept_outside_keep(look, SNAPIMG_KEPT_ENTRY,
+			                           snapimg_object_name(SNAPIMG_OBJECT_EPOLL));
 	for (size_t i = 0; i < outside->timers->count && status == STATUS_OK; i++)
 		if (is_id(look, outside->timers->record[i].value))
-			status = keep(look, SNAPIMG_KEPT_ENTRY, "timer");
+			status = kept_outside_keep(look, SNAPIMG_KEPT_ENTRY, "timer");
 	return status;
 }
 
@@ -91,9 +93,9 @@ static enum status look_at_addresses(const struct look *look, const struct kept_
 		if (setting[i].kind != SNAPIMG_SETTING_BIND && setting[i].kind != SNAPIMG_SETTING_BIND_GONE)
 			continue;
 		if (is_port(look, bytes, setting[i].size))
-			status = keep(look, SNAPIMG_KEPT_ENTRY, "netlink socket");
+			status = kept_outside_keep(look, SNAPIMG_KEPT_ENTRY, "netlink socket");
 		else if (family == AF_UNIX && is_name(look, bytes, setting[i].size))
-			status = keep(look, SNAPIMG_KEPT_NAMED, "name of a socket");
+			status = kept_outside_keep(look, SNAPIMG_KEPT_OWN_NAME, "name of a socket");
 	}
 	return status;
 }
@@ -109,7 +111,7 @@ static bool is_named_by_program(const char *path)
 static enum status look_at_name(const struct look *look, const char *path)
 {
 	return is_named_by_program(path) && is_name(look, path, strlen(path))
-	               ? keep(look, SNAPIMG_KEPT_NAMED, path)
+	               ? kept_outside_keep(look, SNAPIMG_KEPT_NAMED, path)
 	               : STATUS_OK;
 }
 
@@ -125,6 +127,19 @@ static enum status look_at_names(const struct look *look, const struct kept_outs
 	return status;
 }
 
+/* As ps(1) shows them. */
+static enum status look_at_names_of_threads(const struct look *look)
+{
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < look->threads->count && status == STATUS_OK; i++) {
+		const char *name = look->threads->thread[i].comm;
+		if (is_name(look, name, strnlen(name, SNAPIMG_COMM_SIZE)))
+			status = kept_outside_keep(look, SNAPIMG_KEPT_OWN_NAME, "name of a thread");
+	}
+	return status;
+}
+
 enum status kept_look_outside(const struct look *look, const struct kept_outside *outside)
 {
 	enum status status;
@@ -133,5 +148,11 @@ enum status kept_look_outside(const struct look *look, const struct kept_outside
 	    (status = look_at_entries(look, outside)) != STATUS_OK ||
 	    (status = look_at_addresses(look, outside)) != STATUS_OK)
 		return status;
-	return look_at_names(look, outside);
+	if ((status = look_at_names(look, outside)) != STATUS_OK ||
+	    (status = look_at_names_of_threads(look)) != STATUS_OK)
+		return status;
+	if (outside->has_common_parent &&
+	    (status = kept_outside_keep(look, SNAPIMG_KEPT_PARENT_COMMON, "memory")) != STATUS_OK)
+		return status;
+	return kept_look_at_own_names(look, outside->process);
 }

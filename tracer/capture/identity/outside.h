@@ -11,6 +11,8 @@ struct kept_outside {
 	size_t descriptors_count;
 	const struct timers *timers;
 	const char *directory; /* "": the caller's */
+	const struct proc_stat *process;
+	bool has_common_parent; /* it asked for its parent's ID, which is too small to be looked for */
 };
 
 #endif

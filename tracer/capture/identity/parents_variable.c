@@ -55,7 +55,8 @@ static bool is_only_text_of_bash(const struct kept_ids *kept)
 /* On its stack such a shell has what the C library left there when it wrote the number. */
 static bool is_left_over(const struct kept_id *id)
 {
-	return id->record.kind == SNAPIMG_KEPT_PARENT_TEXT && strcmp(id->where, "[stack]") == 0;
+	return (id->record.kind == SNAPIMG_KEPT_PARENT_TEXT || id->record.kind == SNAPIMG_KEPT_PARENT_NAME) &&
+	       strcmp(id->where, "[stack]") == 0;
 }
 
 static void forget_left_over(struct kept_ids *kept)

@@ -139,9 +139,11 @@ static void look_at(struct id_search *search, const struct bytes *in, const uint
 		              kind_of(in, begin, at + search->hexadecimal.length) == SNAPIMG_KEPT_NAME
 		                      ? SNAPIMG_KEPT_NAME
 		                      : SNAPIMG_KEPT_HEXADECIMAL);
-	if (is_decimal(in, &search->parents, at) &&
-	    kind_of(in, at, at + search->parents.length) != SNAPIMG_KEPT_NAME)
-		id_search_add(search, address, 0, SNAPIMG_KEPT_PARENT_TEXT);
+	if (is_decimal(in, &search->parents, at))
+		id_search_add(search, address, 0,
+		              kind_of(in, at, at + search->parents.length) == SNAPIMG_KEPT_NAME
+		                      ? SNAPIMG_KEPT_PARENT_NAME
+		                      : SNAPIMG_KEPT_PARENT_TEXT);
 	if (is_packed(search, in, at, address))
 		id_search_add(search, address, 0, SNAPIMG_KEPT_PACKED);
 	if (at > in->begin && is_swapped(search, in, at - 1, address - 1)) /* its highest byte is 0 */
