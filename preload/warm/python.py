@@ -289,6 +289,7 @@ class Run:
         self.early.load()
         self.is_looked_at = True
         self.unwatch()
+        self.made.take_away()
         self.lookups.tell()
         for name in self.variables():
             os.access(os.fsencode(MARK) + b'/variable/' + name, 0)
@@ -300,6 +301,7 @@ class Run:
         if self.is_watched == 'quick':
             gc.freeze()  # else each collection writes to all that is in the image
         self.is_started = os.access(MARK, 0)
+        self.made.again(self.start_cold)
         if self.is_started:
             self.start()
         elif self.is_watched == 'train':
@@ -313,6 +315,15 @@ class Run:
         if self.noted.all:
             return [b'*']  # and so each
         return sorted(name for name in self.noted.names if name and b'/' not in name)
+
+    def start_cold(self):
+        words, environment = words_of('/proc/self/cmdline'), {}
+        words.remove(os.fsencode(self.helper))
+        for word in words_of('/proc/self/environ'):
+            name, equals, value = word.partition(b'=')
+            if equals:
+                environment.setdefault(name, value)
+        os.execve(sys.executable, words, environment)
 
     def start(self):
         words = [os.fsdecode(word) for word in words_of('/proc/self/cmdline')]
@@ -334,6 +345,8 @@ class Run:
         self.is_looked_at = False
         names = part('python_early.py')
         self.early, self.tell = names['Early'](self.list), names['tell']
+        self.made = part('python_made.py')['Made'](names['say'])
+        self.made.watch()
         self.fixed = len(words_of('/proc/self/cmdline')) - len(self.words)
         self.were_terminals = [os.isatty(descriptor) for descriptor in range(3)]
         self.environment = dict(os.environ._data)
@@ -351,6 +364,7 @@ class Run:
         os.environ.__class__ = os.environb.__class__ = os._Environ
         sys.dont_write_bytecode = self.dont_write
         self.leave_arguments()
+        self.made.unwatch()
         self.seeds.unwatch()
         self.lookups.unwatch(self.is_watched == 'train')
 

@@ -1,6 +1,6 @@
 # Part of python.py: what the standard library asks another program, for one that starts another can't be frozen. Up to the first
 # look ctypes.util.find_library() is answered from the file that `ldconfig -p` reads, platform.architecture() by what `file -b`
-# would find.
+# would find. uuid.getnode() is answered from /sys, where libuuid would write a file.
 import importlib.machinery
 import os
 import re
@@ -53,8 +53,34 @@ def kind(original, target, default=''):
     return f'ELF {32 * head[4]}-bit executable' if is_there('file') else default
 
 
+def addresses():
+    """Of the network cards that are up, but for those that have none, as lo."""
+    def read(*words):
+        with open('/'.join(('/sys/class/net', *words)), 'rb') as file:
+            return file.read().decode().strip()
+
+    for name in os.listdir('/sys/class/net'):
+        if os.path.isdir('/sys/class/net/' + name) and int(read(name, 'flags'), 16) & 1:  # IFF_UP
+            address = bytes.fromhex(read(name, 'address').replace(':', ''))
+            if len(address) == 6 and any(address):
+                yield address
+
+
+def time_safe(original):
+    """In place of uuid._generate_time_safe(), which keeps a clock in a file and asks a server: a UUID of version 1."""
+    try:
+        node, = addresses()
+    except (OSError, ValueError):
+        return original()
+    import time
+    ticks = time.time_ns() // 100 + 0x01b21dd213814000  # since 1582
+    clock = int.from_bytes(os.urandom(2), 'big') & 0x3fff | 0x8000
+    return (ticks & 0xffffffff).to_bytes(4, 'big') + (ticks >> 32 & 0xffff).to_bytes(2, 'big') \
+        + (ticks >> 48 & 0x0fff | 0x1000).to_bytes(2, 'big') + clock.to_bytes(2, 'big') + node, -1
+
+
 class Programs:
-    ANSWERS = {'ctypes.util': ('_findSoname_ldconfig', library), 'platform': ('_syscmd_file', kind)}
+    ANSWERS = {'ctypes.util': ('_findSoname_ldconfig', library), 'platform': ('_syscmd_file', kind), 'uuid': ('_generate_time_safe', time_safe)}
 
     def __init__(self):
         self.loaders, self.answered = [], []

@@ -167,6 +167,56 @@ def generators():
     t.check({start.err for start in starts} == {t.run(words).err}, starts)
 
 
+TEMPORARY = """import atexit, os, shutil, socket, sys, tempfile, uuid
+place, gone = tempfile.mkdtemp(dir='place'), tempfile.mkdtemp(dir='place')
+os.rmdir(gone)
+atexit.register(shutil.rmtree, place)
+try:
+    socket.socket(socket.AF_UNIX).connect(os.path.abspath('place') + '/nobody')
+except OSError as error:
+    told = error.errno
+if {cards}:
+    told = told, uuid.getnode() in {cards}
+words = sys.argv[1:]
+print(oct(os.stat(place).st_mode), os.path.exists(gone), os.environ['GIVEN'], told, words)
+print(place, file=sys.stderr)
+"""
+
+
+def cards():
+    """The address of the network card that is up; none of several, or where the library asks for it in another way."""
+    def read(name, what):
+        with open(f"/sys/class/net/{name}/{what}", encoding="ascii") as file:
+            return file.read().strip().replace(":", "")
+
+    try:
+        up = [name for name in os.listdir("/sys/class/net") if os.path.isdir("/sys/class/net/" + name) and int(read(name, "flags"), 16) & 1]
+        found = [int(read(name, "address"), 16) for name in up if read(name, "address").strip("0")]
+    except OSError:
+        return []
+    asked = t.run([PYTHON, "-c", "import uuid; print(uuid._generate_time_safe is not None)"])
+    return found if len(found) == 1 and found[0] < 1 << 48 and asked.out == b"True\n" and os.uname().machine == "x86_64" else []
+
+
+def temporary():
+    """A directory for temporary files is made by each start; where it is there, another one runs, and this one is cold."""
+    os.mkdir("place")
+    words = [script("temporary.py", TEMPORARY.format(cards=cards()))]
+    warm(words)
+    t.check(os.listdir("place") == [], os.listdir("place"))
+    cold = t.run(words, env=GIVEN)
+    names = []
+    for _ in range(3):
+        start = t.restore("image.snap", [], env=GIVEN)
+        t.check((start.status, start.out) == (cold.status, cold.out) and os.listdir("place") == [], start, cold, os.listdir("place"))
+        names.append(start.err.decode().strip())
+        os.mkdir(names[-1])
+        other = t.restore("image.snap", [], env=GIVEN)
+        t.check((other.status, other.out) == (cold.status, cold.out) and other.err != start.err, other, start)
+        os.rmdir(names[-1])
+    t.check(len(set(names)) == 1, "started cold:", names)
+
+
 def terminal():
     """A start in a terminal writes by lines and knows it; the image was made without one."""
     words = [script("tty.py", "import sys\nn = len(sys.argv)\nprint(sys.stdout.isatty(), sys.stdout.line_buffering, sys.stdin.isatty())\n"
@@ -215,5 +265,5 @@ def fallback():
 
 
 t.main({f"python.{name}": row for name, row in {
-    "arguments": arguments, "environment": environment, "interpreter-options": interpreter_options, "ends": ends, "generators": generators,
+    "arguments": arguments, "environment": environment, "interpreter-options": interpreter_options, "ends": ends, "generators": generators, "temporary": temporary,
     "terminal": terminal, "effects-refused": effects_refused, "not-a-script": not_a_script, "fallback": fallback}.items()})

@@ -6,11 +6,11 @@
  *     /snap/warm/begin           the program itself begins
  *     /snap/warm/variable/NAME   it has read this variable; NAME*: all that begin so; =: the names of all
  *     /snap/warm/pause, resume   what is read in between counts by what follows
- *     /snap/warm/load/MODULE     it is loaded now, before its time; without MODULE: no more are
- *     /snap/warm/drop/MODULE     it is not to be; then
- *     /snap/warm/again           all begins again without them
- *     /snap/warm/module/MODULE   of a run that trains, after the point: it was loaded
- *     /snap/warm                 the point; 0 is the answer after a start
+ *     /snap/warm/made            the directory that it makes next is taken away before the point, and made
+ * again by each start /snap/warm/load/MODULE     it is loaded now, before its time; without MODULE: no more
+ * are /snap/warm/drop/MODULE     it is not to be; then /snap/warm/again           all begins again without
+ * them /snap/warm/module/MODULE   of a run that trains, after the point: it was loaded /snap/warm the point;
+ * 0 is the answer after a start
  *
  * What reaches outside between the first and the last would be missing in each
  * start, so it is refused.
@@ -178,6 +178,8 @@ static bool hear(struct run *run, const struct tracee *tracee, const char *said)
 		run->warm.begun = tracee->process->pid;
 	else if (strcmp(said, "/pause") == 0 || strcmp(said, "/resume") == 0)
 		run->warm.inputs.is_paused = said[1] == 'p';
+	else if (strcmp(said, "/made") == 0)
+		run->warm.inputs.makes_again = true;
 	else if (strncmp(said, variable, sizeof(variable) - 1) == 0)
 		inputs_note_variable(&run->warm.inputs, said + sizeof(variable) - 1);
 	else

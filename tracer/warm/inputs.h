@@ -29,7 +29,8 @@ struct inputs {
 	size_t variable_count;
 	char **made; /* files that it made and has not taken away yet */
 	size_t made_count;
-	bool is_paused; /* nothing is noted */
+	bool is_paused;   /* nothing is noted */
+	bool makes_again; /* the next directory that it makes: each start does */
 	bool cwd_is_used;
 	uint32_t asked;      /* of the caller's state: bits 1 << kind - SNAPIMG_INPUT_UMASK */
 	uint32_t limits;     /* bits 1 << RLIMIT_... */

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "format/base/array.h"
@@ -46,6 +48,21 @@ static bool binds_nothing(pid_t pid, const struct call *call)
 		return false;
 	return (address.any.sa_family == AF_INET && address.v4.sin_port == 0) ||
 	       (address.any.sa_family == AF_INET6 && address.v6.sin6_port == 0);
+}
+
+/* A server that isn't there, as the C library asks for nscd whenever somebody looks for a user. */
+static bool connects_nowhere(struct inputs *inputs, pid_t pid, const struct call *call)
+{
+	struct sockaddr_un address = {0};
+	size_t size = call->argument[2] < sizeof(address) ? call->argument[2] : sizeof(address);
+	struct stat status;
+
+	if (tracee_read(pid, call->argument[1], &address, size) < 0 || address.sun_family != AF_UNIX ||
+	    address.sun_path[0] != '/' || !memchr(address.sun_path, '\0', sizeof(address.sun_path)) ||
+	    lstat(address.sun_path, &status) == 0 || errno != ENOENT)
+		return false;
+	inputs_note_path(inputs, address.sun_path, PATH_FOLLOWED);
+	return true;
 }
 
 /* Into a file that it made. */
@@ -101,6 +118,8 @@ bool passing_takes(struct inputs *inputs, pid_t pid, const struct call *call, bo
 
 	if (call->number == SYS_bind)
 		return binds_nothing(pid, call);
+	if (call->number == SYS_connect)
+		return connects_nowhere(inputs, pid, call);
 	if (writes_made(inputs, pid, call))
 		return true;
 	if (!inputs_path(pid, call, path, &by_cwd))
@@ -111,7 +130,7 @@ bool passing_takes(struct inputs *inputs, pid_t pid, const struct call *call, bo
 		inputs_note_path(inputs, path, PATH_ITSELF);
 		return true;
 	}
-	if (made < inputs->made_count && (call->number == SYS_unlink || call->number == SYS_unlinkat)) {
+	if (made < inputs->made_count && takes_away(call)) {
 		free(inputs->made[made]);
 		inputs->made_count--;
 		memmove(inputs->made + made, inputs->made + made + 1,
@@ -122,8 +141,10 @@ bool passing_takes(struct inputs *inputs, pid_t pid, const struct call *call, bo
 		return note_made(inputs, path);
 	if (makes_directory(call) && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
 		return true; /* EEXIST */
-	if (makes_directory(call) && trains && lstat(path, &status) < 0)
+	if (makes_directory(call) && (trains || inputs->makes_again) && lstat(path, &status) < 0) {
+		inputs->makes_again = false;
 		return note_made(inputs, path);
+	}
 	return made < inputs->made_count && (call->number == SYS_newfstatat || call->number == SYS_stat ||
 	                                     call->number == SYS_lstat || call->number == SYS_statx);
 }
