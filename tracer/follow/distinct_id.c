@@ -206,12 +206,10 @@ void leave_common_ids(void)
 /* Who traces us, with strace(1) for example, wants to see us at work. */
 bool leave_small_ids(void)
 {
-	pid_t highest = highest_id();
-
 	if (getpid() >= COMMON_BELOW || process_status_number(getpid(), "TracerPid") != 0 ||
-	    highest <= SMALL + UINT8_MAX)
+	    highest_id() <= SMALL + UINT8_MAX)
 		return false;
-	use_up_to_distinct(highest);
+	leave_common_ids();
 	return true;
 }
 
