@@ -121,6 +121,8 @@ enum snapimg_value {
 	SNAPIMG_SOCKET_STATE = 3,    /* enum snapimg_socket_state */
 	SNAPIMG_SOCKET_SHUTDOWN = 4, /* 1: for receiving, 2: for sending */
 };
+/* `position` of a PIPE's content: 1: one packet, O_DIRECT. */
+enum { SNAPIMG_PIPE_PACKET = 1, SNAPIMG_PIPE_PACKET_MAX = 4096 };
 enum snapimg_terminal_state {
 	SNAPIMG_TERMINAL_LOCKED = 1,    /* of the master: its slave can't be opened yet */
 	SNAPIMG_TERMINAL_PACKETS = 2,   /* of the master: packet mode, TIOCPKT */

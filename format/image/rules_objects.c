@@ -54,10 +54,11 @@ static bool pipe_peer(const struct snapimg_object *object, const struct snapimg_
 	                        access_mode(peer) + access_mode(object) == 1);
 }
 
-static bool whole_content(const struct snapimg_object *object, const struct snapimg_content *content)
+static bool pipe_content(const struct snapimg_object *object, const struct snapimg_content *content)
 {
 	(void)object;
-	return content->position == 0;
+	return content->position == 0 ||
+	       (content->position == SNAPIMG_PIPE_PACKET && content->size <= SNAPIMG_PIPE_PACKET_MAX);
 }
 
 static bool eventfd_values(const struct snapimg_object *object)
@@ -244,7 +245,7 @@ static bool uring_content(const struct snapimg_object *object, const struct snap
 
 /* A row of SNAPIMG_OBJECT_KINDS that has nothing to say here has none of these. */
 static const struct kind_rule kind_rules[] = {
-        [SNAPIMG_OBJECT_PIPE] = {pipe_values, pipe_peer, whole_content, 0, false},
+        [SNAPIMG_OBJECT_PIPE] = {pipe_values, pipe_peer, pipe_content, 0, false},
         [SNAPIMG_OBJECT_EVENTFD] = {eventfd_values, NULL, NULL, 0, false},
         [SNAPIMG_OBJECT_TIMERFD] = {timerfd_values, NULL, NULL, 0, false},
         [SNAPIMG_OBJECT_MEMFD] = {file_values, NULL, file_content, 0, false},

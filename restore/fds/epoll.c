@@ -102,13 +102,14 @@ static void watch_at_old_number(int set, const struct snapimg_watch *watch, bool
 	sys(__NR_close, saved);
 }
 
-bool epoll_has_old_numbers(void)
+uint64_t epoll_old_numbers_end(void)
 {
 	const struct snapimg_watch *watch = snapimg_get_watch(&loader.image);
+	uint64_t end = 0;
 	for (uint32_t i = 0; i < snapimg_watch_count(&loader.image); i++)
-		if (watch[i].source != 0)
-			return true;
-	return false;
+		if (watch[i].source != 0 && end <= (uint64_t)watch[i].number)
+			end = (uint64_t)watch[i].number + 1;
+	return end;
 }
 
 static bool is_in_place(const struct snapimg_watch *watch)

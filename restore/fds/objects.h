@@ -38,8 +38,8 @@ const uint8_t *content_try(const struct snapimg_content *content);
 
 /* epoll.c: fills the sets whose members all have their numbers already, or the others. */
 void epoll_watch(bool in_place);
-/* Whether some are watched by numbers that are not theirs any more: that is done last. */
-bool epoll_has_old_numbers(void);
+/* Above all numbers that are watched and not theirs any more, which is done last; 0: none. */
+uint64_t epoll_old_numbers_end(void);
 /* inotify.c: what instances watch. */
 void inotify_watch(void);
 /* lock.c: takes all locks; or, when descriptors were moved, those again that a close(2) gives up. */

@@ -26,6 +26,12 @@ long pipe_make(uint32_t index, int32_t *ret_other)
 
 long pipe_fill(const struct snapimg_content *content, const uint8_t *bytes)
 {
-	long result = sys(__NR_write, objects_other_end(content->object), bytes, content->size);
+	int end = objects_other_end(content->object);
+	bool is_packet = content->position == SNAPIMG_PIPE_PACKET;
+	if (is_packet)
+		sys(__NR_fcntl, end, F_SETFL, O_NONBLOCK | O_DIRECT);
+	long result = sys(__NR_write, end, bytes, content->size);
+	if (is_packet)
+		sys(__NR_fcntl, end, F_SETFL, O_NONBLOCK);
 	return result >= 0 && result != (long)content->size ? -ENOSPC : result;
 }

@@ -57,6 +57,8 @@ void descriptors_begin(void)
 	table.count = snapimg_descriptor_count(&loader.image);
 	table.waits = make_room(table.count + 2 * (uint64_t)objects);
 	table.above = table.count > 0 ? (uint64_t)record[table.count - 1].number + 1 : FIRST_FREE;
+	if (table.above < epoll_old_numbers_end())
+		table.above = epoll_old_numbers_end();
 	if (tree_is_one() && table.above < tree_descriptors_end())
 		table.above = tree_descriptors_end();
 	if (table.count > 0 || objects > 0)
@@ -218,7 +220,7 @@ void descriptors_prepare(void)
 	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
 	descriptors_begin();
 	overrides_prepare();
-	table.moves = loader.options.override_count > 0 || epoll_has_old_numbers();
+	table.moves = loader.options.override_count > 0 || epoll_old_numbers_end() > 0;
 	objects_make();
 	for (uint32_t i = 0; i < table.count; i++) {
 		table.waits[i] = CALLERS;

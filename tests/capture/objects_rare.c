@@ -47,7 +47,11 @@ static void epolls_left(void)
 	watch(set, 61, EPOLLIN | EPOLLET, 2);
 	need(dup3(other, 61, O_CLOEXEC));
 	watch(set, 61, EPOLLIN, 3);
-	EXPECT(close(60) == 0);
+	/* Right above all others is what a start might have something of its own at. */
+	int last = need(eventfd(0, EFD_NONBLOCK));
+	need(dup2(last, 62));
+	watch(set, 62, EPOLLIN, 4);
+	EXPECT(close(60) == 0 && close(62) == 0);
 	marker();
 	EXPECT(fcntl(60, F_GETFD) < 0 && fcntl(61, F_GETFD) == FD_CLOEXEC && told(set) == 0);
 	EXPECT(write(closed, &one, sizeof(one)) == sizeof(one) && told(set) == 1 << 1);
@@ -56,6 +60,7 @@ static void epolls_left(void)
 	EXPECT(epoll_ctl(set, EPOLL_CTL_DEL, 61, NULL) == 0 && told(set) == 1 << 1);
 	EXPECT(epoll_ctl(set, EPOLL_CTL_DEL, 60, NULL) < 0 && errno == EBADF);
 	EXPECT(close(closed) == 0 && told(set) == 0);
+	EXPECT(write(last, &one, sizeof(one)) == sizeof(one) && told(set) == 1 << 4);
 }
 
 /* What the program was told of a set by edges is not told again; what it was not told yet is, beside others
@@ -171,7 +176,10 @@ static void pipes_for_both(void)
 	int first = need(open(path, O_RDWR | O_NONBLOCK)), reader = need(open(path, O_RDONLY)),
 	    second = need(open(path, O_RDWR)), copy = need(dup(first));
 	EXPECT(close(ends[0]) == 0 && close(ends[1]) == 0 && writes(second, "in it"));
+	need(pipe2(ends, O_DIRECT | O_NONBLOCK));
+	EXPECT(writes(ends[1], "packet") && writes(ends[1], "p"));
 	marker();
+	EXPECT(reads(ends[0], "packet") && reads(ends[0], "p") && would_block(ends[0]));
 	EXPECT(reads(both, "left") && would_block(both) && writes(both, "x") && reads(both, "x"));
 	EXPECT(would_block(both) && reads(reader, "in it") && writes(copy, "more") && reads(second, "more"));
 	EXPECT(would_block(first) && close(first) == 0 && close(copy) == 0 && writes(second, "last"));

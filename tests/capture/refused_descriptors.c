@@ -79,7 +79,7 @@ static bool memfd_elsewhere(void)
 static bool pipe_packets(void)
 {
 	int fds[2];
-	return pipe2(fds, O_DIRECT) == 0 && write(fds[1], "x", 1) == 1;
+	return pipe(fds) == 0 && write(fds[1], "xy", 2) == 2 && fcntl(fds[1], F_SETFL, O_DIRECT) == 0;
 }
 
 static bool waiting_connection(void)
@@ -167,6 +167,14 @@ static bool unix_replaced(void)
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	return bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && unlink("name") == 0 &&
 	       open("name", O_RDONLY | O_CREAT, 0600) >= 0;
+}
+
+static bool unix_moved(void)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	return mkdir("below", 0700) == 0 && chdir("below") == 0 &&
+	       bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && chdir("..") == 0;
 }
 
 static bool netlink(void)
@@ -328,6 +336,7 @@ int main(int argc, char **argv)
 	        MODE(unix_datagrams),
 	        MODE(unix_both_named),
 	        MODE(unix_replaced),
+	        MODE(unix_moved),
 	        MODE(netlink),
 	        MODE(epoll_closed),
 	        MODE(signal_driven),

@@ -233,6 +233,19 @@ static void look_for_parent(const struct captures *captures, size_t index, struc
 	                                          .parents = &parent->inheriting.own};
 }
 
+/* Above its descriptors, and the numbers by which its epoll sets watch what is at others now. */
+static uint32_t numbers_end(const struct descriptors *descriptors)
+{
+	const struct snapimg_watch *watch = descriptors->objects.watch.items;
+	uint32_t end =
+	        descriptors->count ? (uint32_t)descriptors->record[descriptors->count - 1].number + 1 : 0;
+
+	for (size_t i = 0; i < descriptors->objects.watch.count; i++)
+		if (watch[i].source && (uint32_t)watch[i].number >= end)
+			end = (uint32_t)watch[i].number + 1;
+	return end;
+}
+
 static enum status write_others(struct captures *captures, struct snapimg_writer *writer,
                                 const struct output_file *output)
 {
@@ -247,9 +260,7 @@ static enum status write_others(struct captures *captures, struct snapimg_writer
 		if (!capture)
 			return fail(STATUS_FAILED, "out of memory");
 		const struct descriptors *descriptors = &capture->descriptors;
-		member[i].descriptors =
-		        descriptors->count ? (uint32_t)descriptors->record[descriptors->count - 1].number + 1
-		                           : 0;
+		member[i].descriptors = numbers_end(descriptors);
 		if (i > 0)
 			look_for_parent(captures, i, capture);
 		if (i > 0)

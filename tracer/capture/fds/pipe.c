@@ -1,5 +1,6 @@
 /* Pipes: what is in them is copied with tee(2), which takes nothing out. */
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,59 @@ enum status take_pipe_content(struct taking *taking, int from, int size, int wai
 	return status;
 }
 
+/* A pipe of this process with a copy of all that is in it, packets as packets; -1: can't be had. */
+static int copy_of_content(int from, int size, int waiting)
+{
+	int own[2];
+
+	if (pipe2(own, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -1;
+	bool is_there = fcntl(own[1], F_SETPIPE_SZ, size) >= size &&
+	                tee(from, own[1], (size_t)waiting, SPLICE_F_NONBLOCK) == waiting;
+	close(own[1]);
+	if (is_there)
+		return own[0];
+	close(own[0]);
+	return -1;
+}
+
+/* Each read gives one packet, and forgets the rest of it (pipe(2), O_DIRECT): where reads of a byte don't
+ * come as often, there are other bytes between. */
+static size_t count_reads(int copy, size_t room)
+{
+	char bytes[PIPE_BUF];
+	size_t count = 0;
+
+	while (read(copy, bytes, room) > 0)
+		count++;
+	return count;
+}
+
+/* By a content each: what is written to a pipe with O_DIRECT is a packet. */
+static enum status take_packets(struct taking *taking, const struct open_descriptor *it, int size,
+                                int waiting)
+{
+	enum { BY_BYTE, WHOLE, LAST, COPIES };
+	enum status status = STATUS_OK;
+	char bytes[PIPE_BUF];
+	int copy[COPIES];
+	ssize_t got;
+
+	for (size_t i = 0; i < COPIES; i++)
+		copy[i] = copy_of_content(it->copy, size, waiting);
+	if (copy[BY_BYTE] < 0 || copy[WHOLE] < 0 || copy[LAST] < 0 ||
+	    count_reads(copy[BY_BYTE], 1) != count_reads(copy[WHOLE], sizeof(bytes)))
+		status = refuse_descriptor(taking->survey, it,
+		                           "a pipe with packets (O_DIRECT) and other bytes in it",
+		                           "read them before the point");
+	while (status == STATUS_OK && (got = read(copy[LAST], bytes, sizeof(bytes))) > 0)
+		status = objects_fill(taking->objects, SNAPIMG_PIPE_PACKET, bytes, (uint64_t)got);
+	for (size_t i = 0; i < COPIES; i++)
+		if (copy[i] >= 0)
+			close(copy[i]);
+	return status;
+}
+
 /* What waits in the pipe, which one that reads it is asked for. */
 static enum status take_what_waits(struct taking *taking, const struct open_descriptor *it,
                                    const struct openings *openings, int size)
@@ -93,8 +147,7 @@ static enum status take_what_waits(struct taking *taking, const struct open_desc
 	if (ioctl(it->copy, FIONREAD, &waiting) < 0 || waiting == 0)
 		return STATUS_OK;
 	if (openings->packets)
-		return refuse_descriptor(taking->survey, it, "a pipe with packets (O_DIRECT) in it",
-		                         "read them before the point");
+		return take_packets(taking, it, size, waiting);
 	return take_pipe_content(taking, it->copy, size, waiting);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tracer/capture/fds/find_path.h"
 #include "tracer/capture/fds/kinds.h"
 #include "tracer/unix_diag.h"
 
@@ -254,6 +255,37 @@ static enum status take_owner_of_file(struct taking *taking, const struct stat *
 	                                                  : objects_set(taking->objects, setting, owner);
 }
 
+/* Of a file that is not where its relative name leads from: whether it is gone, and not somewhere else as the
+ * program has changed its directory since. The kernel shows it to root (net/unix/af_unix.c, SIOCUNIXFILE);
+ * others look for it. */
+static enum status check_gone(struct taking *taking, const struct open_descriptor *it,
+                              const struct found *found)
+{
+	enum { SHOW_FILE = 0x89e0 }; /* SIOCUNIXFILE of linux/un.h, which libc's header excludes */
+	struct wanted_path wanted = {.inode = found->state.inode};
+	int shown = ioctl(it->copy, SHOW_FILE);
+	struct stat file = {0};
+	enum status status = STATUS_OK;
+	bool is_there = false;
+
+	if (shown >= 0) {
+		is_there = fstat(shown, &file) == 0 && file.st_nlink > 0;
+		close(shown);
+	} else if (stat(proc_path(taking->pid, "cwd").text, &file) == 0) {
+		wanted.device = file.st_dev;
+		if ((status = find_paths(taking->survey, taking->pid, &wanted, 1)) != STATUS_OK)
+			return status;
+		is_there = wanted.path && lstat(wanted.path, &file) == 0 && S_ISSOCK(file.st_mode);
+		free(wanted.path);
+	}
+	return is_there ? refuse_descriptor(
+	                          taking->survey, it,
+	                          "a Unix socket whose relative name leads nowhere from the program's "
+	                          "directory",
+	                          "give it a name that begins with /")
+	                : STATUS_OK;
+}
+
 static enum status take_name(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object,
                              const struct found *found)
 {
@@ -272,6 +304,9 @@ static enum status take_name(struct taking *taking, struct open_descriptor *it, 
 	if (!is_there && !is_gone)
 		return refuse_descriptor(taking->survey, it, "a Unix socket whose file was replaced",
 		                         "close it before the point");
+	if (is_gone && found->name.sun_path[0] != '/' &&
+	    (status = check_gone(taking, it, found)) != STATUS_OK)
+		return status;
 	if (is_gone)
 		setting.kind = SNAPIMG_SETTING_BIND_GONE;
 	else if (!is_abstract)
