@@ -102,6 +102,7 @@ CARRIED = {
         ("listening and bound Unix sockets, also those whose file is gone, or was given to another user", "object_unix_listeners object_unix_gone state_owner_of_socket"),
         ("listening and bound TCP sockets with their options", "object_tcp_listeners"),
         ("TCP connections whose ends are both in the image, with what is on its way in them, half closed, or not accepted yet", "object_tcp_connections object_tcp_streams object_tcp_waiting object_tcp_taken tree.workers.connected"),
+        ("TCP connections whose other end was closed and is nobody's any more, as a client's whose BGSAVE redis is still busy with", "object_tcp_left"),
         ("netlink sockets, with their port, groups and options", "object_netlink"),
         ("UDP sockets, also shut for sending; UDP-Lite", "object_udp_sockets object_shut_datagrams object_udp_lite"),
         ("the options of sockets, all that the kernel shows and takes, and filters (SO_ATTACH_FILTER)", "object_socket_options object_free_bind object_socket_filters"),

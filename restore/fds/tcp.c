@@ -129,6 +129,8 @@ static void tell_moved(uint32_t object, int descriptor)
 {
 	const char *name = snapimg_string(&loader.image, snapimg_get_object(&loader.image)[object].name);
 	union tcp_address now;
+	if (*name == '\0') /* nobody's any more */
+		return;
 	name_of(descriptor, &now);
 	warn(name, ": taken, or not of this machine: an end of a TCP connection inside the program has port ",
 	     dec((uint64_t)__builtin_bswap16(now.v4.sin_port)), " instead");

@@ -189,6 +189,27 @@ static void tcp_waiting(void)
 	leave_nothing((int[]){client, silent, accepted[0], accepted[1]}, 4);
 }
 
+/* Connections whose other ends are closed, by who accepted the one and by who connected the other. */
+static void tcp_left(void)
+{
+	struct sockaddr_in name;
+	int listener = tcp_listener(&name), client = tcp_client(&name);
+	int gone = need(accept(listener, NULL, NULL)), other = tcp_client(&name);
+	int server = need(accept(listener, NULL, NULL));
+	struct ends ends[] = {ends_of(client), ends_of(server)};
+	EXPECT(writes(gone, "bye") && close(gone) == 0 && close(other) == 0);
+	for (int i = 0; i < 2; i++) {
+		struct pollfd end = {.fd = i == 0 ? client : server, .events = POLLRDHUP};
+		EXPECT(poll(&end, 1, -1) == 1);
+	}
+	marker();
+	struct ends now[] = {ends_of(client), ends_of(server)};
+	EXPECT(memcmp(ends, now, sizeof(ends)) == 0);
+	EXPECT(reads(client, "bye") && reads(client, "") && reads(server, ""));
+	EXPECT(option(client, SOL_SOCKET, SO_ERROR) == 0);
+	leave_nothing((int[]){client, server}, 2);
+}
+
 static int unix_listener(int type, const char *path, struct sockaddr_un *name)
 {
 	int fd = need(socket(AF_UNIX, type, 0));
@@ -301,9 +322,9 @@ static void netlink(void)
 
 int main(int argc, char **argv)
 {
-	static const struct carried_mode modes[] = {MODE(tcp_connections), MODE(tcp_streams),
-	                                            MODE(tcp_waiting),     MODE(unix_waiting),
-	                                            MODE(unix_both_named), MODE(netlink)};
+	static const struct carried_mode modes[] = {
+	        MODE(tcp_connections), MODE(tcp_streams),     MODE(tcp_waiting), MODE(unix_waiting),
+	        MODE(tcp_left),        MODE(unix_both_named), MODE(netlink)};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

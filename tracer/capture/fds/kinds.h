@@ -80,9 +80,15 @@ void resolve_passed(const struct survey *survey, struct objects *objects);
 bool is_connected(int domain, int type, int copy);
 /* Who is connected to it, if the program has that one, be it not accepted yet (fds/tcp.c). */
 struct open_descriptor *tcp_peer(const struct survey *survey, const struct open_descriptor *it);
+/* peer: NULL: nobody has it any more. */
 enum status take_tcp_connection(struct taking *taking, struct open_descriptor *it,
                                 struct snapimg_object *object, struct open_descriptor *peer)
         __attribute__((warn_unused_result));
+/* Whether the other end of a connection without a peer is closed and nobody's; and adds an object in its
+ * place: index + 1 (fds/tcp_left.c). */
+bool tcp_is_left(const struct taking *taking, const struct open_descriptor *it);
+enum status take_left_end(struct taking *taking, const struct sockaddr *address, uint32_t size, bool accepted,
+                          int domain, uint32_t *ret_index) __attribute__((warn_unused_result));
 /* Adds the options of a connected TCP socket that differ from those of one that was connected just now. */
 enum status take_connected_options(struct taking *taking, const struct open_descriptor *it, int domain)
         __attribute__((warn_unused_result));

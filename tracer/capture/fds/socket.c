@@ -43,12 +43,13 @@ enum status take_socket(struct taking *taking, struct open_descriptor *it, struc
 	struct open_descriptor *peer = connected ? tcp_peer(taking->survey, it) : NULL;
 	if (connected && !peer && taking->overrides->tcp_reset)
 		return take_reset(object, domain);
-	if ((!connected || peer) && (status = refuse_waiting(taking->survey, it)) != STATUS_OK)
+	bool is_left = connected && !peer && protocol == IPPROTO_TCP && tcp_is_left(taking, it);
+	if ((!connected || peer || is_left) && (status = refuse_waiting(taking->survey, it)) != STATUS_OK)
 		return status;
 	object->value[SNAPIMG_SOCKET_DOMAIN] = (uint64_t)domain;
 	object->value[SNAPIMG_SOCKET_TYPE] = (uint64_t)type;
 	object->value[SNAPIMG_SOCKET_PROTOCOL] = (uint64_t)protocol;
-	if (peer)
+	if (peer || is_left)
 		return take_tcp_connection(taking, it, object, peer);
 	if (domain == AF_UNIX)
 		return take_unix_socket(taking, it, object);

@@ -225,10 +225,10 @@ enum status take_tcp_connection(struct taking *taking, struct open_descriptor *i
 	socklen_t own_size = sizeof(own), other_size = sizeof(other);
 	enum status status;
 
-	if (!is_open(state_of(it->copy)) || !is_open(state_of(peer->copy)))
+	if (!is_open(state_of(it->copy)) || (peer && !is_open(state_of(peer->copy))))
 		return refuse_descriptor(survey, it, "a TCP connection that is being made or ended",
 		                         "choose another point");
-	if (!drain(peer->copy, it->copy) || !drain(it->copy, peer->copy))
+	if (peer && (!drain(peer->copy, it->copy) || !drain(it->copy, peer->copy)))
 		return refuse_descriptor(survey, it,
 		                         "a TCP connection that has more to send than its other end has "
 		                         "room for, or is corked",
@@ -236,22 +236,24 @@ enum status take_tcp_connection(struct taking *taking, struct open_descriptor *i
 	if (getsockname(it->copy, &own.any, &own_size) < 0 ||
 	    getpeername(it->copy, &other.any, &other_size) < 0)
 		return refuse_descriptor(survey, it, "a connected TCP socket", "close it before the point");
-	bool listens = has_listener(survey, own.v4.sin_port);
-	bool accepted = listens != has_listener(survey, other.v4.sin_port) ? listens : it < peer;
-	object->value[SNAPIMG_SOCKET_STATE] = peer->waits ? SNAPIMG_SOCKET_WAITS : SNAPIMG_SOCKET_TCP;
+	bool listens = has_listener(survey, own.v4.sin_port), waits = peer && peer->waits;
+	bool accepted = listens != has_listener(survey, other.v4.sin_port) || !peer ? listens : it < peer;
+	object->value[SNAPIMG_SOCKET_STATE] = waits ? SNAPIMG_SOCKET_WAITS : SNAPIMG_SOCKET_TCP;
 	object->value[SNAPIMG_SOCKET_SHUTDOWN] = shutdown_of(it->copy, state_of(it->copy));
-	if (!peer->waits && peer->object >= 0)
+	if (!waits && peer && peer->object >= 0)
 		object->peer = (uint32_t)peer->object + 1;
+	if (!peer && (status = take_left_end(taking, &other.any, other_size, !accepted, domain,
+	                                     &object->peer)) != STATUS_OK)
+		return status;
 	if ((status = take_connected_options(taking, it, domain)) != STATUS_OK ||
 	    (status = name_inet_object(taking, &own.any, object)) != STATUS_OK ||
-	    (status = take_address(taking, SNAPIMG_SETTING_BIND, accepted && !peer->waits, &own, own_size)) !=
+	    (status = take_address(taking, SNAPIMG_SETTING_BIND, accepted && !waits, &own, own_size)) !=
 	            STATUS_OK)
 		return status;
-	if (peer->waits)
+	if (waits)
 		status = take_address(taking, SNAPIMG_SETTING_CONNECT, false, &other, other_size);
 	if (status == STATUS_OK)
-		status = take_bytes(taking, it, peer->waits ? peer->copy : it->copy,
-		                    peer->waits ? WAITS_MAX : INT32_MAX);
+		status = take_bytes(taking, it, waits ? peer->copy : it->copy, waits ? WAITS_MAX : INT32_MAX);
 	reset_at_end(survey, it->copy);
 	return status;
 }
