@@ -131,19 +131,22 @@ static enum exit_status thaw_into(const struct cache_store *store, const char *n
 static enum exit_status make_copy(const struct cache_store *store, struct image_file *file, const char *path,
                                   const char *digits, bool is_awaited)
 {
+	/* With its records and the zeros between its pages: about what they take, and no less. */
+	uint64_t bytes = raw_bytes(&file->image) + file->size, limit = limit_of_environment();
 	char name[COPY_NAME_SIZE];
 	enum exit_status status;
 
 	(void)snprintf(name, sizeof(name), "%s.snap", digits);
 	if (faccessat(store->descriptor, name, R_OK, 0) == 0)
 		return EXIT_FINE;
-	if ((status = check_room(store, raw_bytes(&file->image))) != EXIT_FINE)
+	if ((status = check_room(store, bytes)) != EXIT_FINE)
 		return status;
 	if (is_made_by_another(file))
 		return complain(EXIT_REFUSED, "another process makes this copy: %s: wait for it", path);
+	cache_store_shrink(store, limit > bytes ? limit - bytes : 0, NULL);
 	status = thaw_into(store, name, file, path, is_awaited);
 	if (status == EXIT_FINE)
-		cache_store_shrink(store, limit_of_environment(), name);
+		cache_store_shrink(store, limit, name); /* others may have made some meanwhile */
 	return status;
 }
 

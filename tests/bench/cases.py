@@ -101,5 +101,16 @@ def interleaved():
     t.check(t.run([spawn, "1", "/bin/true"]).status == 125, "wrong use is told")
 
 
-t.main({"driver": driver, "explained": explained, "wrong-use": wrong_use, "names": names, "verdicts": verdicts,
+def day():
+    """A day of a few starts, with a cache that holds one copy, not both: all are right, and the cache stays below its limit."""
+    result = t.run([sys.executable, "-B", os.path.join(HERE_DIR, "day.py"), "--minutes", "0.02", "--images", "4", "--cache-limit", "6",
+                    "--json"], env={**t.PLAIN_ENV, "SNAP_BUILD": t.BUILD})
+    t.check(result.status == 0, result)
+    said = json.loads(result.out)
+    t.check(said["starts"] == 20 and said["images"] == 4 and not said["wrong"], said)
+    t.check(0 < said["p50_ms"] <= said["p99_ms"] <= said["most_ms"] and said["most_alive"] > 0, said)
+    t.check(1 < said["most_cache_mib"] <= 6, said)
+
+
+t.main({"driver": driver, "day": day, "explained": explained, "wrong-use": wrong_use, "names": names, "verdicts": verdicts,
         "interleaved": interleaved})

@@ -291,6 +291,27 @@ def damaged():
         t.check(copies() == [] and not os.path.exists("thawed"), copies())
 
 
+# A heap of which each twelfth page is in use, as garbage collectors leave it.
+SCATTERED = """import hashlib, mmap, os
+heap = mmap.mmap(-1, 12 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for place in range(0, len(heap), 12 * 4096): heap[place:place + 4096] = os.urandom(4096)
+before = hashlib.sha1(heap).digest()
+os.path.exists("/snap/here")
+print(hashlib.sha1(heap).digest() == before)"""
+
+
+def scattered():
+    """The zeros between pages are in no copy, but holes of its file; read again they are zeros."""
+    env = {**t.PLAIN_ENV, "SNAP_CACHE": os.path.abspath("cache")}
+    t.freeze("image.snap", ["/usr/bin/python3", "-S", "-c", SCATTERED], at="path:/snap/here", env=env, options=["--no-cache"])
+    for _ in range(2):
+        start(env, wanted=t.Result(0, b"True\n", b""))
+    copy, = copies()
+    status = os.stat("cache/" + copy)
+    t.check(status.st_size > 12 << 20 and status.st_blocks * 512 < status.st_size - (8 << 20), status)
+    t.check(t.run([t.SNAPIMG, "verify", "cache/" + copy]).status == 0, "its checksums")
+
+
 def restamped():
     """The copy knows a file that was copied since as it is here, so that a start need not read it to know it again."""
     shutil.copy("/usr/bin/python3", "program")
@@ -320,7 +341,7 @@ def restamped():
 
 ROWS = {f"cache.{function.__name__}": function for function in (
     made_and_used, made_by_snaptrace, same_process, off, in_nobodys_way, file_size_limit, strange_copies, other_boot, verify, generations, first_starts_at_once, limit,
-    left_over, killed, damaged, restamped)}
+    left_over, killed, damaged, scattered, restamped)}
 
 if __name__ == "__main__":
     t.main(ROWS)
