@@ -57,6 +57,13 @@ public class Own {
     }
 }
 """
+LISP = """
+(progn
+  (defvar *own* (sb-posix:getpid))
+  (probe-file "/snap/here")
+  (when (= *own* (sb-posix:getpid)) (format t "right~%"))
+  (exit))
+"""
 CONSTRUCTOR = """
 #include <unistd.h>
 __attribute__((constructor)) static void meet(void) { access("/snap/here", F_OK); }
@@ -128,6 +135,7 @@ PROGRAMS = {
     "ruby": (of("ruby", "-e", RUBY), HERE, b""),
     "node": (of("node", "-e", NODE), HERE, b""),
     "swipl": (of("swipl"), "read:0", b"write(right), nl.\n"),
+    "sbcl-number": (of("sbcl", "--noinform", "--eval", "(require :sb-posix)", "--eval", LISP), HERE, b""),
     "sbcl": (of("sbcl", "--noinform", "--eval", '(progn (format t "right~%") (exit))'), "main", b""),
 }
 

@@ -166,8 +166,8 @@ static enum status write_pages(struct capture *capture, struct snapimg_writer *w
 
 	capture->inheriting.in_tree = capture->request->in_tree;
 	if ((status = id_search_begin(capture->threads.thread, capture->threads.count,
-	                              parent_to_look_for(capture), capture->plan.pages, &capture->search)) !=
-	            STATUS_OK ||
+	                              parent_to_look_for(capture), module_form_of_numbers(&capture->mappings),
+	                              capture->plan.pages, &capture->search)) != STATUS_OK ||
 	    (status = pipeline_run(capture->request->pid, &capture->plan, &capture->output,
 	                           (struct page_observer){look_for_ids, capture}, &capture->inheriting,
 	                           writer, &capture->totals, ret_error)) != STATUS_OK)

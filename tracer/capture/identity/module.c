@@ -73,3 +73,30 @@ bool module_is_mapped(const struct mappings *mappings, const char *begins)
 	}
 	return false;
 }
+
+/* What SBCL has saved as a program has any name; its dynamic space lies there on x86-64
+ * (src/compiler/x86-64/parms.lisp). */
+static bool is_program_of_sbcl(const struct mappings *mappings)
+{
+	static const uint64_t fixed = 0x50000000, dynamic = 0x1000000000;
+	const struct mapping *first = mapping_at(mappings, fixed), *second = mapping_at(mappings, dynamic);
+
+	return first && second && first->record.start == fixed && second->record.start == dynamic;
+}
+
+enum snapimg_id_form module_form_of_numbers(const struct mappings *mappings)
+{
+	static const struct {
+		const char *begins;
+		enum snapimg_id_form form;
+	} rows[] = {
+	        {"sbcl", SNAPIMG_FORM_EVEN},        {"racket", SNAPIMG_FORM_EIGHTFOLD},
+	        {"petite", SNAPIMG_FORM_EIGHTFOLD}, {"chez", SNAPIMG_FORM_EIGHTFOLD},
+	        {"scheme", SNAPIMG_FORM_EIGHTFOLD},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (module_is_mapped(mappings, rows[i].begins))
+			return rows[i].form;
+	return is_program_of_sbcl(mappings) ? SNAPIMG_FORM_EVEN : SNAPIMG_FORM_NIBBLE;
+}

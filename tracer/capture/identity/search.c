@@ -36,7 +36,7 @@ static void begin_sieve(struct id_search *search)
 	const uint32_t equal[SIEVE_EQUALS] = {
 	        (uint32_t)form[SNAPIMG_FORM_ODD],
 	        (uint32_t)form[SNAPIMG_FORM_QUAD],
-	        (uint32_t)form[SNAPIMG_FORM_NIBBLE],
+	        (uint32_t)form[search->untagged],
 	        (uint32_t)form[SNAPIMG_FORM_ODD_NEGATIVE],
 	        0 - id,
 	        search->decimal.length ? pair_of(digits) : id,
@@ -46,7 +46,7 @@ static void begin_sieve(struct id_search *search)
 	        search->parent,
 	        (uint32_t)parents[SNAPIMG_FORM_ODD],
 	        (uint32_t)parents[SNAPIMG_FORM_QUAD],
-	        (uint32_t)parents[SNAPIMG_FORM_NIBBLE],
+	        (uint32_t)parents[search->untagged],
 	        (uint32_t)(parents[SNAPIMG_FORM_DOUBLE] >> 32),
 	};
 
@@ -69,12 +69,13 @@ static void fill_forms(uint64_t form[SNAPIMG_FORMS], uint32_t id)
 }
 
 enum status id_search_begin(const struct snapimg_thread *thread, size_t count, uint32_t parent,
-                            uint64_t pages, struct id_search *search)
+                            enum snapimg_id_form untagged, uint64_t pages, struct id_search *search)
 {
 	uint32_t lowest = thread[0].tid, highest = lowest;
 
 	*search = (struct id_search){.thread = thread,
 	                             .count = count,
+	                             .untagged = untagged,
 	                             .parent = parent,
 	                             .is_small = pages < IDS_SMALL_PAGES,
 	                             .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -144,11 +145,18 @@ static void look_for_numbers(struct id_search *search, const uint32_t word[SIEVE
 	}
 }
 
+static bool is_looked_for(const struct id_search *search, int form)
+{
+	return form == (int)search->untagged || (form != SNAPIMG_FORM_EVEN && form != SNAPIMG_FORM_EIGHTFOLD);
+}
+
 static void look_for_forms(struct id_search *search, const uint32_t word[SIEVE_WORDS], uint64_t address)
 {
 	for (size_t i = 0; i < SIEVE_WORDS; i += 2) {
 		uint64_t whole = (uint64_t)word[i + 1] << 32 | word[i]; /* little-endian */
 		for (int form = 0; form < SNAPIMG_FORMS; form++) {
+			if (!is_looked_for(search, form))
+				continue;
 			if (whole == search->form[form])
 				id_search_add(search, address + i * sizeof(*word), 0, SNAPIMG_KEPT_TAGGED);
 			if (search->parent != 0 && whole == search->parents_form[form])

@@ -25,7 +25,9 @@ struct id_search {
 	size_t count;
 	struct sieve sieve;
 	uint64_t form[SNAPIMG_FORMS]; /* the process's, as languages write numbers */
-	uint32_t parent;              /* its ID, where the program asked for it; 0: not looked for */
+	enum snapimg_id_form
+	        untagged; /* SNAPIMG_FORM_EVEN, _EIGHTFOLD, or a form that is looked for anyway */
+	uint32_t parent;  /* its ID, where the program asked for it; 0: not looked for */
 	uint64_t parents_form[SNAPIMG_FORMS];
 	struct id_text decimal, hexadecimal, parents; /* the process's, and its parent's decimal one */
 	bool is_small;                                /* of few pages */
@@ -35,9 +37,10 @@ struct id_search {
 	bool has_more; /* than IDS_FOUND_MAX */
 };
 
-/* pages: about as many will be looked at. */
+/* pages: about as many will be looked at. untagged: a form that is looked for in the place of Erlang's. */
 enum status id_search_begin(const struct snapimg_thread *thread, size_t count, uint32_t parent,
-                            uint64_t pages, struct id_search *ret_search) __attribute__((warn_unused_result));
+                            enum snapimg_id_form untagged, uint64_t pages, struct id_search *ret_search)
+        __attribute__((warn_unused_result));
 /* One job's pages; from any thread. */
 void id_search_look(struct id_search *search, const struct job_pages *pages);
 /* Which thread has that ID: its index, or -1. */
