@@ -78,6 +78,8 @@ static enum status check(const char *path)
 
 enum status embeds_add(struct embeds *embeds, const char *value)
 {
+	if (!*value)
+		return fail(STATUS_FAILED, "--embed: an empty name: give a file or a directory");
 	char *path = absolute_path(value);
 	enum status status;
 

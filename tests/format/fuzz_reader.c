@@ -76,6 +76,62 @@ static uint64_t contents_of(const struct snapimg *image)
 	return sum;
 }
 
+/* What an image has for files that the program opens later, of what it had read, and of System V's objects.
+ */
+static uint64_t later_of(const struct snapimg *image)
+{
+	const uint8_t *bytes = image->section[SNAPIMG_SECTION_BYTES].bytes;
+	uint64_t sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < snapimg_root_count(image); i++)
+		sum += strlen(snapimg_string(image, snapimg_get_root(image)[i].path)) +
+		       strlen(snapimg_string(image, snapimg_get_root(image)[i].target));
+	for (i = 0; i < snapimg_rootdata_count(image); i++) {
+		const struct snapimg_content *data = &snapimg_get_rootdata(image)[i];
+		sum += bytes_of(bytes + data->offset,
+		                data->stored_size != 0 ? data->stored_size : data->size) +
+		       snapimg_get_root(image)[data->object].size;
+	}
+	for (i = 0; i < snapimg_input_count(image); i++)
+		sum += strlen(snapimg_string(image, snapimg_get_input(image)[i].name));
+	for (i = 0; i < snapimg_ipc_count(image); i++) {
+		const struct snapimg_ipc *ipc = &snapimg_get_ipc(image)[i];
+		if (ipc->stored > 0)
+			sum += bytes_of(snapimg_ipc_bytes(image, ipc), ipc->stored);
+	}
+	return sum;
+}
+
+/* Records by which others are found. */
+static uint64_t indexes_of(const struct snapimg *image)
+{
+	const struct snapimg_object *object = snapimg_get_object(image);
+	uint64_t sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < snapimg_passed_count(image); i++)
+		sum += snapimg_get_content(image)[snapimg_get_passed(image)[i].content].size +
+		       object[snapimg_get_passed(image)[i].object].kind;
+	for (i = 0; i < snapimg_watch_count(image); i++)
+		sum += object[snapimg_get_watch(image)[i].object].kind;
+	for (i = 0; i < snapimg_edge_count(image); i++)
+		sum += snapimg_get_watch(image)[snapimg_get_edge(image)[i].watch].data;
+	for (i = 0; i < snapimg_inotify_count(image); i++)
+		sum += object[snapimg_get_inotify(image)[i].object].kind;
+	for (i = 0; i < snapimg_timer_count(image); i++)
+		sum += snapimg_get_thread(image)[snapimg_get_timer(image)[i].thread].tid;
+	for (i = 0; i < snapimg_hot_count(image); i++)
+		if (snapimg_mapping_after(image, snapimg_get_hot(image)[i].address) ==
+		    snapimg_mapping_count(image))
+			abort();
+	for (i = 0; i < snapimg_member_count(image); i++)
+		if (snapimg_get_member(image)[i].offset > image->size ||
+		    snapimg_get_member(image)[i].size > image->size - snapimg_get_member(image)[i].offset)
+			abort();
+	return sum;
+}
+
 /* Sections of which there is one, or none. */
 static uint64_t singles_of(const struct snapimg *image)
 {
@@ -120,7 +176,8 @@ static void use(const struct snapimg *image)
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
 	const struct snapimg_run *run = snapimg_get_run(image);
 	const struct snapimg_extent *extent = snapimg_get_extent(image);
-	uint64_t sum = strings_of(image) + contents_of(image) + singles_of(image);
+	uint64_t sum = strings_of(image) + contents_of(image) + singles_of(image) + later_of(image) +
+	               indexes_of(image);
 	uint32_t i, k;
 
 	for (i = 0; i < snapimg_mapping_count(image); i++) {

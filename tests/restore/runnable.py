@@ -90,6 +90,7 @@ def damaged():
     begin = loader_size(path)
     for name, data, words in (("cut", whole[:-100], ["cut off"]), ("header", whole[:begin + 10], ["cut off"]),
                               ("loader", whole[:begin], ["cut off"]),
+                              ("code", whole[:5000], ["cut off"]),
                               ("twice", whole + whole[begin:], ["bytes after the image's end"]),
                               ("changed", whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:], ["damaged"]),
                               ("empty", whole[:begin] + bytes(8192), ["not a snapshot image"])):
