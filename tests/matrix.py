@@ -107,7 +107,7 @@ CARRIED = {
         ("UDP sockets, also shut for sending; UDP-Lite", "object_udp_sockets object_shut_datagrams object_udp_lite"),
         ("the options of sockets, all that the kernel shows and takes, and filters (SO_ATTACH_FILTER)", "object_socket_options object_free_bind object_socket_filters"),
         ("epoll sets: edge, one-shot, nested; an edge that was taken is not told again; also what is at another number since it was watched", "object_epolls object_epolls_left object_edges"),
-        ("with `--io-uring` an io_uring with nothing under way: its counts, requests that are prepared and completions that wait, in their places", "object_uring object_uring_multishot"),
+        ("with `--io-uring` an io_uring with nothing under way: its counts, requests that are prepared and completions that wait, in their places", "object_uring object_uring_multishot tree.family.ring"),
         ("asynchronous I/O (io_setup) with nothing under way, and events that wait", "object_aio"),
         ("eventfd", "object_events"),
         ("signalfd", "object_signal_descriptors"),

@@ -1,6 +1,8 @@
 /* Trees of processes that know what they share: descriptors, files and memory. argv[1] names one, as
  * family.c's. */
+#include <err.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -351,9 +353,45 @@ static void place(void)
 	EXPECT(wait_for(child) == 4 << 8 && is_in("/") && umask(0) == 0025);
 }
 
+/* --- a ring of io_uring that a child has made, with a request that is prepared */
+static void ring(void)
+{
+	struct line ready = line(), go = line();
+	pid_t child = child_of(fork());
+	if (child == 0) {
+		struct io_uring_params parameters = {0};
+		int made = (int)syscall(SYS_io_uring_setup, 4, &parameters);
+		if (made < 0)
+			err(77, "this user may make no io_uring");
+		/* both queues are in one mapping since Linux 5.4 */
+		size_t size = parameters.cq_off.cqes + parameters.cq_entries * sizeof(struct io_uring_cqe);
+		char *queues = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, made, IORING_OFF_SQ_RING);
+		struct io_uring_sqe *request =
+		        mmap(NULL, parameters.sq_entries * sizeof(*request), PROT_READ | PROT_WRITE,
+		             MAP_SHARED, made, IORING_OFF_SQES);
+		CHECK(queues != MAP_FAILED && request != MAP_FAILED);
+		*request = (struct io_uring_sqe){.opcode = IORING_OP_NOP, .user_data = 77};
+		((unsigned *)(queues + parameters.sq_off.array))[0] = 0;
+		atomic_store((atomic_uint *)(queues + parameters.sq_off.tail), 1);
+		tell(&ready, 'r');
+		hear(&go);
+		CHECK(syscall(SYS_io_uring_enter, made, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) == 1);
+		_exit(((struct io_uring_cqe *)(queues + parameters.cq_off.cqes))->user_data == 77 ? 4 : 1);
+	}
+	struct pollfd told = {.fd = ready.ends[0], .events = POLLIN};
+	close(ready.ends[1]);
+	CHECK(poll(&told, 1, -1) == 1);
+	if (!(told.revents & POLLIN))
+		exit(wait_for(child) >> 8);
+	hear(&ready);
+	marker();
+	tell(&go, 'g');
+	EXPECT(wait_for(child) == 4 << 8);
+}
+
 static const struct mode modes[] = {{"inherited", inherited}, {"between", between}, {"shared", shared},
                                     {"views", kept_views},    {"deleted", deleted}, {"files", files},
-                                    {"sets", sets},           {"place", place}};
+                                    {"sets", sets},           {"place", place},     {"ring", ring}};
 
 int main(int argc, char **argv)
 {

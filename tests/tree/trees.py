@@ -12,7 +12,7 @@ import snaptest as t  # noqa: E402
 HERE = "path:/snap/here"
 MODES = {
     "family": ("groups", "orphans", "stopped", "threads", "chain", "pidfds", "mains"),
-    "shares": ("inherited", "between", "shared", "views", "files", "deleted", "sets", "place"),
+    "shares": ("inherited", "between", "shared", "views", "files", "deleted", "sets", "place", "ring"),
 }
 
 
@@ -20,7 +20,7 @@ def family(program, mode):
     words = [os.path.join(t.BUILD, "tests/tree", program), mode]
     t.need_pid_namespace()
     t.run_directly(words)
-    t.freeze("image.snap", words, at=HERE)
+    t.freeze("image.snap", words, at=HERE, options=["--io-uring"] if mode == "ring" else [])
 
     def start(image="image.snap"):
         started = t.restore(image)
