@@ -60,6 +60,11 @@ def total(*series):
     return Series([sum(values) for values in zip(*(each.values for each in series))])
 
 
+def with_floors(took):
+    """Of what both_codecs() says, with the floors of both frozen starts: decoding alone, and the thawed start."""
+    return {**took, "frozen floor": total(took["decoding"], took["thawed"]), "lz4 floor": total(took["lz4 decoding"], took["thawed"])}
+
+
 def timed(function, *arguments, **options):
     began = time.monotonic()
     function(*arguments, **options)
@@ -146,6 +151,15 @@ class Bench:
         ends = not kind.startswith((":ping", ":http"))
         return {"frozen": self.start(image, *arguments, kind=kind), "thawed": way(lambda same: same, thawed),
                 "hot": way(self.record_hot, thawed) if ends else Missing("a server's run has no end")}
+
+    def both_codecs(self, image, fast, *arguments, kind=":end"):
+        """The ways of starts(), and `lz4` for the image that --compress=lz4 made; and what decoding each image takes alone."""
+        return {**self.starts(image, *arguments, kind=kind), "lz4": self.start(fast, *arguments, kind=kind),
+                "decoding": self.decoding(image), "lz4 decoding": self.decoding(fast)}
+
+    def decoding(self, image, *file):
+        """All page data of the image decoded by all processors into fresh memory, or into a new file; no start."""
+        return Command([self.program("decode"), image, *file], ":warm")
 
     def sample(self, commands, share=1):
         """Milliseconds of each command, started in turn. {name: Command or Missing} to {name: Series or Missing}."""

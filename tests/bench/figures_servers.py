@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from bench import HERE, POINT, Command, Missing, needed
+from bench import HERE, POINT, Command, Missing, needed, with_floors
 
 sys.path.insert(0, os.path.join(HERE, "../real"))
 import npm  # noqa: E402
@@ -22,11 +22,12 @@ def node(bench, what):
         raise Missing(str(reason)) from None
     cold = [program, TYPESCRIPT, package, what]
     image = bench.freeze(f"node-{what}.snap", *cold, at=POINT)
+    fast = bench.freeze(f"node-{what}.lz4.snap", *cold, at=POINT, options=["--compress=lz4"])
     direct = subprocess.run(cold, stdout=subprocess.PIPE, check=True).stdout
     restored = subprocess.run(bench.start(image).argv, stdout=subprocess.PIPE, check=True).stdout
     if direct != restored:
         raise Missing("what it writes differs from a cold start")
-    return bench.sample({**bench.starts(image), "cold": Command(cold)})
+    return with_floors(bench.sample({**bench.both_codecs(image, fast), "cold": Command(cold)}))
 
 
 def node_exit(bench):
@@ -46,8 +47,9 @@ def redis(bench):
              "--enable-debug-command", "yes", "--daemonize", "no"]
     fill(words, port)
     image = bench.freeze("redis.snap", *words, at="idle")
+    fast = bench.freeze("redis.lz4.snap", *words, at="idle", options=["--compress=lz4"])
     ping = f":ping={port}"
-    return bench.sample({**bench.starts(image, kind=ping), "cold": Command(words, ping)})
+    return with_floors(bench.sample({**bench.both_codecs(image, fast, kind=ping), "cold": Command(words, ping)}))
 
 
 def free_port():

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import time
 
-from bench import HERE, POINT, PYTHON, Command, Missing, Series, difference, needed, total, value_or_missing
+from bench import HERE, POINT, PYTHON, Command, Missing, Series, difference, needed, total, value_or_missing, with_floors
 
 SCRIPT = os.path.join(HERE, "python_start.py")
 WARM = os.path.join(HERE, "python_warm.py")
@@ -26,15 +26,9 @@ def python_exit(bench):
     image = bench.freeze("exit.snap", PYTHON, WARM, "exit", at=POINT)
     fast = bench.freeze("exit.lz4.snap", PYTHON, WARM, "exit", at=POINT, options=["--compress=lz4"])
     whole = bench.freeze("exit.contained.snap", PYTHON, WARM, "exit", at=POINT, options=["--self-contained"])
-    took = bench.sample({**bench.starts(image), "contained": bench.start(bench.thaw(whole)), "lz4": bench.start(fast),
-                         "cold": warm("exit"), "fork": warm("fork-exit", ":warm"), "C fork": warm("c-fork-exit", ":warm"),
-                         "decoding": decoding(bench, image), "lz4 decoding": decoding(bench, fast), "criu": value_or_missing(criu)})
-    return {**took, "frozen floor": total(took["decoding"], took["thawed"]), "lz4 floor": total(took["lz4 decoding"], took["thawed"])}
-
-
-def decoding(bench, image, *file):
-    """All page data of the image decoded by all processors into fresh memory, or into a new file; no start."""
-    return Command([bench.program("decode"), image, *file], ":warm")
+    return with_floors(bench.sample({
+        **bench.both_codecs(image, fast), "contained": bench.start(bench.thaw(whole)), "cold": warm("exit"), "fork": warm("fork-exit", ":warm"),
+        "C fork": warm("c-fork-exit", ":warm"), "criu": value_or_missing(criu)}))
 
 
 def spawned(argv, env):
@@ -50,7 +44,7 @@ def spawned(argv, env):
 def python_first(bench):
     """The first start of an image, which fills the cache, and the second, against starts without one."""
     image = bench.freeze("exit.snap", PYTHON, WARM, "exit", at=POINT)
-    parts = bench.sample({"written": decoding(bench, image, "decoded"), "thawed": bench.starts(image)["thawed"]})
+    parts = bench.sample({"written": bench.decoding(image, "decoded"), "thawed": bench.starts(image)["thawed"]})
     cache = os.path.abspath("cache")
     without = {**os.environ, "SNAP_CACHE": "off"}
     took = {"off": [], "first": [], "second": []}

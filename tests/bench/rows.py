@@ -30,6 +30,7 @@ FAULTS = "page faults"
 EXEC = "two execs' worth of kernel work"
 COMPRESSION = "compression and the disk"
 STOPS = "stops, each two switches to the tracer"
+FLOOR = "decoding alone, and the thawed start"
 STRACE = "strace -f -e trace=execve,execveat"
 
 ROWS = (
@@ -104,9 +105,9 @@ ROWS = (
     Row("exit.contained.cold", "Python + imports, self-contained, thawed, to _exit", start.python_exit, "contained", "cold",
         "cold start", 1 / 65, FAULTS),
     Row("exit.frozen.floor", "Python + imports, frozen, no cache, to _exit", start.python_exit, "frozen", "frozen floor",
-        "decoding alone, and the thawed start", None, DECODING),
+        FLOOR, None, DECODING),
     Row("exit.frozen.lz4.floor", "Python + imports, frozen by lz4, no cache, to _exit", start.python_exit, "lz4", "lz4 floor",
-        "decoding alone, and the thawed start", None, DECODING),
+        FLOOR, None, DECODING),
     Row("exit.frozen.fork", "Python + imports, frozen, no cache, to _exit", start.python_exit, "frozen", "fork", FORK,
         None, DECODING),
     Row("exit.first", "Python + imports, first start with an empty cache, to _exit", start.python_first, "first", "off",
@@ -138,6 +139,10 @@ ROWS = (
         FAULTS),
     Row("node.exit.frozen", "node + TypeScript, frozen, no cache, to its exit", servers.node_exit, "frozen", "cold",
         "cold start", 1 / 8, DECODING),
+    Row("node.exit.frozen.lz4", "node + TypeScript, frozen by lz4, no cache, to its exit", servers.node_exit, "lz4", "cold",
+        "cold start", 1 / 11, DECODING),
+    Row("node.exit.frozen.floor", "node + TypeScript, frozen, no cache, to its exit", servers.node_exit, "frozen",
+        "frozen floor", FLOOR, None, DECODING),
     Row("node.compile", "node + TypeScript, thawed, a small file compiled", servers.node_compile, "thawed", "cold",
         "cold start", 1 / 5, "the compilation"),
     Row("node.compile.frozen", "node + TypeScript, frozen, no cache, a small file compiled", servers.node_compile, "frozen",
@@ -146,6 +151,10 @@ ROWS = (
         "loading the same RDB", 1 / 50, FAULTS),
     Row("redis.frozen", "redis-server, 1,000,000 keys, frozen, no cache", servers.redis, "frozen", "cold",
         "loading the same RDB", 1 / 10, DECODING),
+    Row("redis.frozen.lz4", "redis-server, 1,000,000 keys, frozen by lz4, no cache", servers.redis, "lz4", "cold",
+        "loading the same RDB", 1 / 14, DECODING),
+    Row("redis.frozen.floor", "redis-server, 1,000,000 keys, frozen, no cache", servers.redis, "frozen", "frozen floor", FLOOR,
+        None, DECODING),
     Row("sharing.thawed", "50 Pythons, thawed, sum of PSS", sharing.python_sharing, "thawed", "cold", "50 cold starts", 0.35,
         "pages that a start writes", "MiB"),
     Row("sharing.frozen", "50 Pythons, frozen, no cache, sum of PSS", sharing.python_sharing, "frozen", "cold",
