@@ -1,7 +1,7 @@
 #include "format/convert/raw_calls.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,10 +9,11 @@
 #include "format/facts/raw_code.h"
 
 /* Starting a thread takes about as long as looking through some hundred KiB. */
-enum { WORTH_A_THREAD = 1 << 20 };
+enum { WORTH_A_THREAD = 1 << 20, PIECE = 128 << 10 };
 
-/* A file that can't be looked into can't be started from either. */
-static bool file_has_raw_call(const char *path, uint64_t offset, uint64_t size)
+/* A file that can't be looked into can't be started from either. It is read piece by piece, each of which
+ * stays in the processor's cache; mapping it would take longer, and threads that map wait for each other. */
+static bool file_has_raw_call(const char *path, uint64_t offset, uint64_t size, uint8_t piece[PIECE])
 {
 	int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat status;
@@ -20,17 +21,13 @@ static bool file_has_raw_call(const char *path, uint64_t offset, uint64_t size)
 
 	if (descriptor < 0)
 		return false;
-	if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && (uint64_t)status.st_size > offset) {
-		uint64_t there = (uint64_t)status.st_size - offset;
-		size_t length = size < there ? size : there;
-		/* All of it is read: that takes less than a fault for each piece. */
-		void *code =
-		        mmap(NULL, length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, descriptor, (off_t)offset);
+	bool is_done = fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode);
+	for (uint64_t at = 0; !has && !is_done; at += PIECE - RAW_CODE_OVERLAP) {
+		size_t wanted = size - at < PIECE ? size - at : PIECE;
+		ssize_t there = pread(descriptor, piece, wanted, (off_t)(offset + at));
 
-		if (code != MAP_FAILED) {
-			has = raw_code_calls(code, length);
-			(void)munmap(code, length);
-		}
+		has = there > 0 && raw_code_calls(piece, (size_t)there);
+		is_done = there < PIECE || size - at <= PIECE;
 	}
 	(void)close(descriptor);
 	return has;
@@ -57,7 +54,10 @@ static void *look(void *argument)
 {
 	struct search *search = argument;
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(search->image);
+	uint8_t *piece = malloc(PIECE);
 
+	if (piece == NULL) /* then memory is copied: that is right for any program */
+		__atomic_store_n(&search->found, true, __ATOMIC_RELAXED);
 	while (!__atomic_load_n(&search->found, __ATOMIC_RELAXED)) {
 		uint32_t i = __atomic_fetch_add(&search->next, 1, __ATOMIC_RELAXED);
 
@@ -65,9 +65,10 @@ static void *look(void *argument)
 			break;
 		const char *path = to_look_into(search->image, &mapping[i]);
 		if (path != NULL &&
-		    file_has_raw_call(path, mapping[i].offset, mapping[i].end - mapping[i].start))
+		    file_has_raw_call(path, mapping[i].offset, mapping[i].end - mapping[i].start, piece))
 			__atomic_store_n(&search->found, true, __ATOMIC_RELAXED);
 	}
+	free(piece);
 	return NULL;
 }
 

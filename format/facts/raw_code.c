@@ -7,6 +7,7 @@
  */
 #include "format/facts/raw_code.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -19,6 +20,8 @@ enum {
 	USERFAULTFD = 323,
 	PROCESS_MADVISE = 440,
 };
+static_assert(RAW_CODE_OVERLAP >= NEAR + 2 + AFTER,
+              "an instruction lies in one piece with all that tells of it");
 
 /* The C library's own code: preload/shim/mapped.c tells about it, and its syscall(2) is the shim's. ld.so is
  * one file with it in some releases. */
