@@ -187,6 +187,17 @@ static bool is_traced(void)
 	return false;
 }
 
+/* It may be a message that nobody needs any more, or a name by which something is found. */
+static void tell_of_text(void)
+{
+	const struct snapimg_kept *kept = kept_in_text();
+	if (kept != NULL)
+		warn(loader.options.image, ": no PID namespace can be made: a text in ",
+		     snapimg_string(&loader.image, kept->where),
+		     " has the ID that the program had, and stays as it is: --ids=new starts it without this "
+		     "line");
+}
+
 /* An image in which nobody has looked may have kept something; but it always was started with new IDs. */
 static void enter_as_needed(void)
 {
@@ -199,6 +210,8 @@ static void enter_as_needed(void)
 	const struct snapimg_kept *kept = result < 0 ? kept_in_the_way(true) : NULL;
 	if (kept != NULL)
 		die_without_ids(kept, result);
+	if (result < 0)
+		tell_of_text();
 	if (result < 0 && loader.options.verbose)
 		warn(loader.options.image, ": no PID namespace can be made: ", error_text(result),
 		     ": IDs that the program has kept are written over");

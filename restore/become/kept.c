@@ -90,6 +90,11 @@ const struct snapimg_kept *kept_in_the_way(bool uncorrectable)
 	return NULL;
 }
 
+const struct snapimg_kept *kept_in_text(void)
+{
+	return find(SNAPIMG_KEPT_NAME);
+}
+
 bool kept_asks_for_executable(void)
 {
 	return find(SNAPIMG_KEPT_EXECUTABLE) != NULL;

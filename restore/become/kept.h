@@ -10,6 +10,8 @@
  * NULL: none.
  */
 const struct snapimg_kept *kept_in_the_way(bool uncorrectable);
+/* A text in memory that has the ID within it, which stays as it is whatever the IDs; NULL: none. */
+const struct snapimg_kept *kept_in_text(void);
 /* The program will ask which file it runs. */
 bool kept_asks_for_executable(void);
 /* The ID of its parent when it was frozen; 0: it isn't known. */

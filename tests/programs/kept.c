@@ -389,6 +389,18 @@ static void keep_parents_name(void)
 	CHECK(strcmp(kept, now) == 0);
 }
 
+/* A message, which no start changes: the program says whose it is. */
+static void keep_message(void)
+{
+	char *kept = malloc(64), now[64];
+
+	snprintf(kept, 64, "worker-%d has begun", getpid());
+	point();
+	snprintf(now, sizeof now, "worker-%d has begun", getpid());
+	if (strcmp(kept, now) != 0)
+		puts("older");
+}
+
 static void lock_held(int type, int protocol, int robust)
 {
 	pthread_mutex_t mutex[2];
@@ -544,6 +556,7 @@ static const struct {
         {"nothing", keep_nothing},
         {"data", keep_data},
         {"parent", keep_parent},
+        {"message", keep_message},
         {"parents-name", keep_parents_name},
         {"heap", keep_heap},
         {"text", keep_text},

@@ -153,6 +153,19 @@ def numbers(kind, way):
     t.same(denied("--ids=new"), RIGHT)
 
 
+def message():
+    """A longer text with the ID in it is right in a namespace; where there can be none it stays as it is, and that is told."""
+    kept = freeze("pie", "message", {"part of a text"})
+    t.check(kept == {"part of a text"}, "kept:", kept)
+    if t.restore("image.snap", options=("--ids=same",)).status == 0:
+        t.same(t.restore("image.snap"), RIGHT)
+    told = denied()
+    t.check(told.status == 0 and told.out == b"older\nright\n", told)
+    t.check(b"a text in" in told.err and b"--ids=new" in told.err and told.err.count(b"\n") == 1, told)
+    for options in (("--ids=new",), ("-q",)):
+        t.same(denied(*options), t.Result(0, b"older\nright\n", b""))
+
+
 def slots():
     """What is among slots of a table is no ID in other forms than its own."""
     kept = freeze("pie", "slots")
@@ -237,7 +250,7 @@ ROWS.update({f"kept.{way}.pie": (lambda w=way: forms("pie", w)) for way in FORMS
 ROWS.update({f"kept.parent.{kind}": (lambda k=kind: parent(k)) for kind in ("pie", "musl")})
 ROWS.update({f"kept.variable.{shell}": (lambda s=shell: variable([f"/bin/{s}"])) for shell in ("dash", "bash")})
 ROWS.update({"kept.outside": outside})
-ROWS.update({"kept.listen": listen, "kept.unsearched": forgotten, "kept.version": version, "kept.slots": slots, "kept.tags": tags})
+ROWS.update({"kept.listen": listen, "kept.unsearched": forgotten, "kept.version": version, "kept.message": message, "kept.slots": slots, "kept.tags": tags})
 
 if __name__ == "__main__":
     t.main(ROWS)

@@ -236,6 +236,22 @@ static bool is_of_other_language(const struct look *look, const struct id_found 
 	       !module_is_mapped(mappings, "liblua");
 }
 
+/* V8 has two for people, whether anybody asks for them or not: the name of its inspector's target,
+ * node[1234], and that of a log file, isolate-0x55e0-1234-v8.log. */
+static bool is_message_of_v8(const struct look *look, const struct id_found *found)
+{
+	static const char target[] = "n\0o\0d\0e\0[", log[] = "-v8.log";
+	char before[sizeof(target)], after[sizeof(log) - 1];
+	const pid_t pid = look->threads->stopped->thread[0].tid;
+
+	if (found->kind != SNAPIMG_KEPT_NAME)
+		return false;
+	return (tracee_read(pid, found->address - sizeof(before), before, sizeof(before)) == 0 &&
+	        memcmp(before, target, sizeof(before)) == 0) ||
+	       (tracee_read(pid, found->address + look->search->decimal.length, after, sizeof(after)) == 0 &&
+	        memcmp(after, log, sizeof(after)) == 0);
+}
+
 static enum status sort_out(const struct look *look, const struct id_found *found)
 {
 	const struct mapping *mapping = mapping_at(look->mappings, found->address);
@@ -250,7 +266,7 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 	if (!mapping || is_dead(look, mapping, found->address) || is_fixed(look->fixups, found->address) ||
 	    is_of_file(look, mapping, found) || is_of_pointer(look, found) || is_relocated(mapping) ||
 	    (is_rare(found->kind) && is_of_code(look, mapping, found->kind)) ||
-	    is_of_other_language(look, found) ||
+	    is_of_other_language(look, found) || is_message_of_v8(look, found) ||
 	    number_is_in_slots(look->search,
 	                       &(struct id_found){id.record.address, found->thread, found->kind},
 	                       mapping->record.start, mapping->record.end))
