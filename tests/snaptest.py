@@ -21,7 +21,7 @@ CC = os.environ.get("SNAP_CC", "cc")
 SNAPTRACE, SNAPRUN, SNAPIMG = (os.path.join(BIN, tool) for tool in ("snaptrace", "snaprun", "snapimg"))
 SHIM_EXPORTS = {
     "__libc_start_main", "brk", "sbrk", "madvise", "mremap", "process_madvise", "mprotect", "ioctl", "syscall", "realloc",
-    "getpid", "getenv", "__register_atfork", "readlink", "readlinkat", "__readlink_chk", "__readlinkat_chk", "realpath",
+    "getpid", "getenv", "secure_getenv", "__register_atfork", "readlink", "readlinkat", "__readlink_chk", "__readlinkat_chk", "realpath",
     "__realpath_chk", "execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "posix_spawn", "posix_spawnp",
     "snap_here", "snap_restored", "snap_argc", "snap_argv", "snap_envp", "snap_on_restore"}
 # What a test gives a program unless it says otherwise: little, so that it says what matters.

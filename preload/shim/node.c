@@ -84,6 +84,7 @@ char *getenv(const char *name)
 	char *given;
 
 	*(void **)(void *)&real = snap_next(&snap_real.getenv, "getenv");
+	snap_note_variable(name);
 	given = real ? real(name) : NULL;
 	if (!napi_module_register || !uv_os_getenv || name[0] == '\0')
 		return given;

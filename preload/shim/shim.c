@@ -89,6 +89,7 @@ static void find_next(void)
 	        {&snap_real.mprotect, "mprotect", NULL},
 	        {&snap_real.realloc, "realloc", NULL},
 	        {&snap_real.getenv, "getenv", NULL},
+	        {&snap_real.secure_getenv, "secure_getenv", NULL},
 	        {&snap_real.readlink, "readlink", NULL},
 	        {&snap_real.readlinkat, "readlinkat", NULL},
 	        {&snap_real.realpath, "realpath", SNAP_VERSION_OF_REALPATH},
@@ -166,6 +167,7 @@ static void clean(char **envp)
 	       snap_shim_path.text[snap_shim_path.length] != ':')
 		snap_shim_path.length++;
 	read_order(envp[count - 1] + sizeof(shim_name) - 1, envp, count - 2);
+	snap_watch_variables(envp);
 	envp[count - 2] = NULL;
 	((uint64_t *)(void *)envp)[count - 1] = AT_IGNORE;
 	envp[count] = NULL;

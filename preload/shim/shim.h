@@ -32,7 +32,7 @@ __attribute__((visibility("hidden"))) void *snap_next_of(void **place, const cha
 #define SNAP_VERSION_OF_SPAWN    "GLIBC_2.15" /* the one before gives a file without #! to a shell */
 struct real_functions {
 	void *syscall; /* the first: shim_x86_64.S */
-	void *ioctl, *mprotect, *realloc, *getenv;
+	void *ioctl, *mprotect, *realloc, *getenv, *secure_getenv;
 	void *readlink, *readlinkat, *realpath; /* own_file.c, up to the last */
 	void *execve, *execvp, *execvpe, *posix_spawn, *posix_spawnp;
 };
@@ -44,6 +44,9 @@ __attribute__((visibility("default"))) int snap_restored(void);
 __attribute__((visibility("default"))) int snap_on_restore(void (*function)(void *argument), void *argument);
 /* own_file.c: called before the program can have been started from an image. */
 __attribute__((visibility("hidden"))) void snap_remember_own_file(void);
+/* variables.c: with the environment that the program begins with, and for each variable that is asked for. */
+__attribute__((visibility("hidden"))) void snap_watch_variables(char *const *envp);
+__attribute__((visibility("hidden"))) void snap_note_variable(const char *name);
 /* brk.c: hooks malloc where there is a hook. */
 __attribute__((visibility("hidden"))) void snap_refuse_brk(void);
 

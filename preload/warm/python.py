@@ -318,6 +318,7 @@ class Run:
 
     def start_cold(self):
         words, environment = words_of('/proc/self/cmdline'), {}
+        self.made.take_away()
         words.remove(os.fsencode(self.helper))
         for word in words_of('/proc/self/environ'):
             name, equals, value = word.partition(b'=')
@@ -328,6 +329,8 @@ class Run:
     def start(self):
         words = [os.fsdecode(word) for word in words_of('/proc/self/cmdline')]
         self.words = words[self.fixed:]
+        if os.path.isdir('/proc/self/fd/0'):
+            self.start_cold()  # of which the interpreter has its own words
         new_environment(self.environment)
         for name, descriptor, mode in STREAMS:
             if not is_open(descriptor):

@@ -46,4 +46,5 @@ class Made:
         except OSError:
             for path in done:
                 os.rmdir(path)
+            self.paths.clear()
             start_cold()

@@ -44,6 +44,10 @@ def variables():
     for name, value in (("READ", "other"), ("ABSENT", ""), ("ALSO", "x"), ("LANG", "xx"), ("LC_TIME", "C"), ("TZ", "UTC")):
         differs("variable", name.split("_", maxsplit=1)[0], env={**ENV, name: value})
     differs("READ", env={name: value for name, value in ENV.items() if name != "READ"})
+    freeze("import ctypes; [ctypes.CDLL(None)[name](name.encode()) for name in ('getenv', 'secure_getenv')]")  # in C
+    starts(env={**ENV, "ELSE": "2"})
+    for name in ("getenv", "secure_getenv"):
+        differs(f"variable {name}", env={**ENV, name: "x"})
     freeze("dict(os.environ)")
     starts()
     differs("variable ELSE", env={**ENV, "ELSE": "2"})
