@@ -194,8 +194,7 @@ static void tell_of_text(void)
 	if (kept != NULL)
 		warn(loader.options.image, ": no PID namespace can be made: a text in ",
 		     snapimg_string(&loader.image, kept->where),
-		     " has the ID that the program had, and stays as it is: --ids=new starts it without this "
-		     "line");
+		     " has the program's old ID and keeps it: --ids=new starts it without this line");
 }
 
 /* An image in which nobody has looked may have kept something; but it always was started with new IDs. */
