@@ -89,6 +89,7 @@ CARRIED = {
          "file_made_again file_output_again file_never_over_another file_not_left_behind file_carry file_carry_none file_scratch file_told_when_shared"),
         ("files whose first name was removed, by another that they have (link, unlink)", "object_other_names"),
         ("deleted files, with their mode, owner, time and flags", "object_deleted_files object_deleted_files_set deleted_without_proc"),
+        ("directories that were removed", "object_removed_directories"),
         ("memfds with their seals", "object_memory_files"),
         ("leases of readers", "object_leases"),
         ("pipes that were opened again through /proc/self/fd, also where nothing but an opening for both is left", "object_pipes_again object_pipes_for_both"),

@@ -56,7 +56,8 @@ static_assert(sizeof(struct snapimg_descriptor) == 32, "descriptor layout");
 	X(FILE, 17, "file that several have")                                                                \
 	X(MQUEUE, 18, "message queue")                                                                       \
 	X(AIO, 19, "asynchronous I/O context")                                                               \
-	X(URING, 20, "io_uring")
+	X(URING, 20, "io_uring")                                                                             \
+	X(REMOVED, 21, "removed directory")
 enum snapimg_object_kind {
 #define X(name, number, text) SNAPIMG_OBJECT_##name = (number),
 	SNAPIMG_OBJECT_KINDS(X)
@@ -86,7 +87,7 @@ enum snapimg_value {
 	SNAPIMG_TIMERFD_FLAGS = 4,
 	SNAPIMG_SIGNALFD_MASK = 0,
 	SNAPIMG_FILE_SIZE = 0, /* MEMFD, UNLINKED */
-	SNAPIMG_FILE_MODE = 1,
+	SNAPIMG_FILE_MODE = 1, /* and REMOVED, as MTIME and OWNER */
 	SNAPIMG_FILE_SEALS = 2,
 	SNAPIMG_FILE_MTIME = 3, /* i64: nanoseconds of the Epoch */
 	SNAPIMG_FILE_OWNER = 4, /* (group + 1) << 32 | user + 1; 0: as of a new file */

@@ -81,6 +81,11 @@ static bool file_values(const struct snapimg_object *object)
 	       object->value[SNAPIMG_FILE_MODE] <= MODE_MAX && object->value[SNAPIMG_FILE_SEALS] <= INT32_MAX;
 }
 
+static bool removed_values(const struct snapimg_object *object)
+{
+	return object->value[SNAPIMG_FILE_MODE] <= MODE_MAX;
+}
+
 static bool file_content(const struct snapimg_object *object, const struct snapimg_content *content)
 {
 	return content->position <= object->value[SNAPIMG_FILE_SIZE] &&
@@ -91,7 +96,8 @@ static bool reopened_peer(const struct snapimg_object *object, const struct snap
 {
 	(void)object;
 	return peer != NULL && (peer->kind == SNAPIMG_OBJECT_MEMFD || peer->kind == SNAPIMG_OBJECT_UNLINKED ||
-	                        peer->kind == SNAPIMG_OBJECT_PIPE || peer->kind == SNAPIMG_OBJECT_MQUEUE);
+	                        peer->kind == SNAPIMG_OBJECT_PIPE || peer->kind == SNAPIMG_OBJECT_MQUEUE ||
+	                        peer->kind == SNAPIMG_OBJECT_REMOVED);
 }
 
 static bool fifo_values(const struct snapimg_object *object)
@@ -260,6 +266,7 @@ static const struct kind_rule kind_rules[] = {
         [SNAPIMG_OBJECT_MQUEUE] = {mqueue_values, NULL, mqueue_content, 0, true},
         [SNAPIMG_OBJECT_AIO] = {aio_values, NULL, aio_content, 0, false},
         [SNAPIMG_OBJECT_URING] = {uring_values, NULL, uring_content, 0, false},
+        [SNAPIMG_OBJECT_REMOVED] = {removed_values, NULL, NULL, 0, true},
 };
 enum { KIND_RULES = sizeof(kind_rules) / sizeof(*kind_rules) };
 

@@ -25,8 +25,7 @@ static struct {
 	int descriptor;
 } directory;
 
-/* One that is removed at once, as the program's was: where that lay, or where anybody may make one. */
-static long make_removed(const char *path)
+long directory_make_removed(const char *path, uint32_t flags)
 {
 	const char *const places[] = {path, "/tmp", "/var/tmp"};
 	static char name[4096 + 64];
@@ -47,7 +46,7 @@ static long make_removed(const char *path)
 		result = sys(__NR_mkdirat, AT_FDCWD, name, 0700);
 		if (result < 0)
 			continue;
-		result = sys(__NR_openat, AT_FDCWD, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		result = sys(__NR_openat, AT_FDCWD, name, flags | O_DIRECTORY | O_CLOEXEC);
 		sys(__NR_unlinkat, AT_FDCWD, name, AT_REMOVEDIR);
 	}
 	return result;
@@ -64,7 +63,7 @@ void directory_prepare(void)
 	if (*path == '\0')
 		return; /* the caller's, as the program had inherited it */
 	if (snapimg_get_process(&loader.image)->flags & SNAPIMG_PROCESS_CWD_REMOVED) {
-		long removed = descriptor_away(make_removed(path));
+		long removed = descriptor_away(directory_make_removed(path, O_PATH));
 		if (removed < 0)
 			die(EXIT_REFUSED, path,
 			    ": no directory can be made and removed, as the program's was: ",

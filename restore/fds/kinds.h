@@ -49,6 +49,8 @@ long memfd_complete(uint32_t index, int descriptor);
 long unlinked_make(uint32_t index, int32_t *ret_other);
 long unlinked_fill(const struct snapimg_content *content, const uint8_t *bytes);
 long unlinked_complete(uint32_t index, int descriptor);
+long removed_make(uint32_t index, int32_t *ret_other);
+long removed_complete(uint32_t index, int descriptor);
 long reopened_make(uint32_t index, int32_t *ret_other);
 long reopened_complete(uint32_t index, int descriptor);
 long fifo_make(uint32_t index, int32_t *ret_other);

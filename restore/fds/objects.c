@@ -52,6 +52,7 @@ static const struct object_kind kinds[] = {
         [SNAPIMG_OBJECT_FILE] = {.make = opened_make},
         [SNAPIMG_OBJECT_MQUEUE] = {.make = mqueue_make, .fill = mqueue_fill, .complete = mqueue_complete},
         [SNAPIMG_OBJECT_AIO] = {.make = aio_make, .fill = aio_fill},
+        [SNAPIMG_OBJECT_REMOVED] = {.make = removed_make, .complete = removed_complete},
         [SNAPIMG_OBJECT_URING] = {.make = uring_make, .fill = uring_fill},
 };
 

@@ -5,6 +5,7 @@
 #include "restore/base/limits.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
+#include "restore/become/directory.h"
 #include "restore/fds/kinds.h"
 #include "restore/fds/objects.h"
 #include "restore/fds/table.h"
@@ -91,5 +92,19 @@ long unlinked_complete(uint32_t index, int descriptor)
 		}
 	}
 	long result = set_attributes(object, descriptor);
+	return result < 0 ? result : object_complete_flags(index, descriptor);
+}
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
+long removed_make(uint32_t index, int32_t *ret_other)
+{
+	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[index];
+	(void)ret_other;
+	return directory_make_removed(snapimg_string(&loader.image, object->name), object->flags);
+}
+
+long removed_complete(uint32_t index, int descriptor)
+{
+	long result = set_attributes(&snapimg_get_object(&loader.image)[index], descriptor);
 	return result < 0 ? result : object_complete_flags(index, descriptor);
 }

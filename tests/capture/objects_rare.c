@@ -279,12 +279,29 @@ static void terminals_states(void)
 	EXPECT(ioctl(silent, TIOCGEXCL, &on) == 0 && on == 1 && writes(silent, "x") && comes(stopped, "x"));
 }
 
+/* In a directory that was removed nothing can be made, whatever is at its name now. */
+static void removed_directories(void)
+{
+	struct stat one, other;
+	EXPECT(mkdir("removed", 0700) == 0 && chmod("removed", 0751) == 0);
+	int first = need(open("removed", O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+	    second = need(open("removed", O_RDONLY));
+	EXPECT(rmdir("removed") == 0 && mkdir("removed", 0700) == 0);
+	marker();
+	EXPECT(fcntl(first, F_GETFD) == FD_CLOEXEC && (fcntl(first, F_GETFL) & O_DIRECTORY) != 0);
+	EXPECT(fstat(first, &one) == 0 && fstat(second, &other) == 0 && one.st_ino == other.st_ino);
+	EXPECT(one.st_nlink == 0 && one.st_mode == (S_IFDIR | 0751));
+	EXPECT(openat(first, "file", O_CREAT | O_RDWR, 0600) < 0 && errno == ENOENT);
+	EXPECT(openat(second, "file", O_CREAT | O_RDWR, 0600) < 0 && errno == ENOENT);
+}
+
 int main(int argc, char **argv)
 {
-	static const struct carried_mode modes[] = {
-	        MODE(epolls_left),       MODE(edges),           MODE(socket_filters),
-	        MODE(udp_lite),          MODE(fifos_gone),      MODE(pipes_for_both),
-	        MODE(terminals_packets), MODE(terminals_bytes), MODE(terminals_states)};
+	static const struct carried_mode modes[] = {MODE(epolls_left),       MODE(edges),
+	                                            MODE(socket_filters),    MODE(udp_lite),
+	                                            MODE(fifos_gone),        MODE(pipes_for_both),
+	                                            MODE(terminals_packets), MODE(terminals_bytes),
+	                                            MODE(terminals_states),  MODE(removed_directories)};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

@@ -23,6 +23,11 @@ static bool is_shared_tty(const struct open_descriptor *it)
 	return it->spans && strcmp(it->link, "/dev/tty") == 0;
 }
 
+static bool is_removed(const struct open_descriptor *it)
+{
+	return it->known && it->link[0] == '/' && S_ISDIR(it->identity.st_mode) && it->identity.st_nlink == 0;
+}
+
 static bool is_embedded(const struct open_descriptor *it)
 {
 	return it->embedded;
@@ -56,6 +61,7 @@ static const struct descriptor_kind kinds[] = {
          "a POSIX message queue that another process has open", take_mqueue},
         {NULL, is_unlinked, SNAPIMG_OBJECT_UNLINKED, HELD_FILE,
          "an unnamed file that another process has, too", take_unlinked},
+        {NULL, is_removed, SNAPIMG_OBJECT_REMOVED, HELD_UNNOTICED, NULL, take_removed},
         {NULL, is_embedded, SNAPIMG_OBJECT_MEMFD, HELD_DESCRIPTION,
          "a file whose place is shared with another process", take_embedded},
 };

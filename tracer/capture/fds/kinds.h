@@ -46,7 +46,7 @@ enum status refuse_held(const struct survey *survey, const struct open_descripto
 
 take_descriptor take_pipe, take_eventfd, take_timerfd, take_signalfd, take_pidfd, take_epoll, take_memfd,
         take_unlinked, take_socket, take_unix_socket, take_internet_socket, take_netlink_socket, take_fifo,
-        take_terminal, take_inotify, take_embedded, take_mqueue, take_uring;
+        take_terminal, take_inotify, take_embedded, take_mqueue, take_uring, take_removed;
 
 /* What an epoll set watches and this process fills in again, of the object that comes next in
  * taking->objects. */
@@ -55,6 +55,8 @@ enum status watch_again(struct taking *taking, struct open_descriptor *it, size_
 
 /* The rest of a memfd or deleted file (fds/nameless.c). */
 take_descriptor take_nameless;
+/* Its mode, owner and time. */
+void note_nameless(const struct stat *file, struct snapimg_object *object);
 /* What the file has that no image does: the words for it; NULL: nothing. */
 const char *made_file_beside_content(int fd, const char *path);
 /* And of any file whose content goes into the image; takes over fd, or -1 where it is empty. */

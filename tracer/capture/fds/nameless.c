@@ -152,12 +152,23 @@ bool take_reopened(const struct taking *taking, const struct open_descriptor *it
 	return true;
 }
 
+static uint64_t time_of(const struct stat *file)
+{
+	return (uint64_t)file->st_mtim.tv_sec * 1000000000u + (uint64_t)file->st_mtim.tv_nsec;
+}
+
+void note_nameless(const struct stat *file, struct snapimg_object *object)
+{
+	object->value[SNAPIMG_FILE_MODE] = file->st_mode & 07777;
+	object->value[SNAPIMG_FILE_OWNER] = owner_of(file);
+	object->value[SNAPIMG_FILE_MTIME] = time_of(file);
+}
+
 enum status take_file_content(struct taking *taking, const struct open_descriptor *it, int fd,
                               struct snapimg_object *object)
 {
 	object->value[SNAPIMG_FILE_SIZE] = (uint64_t)it->identity.st_size;
-	object->value[SNAPIMG_FILE_MTIME] =
-	        (uint64_t)it->identity.st_mtim.tv_sec * 1000000000u + (uint64_t)it->identity.st_mtim.tv_nsec;
+	object->value[SNAPIMG_FILE_MTIME] = time_of(&it->identity);
 	bool claimed = false;
 	enum status status = shared_claim(taking->shared, it, fd, taking->objects->object.count, &claimed);
 	if (claimed || fd < 0)
@@ -178,8 +189,7 @@ enum status take_nameless(struct taking *taking, struct open_descriptor *it, str
 		snprintf(what, sizeof(what), "an unnamed file with %s", beside);
 		return refuse_descriptor(taking->survey, it, what, "set that after the point");
 	}
-	object->value[SNAPIMG_FILE_MODE] = it->identity.st_mode & 07777;
-	object->value[SNAPIMG_FILE_OWNER] = owner_of(&it->identity);
+	note_nameless(&it->identity, object);
 	int fd = it->identity.st_size ? open_again(it) : -1;
 	if (fd < 0 && it->identity.st_size)
 		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",
