@@ -41,7 +41,7 @@ def differs(*words, **more):
 def variables():
     freeze("os.environ.get('READ'); 'ABSENT' in os.environ; os.getenv('ALSO')")
     starts(env={**ENV, "ELSE": "2", "MORE": "3"})
-    for name, value in (("READ", "other"), ("ABSENT", ""), ("ALSO", "x"), ("LANG", "xx"), ("LC_TIME", "C"), ("TZ", "UTC")):
+    for name, value in (("READ", "other"), ("ABSENT", ""), ("ALSO", "x"), ("LANG", "xx"), ("LC_TIME", "C"), ("TZ", "UTC"), ("LOCPATH", "/")):
         differs("variable", name.split("_", maxsplit=1)[0], env={**ENV, name: value})
     differs("READ", env={name: value for name, value in ENV.items() if name != "READ"})
     freeze("import ctypes; [ctypes.CDLL(None)[name](name.encode()) for name in ('getenv', 'secure_getenv')]")  # in C

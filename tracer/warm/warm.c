@@ -30,8 +30,11 @@ struct language {
 	const char *const *tools; /* programs of its own, which take no file; NULL-terminated, or NULL */
 };
 
-static const char *const of_all[] = {"LANG", "LANGUAGE", "LC_*",           "TZ", "HOME",
-                                     "LD_*", "MALLOC_*", "GLIBC_TUNABLES", NULL};
+/* Those that the C library asks for without a call that could be seen, among them. */
+static const char *const of_all[] = {
+        "LANG",           "LANGUAGE",    "LC_*",           "TZ",          "TZDIR",   "HOME",
+        "LD_*",           "MALLOC_*",    "GLIBC_TUNABLES", "LOCPATH",     "NLSPATH", "GCONV_PATH",
+        "OUTPUT_CHARSET", "RES_OPTIONS", "LOCALDOMAIN",    "HOSTALIASES", NULL};
 static const char *const of_python[] = {"PYTHON*", NULL};
 static const char *const of_node[] = {"NODE*", "OPENSSL_*", "SSL_*", "UV_*", NULL};
 static const char *const of_ruby[] = {"RUBY*", "GEM_*", "BUNDLE*", NULL};
