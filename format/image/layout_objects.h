@@ -162,6 +162,9 @@ enum snapimg_setting_kind {
 	SNAPIMG_SETTING_ACCEPTED = 9,  /* how a PAIR is made: accept(2) at the bytes */
 	SNAPIMG_SETTING_FILTER = 10,   /* SO_ATTACH_FILTER, after all contents: struct sock_filter each */
 	SNAPIMG_SETTING_OWNER = 11,    /* of the file that the BIND right before it has made: user, group */
+	/* Of a MEMFD or UNLINKED: when it was read last (i64: nanoseconds of the Epoch), and how many bytes
+	 * from its beginning it has room for on its filesystem, or 0 */
+	SNAPIMG_SETTING_FILE = 12,
 };
 enum {
 	SNAPIMG_INTERFACE_NAME = 16, /* IFNAMSIZ */
@@ -170,6 +173,7 @@ enum {
 	SNAPIMG_TERMIOS_SIZE = 44,
 	SNAPIMG_WINDOW_SIZE = 8,
 	SNAPIMG_OWNER_SIZE = 8,
+	SNAPIMG_FILE_SETTING_SIZE = 16,
 };
 struct snapimg_setting {
 	uint32_t object;

@@ -247,6 +247,7 @@ static bool uring_content(const struct snapimg_object *object, const struct snap
 	(1u << SNAPIMG_SETTING_ACCEPTED | 1u << SNAPIMG_SETTING_BIND_GONE | 1u << SNAPIMG_SETTING_OPTION |   \
 	 1u << SNAPIMG_SETTING_BIND | 1u << SNAPIMG_SETTING_LISTEN | 1u << SNAPIMG_SETTING_CONNECT |         \
 	 1u << SNAPIMG_SETTING_INTERFACE | 1u << SNAPIMG_SETTING_FILTER | 1u << SNAPIMG_SETTING_OWNER)
+#define SETTINGS_OF_FILES     (1u << SNAPIMG_SETTING_FILE)
 #define SETTINGS_OF_TERMINALS (1u << SNAPIMG_SETTING_TERMIOS | 1u << SNAPIMG_SETTING_WINDOW)
 
 /* A row of SNAPIMG_OBJECT_KINDS that has nothing to say here has none of these. */
@@ -254,8 +255,8 @@ static const struct kind_rule kind_rules[] = {
         [SNAPIMG_OBJECT_PIPE] = {pipe_values, pipe_peer, pipe_content, 0, false},
         [SNAPIMG_OBJECT_EVENTFD] = {eventfd_values, NULL, NULL, 0, false},
         [SNAPIMG_OBJECT_TIMERFD] = {timerfd_values, NULL, NULL, 0, false},
-        [SNAPIMG_OBJECT_MEMFD] = {file_values, NULL, file_content, 0, false},
-        [SNAPIMG_OBJECT_UNLINKED] = {file_values, NULL, file_content, 0, true},
+        [SNAPIMG_OBJECT_MEMFD] = {file_values, NULL, file_content, SETTINGS_OF_FILES, false},
+        [SNAPIMG_OBJECT_UNLINKED] = {file_values, NULL, file_content, SETTINGS_OF_FILES, true},
         [SNAPIMG_OBJECT_REOPENED] = {NULL, reopened_peer, NULL, 0, false},
         [SNAPIMG_OBJECT_FIFO] = {fifo_values, NULL, fifo_content, 0, true},
         [SNAPIMG_OBJECT_SOCKET] = {socket_values, socket_peer, socket_content, SETTINGS_OF_SOCKETS, false},
@@ -398,6 +399,8 @@ static bool setting_fits(const struct snapimg *image, const struct snapimg_setti
 		       object->value[SNAPIMG_SOCKET_DOMAIN] == AF_UNIX &&
 		       setting != snapimg_get_setting(image) && setting[-1].object == setting->object &&
 		       setting[-1].kind == SNAPIMG_SETTING_BIND;
+	case SNAPIMG_SETTING_FILE:
+		return setting->size == SNAPIMG_FILE_SETTING_SIZE;
 	case SNAPIMG_SETTING_TERMIOS:
 		return setting->size == SNAPIMG_TERMIOS_SIZE;
 	case SNAPIMG_SETTING_WINDOW:

@@ -4,6 +4,8 @@
 #include "restore/fds/objects.h"
 #include "restore/fds/overrides.h"
 
+enum { BYTES_TO_READ = 0x541b /* FIONREAD */ };
+
 /* NOLINTNEXTLINE(readability-non-const-parameter): as the table of objects.c has it */
 long inotify_make(uint32_t index, int32_t *ret_other)
 {
@@ -18,6 +20,7 @@ static void watch(const struct snapimg_inotify *watched, int descriptor)
 {
 	const char *path = snapimg_string(&loader.image, watched->path);
 	uint8_t events[4096];
+	int32_t waiting = 0;
 	for (;;) {
 		long number = sys(__NR_inotify_add_watch, descriptor, path, watched->mask);
 		if (number < 0)
@@ -29,7 +32,9 @@ static void watch(const struct snapimg_inotify *watched, int descriptor)
 			die(EXIT_REFUSED, path,
 			    ": cannot watch it: it is what another watch of the image has");
 		sys(__NR_inotify_rm_watch, descriptor, number);
-		while (sys(__NR_read, descriptor, events, sizeof events) > 0)
+		/* It may be one whose reader waits. */
+		while (sys(__NR_ioctl, descriptor, BYTES_TO_READ, &waiting) == 0 && waiting > 0 &&
+		       sys(__NR_read, descriptor, events, sizeof events) > 0)
 			;
 	}
 }

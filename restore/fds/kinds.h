@@ -76,6 +76,7 @@ typedef long object_setter(const struct snapimg_setting *setting, int descriptor
 object_setter socket_option, socket_listen, socket_bind, socket_connect, socket_accepted,
         socket_filtered;                       /* socket.c */
 object_setter inet_interface;                  /* inet.c */
+object_setter unlinked_setting;                /* unlinked.c */
 object_setter terminal_modes, terminal_window; /* terminal.c */
 
 /* unlinked.c: makes a MEMFD or UNLINKED as large as it was, before there is content; nothing for others. */

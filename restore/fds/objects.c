@@ -42,7 +42,7 @@ static const struct object_kind kinds[] = {
                                    .complete = socket_complete,
                                    .is_paired = true,
                                    .is_last = true},
-        [SNAPIMG_OBJECT_PIDFD] = {.make = pidfd_make},
+        [SNAPIMG_OBJECT_PIDFD] = {.make = pidfd_make, .complete = object_add_flags},
         [SNAPIMG_OBJECT_TERMINAL] = {.make = terminal_make,
                                      .fill = terminal_fill,
                                      .complete = terminal_complete},

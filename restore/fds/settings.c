@@ -11,7 +11,7 @@ static object_setter *const setters[] = {
         [SNAPIMG_SETTING_INTERFACE] = inet_interface, [SNAPIMG_SETTING_TERMIOS] = terminal_modes,
         [SNAPIMG_SETTING_WINDOW] = terminal_window,   [SNAPIMG_SETTING_BIND_GONE] = socket_bind,
         [SNAPIMG_SETTING_ACCEPTED] = socket_accepted, [SNAPIMG_SETTING_FILTER] = socket_filtered,
-        [SNAPIMG_SETTING_OWNER] = unix_owner,
+        [SNAPIMG_SETTING_OWNER] = unix_owner,         [SNAPIMG_SETTING_FILE] = unlinked_setting,
 };
 
 static const char *const actions[] = {

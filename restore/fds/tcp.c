@@ -20,6 +20,7 @@ enum {
 	STREAM = 1,
 	SOCKET_LEVEL = 1,
 	REUSE_ADDRESS = 2,
+	REUSE_PORT = 15,
 	LOW_WATER = 18,
 	TCP_LEVEL = 6,
 	NO_DELAY = 1,
@@ -60,9 +61,19 @@ static bool has_connections(void)
 	return false;
 }
 
+static bool is_internet(const uint64_t *value)
+{
+	return value[SNAPIMG_SOCKET_DOMAIN] == IPV4_FAMILY || value[SNAPIMG_SOCKET_DOMAIN] == IPV6_FAMILY;
+}
+
+static void set_flag(int descriptor, int option, int32_t value)
+{
+	sys(__NR_setsockopt, descriptor, SOCKET_LEVEL, option, &value, sizeof value);
+}
+
 static void reuse_address(int descriptor, int32_t value)
 {
-	sys(__NR_setsockopt, descriptor, SOCKET_LEVEL, REUSE_ADDRESS, &value, sizeof value);
+	set_flag(descriptor, REUSE_ADDRESS, value);
 }
 
 /* Both families alike: the port, and the address as one of IPv6. */
@@ -285,12 +296,56 @@ long tcp_option(const struct snapimg_setting *setting, int descriptor, const uin
 }
 
 /* The connections that were made before have a listener's port already. */
+static int32_t recorded_flag(uint32_t object, int option)
+{
+	const struct snapimg_setting *setting = snapimg_get_setting(&loader.image);
+	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
+	int32_t value = 0;
+	for (uint32_t i = 0; i < snapimg_setting_count(&loader.image); i++)
+		if (setting[i].object == object && setting[i].kind == SNAPIMG_SETTING_OPTION &&
+		    setting[i].level == SOCKET_LEVEL && setting[i].option == option &&
+		    setting[i].size == sizeof value)
+			memcpy(&value, bytes + setting[i].offset, sizeof value);
+	return value;
+}
+
+static uint16_t port_of(const struct snapimg_setting *bind)
+{
+	union tcp_address address = {0};
+	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
+	memcpy(&address, bytes + bind->offset, bind->size < sizeof address ? bind->size : sizeof address);
+	return address.v4.sin_port;
+}
+
+/* Another socket of the program has the same port: both had SO_REUSEPORT when they got it, whatever became of
+ * that since. */
+static bool shares_port(const struct snapimg_setting *bind)
+{
+	const struct snapimg_setting *setting = snapimg_get_setting(&loader.image);
+	const struct snapimg_object *object = snapimg_get_object(&loader.image);
+	const uint64_t *value = object[bind->object].value;
+	if (bind->kind != SNAPIMG_SETTING_BIND || !is_internet(value))
+		return false;
+	for (uint32_t i = 0; i < snapimg_setting_count(&loader.image); i++) {
+		const uint64_t *its = object[setting[i].object].value;
+		if (setting[i].kind == SNAPIMG_SETTING_BIND && setting[i].object != bind->object &&
+		    object[setting[i].object].kind == SNAPIMG_OBJECT_SOCKET && is_internet(its) &&
+		    its[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_SINGLE &&
+		    its[SNAPIMG_SOCKET_TYPE] == value[SNAPIMG_SOCKET_TYPE] &&
+		    port_of(&setting[i]) == port_of(bind))
+			return true;
+	}
+	return false;
+}
+
 long tcp_bind(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
 {
 	const uint64_t *value = snapimg_get_object(&loader.image)[setting->object].value;
 	bool waits = value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_WAITS;
 	if (is_stream(setting->object) && has_connections())
 		reuse_address(descriptor, 1);
+	if (shares_port(setting))
+		set_flag(descriptor, REUSE_PORT, 1);
 	long result = sys(__NR_bind, descriptor, data, setting->size);
 	if (!waits || !is_stream(setting->object) || (result != -EADDRINUSE && result != -EADDRNOTAVAIL))
 		return result;
@@ -303,16 +358,13 @@ long tcp_bind(const struct snapimg_setting *setting, int descriptor, const uint8
 void tcp_complete(uint32_t index, int descriptor)
 {
 	const struct snapimg_setting *setting = snapimg_get_setting(&loader.image);
-	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
-	int32_t value = 0;
-	if (!is_stream(index) || !has_connections())
-		return;
+	bool shares = false;
 	for (uint32_t i = 0; i < snapimg_setting_count(&loader.image); i++)
-		if (setting[i].object == index && setting[i].kind == SNAPIMG_SETTING_OPTION &&
-		    setting[i].level == SOCKET_LEVEL && setting[i].option == REUSE_ADDRESS &&
-		    setting[i].size == sizeof value)
-			memcpy(&value, bytes + setting[i].offset, sizeof value);
-	reuse_address(descriptor, value);
+		shares = shares || (setting[i].object == index && shares_port(&setting[i]));
+	if (shares)
+		set_flag(descriptor, REUSE_PORT, recorded_flag(index, REUSE_PORT));
+	if (is_stream(index) && has_connections())
+		reuse_address(descriptor, recorded_flag(index, REUSE_ADDRESS));
 }
 
 /* A receiver's buffer grows when it wants so much at once (net/ipv4/tcp.c, tcp_set_rcvlowat). */

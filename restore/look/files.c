@@ -192,6 +192,8 @@ int file_open(uint32_t index, uint32_t flags)
 	long descriptor = is_scratch ? file_make_nameless(index) : open_at_once(path, flags);
 	if (descriptor == -ENOENT)
 		descriptor = make_and_open(index, path, flags);
+	if (descriptor == -EACCES)
+		descriptor = file_open_own(index, path, flags);
 	if (descriptor < 0)
 		die_open(file, path, descriptor);
 	if (is_first)

@@ -7,6 +7,10 @@
 
 /* Warns if a process beside has file `index` open, which the program writes to. */
 void file_tell_if_shared(uint32_t index, const char *path, int descriptor);
+/* Opens a file whose mode keeps its own user out, as of one that was made with 0 or 0444 and is still open to
+ * be written: its owner may open it all the same, by a mode that is put back at once. -EACCES: it's
+ * another's, or has not the recorded mode. */
+long file_open_own(uint32_t index, const char *path, uint32_t flags);
 /* Whether this is the recorded file; false where its content isn't known. */
 bool file_is_same(uint32_t index, const char *path, int descriptor);
 /* Ends the loader, or warns, as --on-mismatch says, if file `index`, open as `descriptor`, is another. */

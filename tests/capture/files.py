@@ -147,6 +147,17 @@ def made_again():
         t.check(os.stat("made").st_mode & 0o777 == 0o640 and os.path.getsize("made") == 16, os.stat("made"))
 
 
+def own_mode():
+    """A file whose mode keeps its own user out, who has it open all the same; there, gone, and with another mode by now."""
+    t.freeze("image.snap", program("import os\nf = os.open('made', os.O_RDWR | os.O_CREAT, 0)\nos.write(f, b'one'); os.utime(f, (5, 7))\nMARK\n"
+                                   "print(os.pread(f, 3, 0), oct(os.fstat(f).st_mode), os.fstat(f).st_mtime)"), at="path:/snap/here")
+    for action in (lambda: None, lambda: os.unlink("made"), lambda: None):
+        action()
+        t.same(start(), t.Result(0, b"b'one' 0o100000 7.0\n", b""))
+    os.chmod("made", 0o1)
+    t.check(os.getuid() == 0 or start().status == 125, "another mode")
+
+
 def output_again():
     """An output file that an earlier run had made, and that this one writes from its start."""
     write("of an earlier run\n", "out")
@@ -236,7 +247,7 @@ ROWS = {
     "file_flock_replaced": lambda: accepted("flock", replaced, "held"),
     "file_mapped_replaced": lambda: accepted("mapped", replaced, "wrote"),
     "file_mapped_live": shown_as_it_is, "file_log": log_of_others, "file_patched_library": patched_library,
-    "file_copied": locale_data, "file_made_again": made_again, "file_output_again": output_again, "file_never_over_another": never_over_another,
+    "file_copied": locale_data, "file_made_again": made_again, "file_output_again": output_again, "file_own_mode": own_mode, "file_never_over_another": never_over_another,
     "file_not_left_behind": not_left_behind, "file_carry_none": carry_none, "file_carry": carry_file,
     "file_scratch": scratch, "file_told_when_shared": told_when_shared,
 }

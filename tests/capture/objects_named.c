@@ -126,6 +126,8 @@ static void inotify(void)
 	int first = inotify_add_watch(fd, "gone", IN_ALL_EVENTS);
 	EXPECT(inotify_add_watch(fd, "watched", IN_CREATE) == first + 1 && inotify_rm_watch(fd, first) == 0);
 	EXPECT(symlink("watched", "link") == 0);
+	int before = inotify_add_watch(empty, "deep", IN_CREATE);
+	EXPECT(inotify_rm_watch(empty, before) == 0 && tells(empty, before, IN_IGNORED));
 	int link = inotify_add_watch(empty, "link", IN_ATTRIB | IN_DONT_FOLLOW);
 	int third = inotify_add_watch(fd, "deep/deeper/file", IN_MODIFY | IN_ONESHOT);
 	EXPECT(tells(fd, first, IN_IGNORED) && close(file) == 0);

@@ -130,6 +130,35 @@ static void shut_datagrams(void)
 	       errno == EPIPE);
 }
 
+/* Two sockets at one port, which they may have no more; of an address that nobody else takes ports of. */
+static void cleared_ports(void)
+{
+	struct sockaddr_in name = {.sin_family = AF_INET,
+	                           .sin_addr.s_addr = htonl(0x7f400000u | ((uint32_t)getpid() & 0x3fffff))},
+	                   seen;
+	const int on = 1, off = 0;
+	int fd[4], flag;
+	for (int i = 0; i < 4; i++) {
+		socklen_t size = sizeof(name);
+		fd[i] = need(socket(AF_INET, i < 2 ? SOCK_STREAM : SOCK_DGRAM, 0));
+		if (i % 2 == 0)
+			name.sin_port = 0;
+		EXPECT(setsockopt(fd[i], SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
+		       bind(fd[i], (struct sockaddr *)&name, sizeof(name)) == 0 &&
+		       getsockname(fd[i], (struct sockaddr *)&name, &size) == 0);
+	}
+	EXPECT(listen(fd[0], 1) == 0 && listen(fd[1], 1) == 0);
+	for (int i = 0; i < 3; i++)
+		EXPECT(setsockopt(fd[i], SOL_SOCKET, SO_REUSEPORT, &off, sizeof(off)) == 0);
+	marker();
+	for (int i = 0; i < 4; i++) {
+		socklen_t size = sizeof(seen), length = sizeof(flag);
+		EXPECT(getsockname(fd[i], (struct sockaddr *)&seen, &size) == 0 &&
+		       (i < 2 || seen.sin_port == name.sin_port));
+		EXPECT(getsockopt(fd[i], SOL_SOCKET, SO_REUSEPORT, &flag, &length) == 0 && flag == (i == 3));
+	}
+}
+
 static bool can_be_named(int fd)
 {
 	char path[64];
@@ -137,17 +166,17 @@ static bool can_be_named(int fd)
 	return linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW) == 0 || errno != ENOENT;
 }
 
-/* Mode, time, owner and flags of files that have no name any more, or never had one; and flags of one that
- * has.
+/* Mode, times, owner, reserved room and flags of files that have no name any more, or never had one; and
+ * flags of one that has.
  */
 static void deleted_files_set(void)
 {
 	enum { FILES = 6 };
-	const struct timespec times[2] = {{0, UTIME_OMIT}, {1000000007, 123456789}},
-	                      old[2] = {{0, UTIME_OMIT}, {-5, 250}};
+	const struct timespec times[2] = {{900000007, 987654321}, {1000000007, 123456789}},
+	                      old[2] = {{-9, 350}, {-5, 250}};
 	struct stat before[FILES], after;
 	int fd[FILES], flags[FILES];
-	fd[0] = need(open("set", O_RDWR | O_CREAT, 0600));
+	fd[0] = need(open("set", O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
 	fd[1] = need(open("read", O_RDONLY | O_CREAT, 0400));
 	fd[2] = need(open(".", O_TMPFILE | O_RDWR, 0600));
 	fd[3] = need(open(".", O_TMPFILE | O_WRONLY, 0600));
@@ -155,6 +184,8 @@ static void deleted_files_set(void)
 	fd[5] = need(open("kept", O_RDONLY | O_CREAT | O_NOFOLLOW, 0400));
 	for (int i = 0; i < FILES; i++)
 		EXPECT(i == 1 || i == 5 || writes(fd[i], "content"));
+	for (int i = 0; i < FILES; i += 4) /* where the filesystem can */
+		(void)fallocate(fd[i], FALLOC_FL_KEEP_SIZE, 0, 256 << 10);
 	EXPECT(unlink("set") == 0 && unlink("read") == 0 && fchmod(fd[0], 06711) == 0 &&
 	       fchmod(fd[2], 0) == 0);
 	/* Who may has files of another owner, too. */
@@ -171,7 +202,12 @@ static void deleted_files_set(void)
 		       after.st_gid == before[i].st_gid && after.st_size == before[i].st_size);
 		EXPECT(after.st_mtim.tv_sec == before[i].st_mtim.tv_sec &&
 		       after.st_mtim.tv_nsec == before[i].st_mtim.tv_nsec);
+		EXPECT(i == 5 || (after.st_atim.tv_sec == before[i].st_atim.tv_sec &&
+		                  after.st_atim.tv_nsec == before[i].st_atim.tv_nsec));
 	}
+	/* At least: the directory of a start may lie on another filesystem. */
+	EXPECT(fstat(fd[4], &after) == 0 && after.st_blocks >= before[4].st_blocks);
+	EXPECT(fstat(fd[0], &after) == 0 && after.st_blocks >= before[0].st_blocks);
 	EXPECT(!can_be_named(fd[0]));
 }
 
@@ -453,7 +489,7 @@ int main(int argc, char **argv)
 	        MODE(unix_empty_messages),  MODE(unix_connections),  MODE(own_namespaces),
 	        MODE(due_timers),           MODE(socket_options),    MODE(free_bind),
 	        MODE(shut_datagrams),       MODE(deleted_files_set), MODE(given_flags),
-	        MODE(given_locks),
+	        MODE(given_locks),          MODE(cleared_ports),
 	};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

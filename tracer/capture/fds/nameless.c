@@ -1,4 +1,5 @@
 /* What memfds and deleted files share: their content goes into the image. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -148,7 +149,7 @@ bool take_reopened(const struct taking *taking, const struct open_descriptor *it
 	object->peer = objects[first->object].kind == SNAPIMG_OBJECT_REOPENED ? objects[first->object].peer
 	                                                                      : (uint32_t)first->object + 1;
 	object->kind = SNAPIMG_OBJECT_REOPENED;
-	object->flags &= ~(uint32_t)O_DIRECTORY; /* of O_TMPFILE */
+	object->flags &= ~(uint32_t)(O_DIRECTORY | O_NOFOLLOW); /* of O_TMPFILE; its name is gone */
 	return true;
 }
 
@@ -179,6 +180,20 @@ enum status take_file_content(struct taking *taking, const struct open_descripto
 	return status;
 }
 
+/* What is reserved for it is only told as a sum: where that is as much as the file is long, all of it is.
+ */
+static enum status take_room(struct taking *taking, const struct stat *file)
+{
+	enum { UNIT = 512, SECOND = 1000000000 }; /* inode(7), st_blocks */
+	uint64_t room = (uint64_t)file->st_blocks * UNIT;
+	const uint64_t value[] = {(uint64_t)file->st_atim.tv_sec * SECOND + (uint64_t)file->st_atim.tv_nsec,
+	                          room >= (uint64_t)file->st_size ? room : 0};
+	const struct snapimg_setting setting = {.kind = SNAPIMG_SETTING_FILE, .size = sizeof(value)};
+
+	static_assert(sizeof(value) == SNAPIMG_FILE_SETTING_SIZE, "as the format has it");
+	return objects_set(taking->objects, setting, value);
+}
+
 enum status take_nameless(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
 	if (take_reopened(taking, it, object))
@@ -190,6 +205,9 @@ enum status take_nameless(struct taking *taking, struct open_descriptor *it, str
 		return refuse_descriptor(taking->survey, it, what, "set that after the point");
 	}
 	note_nameless(&it->identity, object);
+	enum status status = take_room(taking, &it->identity);
+	if (status != STATUS_OK)
+		return status;
 	int fd = it->identity.st_size ? open_again(it) : -1;
 	if (fd < 0 && it->identity.st_size)
 		return refuse_descriptor(taking->survey, it, "an unnamed file that can't be read",

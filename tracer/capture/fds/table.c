@@ -61,9 +61,9 @@ static enum status take_object(const struct reading *reading, struct open_descri
                                const struct descriptor_kind *kind, struct objects *objects)
 {
 	struct taking taking = taking_for(reading, it);
+	uint32_t dropped = O_ASYNC | (kind->kind == SNAPIMG_OBJECT_UNLINKED ? 0 : (uint32_t)O_NOFOLLOW);
 	struct snapimg_object object = {.kind = kind->kind,
-	                                .flags = it->flags & SNAPIMG_OPEN_FLAGS &
-	                                         ~(uint32_t)(O_NOFOLLOW | O_ASYNC)};
+	                                .flags = it->flags & SNAPIMG_OPEN_FLAGS & ~dropped};
 	enum status status;
 
 	if (it->object >= 0) /* another one needed it before it (fds/terminal.c), or another process had it */
