@@ -37,7 +37,7 @@ STATES = {
 }
 DESCRIPTORS = {  # of the second program
     "refused_fifo": ("a FIFO whose name is gone", "nobody has written to", "descriptor"),
-    "refused_connected": ("a connected TCP socket", "descriptor"),
+    "refused_connected_elsewhere": ("a connected TCP socket", "descriptor"),
     "refused_inotify": ("inotify instance with events", "descriptor"),
     "refused_memfd_elsewhere": ("unnamed file that another process has", "descriptor", "heirloom"),
     "refused_pipe_elsewhere": ("a pipe whose other end is elsewhere", "descriptor"),

@@ -221,7 +221,7 @@ static void spawn(void)
 		execv(*words, words);
 		_exit(9);
 	}
-	int status;
+	int status = -1;
 	if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
 		errx(1, "a child that ended with %d", status);
 }
