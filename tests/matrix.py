@@ -256,7 +256,7 @@ REFUSED = {
         ("shadow stacks", "shadow_stack"),
     ),
     "Descriptors": (
-        ("TCP sockets that are connected to elsewhere, unless `--tcp=reset`", "connected connect_error ended_connection"),
+        ("TCP sockets that are connected to elsewhere, unless `--tcp=reset`", "connected_elsewhere connect_error ended_connection"),
         ("connections from elsewhere that wait, with `--continue` and `-p` any; datagrams that wait, or are being made", "waiting_connection waiting_datagram corked"),
         ("empty messages that wait, if they were looked at before (MSG_PEEK, an earlier image) or their sender is closed", "empty_message"),
         ("errors and urgent data that wait in a socket", "unix_error udp_error error_queue urgent"),

@@ -324,34 +324,61 @@ static void keep_vector(void)
 	CHECK(result < 0 && kept == getpid());
 }
 
-/* The size of a free chunk, by accident a thread's ID: malloc(3) finds that it was written over. */
+enum { CHUNK_ALIGNMENT = 16, CHUNK_THREADS = CHUNK_ALIGNMENT + 1, CHUNK_OVERHEAD = 8 };
+
+/* What to ask malloc(3) for, for a chunk whose size is the ID of one of the threads. A chunk in use has a
+ * flag there. */
+static __attribute__((noinline)) void choose_chunks(pthread_t thread[CHUNK_THREADS], size_t *ret_free,
+                                                    size_t *ret_used)
+{
+	for (int i = 0; i < CHUNK_THREADS; i++) {
+		CHECK(pthread_create(&thread[i], NULL, tell_and_wait, NULL) == 0);
+		while (!atomic_exchange(&held, 0))
+			sched_yield();
+		size_t size = (size_t)atomic_exchange(&others_number, 0);
+		if (i + 1 < CHUNK_THREADS && size % CHUNK_ALIGNMENT == 0)
+			*ret_free = size - CHUNK_OVERHEAD;
+		if (i + 1 < CHUNK_THREADS && size % CHUNK_ALIGNMENT == 1)
+			*ret_used = size - 1 - CHUNK_OVERHEAD;
+	}
+}
+
+/* What choose_chunks() and malloc(3) have left there. */
+static __attribute__((noinline)) void wipe_stack(void)
+{
+	char volatile room[64 << 10];
+
+	for (size_t i = 0; i < sizeof(room); i++)
+		room[i] = 0;
+}
+
+/* The sizes of a free chunk and of one in use, by accident threads' IDs: malloc(3) finds that they were
+ * written over. */
 static void keep_chunk(void)
 {
-	enum { THREADS = 16, ALIGNMENT = 16, OVERHEAD = 8, MOST = 32 << 20 };
-	pthread_t thread[THREADS];
-	size_t size = 0;
+	enum { MOST = 32 << 20 };
+	pthread_t thread[CHUNK_THREADS];
+	size_t size = 0, used = 0;
 
 #ifdef __GLIBC__
 	mallopt(M_MMAP_THRESHOLD, MOST);
 #else
 	SKIP("another malloc");
 #endif
-	for (int i = 0; i < THREADS; i++) {
-		CHECK(pthread_create(&thread[i], NULL, tell_and_wait, NULL) == 0);
-		while (!atomic_exchange(&held, 0))
-			sched_yield();
-		size_t room = ~(size_t)atomic_exchange(&others_number, 0); /* no register has its ID then */
-		size = (~room & (ALIGNMENT - 1)) == 0 ? ~room - OVERHEAD : size;
-	}
-	char *volatile before = malloc(ALIGNMENT), *volatile chunk = malloc(size),
-	               *volatile after = malloc(ALIGNMENT);
+	choose_chunks(thread, &size, &used);
+	char *volatile before = malloc(CHUNK_ALIGNMENT), *volatile chunk = malloc(size),
+	               *volatile after = malloc(CHUNK_ALIGNMENT), *volatile in_use = malloc(used),
+	               *volatile last = malloc(CHUNK_ALIGNMENT);
 	free(chunk);
+	wipe_stack();
 	point();
 	CHECK(malloc(size) != NULL);
 	free(before);
+	free(in_use);
 	free(after);
+	free(last);
 	atomic_store(&go, 1);
-	for (int i = 0; i < THREADS; i++)
+	for (int i = 0; i < CHUNK_THREADS; i++)
 		CHECK(pthread_join(thread[i], NULL) == 0);
 }
 

@@ -48,7 +48,7 @@ def known(kind, way):
 
 
 def chunk(kind):
-    """The sizes of a free chunk are never written over. (A register may have the ID of a thread that was just made.)"""
+    """The sizes of chunks of memory, free or in use, are never written over. (A register may have the ID of a thread that was just made.)"""
     kept = freeze(kind, "chunk", {"register"})
     t.check(not kept - {"register"}, "kept:", kept)
     t.same(t.restore("image.snap"), RIGHT)

@@ -300,21 +300,43 @@ bool place_is_range_of_text(const struct place *place)
 	       is_object_of_v8(long_at(place, begin + NAME)) && is_object_of_v8(long_at(place, begin + MAP));
 }
 
-/* What glibc has of a chunk of memory that is free (struct malloc_chunk, malloc/malloc.c): its size, with
- * flags in three bits, and the size again after its end, where the next chunk begins. Both are thread IDs by
- * accident: such chunks have many sizes. */
+/* Of glibc's chunks of memory (struct malloc_chunk, malloc/malloc.c) a thread ID can be the size by accident:
+ * such chunks have many sizes. */
+enum { CHUNK_ALIGNMENT = 16, CHUNK_LEAST = 32 };
+static const uint64_t chunk_flags = 7, chunk_is_before = 1; /* PREV_INUSE: the chunk before is in use */
+
+static bool is_size_of_chunk(uint64_t word)
+{
+	uint64_t size = word & ~chunk_flags;
+
+	return size % CHUNK_ALIGNMENT == 0 && size >= CHUNK_LEAST && size <= UINT32_MAX;
+}
+
+/* The next chunk's header says that this one is in use, and leads to another header. */
+static bool is_size_of_used_chunk(const struct place *place, uint64_t size)
+{
+	uint64_t next = place->address + size, word, other;
+
+	return tracee_read(place->pid, next, &word, sizeof(word)) == 0 && is_size_of_chunk(word) &&
+	       (word & chunk_is_before) != 0 &&
+	       tracee_read(place->pid, next + (word & ~chunk_flags), &other, sizeof(other)) == 0 &&
+	       is_size_of_chunk(other);
+}
+
+/* A free chunk has its size, with flags in three bits, and again after its end, where the next chunk begins.
+ */
 bool place_is_size_of_chunk(const struct place *place)
 {
-	enum { ALIGNMENT = 16, LEAST = 32, SIZE = sizeof(uint64_t) };
-	const uint64_t flags = 7;
-	bool is_end = place->address % ALIGNMENT == 0;
-	uint64_t word = long_at(place, 0), size = is_end ? word : word & ~flags, other;
+	bool is_end = place->address % CHUNK_ALIGNMENT == 0;
+	uint64_t word = long_at(place, 0), size = is_end ? word : word & ~chunk_flags, other;
 
-	if (place->address % SIZE != 0 || word != place->id || size % ALIGNMENT != 0 || size < LEAST)
+	if (place->address % sizeof(uint64_t) != 0 || word != place->id || !is_size_of_chunk(size))
 		return false;
-	uint64_t there = is_end ? place->address - size + SIZE : place->address - SIZE + size;
+	if (!is_end && is_size_of_used_chunk(place, size))
+		return true;
+	uint64_t there = is_end ? place->address - size + sizeof(size) : place->address - sizeof(size) + size;
 	return tracee_read(place->pid, there, &other, sizeof(other)) == 0 &&
-	       (is_end ? other & ~flags : other) == size;
+	       (is_end ? other & ~chunk_flags : other) == size;
 }
 
 /* Not a pointer, a flag, a zero; -1 is an empty slot. */
