@@ -35,6 +35,11 @@ long object_complete_flags(uint32_t index, int descriptor);
 /* The same of those that are made without any. */
 long object_add_flags(uint32_t index, int descriptor);
 
+/* include/uapi/asm-generic/poll.h: POLLIN, POLLOUT */
+enum { READABLE = 1, WRITABLE = 4 };
+/* objects.c: waits until the descriptor is one of these, 10 s at most: > 0, or -ETIMEDOUT. */
+long object_wait(int descriptor, int16_t events);
+
 long pipe_make(uint32_t index, int32_t *ret_other);
 long pipe_fill(const struct snapimg_content *content, const uint8_t *bytes);
 long eventfd_make(uint32_t index, int32_t *ret_other);

@@ -123,6 +123,19 @@ long object_add_flags(uint32_t index, int descriptor)
 	               : object_complete_flags(index, descriptor);
 }
 
+long object_wait(int descriptor, int16_t events)
+{
+	static const struct {
+		int64_t seconds, nanoseconds;
+	} patience = {10, 0};
+	struct {
+		int32_t descriptor;
+		int16_t events, found;
+	} look = {descriptor, events, 0};
+	long result = sys(__NR_ppoll, &look, 1, &patience, 0, 0);
+	return result == 0 ? -ETIMEDOUT : result;
+}
+
 static int32_t keep(uint32_t index, const char *what, long descriptor)
 {
 	long moved = descriptor < 0 ? descriptor : descriptor_away(descriptor);

@@ -26,7 +26,6 @@ enum {
 	NO_DELAY = 1,
 	NO_SIGNAL = 0x4000,
 	DONT_WAIT = 0x40,
-	WRITABLE = 4,
 };
 
 union tcp_address {
@@ -379,21 +378,16 @@ static void make_room(int to, uint64_t size)
 
 static long send_all(int from, const uint8_t *bytes, uint64_t size)
 {
-	static const struct {
-		int64_t seconds, nanoseconds;
-	} patience = {10, 0};
-	struct {
-		int32_t descriptor;
-		int16_t events, found;
-	} look = {from, WRITABLE, 0};
 	while (size > 0) {
 		long sent = sys(__NR_sendto, from, bytes, size, NO_SIGNAL | DONT_WAIT, 0, 0);
-		if (sent == -EAGAIN && sys(__NR_ppoll, &look, 1, &patience, 0, 0) == 1)
-			continue;
+		if (sent == -EAGAIN)
+			sent = object_wait(from, WRITABLE);
+		else if (sent > 0) {
+			bytes += sent;
+			size -= (uint64_t)sent;
+		}
 		if (sent < 0)
 			return sent;
-		bytes += sent;
-		size -= (uint64_t)sent;
 	}
 	return 0;
 }

@@ -15,7 +15,7 @@
 /* include/uapi/asm-generic/termbits.h */
 enum { ICANON = 2, ECHO = 010, IEXTEN = 0100000, EXTPROC = 0200000 };
 enum { VERASE = 2, VEOF = 4, VTIME = 5, VMIN = 6, VLNEXT = 15 };
-enum { CHARACTERS = 19, READABLE = 1, WRITABLE = 4 };
+enum { CHARACTERS = 19 };
 /* What they are meanwhile; others mean nothing. */
 enum { END_OF_FILE = 4, LITERAL_NEXT = 026, ERASE = 0177 };
 enum { ECHOED_AT_ONCE = 256 }; /* of 4096 that a terminal can echo without being read */
@@ -31,25 +31,12 @@ struct filling {
 	int master, slave;
 };
 
-static long wait_for(int descriptor, int16_t events)
-{
-	static const struct {
-		int64_t seconds, nanoseconds;
-	} patience = {10, 0};
-	struct {
-		int32_t descriptor;
-		int16_t events, found;
-	} look = {descriptor, events, 0};
-	long result = sys(__NR_ppoll, &look, 1, &patience, 0, 0);
-	return result == 0 ? -ETIMEDOUT : result;
-}
-
 static long write_all(int to, const uint8_t *bytes, uint64_t size)
 {
 	while (size > 0) {
 		long written = sys(__NR_write, to, bytes, size);
 		if (written == -EAGAIN)
-			written = wait_for(to, WRITABLE);
+			written = object_wait(to, WRITABLE);
 		else if (written > 0) {
 			bytes += written;
 			size -= (uint64_t)written;
@@ -64,7 +51,7 @@ static long read_echo(int master, uint64_t size)
 {
 	uint8_t bytes[ECHOED_AT_ONCE];
 	while (size > 0) {
-		long result = wait_for(master, READABLE);
+		long result = object_wait(master, READABLE);
 		if (result >= 0)
 			result = sys(__NR_read, master, bytes, size < sizeof bytes ? size : sizeof bytes);
 		if (result <= 0)
