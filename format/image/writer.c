@@ -5,6 +5,7 @@
 
 #include "format/facts/checksum.h"
 #include "format/image/check.h"
+#include "format/image/features.h"
 #include "format/image/growing.h"
 
 struct snapimg_writer {
@@ -242,91 +243,6 @@ static void assign_runs(struct snapimg_writer *writer)
 	}
 }
 
-static bool has_frames(const struct growing *contents)
-{
-	const struct snapimg_content *content = (const struct snapimg_content *)contents->bytes;
-	size_t i;
-
-	for (i = 0; i < contents->size / sizeof(*content); i++)
-		if (content[i].stored_size != 0)
-			return true;
-	return false;
-}
-
-static bool is_self_contained(const struct growing *process)
-{
-	return process->size >= sizeof(struct snapimg_process) &&
-	       ((const struct snapimg_process *)process->bytes)->flags & SNAPIMG_PROCESS_SELF_CONTAINED;
-}
-
-static uint64_t find_features(const struct snapimg_writer *writer)
-{
-	const struct growing *objects = &writer->section[SNAPIMG_SECTION_OBJECTS];
-	const struct snapimg_object *object = (const struct snapimg_object *)objects->bytes;
-	const struct growing *mappings = &writer->section[SNAPIMG_SECTION_MAPPINGS];
-	const struct growing *extents = &writer->section[SNAPIMG_SECTION_EXTENTS];
-	const struct snapimg_mapping *mapping = (const struct snapimg_mapping *)mappings->bytes;
-	const struct snapimg_extent *extent = (const struct snapimg_extent *)extents->bytes;
-	const struct growing *fixups = &writer->section[SNAPIMG_SECTION_FIXUPS];
-	const struct snapimg_fixup *fixup = (const struct snapimg_fixup *)fixups->bytes;
-	uint64_t features = 0;
-	size_t i;
-
-	for (i = 0; i < mappings->size / sizeof(*mapping); i++) {
-		if (mapping[i].kind == SNAPIMG_MAPPING_FILE && !(mapping[i].flags & SNAPIMG_MAP_EMBEDDED))
-			features |= SNAPIMG_FEATURE_FILE_MAPPINGS;
-		if (mapping[i].kind == SNAPIMG_MAPPING_MEMORY || mapping[i].flags & SNAPIMG_MAP_MAY_WRITE)
-			features |= SNAPIMG_FEATURE_MEMORY;
-		if (mapping[i].kind == SNAPIMG_MAPPING_RING)
-			features |= SNAPIMG_FEATURE_RINGS;
-		if (mapping[i].flags & SNAPIMG_MAP_TREE)
-			features |= SNAPIMG_FEATURE_TREE;
-		if (mapping[i].flags & SNAPIMG_MAP_SEGMENT)
-			features |= SNAPIMG_FEATURE_IPC;
-	}
-	for (i = 0; i < extents->size / sizeof(*extent); i++)
-		if (extent[i].kind == SNAPIMG_EXTENT_ZSTD)
-			features |= SNAPIMG_FEATURE_ZSTD;
-		else if (extent[i].kind == SNAPIMG_EXTENT_LZ4)
-			features |= SNAPIMG_FEATURE_LZ4;
-		else if (extent[i].kind == SNAPIMG_EXTENT_MAPPED)
-			features |= SNAPIMG_FEATURE_THAWED;
-	for (i = 0; i < fixups->size / sizeof(*fixup); i++)
-		if (fixup[i].kind == SNAPIMG_FIXUP_ROBUST)
-			features |= SNAPIMG_FEATURE_ROBUST;
-	if (has_frames(&writer->section[SNAPIMG_SECTION_CONTENTS]) ||
-	    has_frames(&writer->section[SNAPIMG_SECTION_CARRIED]) ||
-	    has_frames(&writer->section[SNAPIMG_SECTION_ROOTDATA]))
-		features |= SNAPIMG_FEATURE_ZSTD;
-	if (writer->section[SNAPIMG_SECTION_THREADS].size > sizeof(struct snapimg_thread))
-		features |= SNAPIMG_FEATURE_THREADS;
-	if (writer->section[SNAPIMG_SECTION_SOURCE].size > 0)
-		features |= SNAPIMG_FEATURE_THAWED;
-	if (writer->section[SNAPIMG_SECTION_OBJECTS].size > 0)
-		features |= SNAPIMG_FEATURE_OBJECTS;
-	for (i = 0; i < objects->size / sizeof(*object); i++)
-		if (object[i].kind == SNAPIMG_OBJECT_CALLERS)
-			features |= SNAPIMG_FEATURE_CALLERS;
-		else if (object[i].kind == SNAPIMG_OBJECT_TREE)
-			features |= SNAPIMG_FEATURE_TREE;
-		else if (object[i].kind == SNAPIMG_OBJECT_AIO || object[i].kind == SNAPIMG_OBJECT_URING)
-			features |= SNAPIMG_FEATURE_RINGS;
-		else if (object[i].kind == SNAPIMG_OBJECT_MQUEUE)
-			features |= SNAPIMG_FEATURE_IPC;
-	if (writer->section[SNAPIMG_SECTION_TREE].size > 0 ||
-	    writer->section[SNAPIMG_SECTION_INHERITED].size > 0)
-		features |= SNAPIMG_FEATURE_TREE;
-	if (writer->section[SNAPIMG_SECTION_IPC].size > 0)
-		features |= SNAPIMG_FEATURE_IPC;
-	if (writer->section[SNAPIMG_SECTION_PASSED].size > 0)
-		features |= SNAPIMG_FEATURE_PASSED;
-	if (writer->section[SNAPIMG_SECTION_OWNERS].size > 0)
-		features |= SNAPIMG_FEATURE_OWNERS;
-	if (is_self_contained(&writer->section[SNAPIMG_SECTION_PROCESS]))
-		features |= SNAPIMG_FEATURE_SELF_CONTAINED;
-	return features;
-}
-
 /* A writer that emits what the reader refuses helps nobody: the same rules are applied before the metadata go
  * out. */
 static enum snapimg_error check_own_records(struct snapimg_writer *writer,
@@ -435,7 +351,7 @@ enum snapimg_error snapimg_writer_finish(struct snapimg_writer *writer, uint64_t
 	header->minor = SNAPIMG_MINOR;
 	header->architecture = SNAPIMG_ARCH_X86_64;
 	header->page_size = SNAPIMG_PAGE_SIZE;
-	header->required_features = find_features(writer);
+	header->required_features = snapimg_features_of(writer->section);
 	assign_runs(writer);
 	if (stick(writer, check_own_records(writer, header, data_size)) != SNAPIMG_OK ||
 	    emit_padding(writer, SNAPIMG_ALIGNMENT) != SNAPIMG_OK)
