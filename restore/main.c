@@ -27,6 +27,7 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/base/undo.h"
+#include "restore/become/capabilities.h"
 #include "restore/become/clock.h"
 #include "restore/become/identity.h"
 #include "restore/become/ipc.h"
@@ -124,6 +125,7 @@ static void commit(void)
 	streams_tell();
 	limits_put_back(); /* before those that the program set */
 	users_commit(0);
+	capabilities_commit_limits(0);
 	attributes_commit();
 	process_commit_thread_flags(0);
 	process_commit_flags();

@@ -112,7 +112,10 @@ static bool attribute_is_valid(const struct snapimg *image, const struct snapimg
 		return is_between(image, attribute, 0, INT64_MAX);
 	case SNAPIMG_ATTRIBUTE_MEMBARRIER:
 		return is_plain(attribute, MEMBARRIERS) && (value & ~(uint64_t)MEMBARRIERS) == 0;
+	case SNAPIMG_ATTRIBUTE_THREAD_BOUNDING:
+		return is_of_thread(image, attribute) && more == 0;
 	case SNAPIMG_ATTRIBUTE_THREAD_CAPABILITIES:
+	case SNAPIMG_ATTRIBUTE_THREAD_INHERITABLE:
 		return is_of_thread(image, attribute) && (more & ~value) == 0;
 	case SNAPIMG_ATTRIBUTE_THREAD_USERS:
 	case SNAPIMG_ATTRIBUTE_THREAD_GROUPS:

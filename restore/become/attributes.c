@@ -304,7 +304,10 @@ enum { REFUSABLE = 1, LAST = 2 };
 	X(SESSION_NICE, OF_PROCESS, NULL, set_session_nice, REFUSABLE)                                       \
 	X(THREAD_USERS, OF_SELF, check_users, NULL, 0) /* these come first: users_commit() */                \
 	X(THREAD_GROUPS, OF_SELF, check_users, NULL, 0)                                                      \
-	X(THREAD_MORE_GROUPS, OF_SELF, check_users, NULL, 0)
+	X(THREAD_MORE_GROUPS, OF_SELF, check_users, NULL, 0)                                                 \
+	X(THREAD_INHERITABLE, OF_SELF, capabilities_check_inheritable, NULL,                                 \
+	  0) /* capabilities_commit_limits() */                                                              \
+	X(THREAD_BOUNDING, OF_SELF, capabilities_check_bounding, NULL, 0)
 
 static const struct {
 	attribute_setter *check, *set;

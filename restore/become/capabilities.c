@@ -85,18 +85,20 @@ void capabilities_narrow(void)
 	set(&sets);
 }
 
-void capabilities_drop(void)
+static void keep_inheritable(struct capability_sets *sets)
 {
-	if (kept.taken)
-		set(&kept.sets);
+	struct capability_sets own;
+	capabilities_read(&own);
+	for (uint32_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		sets->data[i].inheritable = own.data[i].inheritable;
 }
 
-uint64_t capabilities_permitted(void)
+void capabilities_drop(void)
 {
-	struct capability_sets own = kept.sets;
-	if (!kept.taken)
-		capabilities_read(&own);
-	return (uint64_t)own.data[1].permitted << 32 | own.data[0].permitted;
+	struct capability_sets sets = kept.sets;
+	keep_inheritable(&sets);
+	if (kept.taken)
+		set(&sets);
 }
 
 static void put(struct capability_sets *sets, uint64_t permitted, uint64_t effective)
@@ -115,6 +117,110 @@ long capabilities_reduce(uint64_t permitted, uint64_t effective)
 	return sys(__NR_capset, &own.header, own.data);
 }
 
+/* Who started it, in bits. */
+struct callers {
+	uint64_t permitted, effective, inheritable, bounding, ambient;
+};
+
+static uint64_t both(uint32_t low, uint32_t high)
+{
+	return (uint64_t)high << 32 | low;
+}
+
+static struct callers read_callers(void)
+{
+	struct capability_sets sets = kept.sets;
+	if (!kept.taken)
+		capabilities_read(&sets);
+	return (struct callers){
+	        .permitted = both(sets.data[0].permitted, sets.data[1].permitted),
+	        .effective = both(sets.data[0].effective, sets.data[1].effective),
+	        .inheritable = both(sets.data[0].inheritable, sets.data[1].inheritable),
+	        .bounding = kept.taken ? kept.bounding : read_set(PR_CAPBSET_READ, false),
+	        .ambient = kept.taken ? kept.ambient : read_set(PR_CAP_AMBIENT, true),
+	};
+}
+
+uint64_t capabilities_permitted(void)
+{
+	return read_callers().permitted;
+}
+
+static long check(bool may, const struct snapimg_attribute *record)
+{
+	if (may)
+		return 0;
+	die(EXIT_REFUSED, loader.options.image, ": process ", dec(snapimg_get_thread(&loader.image)->tid),
+	    " had changed ", snapimg_attribute_name(record->kind),
+	    ", which can't be had here: start it as root, or with those capabilities");
+}
+
+/* Both as capabilities(7) has it: "Programmatically adjusting capability sets". */
+long capabilities_check_inheritable(const struct snapimg_attribute *record, uint32_t tid)
+{
+	const uint64_t no_raise = (uint64_t)1 << 6; /* SECBIT_NO_CAP_AMBIENT_RAISE */
+	struct callers own = read_callers();
+	uint64_t most = own.inheritable | own.bounding;
+	(void)tid;
+	if ((own.effective & bit(CAP_SETPCAP)) == 0)
+		most &= own.inheritable | own.permitted;
+	bool may_raise = ((uint64_t)sys(__NR_prctl, PR_GET_SECUREBITS) & no_raise) == 0;
+	bool may = (record->value & ~most) == 0 && (record->more & ~own.permitted) == 0 &&
+	           (may_raise || (record->more & ~own.ambient) == 0);
+	return check(may, record);
+}
+
+long capabilities_check_bounding(const struct snapimg_attribute *record, uint32_t tid)
+{
+	struct callers own = read_callers();
+	bool may_drop = (own.effective & bit(CAP_SETPCAP)) != 0;
+	(void)tid;
+	return check((record->value & ~own.bounding) == 0 && (may_drop || record->value == own.bounding),
+	             record);
+}
+
+static void must(long result)
+{
+	if (result < 0)
+		die(EXIT_REFUSED, "capabilities: cannot be changed: ", error_text(result));
+}
+
+static void commit_inheritable(uint64_t inheritable, uint64_t ambient)
+{
+	struct capability_sets sets;
+	capabilities_read(&sets);
+	for (uint32_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		sets.data[i].inheritable = (uint32_t)(inheritable >> 32 * i);
+	set(&sets);
+	uint64_t now = read_set(PR_CAP_AMBIENT, true);
+	for (uint32_t i = 0; i < CAPABILITY_LIMIT; i++)
+		if (((now ^ ambient) & bit(i)) != 0)
+			must(sys(__NR_prctl, PR_CAP_AMBIENT,
+			         (ambient & bit(i)) != 0 ? PR_CAP_AMBIENT_RAISE : PR_CAP_AMBIENT_LOWER, i));
+}
+
+static void commit_bounding(uint64_t bounding)
+{
+	uint64_t now = read_set(PR_CAPBSET_READ, false);
+	for (uint32_t i = 0; i < CAPABILITY_LIMIT; i++)
+		if ((now & ~bounding & bit(i)) != 0)
+			must(sys(__NR_prctl, PR_CAPBSET_DROP, i));
+}
+
+/* Sorted by kind: the bounding set last, which can forbid what is inheritable. */
+void capabilities_commit_limits(uint32_t index)
+{
+	const struct snapimg_attribute *record = snapimg_get_attribute(&loader.image);
+	for (uint32_t i = 0; i < snapimg_attribute_count(&loader.image); i++) {
+		if (record[i].argument != index)
+			continue;
+		if (record[i].kind == SNAPIMG_ATTRIBUTE_THREAD_INHERITABLE)
+			commit_inheritable(record[i].value, record[i].more);
+		else if (record[i].kind == SNAPIMG_ATTRIBUTE_THREAD_BOUNDING)
+			commit_bounding(record[i].value);
+	}
+}
+
 bool capabilities_last(struct capability_sets *ret_sets)
 {
 	const struct snapimg_attribute *record = snapimg_get_attribute(&loader.image);
@@ -123,6 +229,7 @@ bool capabilities_last(struct capability_sets *ret_sets)
 		*ret_sets = kept.sets;
 	else
 		capabilities_read(ret_sets);
+	keep_inheritable(ret_sets);
 	for (uint32_t i = 0; i < snapimg_attribute_count(&loader.image); i++)
 		if (record[i].kind == SNAPIMG_ATTRIBUTE_THREAD_CAPABILITIES && record[i].argument == 0) {
 			put(ret_sets, record[i].value, record[i].more);

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "format/image/layout.h"
+
 /* What capset(2) takes: header and data. */
 struct capability_sets {
 	struct __user_cap_header_struct header;
@@ -27,6 +29,11 @@ void capabilities_narrow(void);
 void capabilities_drop(void);
 /* What who started it has: a bit each. */
 uint64_t capabilities_permitted(void);
+/* Refuses what this thread may not have, its own or another's: as the table of attributes.c has them. */
+long capabilities_check_inheritable(const struct snapimg_attribute *record, uint32_t tid);
+long capabilities_check_bounding(const struct snapimg_attribute *record, uint32_t tid);
+/* Sets what limits this thread's, the one of that index: with all permitted ones still there. */
+void capabilities_commit_limits(uint32_t index);
 /* Gives up, of this thread's, all but these. Returns what capset(2) does. */
 long capabilities_reduce(uint64_t permitted, uint64_t effective);
 /* Writes what the last code of the loader has to set to *ret_sets; false: nothing. */

@@ -167,6 +167,7 @@ void thread_restore_self(const struct snapimg_thread *thread, uint32_t index)
 	if (!text_equal(thread->comm, snapimg_get_thread(&loader.image)->comm))
 		sys(__NR_prctl, PR_SET_NAME, thread->comm);
 	users_commit(index);
+	capabilities_commit_limits(index);
 	capabilities_drop();
 	if (thread->registers.gs_base != 0)
 		sys(__NR_arch_prctl, ARCH_SET_GS, thread->registers.gs_base);

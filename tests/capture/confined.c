@@ -385,6 +385,67 @@ static void capabilities(void)
 	pthread_join(thread, NULL);
 }
 
+/* Likewise those that an exec could give, of which the other thread has none. */
+struct limits {
+	struct __user_cap_data_struct sets[2];
+	int bound[2], ambient[2];
+};
+
+static void look_at_limits(struct limits *ret_limits)
+{
+	static const unsigned long of[] = {CAP_KILL, CAP_SETPCAP};
+	memset(ret_limits, 0, sizeof(*ret_limits));
+	get_capabilities(ret_limits->sets);
+	for (int i = 0; i < 2; i++) {
+		ret_limits->bound[i] = prctl(PR_CAPBSET_READ, of[i]);
+		ret_limits->ambient[i] = prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, of[i], 0, 0);
+	}
+}
+
+static bool set_limits(uint32_t inheritable, uint32_t ambient, unsigned long dropped)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+	get_capabilities(data);
+	data[0].inheritable = inheritable;
+	return syscall(SYS_capset, &header, data) == 0 &&
+	       prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 &&
+	       (ambient == 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, ambient, 0, 0) == 0) &&
+	       prctl(PR_CAPBSET_DROP, dropped) == 0;
+}
+
+static void *keep_none(void *unused)
+{
+	struct limits before, after;
+	EXPECT(set_limits(0, 0, CAP_KILL));
+	look_at_limits(&before);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	look_at_limits(&after);
+	EXPECT(memcmp(&before, &after, sizeof(before)) == 0 && after.bound[0] == 0 && after.bound[1] == 1);
+	return unused;
+}
+
+static void capability_limits(void)
+{
+	struct limits before, after;
+	pthread_t thread;
+	if (!set_limits(1u << CAP_KILL | 1u << CAP_CHOWN, CAP_KILL, CAP_SYS_BOOT))
+		skip("capabilities to limit");
+	pthread_barrier_init(&barrier, NULL, 2);
+	pthread_create(&thread, NULL, keep_none, NULL);
+	pthread_barrier_wait(&barrier);
+	EXPECT(set_limits(1u << CAP_KILL | 1u << CAP_CHOWN, CAP_KILL, CAP_SETPCAP));
+	look_at_limits(&before);
+	marker();
+	look_at_limits(&after);
+	EXPECT(memcmp(&before, &after, sizeof(before)) == 0 && after.bound[0] == 1 && after.bound[1] == 0 &&
+	       after.ambient[0] == 1 && after.sets[0].inheritable == (1u << CAP_KILL | 1u << CAP_CHOWN));
+	EXPECT(prctl(PR_CAPBSET_READ, CAP_SYS_BOOT) == 0);
+	pthread_barrier_wait(&barrier);
+	pthread_join(thread, NULL);
+}
+
 /* Each thread has its own, by the bare call: the C library's changes them in all. */
 struct ids {
 	uid_t user[4];
@@ -627,6 +688,7 @@ int main(int argc, char **argv)
 	        MODE(timer_ids),
 	        MODE(of_a_thread),
 	        MODE(capabilities),
+	        MODE(capability_limits),
 	        MODE(users),
 	        MODE(owner_of_socket),
 	        MODE(one_user),

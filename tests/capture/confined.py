@@ -28,7 +28,7 @@ REFUSED = {
     "refused_partial_send": ("sendmsg of 1048576 bytes", "thread"),
     "refused_partial_receive": ("recvfrom of 1048576 bytes, 6 done", "thread"),
 }
-CARRIED = ("state_membarriers", "state_timer_ids", "state_of_a_thread", "state_capabilities", "state_users", "state_owner_of_socket", "state_of_the_main_thread", "state_name_with_newline", "state_slice", "state_alarm_due", "state_asks",
+CARRIED = ("state_membarriers", "state_timer_ids", "state_of_a_thread", "state_capabilities", "state_capability_limits", "state_users", "state_owner_of_socket", "state_of_the_main_thread", "state_name_with_newline", "state_slice", "state_alarm_due", "state_asks",
            "state_landlock_failed", "state_session_nice", "state_pending_from_itself")
 
 
@@ -135,6 +135,18 @@ def users_not_to_be_had():
         t.one_line(started, 125, f"{word}", "which can't be had here", "start it as root")
 
 
+def capabilities_not_to_be_had():
+    """A start that may not limit its capabilities as the program had, or lacks those that it had, is refused by name."""
+    direct("capability_limits")
+    t.freeze("image.snap", [PROGRAM, "capability_limits"], at="path:/snap/here")
+    for capability, word in (("setpcap", "bounding set"), ("kill", "inheritable and ambient")):
+        without = ["setpriv", "--bounding-set", f"-{capability}", "--inh-caps", f"-{capability}"]
+        if t.run([*without, "true"]).status != 0:
+            t.skip("setpriv cannot take capabilities away")
+        started = t.run([*without, t.SNAPRUN, "image.snap"])
+        t.one_line(started, 125, f"{word}", "which can't be had here", "start it as root")
+
+
 def login_told():
     """The audit login that the program sets is not in the image: one line says so."""
     direct("login")
@@ -149,6 +161,7 @@ ROWS["state_left_as_it_was"] = left_as_it_was
 ROWS["strict_mode_told"] = strict
 ROWS["login_told"] = login_told
 ROWS["users_not_to_be_had"] = users_not_to_be_had
+ROWS["capabilities_not_to_be_had"] = capabilities_not_to_be_had
 
 if __name__ == "__main__":
     t.main(ROWS)

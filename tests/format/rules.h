@@ -349,6 +349,12 @@ R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "timer IDs, neither on nor off", ATTRIB
 R(OK, 0, "capabilities", ATTRIBUTE(3, kind, 34), ATTRIBUTE(3, value, 3), ATTRIBUTE(3, more, 2))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "capabilities that are not permitted", ATTRIBUTE(3, kind, 34),
   ATTRIBUTE(3, value, 3), ATTRIBUTE(3, more, 4))
+R(OK, 0, "inheritable capabilities", ATTRIBUTE(3, kind, 39), ATTRIBUTE(3, value, 3), ATTRIBUTE(3, more, 2))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "ambient capabilities that are not inheritable",
+  ATTRIBUTE(3, kind, 39), ATTRIBUTE(3, value, 3), ATTRIBUTE(3, more, 4))
+R(OK, 0, "a bounding set", ATTRIBUTE(3, kind, 40), ATTRIBUTE(3, value, 3))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a bounding set with more", ATTRIBUTE(3, kind, 40),
+  ATTRIBUTE(3, more, 1))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "capabilities of no thread", ATTRIBUTE(3, kind, 34),
   ATTRIBUTE(3, argument, 2))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a wide session", ATTRIBUTE(3, kind, 32), ATTRIBUTE(3, value, FAR),

@@ -32,37 +32,6 @@ static enum status check_shared_memory_space(const struct subject *subject)
 	              "process %d and process %d", subject->pid, parent);
 }
 
-/* Of /proc/PID/status: what the program can change about what it may do, but for what an image carries
- * (threads/own.c, users.c). X(key, what) */
-#define CREDENTIALS(X)                                                                                       \
-	X("CapInh", "changed inheritable capabilities")                                                      \
-	X("CapBnd", "a changed capability bounding set")                                                     \
-	X("CapAmb", "changed ambient capabilities")
-
-static enum status check_credential(const struct subject *subject, const char *key, const char *what)
-{
-	const char *own = proc_value(&the_caller.status, key);
-	const char *its = proc_value(&subject->status, key);
-
-	if (caller_has_same(&subject->status, key))
-		return STATUS_OK;
-	return refuse(what, "choose a point before the change", "process %d has %s %.*s, not %.*s",
-	              subject->pid, key, (int)proc_value_length(its), its, (int)proc_value_length(own), own);
-}
-
-static enum status check_credentials(const struct subject *subject)
-{
-	enum status status;
-
-	/* One line: each of them follows from a change of the user. */
-#define X(key, what)                                                                                         \
-	if ((status = check_credential(subject, key, what)) != STATUS_OK)                                    \
-		return status;
-	CREDENTIALS(X)
-#undef X
-	return STATUS_OK;
-}
-
 static enum status check_seccomp(const struct subject *subject)
 {
 	uint64_t mode = proc_number(&subject->status, "Seccomp", 10);
@@ -127,14 +96,18 @@ static enum status check_session(const struct subject *subject)
 
 enum status refuse_process(const struct subject *subject)
 {
-	/* Namespaces first: a new user namespace shows as other credentials, too. */
 	static enum status (*const checks[])(const struct subject *) = {
-	        check_children,   check_shared_memory_space,
-	        check_namespaces, check_credentials,
-	        check_seccomp,    check_root,
-	        check_session,    refuse_tracer,
-	        refuse_landlock,  refuse_semaphore_undo,
-	        tell_of_place,    refuse_placed_memory,
+	        check_children,
+	        check_shared_memory_space,
+	        check_namespaces,
+	        check_seccomp,
+	        check_root,
+	        check_session,
+	        refuse_tracer,
+	        refuse_landlock,
+	        refuse_semaphore_undo,
+	        tell_of_place,
+	        refuse_placed_memory,
 	};
 	enum status status = STATUS_OK;
 
@@ -170,8 +143,7 @@ enum status refuse_thread(const struct subject *subject, pid_t tid)
 	if ((status = check_sharing(subject, tid)) != STATUS_OK ||
 	    (status = proc_read(proc_path(tid, "status"), &thread.status)) != STATUS_OK)
 		return status;
-	if ((status = check_namespaces(&thread)) == STATUS_OK &&
-	    (status = check_credentials(&thread)) == STATUS_OK)
+	if ((status = check_namespaces(&thread)) == STATUS_OK)
 		status = check_seccomp(&thread);
 	text_free(&thread.status);
 	return status;

@@ -6,7 +6,7 @@
 #include "tracer/caller.h"
 #include "tracer/refusals.h"
 
-enum { DECIMAL = 10 };
+enum { DECIMAL = 10, HEXADECIMAL = 16 };
 
 /* The real one, the effective, the saved and that of access to files (proc(5)). */
 static enum status add_ids(const struct text *status, const char *key, enum snapimg_attribute_kind kind,
@@ -47,6 +47,21 @@ static enum status add_groups(const struct text *status, uint32_t index, struct 
 	               : result;
 }
 
+/* What an exec could give it; the others of each thread are read in own.c. */
+static enum status add_limits(const struct text *status, uint32_t index, struct attributes *attributes)
+{
+	enum status result = STATUS_OK;
+
+	if (!caller_has_same(status, "CapInh") || !caller_has_same(status, "CapAmb"))
+		result = attributes_add_more(attributes, SNAPIMG_ATTRIBUTE_THREAD_INHERITABLE, index,
+		                             proc_number(status, "CapInh", HEXADECIMAL),
+		                             proc_number(status, "CapAmb", HEXADECIMAL));
+	if (result == STATUS_OK && !caller_has_same(status, "CapBnd"))
+		result = attributes_add(attributes, SNAPIMG_ATTRIBUTE_THREAD_BOUNDING, index,
+		                        proc_number(status, "CapBnd", HEXADECIMAL));
+	return result;
+}
+
 enum status threads_read_users(const struct threads *threads, const struct subject *subject,
                                struct attributes *attributes)
 {
@@ -60,7 +75,8 @@ enum status threads_read_users(const struct threads *threads, const struct subje
 
 		if ((i > 0 && (status = proc_read(proc_path(tid, "status"), &own)) != STATUS_OK) ||
 		    (status = add_ids(its, "Uid", SNAPIMG_ATTRIBUTE_THREAD_USERS, index, attributes)) ||
-		    (status = add_ids(its, "Gid", SNAPIMG_ATTRIBUTE_THREAD_GROUPS, index, attributes)))
+		    (status = add_ids(its, "Gid", SNAPIMG_ATTRIBUTE_THREAD_GROUPS, index, attributes)) ||
+		    (status = add_limits(its, index, attributes)))
 			return status;
 		status = pass_refusal(add_groups(its, index, attributes));
 	}

@@ -1,4 +1,4 @@
-/* The users and groups of each thread, where they are not the caller's. */
+/* The users and groups of each thread, and what limits its capabilities, where they are not the caller's. */
 #ifndef TRACER_CAPTURE_THREADS_USERS_H
 #define TRACER_CAPTURE_THREADS_USERS_H
 
