@@ -69,7 +69,7 @@ CARRIED = {
         ("interval timers with what remained, also one that is just due", "state_interval_timers state_alarm_due"),
         ("alarms", "state_alarm_rings"),
         ("POSIX timers under their IDs, also those that tell a thread or run a function", "state_posix_timers programs.pace"),
-        ("POSIX timers on the clocks of processor time of the process and of its threads", "state_cpu_timers"),
+        ("POSIX timers on the clocks of processor time of the process and of its threads, also those that one of several threads made for itself", "state_cpu_timers"),
         ("timerfd, also one that is due at the very moment", "object_timers object_due_timers"),
     ),
     "Descriptors": (
@@ -234,7 +234,7 @@ REFUSED = {
         ("32-bit code, segments of its own (modify_ldt)", "code_32 own_segment"),
         ("processes that it traces (ptrace)", "tracer"),
         ("set-user-ID programs", "bad.set-user-id"),
-        ("POSIX timers on the clock of another process or of a thread that has ended, and with several threads on CLOCK_THREAD_CPUTIME_ID", "other_clock_timer"),
+        ("POSIX timers on the clock of another process or of a thread that has ended; with several threads, `--continue` and `-p` those on CLOCK_THREAD_CPUTIME_ID that are not set", "other_clock_timer"),
     ),
     "Memory": (
         ("with `--self-contained` files that are mapped to be written and not carried, and locks on files that are embedded",

@@ -12,9 +12,10 @@
 #include "expect.h"
 #include "modes.h"
 
-enum { WORKER, MAIN, PROCESS, CLOCKS };
+enum { WORKER, MAIN, PROCESS, CLOCKS, OWN = CLOCKS, SET_OWN, TIMERS };
+static timer_t timer[TIMERS];
 static clockid_t clock_of[CLOCKS];
-static volatile sig_atomic_t rung[CLOCKS];
+static volatile sig_atomic_t rung[TIMERS];
 static volatile bool is_ready, goes_on;
 
 static void ring(int number, siginfo_t *info, void *context)
@@ -24,12 +25,23 @@ static void ring(int number, siginfo_t *info, void *context)
 	rung[info->si_value.sival_int]++;
 }
 
-/* Uses its processor until its timer has rung. */
+static bool make_timer(clockid_t clock, int index)
+{
+	struct sigevent event = {
+	        .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = index};
+	return timer_create(clock, &event, &timer[index]) == 0;
+}
+
+/* Uses its processor until its timers have rung. Those of CLOCK_THREAD_CPUTIME_ID show nowhere whose they
+ * are, and one is not set. */
 static void *work(void *unused)
 {
+	const struct itimerspec late = {{0, 0}, {7200, 0}};
 	EXPECT(pthread_getcpuclockid(pthread_self(), &clock_of[WORKER]) == 0);
+	EXPECT(make_timer(CLOCK_THREAD_CPUTIME_ID, OWN) && make_timer(CLOCK_THREAD_CPUTIME_ID, SET_OWN) &&
+	       timer_settime(timer[SET_OWN], 0, &late, NULL) == 0);
 	is_ready = true;
-	while (!goes_on || !rung[WORKER])
+	while (!goes_on || !rung[WORKER] || !rung[OWN] || !rung[SET_OWN])
 		;
 	return unused;
 }
@@ -41,7 +53,6 @@ static void cpu_timers(void)
 	const struct itimerspec soon = {{0, 0}, {0, 20000000}}, late = {{3600, 0}, {7200, 0}};
 	struct itimerspec seen;
 	struct timespec now;
-	timer_t timer[CLOCKS];
 	pthread_t worker;
 	sigaction(SIGUSR1, &action, NULL);
 	EXPECT(pthread_create(&worker, NULL, work, NULL) == 0);
@@ -49,23 +60,23 @@ static void cpu_timers(void)
 		;
 	EXPECT(pthread_getcpuclockid(pthread_self(), &clock_of[MAIN]) == 0 &&
 	       clock_getcpuclockid(getpid(), &clock_of[PROCESS]) == 0);
-	for (int i = 0; i < CLOCKS; i++) {
-		struct sigevent event = {
-		        .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = i};
-		EXPECT(timer_create(clock_of[i], &event, &timer[i]) == 0);
-	}
+	for (int i = 0; i < CLOCKS; i++)
+		EXPECT(make_timer(clock_of[i], i));
 	EXPECT(timer_settime(timer[PROCESS], 0, &late, NULL) == 0);
 	marker();
 	EXPECT(timer_gettime(timer[PROCESS], &seen) == 0 && seen.it_interval.tv_sec == 3600 &&
 	       seen.it_value.tv_sec > 3600 && seen.it_value.tv_sec <= 7200);
-	for (int i = 0; i < CLOCKS; i++) {
-		EXPECT(clock_gettime(clock_of[i], &now) == 0);
+	EXPECT(timer_gettime(timer[SET_OWN], &seen) == 0 && seen.it_value.tv_sec > 3600 &&
+	       seen.it_value.tv_sec <= 7200 && timer_gettime(timer[OWN], &seen) == 0 &&
+	       seen.it_value.tv_sec == 0);
+	for (int i = 0; i < TIMERS; i++) {
+		EXPECT(i >= CLOCKS || clock_gettime(clock_of[i], &now) == 0);
 		EXPECT(timer_settime(timer[i], 0, &soon, NULL) == 0);
 	}
 	goes_on = true;
 	while (!rung[MAIN] || !rung[PROCESS])
 		;
-	EXPECT(pthread_join(worker, NULL) == 0 && rung[WORKER] == 1);
+	EXPECT(pthread_join(worker, NULL) == 0 && rung[WORKER] == 1 && rung[OWN] == 1);
 }
 
 /* No terminal, no way to leave it, and nobody else in it. */

@@ -1,5 +1,6 @@
 #include "tracer/capture/process/timers.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,8 +11,14 @@
 #include <time.h>
 
 #include "format/base/array.h"
+#include "tracer/ptrace/memory.h"
 
-enum { INTERVAL_TIMERS = 3, CLOCK_BITS = 3 };
+enum {
+	INTERVAL_TIMERS = 3,
+	CLOCK_BITS = 3,
+	MAKERS_CLOCK = -2, /* CLOCK_THREAD_CPUTIME_ID: ~0 << 3 | 6, SCHED of a thread */
+	FAR = 1000000000,  /* seconds of processor time, before which nothing happens */
+};
 
 static enum status add(struct timers *timers, struct snapimg_timer record)
 {
@@ -109,6 +116,84 @@ static bool find_clock(const struct subject *subject, const struct threads *thre
 	return true;
 }
 
+static enum status look_at(const struct remote *remote, uint32_t timer, struct itimerspec *ret_value)
+{
+	return remote_fetch(remote, "POSIX timer", ret_value, sizeof(*ret_value), SYS_timer_gettime, timer,
+	                    remote->scratch, 0, 0);
+}
+
+/* Time runs on that clock only while its thread does: here, for two looks at a timer that is set. */
+static enum status find_runner(const struct threads *threads, const struct remote *remote, uint32_t timer,
+                               uint32_t *ret_index)
+{
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < threads->count && status == STATUS_OK; i++) {
+		struct remote at = *remote;
+		struct itimerspec first = {0}, second = {0};
+		at.tid = proc_living(threads->stopped->thread[i].tid);
+		if ((status = look_at(&at, timer, &first)) == STATUS_OK &&
+		    (status = look_at(&at, timer, &second)) == STATUS_OK &&
+		    memcmp(&first.it_value, &second.it_value, sizeof(first.it_value)) != 0) {
+			*ret_index = (uint32_t)i;
+			return STATUS_OK;
+		}
+	}
+	return status;
+}
+
+static enum status set_far(const struct remote *remote, uint32_t timer, bool far, int64_t *ret_result)
+{
+	const struct itimerspec value = {.it_value.tv_sec = far ? FAR : 0};
+
+	if (tracee_write(remote->tid, remote->scratch, &value, sizeof(value)) < 0)
+		return fail(STATUS_FAILED, "can't read the program's state: POSIX timer: %s",
+		            strerror(errno));
+	return remote_call(remote, ret_result, SYS_timer_settime, timer, 0, remote->scratch, 0);
+}
+
+/* Who made a timer for itself shows nowhere. One that is stopped is set for as long as that takes, which
+ * would take back a signal of it that waits in a program that goes on (kernel/time/posix-timers.c). */
+static enum status find_maker(const struct subject *subject, const struct threads *threads,
+                              const struct remote *remote, const struct snapimg_timer *record,
+                              const struct itimerspec *value, uint32_t *ret_index)
+{
+	bool is_set = value->it_value.tv_sec != 0 || value->it_value.tv_nsec != 0;
+	int64_t result = 0;
+	enum status status;
+
+	if (is_set)
+		return find_runner(threads, remote, record->id, ret_index);
+	if (!subject->request->ends || value->it_interval.tv_sec != 0 || value->it_interval.tv_nsec != 0)
+		return STATUS_OK;
+	if ((status = set_far(remote, record->id, true, &result)) != STATUS_OK || result < 0 ||
+	    (status = find_runner(threads, remote, record->id, ret_index)) != STATUS_OK)
+		return status;
+	return set_far(remote, record->id, false, &result);
+}
+
+static enum status find_any_clock(const struct subject *subject, const struct threads *threads,
+                                  const struct remote *remote, struct snapimg_timer *record, int clock,
+                                  const struct itimerspec *value)
+{
+	uint32_t index = UINT32_MAX;
+	enum status status = STATUS_OK;
+
+	if (find_clock(subject, threads, clock, &record->clock))
+		return STATUS_OK;
+	if (clock == MAKERS_CLOCK)
+		status = find_maker(subject, threads, remote, record, value, &index);
+	if (status == STATUS_OK && index == UINT32_MAX)
+		return refuse("a POSIX timer of the clock of another process, of a thread that has ended, or "
+		              "that one of several threads made for itself and has not set "
+		              "(CLOCK_THREAD_CPUTIME_ID)",
+		              "choose a point before it is made", "timer %u of process %d, clock %d",
+		              record->id, subject->pid, clock);
+	record->clock = SNAPIMG_CLOCK_OWN + SNAPIMG_CLOCK_THREADS * index +
+	                (uint32_t)MAKERS_CLOCK % SNAPIMG_CLOCK_THREADS;
+	return status;
+}
+
 static enum status read_posix_timer(const struct subject *subject, const struct threads *threads,
                                     const struct remote *remote, struct snapimg_timer *record, int clock,
                                     int target)
@@ -116,19 +201,13 @@ static enum status read_posix_timer(const struct subject *subject, const struct 
 	struct itimerspec value = {0};
 	enum status status;
 
-	if (!find_clock(subject, threads, clock, &record->clock))
-		return refuse(
-		        "a POSIX timer of the clock of another process, of a thread that has ended, or that "
-		        "one of several threads made for itself (CLOCK_THREAD_CPUTIME_ID)",
-		        "choose a point before it is made", "timer %u of process %d, clock %d", record->id,
-		        subject->pid, clock);
+	if ((status = look_at(remote, record->id, &value)) != STATUS_OK ||
+	    (status = find_any_clock(subject, threads, remote, record, clock, &value)) != STATUS_OK)
+		return status;
 	if (record->notify == SNAPIMG_NOTIFY_THREAD && !find_thread(threads, target, &record->thread))
 		return refuse("a POSIX timer that signals a thread that has ended",
 		              "delete it before the point", "timer %u of process %d, thread %d", record->id,
 		              subject->pid, target);
-	if ((status = remote_fetch(remote, "POSIX timer", &value, sizeof(value), SYS_timer_gettime,
-	                           record->id, remote->scratch, 0, 0)) != STATUS_OK)
-		return status;
 	record->remaining = (uint64_t)value.it_value.tv_sec * 1000000000 + (uint64_t)value.it_value.tv_nsec;
 	record->interval =
 	        (uint64_t)value.it_interval.tv_sec * 1000000000 + (uint64_t)value.it_interval.tv_nsec;
@@ -178,10 +257,10 @@ static enum status read_posix_timers(const struct subject *subject, const struct
 			return fail(STATUS_FAILED,
 			            "can't read the program's state: /proc/%d/timers: unknown form",
 			            subject->pid);
-		if ((status = read_posix_timer(subject, threads, remote, &record, clock, target)) ==
-		            STATUS_OK &&
-		    (status = add(timers, record)) == STATUS_OK)
-			status = tell_overruns(subject, remote, &record);
+		if ((status = tell_overruns(subject, remote, &record)) == STATUS_OK &&
+		    (status = read_posix_timer(subject, threads, remote, &record, clock, target)) ==
+		            STATUS_OK)
+			status = add(timers, record);
 		status = pass_refusal(status);
 	}
 	return status;
