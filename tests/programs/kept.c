@@ -327,9 +327,9 @@ static void keep_vector(void)
 enum { CHUNK_ALIGNMENT = 16, CHUNK_THREADS = CHUNK_ALIGNMENT + 1, CHUNK_OVERHEAD = 8 };
 
 /* What to ask malloc(3) for, for a chunk whose size is the ID of one of the threads. A chunk in use has a
- * flag there. */
-static __attribute__((noinline)) void choose_chunks(pthread_t thread[CHUNK_THREADS], size_t *ret_free,
-                                                    size_t *ret_used)
+ * flag there. Both as complements: a few less than one thread's ID is another thread's. */
+static __attribute__((noinline)) void choose_chunks(pthread_t thread[CHUNK_THREADS],
+                                                    size_t volatile *ret_free, size_t volatile *ret_used)
 {
 	for (int i = 0; i < CHUNK_THREADS; i++) {
 		CHECK(pthread_create(&thread[i], NULL, tell_and_wait, NULL) == 0);
@@ -337,9 +337,9 @@ static __attribute__((noinline)) void choose_chunks(pthread_t thread[CHUNK_THREA
 			sched_yield();
 		size_t size = (size_t)atomic_exchange(&others_number, 0);
 		if (i + 1 < CHUNK_THREADS && size % CHUNK_ALIGNMENT == 0)
-			*ret_free = size - CHUNK_OVERHEAD;
+			*ret_free = ~(size - CHUNK_OVERHEAD);
 		if (i + 1 < CHUNK_THREADS && size % CHUNK_ALIGNMENT == 1)
-			*ret_used = size - 1 - CHUNK_OVERHEAD;
+			*ret_used = ~(size - 1 - CHUNK_OVERHEAD);
 	}
 }
 
@@ -358,21 +358,21 @@ static void keep_chunk(void)
 {
 	enum { MOST = 32 << 20 };
 	pthread_t thread[CHUNK_THREADS];
-	size_t size = 0, used = 0;
+	size_t volatile other_size = SIZE_MAX, other_used = SIZE_MAX;
 
 #ifdef __GLIBC__
 	mallopt(M_MMAP_THRESHOLD, MOST);
 #else
 	SKIP("another malloc");
 #endif
-	choose_chunks(thread, &size, &used);
-	char *volatile before = malloc(CHUNK_ALIGNMENT), *volatile chunk = malloc(size),
-	               *volatile after = malloc(CHUNK_ALIGNMENT), *volatile in_use = malloc(used),
+	choose_chunks(thread, &other_size, &other_used);
+	char *volatile before = malloc(CHUNK_ALIGNMENT), *volatile chunk = malloc(~other_size),
+	               *volatile after = malloc(CHUNK_ALIGNMENT), *volatile in_use = malloc(~other_used),
 	               *volatile last = malloc(CHUNK_ALIGNMENT);
 	free(chunk);
 	wipe_stack();
 	point();
-	CHECK(malloc(size) != NULL);
+	CHECK(malloc(~other_size) != NULL);
 	free(before);
 	free(in_use);
 	free(after);
@@ -562,15 +562,48 @@ static void keep_thread(void)
 /* Nothing, but what was left on a stack that is not in use any more. */
 static __attribute__((noinline)) pid_t forget(void)
 {
-	volatile pid_t pid[1000];
+	volatile pid_t number[1000];
 
 	for (int i = 0; i < 100; i++) /* the deepest */
-		pid[i] = getpid();
-	return pid[0];
+		number[i] = gettid_now();
+	return number[0];
+}
+
+static void *forget_and_wait(void *unused)
+{
+	CHECK(forget() > 0);
+	lose_registers();
+	atomic_fetch_add(&held, 1);
+	for (;;)
+		pause();
+	return unused;
+}
+
+/* As glibc 2.42 makes them: no page without access between two, but a guard in each, where the kernel has
+ * such. */
+static void start_on_one_mapping(void)
+{
+	enum { THREADS = 2, STACK = 256 << 10, GUARD = 4096, GUARD_INSTALL = 102 /* Linux 6.13 */ };
+	char *stacks = mmap(NULL, (size_t)THREADS * STACK, PROT_READ | PROT_WRITE,
+	                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(stacks != MAP_FAILED);
+	if (madvise(stacks, GUARD, GUARD_INSTALL) != 0)
+		return;
+	CHECK(madvise(stacks + STACK, GUARD, GUARD_INSTALL) == 0);
+	for (int i = 0; i < THREADS; i++) {
+		pthread_attr_t attributes;
+		pthread_t thread;
+		CHECK(pthread_attr_init(&attributes) == 0 &&
+		      pthread_attr_setstack(&attributes, stacks + i * STACK, STACK) == 0 &&
+		      pthread_create(&thread, &attributes, forget_and_wait, NULL) == 0);
+	}
+	while (atomic_load(&held) < THREADS)
+		sched_yield();
 }
 
 static void keep_nothing(void)
 {
+	start_on_one_mapping();
 	CHECK(forget() > 0);
 	lose_registers();
 	snapshot_point();

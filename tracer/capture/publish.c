@@ -185,8 +185,8 @@ static enum status write_pages(struct capture *capture, struct snapimg_writer *w
 	                                     .directory = capture->state.cwd,
 	                                     .process = &capture->subject.stat,
 	                                     .has_common_parent = has_common_parent(capture)};
-	return kept_find(&capture->search, &capture->threads, &capture->mappings, &capture->files, executable,
-	                 &outside, &capture->fixups, &capture->kept);
+	return kept_find(&capture->search, &capture->threads, &capture->mappings, &capture->plan,
+	                 &capture->files, executable, &outside, &capture->fixups, &capture->kept);
 }
 
 /* Another process's image within the first one's. */

@@ -16,7 +16,7 @@
 #include "tracer/ptrace/memory.h"
 #include "tracer/ptrace/system_calls.h"
 
-enum { RED_ZONE = 128, KEPT_MAX = 256, COMMON_BELOW = 4096 };
+enum { KEPT_MAX = 256, COMMON_BELOW = 4096 };
 
 enum status kept_add(struct kept_ids *kept, struct kept_id id)
 {
@@ -53,39 +53,6 @@ static const char *name_of(const struct look *look, const struct mapping *mappin
 	if (module)
 		return module;
 	return mapping->vma && *mapping->vma->name ? mapping->vma->name : "memory";
-}
-
-/* A guard page below it, its thread's own structure in it: so the C libraries make stacks. */
-static bool is_stack_of(const struct mappings *mappings, const struct mapping *mapping,
-                        const struct snapimg_registers *registers)
-{
-	const struct snapimg_mapping *record = &mapping->record;
-
-	if (registers->rsp < record->start || registers->rsp >= record->end)
-		return false;
-	if (record->kind == SNAPIMG_MAPPING_STACK)
-		return true;
-	return mapping > mappings->mapping && mapping[-1].record.end == record->start &&
-	       mapping[-1].record.protection == 0 && registers->fs_base >= record->start &&
-	       registers->fs_base < record->end;
-}
-
-/* A function that makes a system call may have something below its stack pointer; those of the C libraries
- * have not. */
-static bool uses_red_zone(const struct look *look, size_t thread)
-{
-	return !look->threads->call[thread] || !is_in_c_library(look, thread);
-}
-
-/* Below the stack pointer there is nothing that the program can still know of. */
-static bool is_dead(const struct look *look, const struct mapping *mapping, uint64_t address)
-{
-	for (size_t i = 0; i < look->threads->count; i++) {
-		const struct snapimg_registers *registers = &look->threads->thread[i].registers;
-		if (is_stack_of(look->mappings, mapping, registers))
-			return address < registers->rsp - (uses_red_zone(look, i) ? RED_ZONE : 0);
-	}
-	return false;
 }
 
 static bool is_fixed(const struct fixups *fixups, uint64_t address)
@@ -263,8 +230,9 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 
 	if (mapping && mapping->record.kind == SNAPIMG_MAPPING_MEMORY)
 		mapping = find_view(look->mappings, mapping, &id.record.address);
-	if (!mapping || is_dead(look, mapping, found->address) || is_fixed(look->fixups, found->address) ||
-	    is_of_file(look, mapping, found) || is_of_pointer(look, found) || is_relocated(mapping) ||
+	if (!mapping || kept_is_left_on_stack(look, mapping, found->address) ||
+	    is_fixed(look->fixups, found->address) || is_of_file(look, mapping, found) ||
+	    is_of_pointer(look, found) || is_relocated(mapping) ||
 	    (is_rare(found->kind) && is_of_code(look, mapping, found->kind)) ||
 	    is_of_other_language(look, found) || is_message_of_v8(look, found) ||
 	    number_is_in_slots(look->search,
@@ -396,10 +364,11 @@ static enum status forget_common(struct kept_ids *kept)
 }
 
 enum status kept_find(const struct id_search *search, const struct threads *threads,
-                      const struct mappings *mappings, const struct files *files, const char *executable,
-                      const struct kept_outside *outside, struct fixups *fixups, struct kept_ids *kept)
+                      const struct mappings *mappings, const struct plan *plan, const struct files *files,
+                      const char *executable, const struct kept_outside *outside, struct fixups *fixups,
+                      struct kept_ids *kept)
 {
-	const struct look look = {search, threads, mappings, files, fixups, kept};
+	const struct look look = {search, threads, mappings, plan, files, fixups, kept};
 	enum status status;
 
 	long parent = process_status_number(threads->stopped->thread[0].tid, "PPid");

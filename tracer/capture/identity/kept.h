@@ -3,6 +3,7 @@
 #define TRACER_CAPTURE_IDENTITY_KEPT_H
 
 #include "tracer/capture/identity/search.h"
+#include "tracer/capture/memory/plan.h"
 #include "tracer/capture/threads/threads.h"
 
 struct kept_id {
@@ -22,9 +23,9 @@ struct kept_ids {
  * path of the file that the program runs, where it may still ask for that; NULL: it has asked. The result
  * borrows the mappings' names. */
 enum status kept_find(const struct id_search *search, const struct threads *threads,
-                      const struct mappings *mappings, const struct files *files, const char *executable,
-                      const struct kept_outside *outside, struct fixups *fixups, struct kept_ids *ret_kept)
-        __attribute__((warn_unused_result));
+                      const struct mappings *mappings, const struct plan *plan, const struct files *files,
+                      const char *executable, const struct kept_outside *outside, struct fixups *fixups,
+                      struct kept_ids *ret_kept) __attribute__((warn_unused_result));
 enum snapimg_error kept_write(const struct kept_ids *kept, struct snapimg_writer *writer)
         __attribute__((warn_unused_result));
 void kept_free(struct kept_ids *kept);

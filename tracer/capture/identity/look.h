@@ -9,6 +9,7 @@ struct look {
 	const struct id_search *search;
 	const struct threads *threads;
 	const struct mappings *mappings;
+	const struct plan *plan;
 	const struct files *files;
 	struct fixups *fixups;
 	struct kept_ids *kept;
@@ -21,6 +22,11 @@ enum status kept_add(struct kept_ids *kept, struct kept_id id) __attribute__((wa
 bool is_in_c_library(const struct look *look, size_t thread);
 /* Those that hold an ID and nothing more. */
 enum status kept_look_at_registers(const struct look *look) __attribute__((warn_unused_result));
+
+/* stacks.c */
+/* Whether this is below a thread's stack pointer, where there is nothing that the program can still know of.
+ */
+bool kept_is_left_on_stack(const struct look *look, const struct mapping *mapping, uint64_t address);
 
 /* outside.c */
 enum status kept_look_outside(const struct look *look, const struct kept_outside *outside)
