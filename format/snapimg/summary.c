@@ -76,7 +76,8 @@ enum summary_need summary_need_of(const struct snapimg *image, uint32_t file)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(image);
 	const struct snapimg_descriptor *descriptor = snapimg_get_descriptor(image);
-	enum summary_need need = NEEDS_FILE;
+	const struct snapimg_object *object = snapimg_get_object(image);
+	bool has_content = false;
 	uint32_t i;
 
 	for (i = 0; i < snapimg_mapping_count(image); i++) {
@@ -84,10 +85,14 @@ enum summary_need summary_need_of(const struct snapimg *image, uint32_t file)
 			continue;
 		if (!(mapping[i].flags & SNAPIMG_MAP_EMBEDDED))
 			return NEEDS_FILE;
-		need = NEEDS_CONTENT;
+		has_content = true;
 	}
 	for (i = 0; i < snapimg_descriptor_count(image); i++)
 		if (descriptor[i].kind == SNAPIMG_DESCRIPTOR_FILE && descriptor[i].file == file + 1)
 			return NEEDS_FILE;
-	return need;
+	for (i = 0; i < snapimg_object_count(image) && !has_content; i++)
+		if (object[i].kind == SNAPIMG_OBJECT_FILE && object[i].value[SNAPIMG_OPENED_FILE] == file)
+			return NEEDS_FILE;
+	/* Mapped and open, it is a MEMORY with its VIEWs: no record leads to the file. */
+	return has_content || summary_is_self_contained(image) ? NEEDS_CONTENT : NEEDS_FILE;
 }

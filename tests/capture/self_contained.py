@@ -170,6 +170,27 @@ def refused():
     t.check((result.status, result.out) == (0, b"1\n"), result)
 
 
+def once():
+    """A file that is mapped, in several ways, and open is in the image once."""
+    size = 16 << 20
+    with open("data", "wb") as file:
+        file.write(os.urandom(size - 1000))
+    script = ("import hashlib, mmap, os\nfile = open('data', 'rb')\nplace = file.seek(5000)\n"
+              "shown = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)\nown = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)\n"
+              "part = mmap.mmap(file.fileno(), 8192, access=mmap.ACCESS_READ, offset=1 << 20)\nown[4096:4099] = b'new'\n"
+              "os.access('/snap/here', 0)\nshown.madvise(mmap.MADV_DONTNEED)\nown[0:3] = b'two'\n"
+              "for text in (file.read(), shown, own, part): print(len(text), hashlib.md5(text).hexdigest())\n")
+    argv = ["/usr/bin/python3", "-c", script]
+    direct = t.run(argv)
+    t.check(direct.status == 0, direct)
+    self_contained(argv)
+    taken = os.path.getsize("image.snap")
+    t.check(taken < 2 * size, taken, "bytes")
+    text = t.run([t.SNAPIMG, "info", "image.snap"]).out.decode()
+    t.check("needs these files" not in text and re.search(r"^  .*/data: 16\.0 MiB", text, flags=re.M), text)
+    start_everywhere(direct)
+
+
 def locked():
     write_data()
     script = "import fcntl, os\nfile = open('data')\nfcntl.flock(file, fcntl.LOCK_SH)\nos.access('/snap/here', 0)\n"
@@ -298,7 +319,7 @@ def from_files():
     with open("data", "wb") as file:
         file.write(bytes(range(256)) * 1024)
     script = ("import hashlib, mmap, os\nfile = open('data', 'rb')\nview = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)\n"
-              "view[8192:8195] = b'new'\nview[81920:86016] = bytes(4096)\nfile.close()\nos.access('/snap/here', 0)\n"
+              "view[8192:8195] = b'new'\nview[81920:86016] = bytes(4096)\nos.closerange(file.fileno(), 20)  # the view has its own\nos.access('/snap/here', 0)\n"
               "print(hashlib.sha256(view).hexdigest(), '/data\\n' in open('/proc/self/maps').read())\n")
     t.freeze("image.snap", ["/usr/bin/python3", "-c", script], at=HERE, options=["--self-contained"])
     t.check(t.run([t.SNAPIMG, "thaw", "image.snap", "-o", "thawed.snap"]).status == 0, "not thawed")
@@ -335,7 +356,8 @@ ROWS = {
     "embedded_musl": lambda: program("musl"), "embedded_muslstatic": lambda: program("muslstatic"),
     "embedded_python": python, "embedded_bash": bash, "embedded_node": node,
     "embedded_sqlite": sqlite, "embedded_replaced": replaced, "deleted_without_proc": deleted,
-    "embedded_noexec": no_exec, "refused_embedded_written": refused, "refused_embedded_locked": locked, "embedded_told": told, "embedded_runtime": runtime,
+    "embedded_noexec": no_exec, "embedded_once": once, "refused_embedded_written": refused,
+    "refused_embedded_locked": locked, "embedded_told": told, "embedded_runtime": runtime,
     "embedded_directory": directory, "embedded_info": info, "embedded_mapped": thawed_is_mapped,
     "embedded_second_generation": second_generation, "file_all_missing": all_missing,
 }

@@ -119,7 +119,8 @@ static enum status gather_memory(struct capture *capture)
 		return status;
 	if ((status = mappings_read(capture->request, &capture->maps, &capture->files, &capture->mappings)) !=
 	            STATUS_OK ||
-	    (status = shared_find(&capture->mappings, &capture->shared)) != STATUS_OK)
+	    (status = shared_find(&capture->mappings, !capture->request->in_tree, &capture->shared)) !=
+	            STATUS_OK)
 		return status;
 	return remote_map_scratch(&capture->remote, may_trap(&capture->subject));
 }

@@ -117,6 +117,8 @@ static enum status writer_failed(const struct snapimg_writer *writer, const stru
 /* What is as its file has it can't hold an ID. */
 static bool is_unchanged(const struct mapping *mapping)
 {
+	if (mapping && mapping->memory)
+		return mapping->memory->is_large_file;
 	return mapping && mapping->record.flags & SNAPIMG_MAP_EMBEDDED && mapping->vma->anonymous == 0;
 }
 

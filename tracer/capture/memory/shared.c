@@ -24,6 +24,11 @@ bool is_segment(const struct vma *vma)
 	return strncmp(vma->name, "/SYSV", 5) == 0 && vma->shared;
 }
 
+static bool is_of_file(const struct mapping *mapping)
+{
+	return (mapping->record.flags & SNAPIMG_MAP_EMBEDDED) != 0;
+}
+
 /* A segment's id may be the inode number of other memory on the same device. */
 bool is_same_shared(const struct vma *a, const struct vma *b)
 {
@@ -65,12 +70,23 @@ static enum status group(struct shared *shared, size_t total)
 			                                               : 0};
 		}
 		last->count++;
-		last->shared = last->shared || (*showing)->vma->shared;
+		last->shared = last->shared || ((*showing)->vma->shared && !is_of_file(*showing));
 	}
 	return STATUS_OK;
 }
 
-enum status shared_find(struct mappings *mappings, struct shared *ret_shared)
+/* A library is known by its mappings, whoever has it open. */
+static bool has_code(const struct mappings *mappings, uint32_t file)
+{
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct mapping *it = &mappings->mapping[i];
+		if (is_of_file(it) && it->record.file == file && it->record.protection & SNAPIMG_PROT_EXEC)
+			return true;
+	}
+	return false;
+}
+
+enum status shared_find(struct mappings *mappings, bool with_files, struct shared *ret_shared)
 {
 	struct shared result = {.showing = calloc(mappings->count + 1, sizeof(struct mapping *))};
 	enum status status;
@@ -80,7 +96,8 @@ enum status shared_find(struct mappings *mappings, struct shared *ret_shared)
 		return fail(STATUS_FAILED, "out of memory");
 	for (size_t i = 0; i < mappings->count; i++) {
 		struct mapping *mapping = &mappings->mapping[i];
-		if (mapping->of_object || (mapping->by_content && !mapping->of_shim))
+		if (mapping->of_object || (mapping->by_content && !mapping->of_shim) ||
+		    (with_files && is_of_file(mapping) && !has_code(mappings, mapping->record.file)))
 			result.showing[total++] = mapping;
 	}
 	qsort(result.showing, total, sizeof(struct mapping *), by_memory);
@@ -105,13 +122,14 @@ static struct shared_memory *find(const struct shared *shared, const struct open
 }
 
 /* Large content goes into the image as pages do, in extents, though it isn't mapped. */
+enum { LARGE = 1 << 20 };
+
 static enum status add_unmapped(struct shared *shared, uint64_t size, struct shared_memory **ret_memory)
 {
-	enum { LEAST = 1 << 20 };
 	const uint64_t most = (SNAPIMG_MEMORY_END - SNAPIMG_MEMORY_START) / 2;
 
 	*ret_memory = NULL;
-	if (size < LEAST || size > most)
+	if (size < LARGE || size > most)
 		return STATUS_OK;
 	if (!(*ret_memory = array_add(shared->memory, shared->count)))
 		return fail(STATUS_FAILED, "out of memory");
@@ -136,6 +154,7 @@ enum status shared_claim(struct shared *shared, const struct open_descriptor *it
 	memory->object = (uint32_t)object + 1;
 	memory->content = content;
 	memory->size = size;
+	memory->is_large_file = it->embedded && size >= LARGE;
 	return STATUS_OK;
 }
 

@@ -1,6 +1,7 @@
 /* Shared memory that has no file to be found again: MAP_SHARED|MAP_ANONYMOUS, memfds and deleted files.
  * Mapped once and whole it comes back as shared anonymous memory. What is seen in several places, in a part,
- * or by a descriptor too, becomes a MEMORY mapping of the image and VIEWs of it. */
+ * or by a descriptor too, becomes a MEMORY mapping of the image and VIEWs of it. So does a file that is
+ * embedded, where it is mapped and open: the image has it once. */
 #ifndef TRACER_CAPTURE_MEMORY_SHARED_H
 #define TRACER_CAPTURE_MEMORY_SHARED_H
 
@@ -17,6 +18,7 @@ struct shared_memory {
 	struct mapping **showing; /* sorted by offset; until shared_settle() */
 	size_t count;
 	bool shared;          /* one of them is */
+	bool is_large_file;   /* embedded: the program's ID stands in it by accident only */
 	uint32_t segment;     /* System V shared memory: its id + 1, else 0 (capture/ipc.h) */
 	uint32_t object;      /* index + 1 in OBJECTS */
 	int content;          /* what it has is read by this descriptor, or by the view where that is -1 */
@@ -46,8 +48,9 @@ struct shared_process {
 	struct mappings *mappings;
 };
 
-/* Finds them. The result borrows the mappings. */
-enum status shared_find(struct mappings *mappings, struct shared *ret_shared)
+/* Finds them; with_files: what is mapped of embedded files, too, which may be open. The result borrows the
+ * mappings. */
+enum status shared_find(struct mappings *mappings, bool with_files, struct shared *ret_shared)
         __attribute__((warn_unused_result));
 /* A descriptor of the target's, opened again as `content` and to be OBJECTS's number `object`: whether its
  * content goes into the image as a memory's; then `content` is taken over. */

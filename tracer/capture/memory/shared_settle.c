@@ -59,7 +59,10 @@ static void make_views(const struct shared_memory *memory, uint32_t index)
 		mapping->record.kind = SNAPIMG_MAPPING_VIEW;
 		mapping->record.file = index + 1;
 		mapping->record.offset = vma->offset;
-		mapping->record.flags |= is_read_only(vma) ? SNAPIMG_MAP_READ_ONLY : 0;
+		if (mapping->record.flags & SNAPIMG_MAP_EMBEDDED) /* private, whatever it was */
+			mapping->record.flags &= ~(uint32_t)SNAPIMG_MAP_EMBEDDED;
+		else
+			mapping->record.flags |= is_read_only(vma) ? SNAPIMG_MAP_READ_ONLY : 0;
 		mapping->by_content = mapping->of_object = false;
 	}
 }
