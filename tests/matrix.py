@@ -190,7 +190,7 @@ CARRIED = {
         ("the nice value of its own session (autogroup)", "state_session_nice"),
         ("its parent's ID, where it asked for it and keeps it", "programs.kept"),
         ("registrations for membarrier", "state_membarriers"),
-        ("that it chooses the IDs of its timers (PR_TIMER_CREATE_RESTORE_IDS)", "state_timer_ids"),
+        ("that it chooses the IDs of its timers (PR_TIMER_CREATE_RESTORE_IDS), and the slots of its futexes (PR_FUTEX_HASH)", "state_timer_ids"),
         ("what it asks about no-new-privileges and seccomp is answered as without snaptrace's own filter", "state_asks"),
     ),
     "Uniqueness": (
@@ -261,7 +261,7 @@ REFUSED = {
         ("TCP sockets that are connected to elsewhere, unless `--tcp=reset`", "connected_elsewhere connect_error ended_connection"),
         ("connections from elsewhere that wait, with `--continue` and `-p` any; datagrams that wait, or are being made", "waiting_connection waiting_datagram corked"),
         ("empty messages that wait, if they were looked at before (MSG_PEEK, an earlier image) or their sender is closed", "empty_message"),
-        ("errors and urgent data that wait in a socket", "unix_error udp_error error_queue urgent"),
+        ("errors and urgent data that wait in a socket, and the mark of such data that was received (SIOCATMARK)", "unix_error udp_error error_queue urgent urgent_mark"),
         ("socket options that can't be set again", "unicast_interface"),
         ("Unix connections whose ends both have a name, if nobody listens there any more; datagrams to a name whose file is gone; sockets whose file was replaced by another, left by a closed listener, or by a relative name from a directory that the program left", "unix_moved unix_both_named unix_datagrams unix_connection unix_replaced"),
         ("Unix sockets that another user or group than snaptrace's has connected or listens at", "other_maker"),

@@ -16,6 +16,9 @@
 #define PR_SYS_DISPATCH_EXCLUSIVE_ON  1 /* PR_SYS_DISPATCH_ON, which newer headers define by this */
 #define SYSCALL_DISPATCH_FILTER_ALLOW 0
 #define SYSCALL_DISPATCH_FILTER_BLOCK 1
+#define PR_FUTEX_HASH                 78 /* Linux 6.16 */
+#define PR_FUTEX_HASH_SET_SLOTS       1
+#define PR_FUTEX_HASH_GET_SLOTS       2
 #define __NR_epoll_pwait2             441 /* Linux 5.11 */
 #define __NR_landlock_create_ruleset  444 /* Linux 5.13 */
 #define __NR_landlock_restrict_self   446

@@ -19,6 +19,7 @@ enum {
 	SIGNAL_MAX = 64,
 	TIME_STAMP_MODES = 2,
 	MEMORY_FAILURE_POLICIES = 2,
+	FUTEX_SLOTS_MOST = 1 << 30,
 	MEMBARRIERS = 1 << 2 | 1 << 4 | 1 << 6 | 1 << 8,
 };
 
@@ -122,6 +123,8 @@ static bool attribute_is_valid(const struct snapimg *image, const struct snapimg
 		return is_of_thread(image, attribute) && are_ids(value) && are_ids(more);
 	case SNAPIMG_ATTRIBUTE_THREAD_MORE_GROUPS:
 		return is_of_thread(image, attribute) && is_next_group(image, attribute);
+	case SNAPIMG_ATTRIBUTE_FUTEX_SLOTS:
+		return is_plain(attribute, FUTEX_SLOTS_MOST) && value != 1 && (value & (value - 1)) == 0;
 	case SNAPIMG_ATTRIBUTE_SESSION_NICE:
 		return attribute->argument == 0 && more == 0 && NICE_MOST - value < NICE_RANGE;
 	case SNAPIMG_ATTRIBUTE_SESSION:

@@ -204,6 +204,12 @@ static long register_membarriers(const struct snapimg_attribute *record, uint32_
 	return result;
 }
 
+static long set_futex_slots(const struct snapimg_attribute *record, uint32_t tid)
+{
+	(void)tid;
+	return sys(__NR_prctl, PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, record->value, 0);
+}
+
 /* Corrected machine checks: prctl(2), PR_MCE_KILL. */
 static long set_memory_failure(const struct snapimg_attribute *record, uint32_t tid)
 {
@@ -300,6 +306,7 @@ enum { REFUSABLE = 1, LAST = 2 };
 	X(THREAD_CAPABILITIES, OF_SELF, check_capabilities, set_capabilities, 0)                             \
 	X(SLICE, OF_THREAD, NULL, set_slice, REFUSABLE)                                                      \
 	X(MEMBARRIER, OF_PROCESS, register_membarriers, register_membarriers, 0)                             \
+	X(FUTEX_SLOTS, OF_PROCESS, NULL, set_futex_slots, REFUSABLE)                                         \
 	X(SESSION, OF_PROCESS, session_check, session_enter, 0)                                              \
 	X(SESSION_NICE, OF_PROCESS, NULL, set_session_nice, REFUSABLE)                                       \
 	X(THREAD_USERS, OF_SELF, check_users, NULL, 0) /* these come first: users_commit() */                \

@@ -14,6 +14,7 @@
 #define YIELDS_MAX (1 << 21) /* seconds: a thread that is not back by then runs a handler that does not end */
 #define STAGE_RUN 2
 #define CAPABILITY_DATA 8 /* struct capability_sets (capabilities.h) */
+#define UCONTEXT_LINK 8 /* struct kernel_ucontext (signals_x86_64.h): sigreturn does not read it */
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 
@@ -31,6 +32,17 @@
 	mov $__NR_mmap, %eax
 	syscall
 7:
+.endm
+
+/* The frame at the stack pointer becomes the thread's state. The kernel leaves some flags as they are (FIX_EFLAGS,
+ * arch/x86/kernel/signal_64.c): those are set here. */
+.macro become_frame
+	lea UCONTEXT_LINK(%rsp), %rsp
+	popfq
+	lea -UCONTEXT_LINK-8(%rsp), %rsp
+	mov $__NR_rt_sigreturn, %eax
+	syscall
+	ud2
 .endm
 
 /*
@@ -96,9 +108,7 @@ resume_tail:
 	jmp 2b
 5:	inc %ebx
 	jmp 2b
-4:	mov $__NR_rt_sigreturn, %eax
-	syscall
-	ud2
+4:	become_frame
 
 /* A thread of the crew waits here until it may run: r12: the crew, rbp: its ucontext, r13, r14: its list of
  * robust locks, or 0, and the size of that. The kernel marks the locks in the list when a thread ends
@@ -130,9 +140,7 @@ resume_tail_park:
 	mov $__NR_set_robust_list, %eax
 	syscall
 3:	mov %rbp, %rsp
-	mov $__NR_rt_sigreturn, %eax
-	syscall
-	ud2
+	become_frame
 resume_tail_end:
 
 	.text

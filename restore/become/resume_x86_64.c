@@ -19,12 +19,15 @@
 #include "restore/loader.h"
 #include "restore/zone.h"
 
+static_assert(offsetof(struct kernel_ucontext, link) == 8, "UCONTEXT_LINK in resume_tail_x86_64.S");
 static_assert(sizeof(struct prctl_mm_map) == 104, "MM_MAP_SIZE in resume_tail_x86_64.S");
 
 enum {
 	RED_ZONE = 128,
 	RSEQ_CS_OFFSET = 8, /* struct rseq (include/uapi/linux/rseq.h) */
 	XSTATE_ALIGNMENT = 64,
+	LEFT_FLAGS = 1 << 21 | 1 << 14, /* ID and NT, which rt_sigreturn leaves as they are */
+	FLAGS_AT_REST = 0x202,          /* interrupts are on, and the bit that is always set */
 };
 
 static uint64_t align_xstate(uint64_t size)
@@ -95,6 +98,7 @@ uint64_t thread_write_frame(uint64_t to, const struct snapimg_thread *thread)
 	uint8_t *xstate = (uint8_t *)context + align_xstate(sizeof *context);
 	*context = (struct kernel_ucontext){
 	        .flags = UCONTEXT_FP_XSTATE | UCONTEXT_SS | UCONTEXT_STRICT_SS,
+	        .link = (thread->registers.eflags & LEFT_FLAGS) | FLAGS_AT_REST, /* resume_tail_x86_64.S */
 	        .stack_address = thread->altstack_address,
 	        .stack_flags = thread->altstack_flags,
 	        .stack_size = thread->altstack_size,

@@ -78,6 +78,7 @@ long uring_fill(const struct snapimg_content *content, const uint8_t *bytes);
 
 /* A setting of an object, with the bytes that belong to it: a row of settings.c for each kind of them. */
 typedef long object_setter(const struct snapimg_setting *setting, int descriptor, const uint8_t *data);
+bool socket_is_settled_last(const struct snapimg_setting *setting);
 object_setter socket_option, socket_listen, socket_bind, socket_connect, socket_accepted,
         socket_filtered;                       /* socket.c */
 object_setter inet_interface;                  /* inet.c */

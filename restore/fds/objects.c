@@ -242,6 +242,7 @@ void objects_make(void)
 		unlinked_resize(i);
 	fill_and_complete(false);
 	fill_and_complete(true);
+	objects_settle();
 }
 
 void objects_copy_numbers(int32_t *to)

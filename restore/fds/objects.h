@@ -30,6 +30,8 @@ _Noreturn void object_die(uint32_t index, const char *what, long result);
 
 /* settings.c: all settings of all objects. */
 void objects_set(void);
+/* Those once more that filling changes, and for the first time those that could hold it up. */
+void objects_settle(void);
 
 /* content.c: the bytes of a content, until the next call. */
 const uint8_t *content_bytes(const struct snapimg_content *content);

@@ -3,7 +3,7 @@
 #include "restore/fds/objects.h"
 #include "restore/fds/overrides.h"
 
-enum { UNIX_FAMILY = 1 };
+enum { UNIX_FAMILY = 1, TCP_LEVEL = 6 };
 
 static object_setter *const setters[] = {
         [SNAPIMG_SETTING_OPTION] = socket_option,     [SNAPIMG_SETTING_BIND] = socket_bind,
@@ -47,12 +47,27 @@ static void set_all(bool second)
 		if (setting[i].object != object)
 			is_needed = overrides_leave_object(setting[i].object);
 		object = setting[i].object;
-		if (!is_needed || is_second(&setting[i]) != second)
+		bool is_last = setting[i].level == TCP_LEVEL && socket_is_settled_last(&setting[i]);
+		if (!is_needed || is_second(&setting[i]) != second || is_last)
 			continue;
 		long result = setters[setting[i].kind](&setting[i], objects_descriptor(object),
 		                                       bytes + setting[i].offset);
 		if (result < 0)
 			object_die(object, action_of(setting[i].kind), result);
+	}
+}
+
+void objects_settle(void)
+{
+	const struct snapimg_setting *setting = snapimg_get_setting(&loader.image);
+	const uint8_t *bytes = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
+	for (uint32_t i = 0; i < snapimg_setting_count(&loader.image); i++) {
+		if (!socket_is_settled_last(&setting[i]) || !overrides_leave_object(setting[i].object))
+			continue;
+		long result = socket_option(&setting[i], objects_descriptor(setting[i].object),
+		                            bytes + setting[i].offset);
+		if (result < 0)
+			object_die(setting[i].object, action_of(setting[i].kind), result);
 	}
 }
 

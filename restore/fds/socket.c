@@ -2,6 +2,7 @@
  */
 #include <asm/errno.h>
 
+#include "restore/base/memory.h"
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/fds/kinds.h"
@@ -14,6 +15,13 @@ enum {
 	SOCKET_LEVEL = 1,
 	RIGHTS = 1,
 	SNDBUF = 7,
+	RCVBUF = 8,
+	SNDBUF_FORCE = 32,
+	RCVBUF_FORCE = 33,
+	BUF_LOCK = 72,
+	TCP_LEVEL = 6,
+	WINDOW_CLAMP = 10,
+	QUICK_ACK = 12,
 	ATTACH_FILTER = 26,
 	LOCK_FILTER = 44,
 	NO_SIGNAL = 0x4000,
@@ -78,8 +86,44 @@ long socket_accepted(const struct snapimg_setting *setting, int descriptor, cons
 	return 0;
 }
 
+/* The kernel cuts the size to what the administrator allows, but for one. */
+static long set_buffer(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
+{
+	static bool told;
+	int32_t wanted = 0, now = 0;
+	uint32_t size = sizeof now;
+	long result = sys(__NR_setsockopt, descriptor, SOCKET_LEVEL, setting->option, data, setting->size);
+	if (result < 0 || setting->size != sizeof wanted ||
+	    sys(__NR_getsockopt, descriptor, SOCKET_LEVEL, setting->option, &now, &size) < 0)
+		return result;
+	memcpy(&wanted, data, sizeof wanted);
+	if (now / 2 >= wanted || /* the kernel doubles what it is given (socket(7)) */
+	    sys(__NR_setsockopt, descriptor, SOCKET_LEVEL,
+	        setting->option == SNDBUF ? SNDBUF_FORCE : RCVBUF_FORCE, data, setting->size) == 0 ||
+	    told)
+		return 0;
+	told = true;
+	warn("descriptors: a socket's buffer is smaller than the program has made it: raise net.core.",
+	     setting->option == SNDBUF ? "wmem_max" : "rmem_max");
+	return 0;
+}
+
+/* What a connection's traffic, or that it begins to listen, changes (net/ipv4/tcp_input.c,
+ * inet_connection_sock.c); and the sizes of buffers, which other options change. */
+bool socket_is_settled_last(const struct snapimg_setting *setting)
+{
+	if (setting->kind != SNAPIMG_SETTING_OPTION)
+		return false;
+	return setting->level == TCP_LEVEL ? setting->option == WINDOW_CLAMP || setting->option == QUICK_ACK
+	                                   : setting->level == SOCKET_LEVEL && (setting->option == SNDBUF ||
+	                                                                        setting->option == RCVBUF ||
+	                                                                        setting->option == BUF_LOCK);
+}
+
 long socket_option(const struct snapimg_setting *setting, int descriptor, const uint8_t *data)
 {
+	if (setting->level == SOCKET_LEVEL && (setting->option == SNDBUF || setting->option == RCVBUF))
+		return set_buffer(setting, descriptor, data);
 	if (is_tcp_end(setting->object))
 		return tcp_option(setting, descriptor, data);
 	return sys(__NR_setsockopt, descriptor, setting->level, setting->option, data, setting->size);

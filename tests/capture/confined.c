@@ -218,7 +218,9 @@ static void membarriers(void)
 	EXPECT(syscall(SYS_membarrier, commands[2], 0, 0) < 0 && errno == EPERM); /* it did not register */
 }
 
-/* As CRIU sets it, to make timers again under the IDs that they had. */
+/* As CRIU sets it, to make timers again under the IDs that they had; and what else prctl(2) has since
+ * Linux 6.16.
+ */
 static void timer_ids(void)
 {
 	enum {
@@ -232,7 +234,10 @@ static void timer_ids(void)
 	if (prctl(RESTORE_IDS, ON, 0, 0, 0) < 0)
 		skip("PR_TIMER_CREATE_RESTORE_IDS");
 	EXPECT(syscall(SYS_timer_create, CLOCK_MONOTONIC, &none, &id) == 0 && id == CHOSEN);
+	prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, 64, 0, 0); /* where the kernel has it */
+	int slots = prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_GET_SLOTS, 0, 0, 0);
 	marker();
+	EXPECT(prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_GET_SLOTS, 0, 0, 0) == slots);
 	EXPECT(prctl(RESTORE_IDS, ASK, 0, 0, 0) == ON);
 	id = CHOSEN + 1;
 	EXPECT(syscall(SYS_timer_create, CLOCK_MONOTONIC, &none, &id) == 0 && id == CHOSEN + 1);

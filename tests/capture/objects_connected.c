@@ -121,6 +121,10 @@ static void tcp_connections(void)
 	    server = need(accept(listener, NULL, NULL));
 	int half = tcp_client(&name), other = need(accept(listener, NULL, NULL));
 	struct ends ends = ends_of(client), half_ends = ends_of(half);
+	int silent = tcp_client(&name), narrow = need(accept(listener, NULL, NULL));
+	set(silent, IPPROTO_TCP, TCP_QUICKACK, 0);
+	set(narrow, IPPROTO_TCP, TCP_WINDOW_CLAMP, 5000);
+	set(listener, IPPROTO_TCP, TCP_QUICKACK, 0);
 	set(client, IPPROTO_TCP, TCP_NODELAY, 1);
 	set(server, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set(server, IPPROTO_TCP, TCP_KEEPIDLE, 77);
@@ -130,6 +134,10 @@ static void tcp_connections(void)
 	marker();
 	expect_connected(client, server, &ends);
 	expect_connected(half, other, &half_ends);
+	EXPECT(option(silent, IPPROTO_TCP, TCP_QUICKACK) == 0 &&
+	       option(narrow, IPPROTO_TCP, TCP_QUICKACK) == 1 &&
+	       option(narrow, IPPROTO_TCP, TCP_WINDOW_CLAMP) == 5000 &&
+	       option(listener, IPPROTO_TCP, TCP_QUICKACK) == 0);
 	EXPECT(option(client, IPPROTO_TCP, TCP_NODELAY) == 1 &&
 	       option(server, IPPROTO_TCP, TCP_NODELAY) == 0);
 	EXPECT(option(server, SOL_SOCKET, SO_KEEPALIVE) == 1 &&
@@ -145,7 +153,7 @@ static void tcp_connections(void)
 	EXPECT(writes(server, "again") && reads(client, "again"));
 	int third = tcp_client(&name), fourth = need(accept(listener, NULL, NULL));
 	EXPECT(writes(third, "new") && reads(fourth, "new"));
-	leave_nothing((int[]){client, server, half, other, third, fourth}, 6);
+	leave_nothing((int[]){client, server, half, other, third, fourth, silent, narrow}, 8);
 }
 
 /* The listener is gone, what is on its way fills the buffers. */

@@ -41,6 +41,13 @@ static void due_timers(void)
 	EXPECT(would_block(stopped));
 }
 
+static int value_of(int fd, int level, int option)
+{
+	int value = 0;
+	socklen_t size = sizeof(value);
+	return getsockopt(fd, level, option, &value, &size) < 0 ? -1 : value; /* not on this machine */
+}
+
 /* A value that setsockopt(2) took before the point and that getsockopt(2) shows after it. */
 static void socket_options(void)
 {
@@ -54,8 +61,12 @@ static void socket_options(void)
 	        {AF_INET, SOCK_STREAM, SOL_SOCKET, 65, 2}, /* SO_TIMESTAMPING_NEW */
 	        {AF_INET, SOCK_STREAM, SOL_SOCKET, 72, 3}, /* SO_BUF_LOCK */
 	        {AF_UNIX, SOCK_STREAM, SOL_SOCKET, 72, 1},
-	        {AF_INET, SOCK_DGRAM, SOL_SOCKET, 82, 1}, /* SO_RCVPRIORITY */
-	        {AF_INET, SOCK_DGRAM, IPPROTO_IP, 26, 1}, /* IP_RECVERR_RFC4884 */
+	        {AF_UNIX, SOCK_STREAM, SOL_SOCKET, SO_SNDBUFFORCE,
+	         64 << 20}, /* for root, beyond what all may */
+	        {AF_INET, SOCK_STREAM, SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20},
+	        {AF_INET, SOCK_STREAM, SOL_SOCKET, SO_RCVLOWAT, 200001}, /* makes the buffer larger */
+	        {AF_INET, SOCK_DGRAM, SOL_SOCKET, 82, 1},                /* SO_RCVPRIORITY */
+	        {AF_INET, SOCK_DGRAM, IPPROTO_IP, 26, 1},                /* IP_RECVERR_RFC4884 */
 	        {AF_INET, SOCK_DGRAM, IPPROTO_IP, IP_FREEBIND, 1},
 	        {AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, IPV6_2292PKTINFO, 1},
 	        {AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, IPV6_2292HOPOPTS, 1},
@@ -70,25 +81,26 @@ static void socket_options(void)
 	        {AF_INET, SOCK_STREAM, IPPROTO_TCP, TCP_QUICKACK, 0},
 	        {AF_INET, SOCK_STREAM, IPPROTO_TCP, 44, 3000}, /* TCP_RTO_MAX_MS */
 	};
-	enum { ROWS = sizeof(row) / sizeof(*row) };
-	int fd[ROWS], before[ROWS], after, set = 0;
+	enum { ROWS = sizeof(row) / sizeof(*row), BUFFERS = 3 };
+	static const int buffer[BUFFERS] = {SO_SNDBUF, SO_RCVBUF, 72 /* SO_BUF_LOCK */};
+	int fd[ROWS], before[ROWS][1 + BUFFERS], set = 0;
 	for (int i = 0; i < ROWS; i++) {
-		socklen_t size = sizeof(before[i]);
 		fd[i] = socket(row[i].domain, row[i].type, 0);
 		set += setsockopt(fd[i], row[i].level, row[i].option, &row[i].value, sizeof(int)) == 0;
-		if (getsockopt(fd[i], row[i].level, row[i].option, &before[i], &size) < 0)
-			before[i] = -1; /* not on this machine */
+		before[i][BUFFERS] = value_of(fd[i], row[i].level, row[i].option);
+		for (int k = 0; k < BUFFERS; k++)
+			before[i][k] = value_of(fd[i], SOL_SOCKET, buffer[k]);
 	}
 	EXPECT(set > 5);
 	marker();
 	for (int i = 0; i < ROWS; i++) {
-		socklen_t size = sizeof(after);
-		if (getsockopt(fd[i], row[i].level, row[i].option, &after, &size) < 0)
-			after = -1;
-		if (after != before[i])
+		int after = value_of(fd[i], row[i].level, row[i].option);
+		if (after != before[i][BUFFERS])
 			fprintf(stderr, "level %d option %d: %d, was %d\n", row[i].level, row[i].option,
-			        after, before[i]);
-		EXPECT(after == before[i]);
+			        after, before[i][BUFFERS]);
+		EXPECT(after == before[i][BUFFERS]);
+		for (int k = 0; k < BUFFERS; k++)
+			EXPECT(value_of(fd[i], SOL_SOCKET, buffer[k]) == before[i][k]);
 	}
 }
 

@@ -78,6 +78,7 @@ WAITING = {  # of the third
     "refused_connect_error": ("connected TCP socket", "descriptor"),
     "refused_ended_connection": ("connected TCP socket", "--tcp=reset"),
     "refused_urgent": ("urgent data", "descriptor"),
+    "refused_urgent_mark": ("mark of urgent data", "descriptor"),
     "refused_corked": ("datagram that is being made", "descriptor"),
     "refused_unicast_interface": ("IP_UNICAST_IF", "descriptor"),
     "refused_lost_watch": ("can't be found", "descriptor"),

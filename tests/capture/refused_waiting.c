@@ -109,6 +109,22 @@ static bool urgent(void)
 	return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && send(ends[0], "x", 1, MSG_OOB) == 1;
 }
 
+/* Received, but reading is to stop where it was: a reader would go past it, and lose what follows. */
+static bool urgent_mark(void)
+{
+	struct sockaddr_in name = loopback(0);
+	socklen_t size = sizeof(name);
+	char byte;
+	int server = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(server, (struct sockaddr *)&name, size) < 0 || listen(server, 1) < 0 ||
+	    getsockname(server, (struct sockaddr *)&name, &size) < 0 ||
+	    connect(fd, (struct sockaddr *)&name, size) < 0)
+		return false;
+	int other = accept(server, NULL, NULL);
+	return send(other, "ab", 2, 0) == 2 && send(other, "c", 1, MSG_OOB) == 1 && waits(fd, POLLPRI) &&
+	       recv(fd, &byte, 1, MSG_OOB) == 1 && byte == 'c' && close(server) == 0;
+}
+
 static bool corked(void)
 {
 	struct sockaddr_in name = loopback(9);
@@ -192,7 +208,7 @@ int main(int argc, char **argv)
 	        MODE(ended_connection),  MODE(urgent),        MODE(corked),
 	        MODE(unicast_interface), MODE(lost_watch),    MODE(unread_fifo),
 	        MODE(terminal_output),   MODE(terminal_line), MODE(terminal_alone),
-	        MODE(terminal_stopped),
+	        MODE(terminal_stopped),  MODE(urgent_mark),
 	};
 
 	return run_refused(argc, argv, modes, sizeof(modes) / sizeof(*modes));

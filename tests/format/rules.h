@@ -346,6 +346,11 @@ R(OK, 0, "a session", ATTRIBUTE(3, kind, 32), ATTRIBUTE(3, value, 77), ATTRIBUTE
 R(OK, 0, "timer IDs", ATTRIBUTE(3, kind, 33), ATTRIBUTE(3, value, 1))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "timer IDs, neither on nor off", ATTRIBUTE(3, kind, 33),
   ATTRIBUTE(3, value, 2))
+R(OK, 0, "slots of futexes", ATTRIBUTE(3, kind, 41), ATTRIBUTE(3, value, 64))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "one slot of futexes", ATTRIBUTE(3, kind, 41),
+  ATTRIBUTE(3, value, 1))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "slots that are no power of two", ATTRIBUTE(3, kind, 41),
+  ATTRIBUTE(3, value, 6))
 R(OK, 0, "capabilities", ATTRIBUTE(3, kind, 34), ATTRIBUTE(3, value, 3), ATTRIBUTE(3, more, 2))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "capabilities that are not permitted", ATTRIBUTE(3, kind, 34),
   ATTRIBUTE(3, value, 3), ATTRIBUTE(3, more, 4))

@@ -1,5 +1,5 @@
 /* All registers, live across a breakpoint at stop_here: general, x87, MXCSR, SSE, AVX, AVX-512 where there is
- * one. */
+ * one; and the flags ID and NT. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -15,9 +15,11 @@ struct state {
 	double x87_value;
 	uint64_t general[15];
 	uint8_t carry;
+	uint64_t flags;
 };
 _Static_assert(offsetof(struct state, x87_control) == 2112, "as the assembly has it");
 _Static_assert(offsetof(struct state, general) == 2128, "as the assembly has it");
+_Static_assert(offsetof(struct state, flags) == 2256, "as the assembly has it");
 
 void load_and_stop(const struct state *in, struct state *out, int level);
 
@@ -58,6 +60,7 @@ int main(void)
 	for (size_t i = 0; i < 15; i++)
 		CHECK(in.general[i] == out.general[i]);
 	CHECK(out.carry == 1);
+	CHECK((out.flags & 0x204000) == 0x204000);
 	CHECK(out.x87_control == in.x87_control);
 	CHECK(out.mxcsr == in.mxcsr);
 	CHECK(out.x87_value == in.x87_value);

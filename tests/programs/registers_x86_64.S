@@ -9,6 +9,8 @@
 #define MXCSR 2116
 #define X87_VALUE 2120
 #define GENERAL 2128
+#define FLAGS 2256
+#define ID_AND_NT 0x204000 /* flags that no other instruction changes, nor rt_sigreturn */
 
 	.text
 	.globl load_and_stop
@@ -60,7 +62,9 @@ load_and_stop:
 	mov	GENERAL+104(%rdi), %rsi
 	mov	GENERAL(%rdi), %rax
 	mov	GENERAL+112(%rdi), %rdi
-	stc
+	pushfq
+	orq	$ID_AND_NT | 1, (%rsp)
+	popfq
 	call	stop_here
 	/* The stack holds: level, out, ... Everything else is what stop_here's caller must find again. */
 	push	%rdi
@@ -68,6 +72,11 @@ load_and_stop:
 	mov	%rax, GENERAL(%rdi)
 	setc	%al
 	mov	%al, GENERAL+120(%rdi)
+	pushfq
+	mov	(%rsp), %rax
+	mov	%rax, FLAGS(%rdi)
+	andq	$~ID_AND_NT, (%rsp)
+	popfq
 	pop	%rax
 	mov	%rax, GENERAL+112(%rdi)
 	mov	%rbx, GENERAL+8(%rdi)

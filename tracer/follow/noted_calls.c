@@ -138,6 +138,14 @@ static bool second_argument(const struct tracee *tracee, const struct call *call
 	return true;
 }
 
+/* The kernel chooses them itself, too, as there are more threads. */
+static bool of_futex_slots(const struct tracee *tracee, const struct call *call, uint64_t *ret_argument)
+{
+	(void)tracee;
+	*ret_argument = 0;
+	return call->argument[1] == PR_FUTEX_HASH_SET_SLOTS;
+}
+
 static void note_ring(const struct tracee *tracee, uint64_t address, int64_t fd)
 {
 	struct io_uring_params params;
@@ -311,6 +319,7 @@ static const struct noted_row rows[] = {
         {PRCTL(PR_SET_SPECULATION_CTRL), .bits = NOTED_OF_THREAD | NOTED_SPECULATION},
         {PRCTL(PR_SET_IO_FLUSHER), .bits = NOTED_OF_THREAD},
         {PRCTL(PR_SET_SYSCALL_USER_DISPATCH), .bits = NOTED_DISPATCH},
+        {PRCTL(PR_FUTEX_HASH), .bits = NOTED_FUTEX_SLOTS, .choose = of_futex_slots},
         {SYS_getppid, .at_once = true, .bits = NOTED_PARENT},
         /* None of its children becomes its tracee by itself (PTRACE_TRACEME): they have a tracer. */
         {SYS_ptrace, .at_once = true, .bits = NOTED_TRACER},

@@ -21,12 +21,13 @@
 	X(SEMAPHORE_UNDO, 10, true) /* semop(2) with SEM_UNDO */                                             \
 	X(MEMORY_PLACED, 11, false) /* mbind(2) */                                                           \
 	X(PORTS, 12, false)         /* iopl(2) */                                                            \
-	X(OF_THREAD, 13, true)   /* any call that sets what a thread has for itself: a look is worth it */   \
-	X(DISPATCH, 14, false)   /* PR_SET_SYSCALL_USER_DISPATCH */                                          \
-	X(TERMINAL, 15, true)    /* modes of a terminal */                                                   \
-	X(TRACER, 16, true)      /* ptrace(2): it may have traced another process */                         \
-	X(PARENT, 17, false)     /* getppid(2) */                                                            \
-	X(SPECULATION, 18, true) /* PR_SET_SPECULATION_CTRL */
+	X(OF_THREAD, 13, true)    /* any call that sets what a thread has for itself: a look is worth it */  \
+	X(DISPATCH, 14, false)    /* PR_SET_SYSCALL_USER_DISPATCH */                                         \
+	X(TERMINAL, 15, true)     /* modes of a terminal */                                                  \
+	X(TRACER, 16, true)       /* ptrace(2): it may have traced another process */                        \
+	X(PARENT, 17, false)      /* getppid(2) */                                                           \
+	X(SPECULATION, 18, true)  /* PR_SET_SPECULATION_CTRL */                                              \
+	X(FUTEX_SLOTS, 19, false) /* PR_FUTEX_HASH_SET_SLOTS */
 enum noted_bit {
 #define X(name, bit, outlives) NOTED_##name = 1 << (bit),
 	NOTED(X)

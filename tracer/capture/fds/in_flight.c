@@ -167,6 +167,26 @@ static enum status look_at_all(struct looking *looking)
 	return status;
 }
 
+/* Where urgent data was received from, or is to be, reading stops, whoever has sent what is on both sides
+ * (net/unix/af_unix.c, manage_oob). */
+static bool has_mark(const struct looking *looking)
+{
+	const int off = 0;
+	char *bytes;
+	ssize_t size;
+
+	for (size_t i = 0; i < looking->queue->count; i++)
+		if (looking->queue->message[i].passed > 0)
+			return false; /* it ends there for that reason */
+	if (!looking->is_stream || looking->queue->count < 2 || !(bytes = malloc(looking->used)))
+		return false;
+	(void)setsockopt(looking->copy, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
+	size = look_from(looking, 0) ? recv(looking->copy, bytes, looking->used, MSG_PEEK | MSG_DONTWAIT)
+	                             : -1;
+	free(bytes);
+	return size >= 0 && (size_t)size < looking->used;
+}
+
 /* The sender's name (SO_PASSCRED) comes with each message, and not with the end. */
 static enum status read_queue(struct looking *looking)
 {
@@ -180,6 +200,8 @@ static enum status read_queue(struct looking *looking)
 		looking->queue->refused = "a message in a Unix socket";
 	else
 		status = look_at_all(looking);
+	if (!looking->queue->refused && has_mark(looking))
+		looking->queue->refused = "a Unix socket with the mark of urgent data (MSG_OOB)";
 	(void)look_from(looking, offset);
 	(void)setsockopt(looking->copy, SOL_SOCKET, SO_PASSCRED, &credentials, sizeof(credentials));
 	return status;

@@ -54,7 +54,12 @@ static bool differs(int copy, int fresh, int level, int option, union value *ret
 	         memcmp(ret_value, &usual, usual_size) == 0);
 }
 
-enum { LEAST_SEGMENT = 88 }; /* that can be set: TCP_MIN_MSS of include/net/tcp.h */
+enum {
+	LEAST_SEGMENT = 88,  /* that can be set: TCP_MIN_MSS of include/net/tcp.h */
+	BUFFERS_LOCKED = 72, /* SO_BUF_LOCK, Linux 5.14 */
+	LOCKED_SEND = 1,
+	LOCKED_RECEIVE = 2,
+};
 
 static enum status take_option(struct taking *taking, int copy, int fresh, int level, int option)
 {
@@ -100,8 +105,7 @@ struct making {
 /* Whether the kernel chooses the value with the connection, and goes on doing so. */
 static bool tells_of_connection(int copy, int level, int option)
 {
-	enum { BUFFERS_LOCKED = 72 /* SO_BUF_LOCK, Linux 5.14 */, SEND = 1, RECEIVE = 2 };
-	int locked = SEND | RECEIVE;
+	int locked = LOCKED_SEND | LOCKED_RECEIVE;
 	socklen_t size = sizeof(locked);
 
 	if (level == IPPROTO_IP || level == IPPROTO_IPV6) /* who has accepted has what came to it */
@@ -109,11 +113,11 @@ static bool tells_of_connection(int copy, int level, int option)
 		                           : option == IPV6_MULTICAST_HOPS || option == IPV6_ADDRFORM;
 	if (level == IPPROTO_TCP)
 		return option == TCP_MAXSEG || option == TCP_WINDOW_CLAMP || option == TCP_FASTOPEN ||
-		       option == TCP_QUICKACK; /* which does not last (tcp(7)) */
+		       option == TCP_QUICKACK; /* see take_states() */
 	if (level != SOL_SOCKET || (option != SO_SNDBUF && option != SO_RCVBUF))
 		return level == SOL_SOCKET && option == SO_INCOMING_CPU;
 	(void)getsockopt(copy, SOL_SOCKET, BUFFERS_LOCKED, &locked, &size);
-	return (locked & (option == SO_SNDBUF ? SEND : RECEIVE)) == 0;
+	return (locked & (option == SO_SNDBUF ? LOCKED_SEND : LOCKED_RECEIVE)) == 0;
 }
 
 static bool is_listed(int level, int option)
@@ -190,6 +194,50 @@ static enum status take_unlisted(struct taking *taking, const struct open_descri
 	return status;
 }
 
+static enum status take_number(struct taking *taking, int level, int option, int value)
+{
+	const struct snapimg_setting setting = {
+	        .kind = SNAPIMG_SETTING_OPTION, .level = level, .option = option, .size = sizeof(value)};
+
+	return objects_set(taking->objects, setting, &value);
+}
+
+/* Setting a buffer's size locks it; where that is not as it is, it is set after the sizes. */
+static enum status take_buffer_locks(struct taking *taking, int copy, int fresh, struct making making)
+{
+	static const struct {
+		int option, lock;
+	} buffers[] = {{SO_SNDBUF, LOCKED_SEND}, {SO_RCVBUF, LOCKED_RECEIVE}};
+	int locked = 0, follows = 0;
+	socklen_t size = sizeof(locked);
+	union value its;
+
+	if (getsockopt(copy, SOL_SOCKET, BUFFERS_LOCKED, &locked, &size) < 0)
+		return STATUS_OK;
+	for (size_t i = 0; i < sizeof(buffers) / sizeof(*buffers); i++) {
+		if (!(making.connected && tells_of_connection(copy, SOL_SOCKET, buffers[i].option)) &&
+		    differs(copy, fresh, SOL_SOCKET, buffers[i].option, &its, &size))
+			follows |= buffers[i].lock;
+	}
+	return locked == follows ? STATUS_OK : take_number(taking, SOL_SOCKET, BUFFERS_LOCKED, locked);
+}
+
+/* What the kernel goes on choosing as a connection goes on: it goes on from there. A wider window than a new
+ * connection's is no limit, but what the kernel made of much traffic. */
+static enum status take_states(struct taking *taking, int copy, int fresh)
+{
+	int quick = 1, its = 0, usual = 0;
+	socklen_t size = sizeof(int);
+	enum status status = STATUS_OK;
+
+	if (getsockopt(copy, IPPROTO_TCP, TCP_WINDOW_CLAMP, &its, &size) == 0 &&
+	    getsockopt(fresh, IPPROTO_TCP, TCP_WINDOW_CLAMP, &usual, &size) == 0 && its > 0 && its < usual)
+		status = take_number(taking, IPPROTO_TCP, TCP_WINDOW_CLAMP, its);
+	if (status != STATUS_OK || getsockopt(copy, IPPROTO_TCP, TCP_QUICKACK, &quick, &size) < 0)
+		return status;
+	return take_number(taking, IPPROTO_TCP, TCP_QUICKACK, quick);
+}
+
 /* fresh: closed here. */
 static enum status take_options(struct taking *taking, const struct open_descriptor *it, int fresh,
                                 struct making making)
@@ -217,6 +265,10 @@ static enum status take_options(struct taking *taking, const struct open_descrip
 			continue;
 		status = take_option(taking, it->copy, fresh, level, option);
 	}
+	if (status == STATUS_OK)
+		status = take_buffer_locks(taking, it->copy, fresh, making);
+	if (status == STATUS_OK && making.connected)
+		status = take_states(taking, it->copy, fresh);
 	if (status == STATUS_OK)
 		status = take_unlisted(taking, it, fresh, making);
 	if (status == STATUS_OK)

@@ -153,6 +153,7 @@
 	X(SOL_SOCKET, SO_ATTACH_FILTER)                                                                      \
 	X(SOL_SOCKET, SO_ATTACH_BPF)                                                                         \
 	X(SOL_SOCKET, 62) /* SO_BINDTOIFINDEX, Linux 5.1: what SO_BINDTODEVICE sets, once */                 \
+	X(SOL_SOCKET, 72) /* SO_BUF_LOCK, Linux 5.14: take_buffer_locks() */                                 \
 	X(SOL_SOCKET, 77) /* SO_PEERPIDFD, Linux 6.5: opens a descriptor */                                  \
 	X(IPPROTO_IP, IP_MTU)                                                                                \
 	X(IPPROTO_IP, IP_MSFILTER)                                                                           \

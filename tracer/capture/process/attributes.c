@@ -174,6 +174,21 @@ static enum status read_membarriers(const struct subject *subject, const struct 
 	                                        (uint64_t)registered & MEMBARRIER_REGISTERS);
 }
 
+/* Of one that was run by snaptrace: else nothing tells the program's choice from the kernel's own. */
+static enum status read_futex_slots(const struct remote *remote, const struct noted *noted,
+                                    struct attributes *attributes)
+{
+	int64_t slots = -1;
+	enum status status;
+
+	if (!(noted->bits & NOTED_FUTEX_SLOTS))
+		return STATUS_OK;
+	status = remote_call(remote, &slots, SYS_prctl, PR_FUTEX_HASH, PR_FUTEX_HASH_GET_SLOTS, 0, 0);
+	if (status != STATUS_OK || slots < 0)
+		return status;
+	return attributes_add(attributes, SNAPIMG_ATTRIBUTE_FUTEX_SLOTS, 0, (uint64_t)slots);
+}
+
 /* TREE has the sessions and groups of a tree; what its first process needs before it makes the others, or of
  * the terminal, is recorded here, too. */
 static bool is_made_alone(const struct snapshot_request *request, pid_t session, pid_t group)
@@ -232,6 +247,7 @@ enum status attributes_read(const struct subject *subject, const struct remote *
 	    (status = read_prctls(remote, noted, attributes)) ||
 	    (status = read_membarriers(subject, remote, attributes)) ||
 	    (status = read_huge_pages(remote, attributes)) ||
+	    (status = read_futex_slots(remote, noted, attributes)) ||
 	    (status = proc_read(proc_path(pid, "personality"), &text)))
 		return status;
 	return add_changed(attributes, SNAPIMG_ATTRIBUTE_PERSONALITY, 0, caller_personality(text.bytes),
