@@ -116,7 +116,7 @@ CARRIED = {
         ("signalfd", "object_signal_descriptors"),
         ("the process's own pidfd, and those of processes that have ended", "object_pid_descriptor object_ended_pid_descriptor"),
         ("descriptors of the namespaces that it is in", "object_own_namespaces"),
-        ("FIFOs with what is in them, also those whose name is gone", "object_fifos object_fifos_gone"),
+        ("FIFOs with what is in them, also by packets, and those whose name is gone", "object_fifos object_fifos_gone"),
         ("pseudoterminals that the program made, with their settings, also in packet mode, and what waits to be read at both ends", "object_terminals object_terminals_packets object_terminals_bytes object_terminals_states"),
         ("modes that the program set on a terminal it inherited, set on the caller's; another size is told (SIGWINCH)",
          "terminal_raw terminal_told_at_once terminal_silent terminal_silent_already terminal_put_back terminal_untouched "

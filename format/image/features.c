@@ -56,7 +56,12 @@ static uint64_t of_process(const void *record)
 
 static uint64_t of_object(const void *record)
 {
-	switch (((const struct snapimg_object *)record)->kind) {
+	const struct snapimg_object *object = record;
+
+	switch (object->kind) {
+	case SNAPIMG_OBJECT_PIDFD:
+		return SNAPIMG_FEATURE_OBJECTS |
+		       (object->value[SNAPIMG_PIDFD_PID] != 0 ? SNAPIMG_FEATURE_TREE : 0u);
 	case SNAPIMG_OBJECT_CALLERS:
 		return SNAPIMG_FEATURE_OBJECTS | SNAPIMG_FEATURE_CALLERS;
 	case SNAPIMG_OBJECT_TREE:

@@ -84,7 +84,7 @@ static bool fifo_values(const struct snapimg_object *object)
 
 static bool fifo_content(const struct snapimg_object *object, const struct snapimg_content *content)
 {
-	return object->value[SNAPIMG_FIFO_FRESH] == 0 && content->position == 0;
+	return object->value[SNAPIMG_FIFO_FRESH] == 0 && pipe_content(object, content);
 }
 
 static bool socket_values(const struct snapimg_object *object)

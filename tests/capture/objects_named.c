@@ -20,7 +20,7 @@ static void fifos(void)
 {
 	struct pollfd look = {.events = POLLIN};
 	EXPECT(mkfifo("both", 0600) == 0 && mkfifo("single", 0600) == 0 && mkfifo("fresh", 0600) == 0 &&
-	       mkfifo("left", 0600) == 0);
+	       mkfifo("left", 0600) == 0 && mkfifo("packets", 0600) == 0);
 	int reader = need(open("both", O_RDONLY | O_NONBLOCK)), writer = need(open("both", O_WRONLY));
 	int single = need(open("single", O_RDWR | O_CLOEXEC)), again = need(dup(single));
 	int fresh = need(open("fresh", O_RDONLY | O_NONBLOCK)),
@@ -28,7 +28,10 @@ static void fifos(void)
 	EXPECT(close(need(open("left", O_WRONLY))) == 0);
 	EXPECT(writes(writer, "on its way") && fcntl(single, F_SETPIPE_SZ, 8192) == 8192);
 	EXPECT(fcntl(reader, F_SETFL, 0) == 0);
+	int packets = need(open("packets", O_RDONLY | O_NONBLOCK)), to = need(open("packets", O_WRONLY));
+	EXPECT(fcntl(to, F_SETFL, O_DIRECT) == 0 && writes(to, "packet") && writes(to, "p"));
 	marker();
+	EXPECT(reads(packets, "packet") && reads(packets, "p") && (fcntl(to, F_GETFL) & O_DIRECT) != 0);
 	EXPECT(reads(reader, "on its way") && fcntl(reader, F_GETFL) == (O_RDONLY | 0100000));
 	EXPECT(writes(writer, "more") && reads(reader, "more") && read(writer, &look, 1) < 0);
 	EXPECT(fcntl(single, F_GETPIPE_SZ) == 8192 && fcntl(single, F_GETFD) == FD_CLOEXEC);

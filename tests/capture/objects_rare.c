@@ -178,8 +178,11 @@ static void pipes_for_both(void)
 	EXPECT(close(ends[0]) == 0 && close(ends[1]) == 0 && writes(second, "in it"));
 	need(pipe2(ends, O_DIRECT | O_NONBLOCK));
 	EXPECT(writes(ends[1], "packet") && writes(ends[1], "p"));
+	need(pipe2(alone, O_DIRECT | O_NONBLOCK)); /* whose writer does so no more */
+	EXPECT(writes(alone[1], "packet") && writes(alone[1], "p") && fcntl(alone[1], F_SETFL, 0) == 0);
 	marker();
 	EXPECT(reads(ends[0], "packet") && reads(ends[0], "p") && would_block(ends[0]));
+	EXPECT(reads(alone[0], "packet") && reads(alone[0], "p") && would_block(alone[0]));
 	EXPECT(reads(both, "left") && would_block(both) && writes(both, "x") && reads(both, "x"));
 	EXPECT(would_block(both) && reads(reader, "in it") && writes(copy, "more") && reads(second, "more"));
 	EXPECT(would_block(first) && close(first) == 0 && close(copy) == 0 && writes(second, "last"));

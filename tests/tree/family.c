@@ -215,6 +215,21 @@ static bool has_ended(int pidfd, int timeout)
 	return poll(&look, 1, timeout) == 1;
 }
 
+/* One that has nothing else of the tree's: it stops itself, and goes on after the point. */
+static pid_t start_lone(void)
+{
+	siginfo_t info;
+	pid_t parent = getpid(), lone = child_of(fork());
+	if (lone == 0) {
+		int first = pidfd_of(parent);
+		if (dup2(first, 3) != 3 || syscall(SYS_close_range, 4, ~0U, 0) < 0 || raise(SIGSTOP) != 0)
+			_exit(1);
+		_exit(syscall(SYS_pidfd_send_signal, 3, 0, NULL, 0) == 0 && getppid() == parent ? 5 : 2);
+	}
+	CHECK(waitid(P_PID, (id_t)lone, &info, WSTOPPED) == 0);
+	return lone;
+}
+
 static void pidfds(void)
 {
 	enum { P_PIDFD_ID = 3 };
@@ -240,7 +255,9 @@ static void pidfds(void)
 	int set = epoll_create1(EPOLL_CLOEXEC);
 	CHECK(epoll_ctl(set, EPOLL_CTL_ADD, of_child, &event) == 0);
 	hear(&ready);
+	pid_t lone = start_lone();
 	marker();
+	EXPECT(kill(lone, SIGCONT) == 0 && WEXITSTATUS(wait_for(lone)) == 5);
 	EXPECT(!has_ended(of_child, 0) && has_ended(of_dead, 0));
 	tell(&go, 'g');
 	EXPECT(syscall(SYS_pidfd_send_signal, of_child, SIGTERM, NULL, 0) == 0);

@@ -16,6 +16,7 @@ struct users {
 	bool written;   /* somebody in the process can write to it */
 	bool inherited; /* one of its openings is the caller's */
 	bool told;      /* an earlier reader has what is in it */
+	bool packets;   /* one of them writes these (O_DIRECT) */
 };
 
 static struct users find_users(const struct survey *survey, const struct open_descriptor *it)
@@ -31,6 +32,7 @@ static struct users find_users(const struct survey *survey, const struct open_de
 			continue;
 		users.written = users.written || mode_of(other) != O_RDONLY;
 		users.inherited = users.inherited || other->inherited >= 0;
+		users.packets = users.packets || (other->flags & O_DIRECT) != 0;
 		users.told = users.told || (other < it && other->object >= 0 && mode_of(other) != O_WRONLY);
 	}
 	return users;
@@ -59,10 +61,7 @@ static enum status take_content(struct taking *taking, struct open_descriptor *i
 		return refuse_descriptor(taking->survey, it, "a FIFO with something in it and no reader",
 		                         "choose a point where it is read");
 	}
-	if (it->flags & O_DIRECT)
-		return refuse_descriptor(taking->survey, it, "a FIFO with packets (O_DIRECT) in it",
-		                         "read them before the point");
-	return take_pipe_content(taking, it->copy, size, waiting);
+	return take_pipe_waiting(taking, it, users->packets, size, waiting);
 }
 
 /* Nobody can look for it by its name any more, so a pipe is all that it was; but one that was never written

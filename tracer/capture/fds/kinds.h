@@ -103,9 +103,10 @@ enum status check_waiting(struct taking *taking, const struct open_descriptor *l
 /* Adds the groups that a socket has joined. */
 enum status take_memberships(struct taking *taking, const struct open_descriptor *it, int domain)
         __attribute__((warn_unused_result));
-/* Adds what is in a pipe or FIFO, which its size and the number of bytes that wait are known of. */
-enum status take_pipe_content(struct taking *taking, int from, int size, int waiting)
-        __attribute__((warn_unused_result));
+/* Adds what is in a pipe or FIFO, which its size and the number of bytes that wait are known of; `packets`:
+ * one of its descriptions writes these. */
+enum status take_pipe_waiting(struct taking *taking, const struct open_descriptor *it, bool packets, int size,
+                              int waiting) __attribute__((warn_unused_result));
 /* Adds whom the description sends signals, unless nobody. */
 enum status take_owner(struct taking *taking, struct open_descriptor *it) __attribute__((warn_unused_result));
 /* Adds the locks that the description holds. */

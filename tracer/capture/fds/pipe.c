@@ -56,7 +56,7 @@ static bool is_hung_up(int copy, short events)
 	return poll(&look, 1, 0) >= 0 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-enum status take_pipe_content(struct taking *taking, int from, int size, int waiting)
+static enum status take_pipe_content(struct taking *taking, int from, int size, int waiting)
 {
 	char *bytes = malloc((size_t)waiting);
 	enum status status = STATUS_FAILED;
@@ -138,6 +138,33 @@ static enum status take_packets(struct taking *taking, const struct open_descrip
 	return status;
 }
 
+/* Whoever wrote them may not write so any more. */
+static bool holds_packets(int from, int size, int waiting)
+{
+	int copy = copy_of_content(from, size, waiting), left = waiting;
+	char bytes[PIPE_BUF];
+	ssize_t got = copy < 0 ? 0 : read(copy, bytes, 1);
+	bool ends = got == 1 && (ioctl(copy, FIONREAD, &left) < 0 || left != waiting - 1);
+
+	while (!ends && got > 0 && left > 0) {
+		size_t most = left < PIPE_BUF ? (size_t)left : sizeof(bytes);
+		got = read(copy, bytes, most);
+		ends = got != (ssize_t)most;
+		left -= (int)most;
+	}
+	if (copy >= 0)
+		close(copy);
+	return ends;
+}
+
+enum status take_pipe_waiting(struct taking *taking, const struct open_descriptor *it, bool packets, int size,
+                              int waiting)
+{
+	return packets || holds_packets(it->copy, size, waiting)
+	               ? take_packets(taking, it, size, waiting)
+	               : take_pipe_content(taking, it->copy, size, waiting);
+}
+
 /* What waits in the pipe, which one that reads it is asked for. */
 static enum status take_what_waits(struct taking *taking, const struct open_descriptor *it,
                                    const struct openings *openings, int size)
@@ -146,9 +173,7 @@ static enum status take_what_waits(struct taking *taking, const struct open_desc
 
 	if (ioctl(it->copy, FIONREAD, &waiting) < 0 || waiting == 0)
 		return STATUS_OK;
-	if (openings->packets)
-		return take_packets(taking, it, size, waiting);
-	return take_pipe_content(taking, it->copy, size, waiting);
+	return take_pipe_waiting(taking, it, openings->packets, size, waiting);
 }
 
 /* Another description of an end, or of both, by /proc/self/fd or a FIFO's name. The first one that was taken
