@@ -17,8 +17,7 @@
 #include "format/convert/by_all.h"
 #include "format/convert/decode_ahead.h"
 #include "format/facts/checksum.h"
-
-enum { HOLE_MIN = 4 }; /* pages: to write fewer takes less time than a call more */
+#include "format/image/writer.h"
 
 struct decoding {
 	const struct decode_into *way;
@@ -101,25 +100,14 @@ static int write_stretches(const struct decoder *decoder, const struct placed_ex
                            const uint8_t *bytes)
 {
 	const struct snapimg_run *run = decoder->decoding->placed->run + placed->run_first;
-	uint64_t start = 0, end = 0;
+	struct snapimg_stretch stretch = {0};
 	int number = 0;
 
 	if (placed->raw_size == placed->stored_size)
 		return write_all(decoder->decoding->way->to, bytes, placed->stored_size, placed->offset);
-	for (uint32_t i = 0; i <= placed->run_count && number == 0; i++) {
-		bool is_last = i == placed->run_count;
-
-		if (!is_last && run[i].kind != SNAPIMG_RUN_DATA)
-			continue;
-		uint64_t next = is_last ? UINT64_MAX : run[i].address - run[0].address;
-		if (next - end > HOLE_MIN * SNAPIMG_PAGE_SIZE) {
-			number = write_all(decoder->decoding->way->to, bytes + start, end - start,
-			                   placed->offset + start);
-			start = next;
-		}
-		if (!is_last)
-			end = next + (uint64_t)run[i].pages * SNAPIMG_PAGE_SIZE;
-	}
+	while (number == 0 && snapimg_stretch_next(run, placed->run_count, &stretch))
+		number = write_all(decoder->decoding->way->to, bytes + stretch.start,
+		                   stretch.end - stretch.start, placed->offset + stretch.start);
 	return number;
 }
 

@@ -88,6 +88,23 @@ static bool extent_is_sane(const struct snapimg_extent *extent, const struct sna
 	return snapimg_extent_is_packed(extent) && extent->stored_size > 0 && pages > 0;
 }
 
+/* Zeros between pages are not written. */
+static enum snapimg_error emit_mapped(struct snapimg_writer *writer, const struct snapimg_extent *extent,
+                                      const struct snapimg_run *runs, uint32_t run_count,
+                                      const uint8_t *stored)
+{
+	uint64_t base = writer->position;
+	struct snapimg_stretch stretch = {0};
+	enum snapimg_error error = SNAPIMG_OK;
+
+	while (error == SNAPIMG_OK && snapimg_stretch_next(runs, run_count, &stretch)) {
+		writer->position = base + stretch.start;
+		error = emit(writer, stored + stretch.start, stretch.end - stretch.start);
+	}
+	writer->position = base + extent->stored_size;
+	return error;
+}
+
 /* stored: NULL where the caller writes it. */
 static enum snapimg_error append_extent(struct snapimg_writer *writer, struct snapimg_extent *extent,
                                         const struct snapimg_run *runs, uint32_t run_count,
@@ -118,7 +135,9 @@ static enum snapimg_error append_extent(struct snapimg_writer *writer, struct sn
 		extent->checksum = snapimg_checksum(NULL, 0);
 	if (stored == NULL)
 		writer->position += extent->stored_size;
-	else if ((error = emit(writer, stored, extent->stored_size)) != SNAPIMG_OK)
+	else if ((error = extent->kind == SNAPIMG_EXTENT_MAPPED
+	                          ? emit_mapped(writer, extent, runs, run_count, stored)
+	                          : emit(writer, stored, extent->stored_size)) != SNAPIMG_OK)
 		return error;
 	if ((error = growing_append(all_runs, runs, run_count * sizeof(*runs))) != SNAPIMG_OK)
 		return stick(writer, error);

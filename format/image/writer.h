@@ -39,8 +39,8 @@ void snapimg_writer_free(struct snapimg_writer *writer);
 /* Appends an extent: its runs (borrowed, copied) and its stored bytes. kind, raw_size, stored_size
  * and checksum of *extent are the caller's (so that workers can compute them in parallel); offset,
  * run_first and run_count, and the checksum of ZERO, are set by the writer. RAW is placed page-aligned;
- * MAPPED where its offset says, at or past snapimg_writer_position, and what is passed over is not
- * written: the sink's storage must read as zeros there. */
+ * MAPPED where its offset says, at or past snapimg_writer_position, and what is passed over, and
+ * long zeros between its pages, is not written: the sink's storage must read as zeros there. */
 enum snapimg_error snapimg_writer_put_extent(struct snapimg_writer *writer, struct snapimg_extent *extent,
                                              const struct snapimg_run *runs, uint32_t run_count,
                                              const void *stored) __attribute__((warn_unused_result));
@@ -51,6 +51,15 @@ enum snapimg_error snapimg_writer_place_extent(struct snapimg_writer *writer, st
                                                const struct snapimg_run *runs, uint32_t run_count)
         __attribute__((warn_unused_result));
 void snapimg_writer_set_checksum(struct snapimg_writer *writer, size_t index, uint64_t checksum);
+
+/* What of a MAPPED extent is written: long zeros between its pages stay holes of the file. */
+struct snapimg_stretch {
+	uint64_t start, end; /* bytes from the extent's beginning */
+	uint32_t next;       /* run after it */
+};
+/* The next one; from {0} on. False: that was the last. */
+bool snapimg_stretch_next(const struct snapimg_run *runs, uint32_t run_count, struct snapimg_stretch *stretch)
+        __attribute__((warn_unused_result));
 
 /* The first byte after what was put so far. */
 uint64_t snapimg_writer_position(const struct snapimg_writer *writer);
