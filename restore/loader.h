@@ -72,13 +72,15 @@ struct resume_area {
 	uint64_t marks;      /* struct memory_marks */
 	uint64_t argv, envp; /* the pointer vectors */
 	uint64_t argument_strings, environment_strings, strings_end;
-	uint64_t mapped; /* struct snap_mapped_range of each piece, then their bits; 0: no shim to tell */
+	uint64_t executable; /* its name, where the tail opens it (resume_tail_x86_64.S) */
+	uint64_t mapped;     /* struct snap_mapped_range of each piece, then their bits; 0: no shim to tell */
 };
 
 /* What PR_SET_MM_MAP takes; the kernel wants the auxiliary vector with its AT_NULL. */
 enum { AUXV_MAX = 64 };
 struct memory_marks {
 	struct prctl_mm_map map;
+	uint64_t executable; /* the name of a file to open for it; 0: none */
 	struct snapimg_auxv auxv[AUXV_MAX + 1];
 	struct capability_sets capabilities; /* after what the tail has to do with more */
 };
@@ -162,6 +164,8 @@ _Noreturn void resume(void); /* resume_x86_64.c: jump */
 
 /* image.c: the bytes of VDSO, if the start has gone without them so far. Before image_close(). */
 void image_read_vdso(void);
+/* image.c: by a descriptor that nobody else closes, where another process has the same descriptors. */
+void image_keep_own(void);
 /* image.c: that of another process, in the file that is open, in place of the one that was. */
 void image_open_part(uint64_t offset, uint64_t size, const uint8_t *digest);
 /* image.c: for a while that of an earlier process of the tree is the one that is open; false: there is none.

@@ -119,6 +119,8 @@ static void commit(void)
 	undo_forget();
 	die_instead = NULL;
 	descriptors_commit();
+	if (tree_is_one())
+		tree_await_numbers();
 	streams_commit();
 	process_commit();
 	thread_send_pending(0);
@@ -183,9 +185,13 @@ _Noreturn void loader_main(uint64_t *stack)
 	pieces_tell_shim();
 	mappings_protect();
 	streams_look();
+	if (tree_is_one())
+		tree_await_quiet();
 	descriptors_prepare();
 	process_prepare();
 	attributes_check();
+	if (tree_is_one())
+		tree_be_quiet();
 	resume_prepare();
 	if (tree_is_one())
 		tree_await_ready();

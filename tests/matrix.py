@@ -16,7 +16,8 @@ import snaptest as t  # noqa: E402
 # group: (claim, tests: `capture.` where there is no dot; all kinds of executable of programs.NAME).
 CARRIED = {
     "Trees of processes": (
-        ("a working directory and umask that a process shares with its parent (CLONE_FS)", "tree.family.place"),
+        ("a working directory and umask, and descriptors, that a process shares with its parent (CLONE_FS, CLONE_FILES), also where kcmp is denied",
+         "tree.family.place tree.family.numbers tree.refused.no-kcmp"),
         ("parents and children at any depth, zombies with their statuses", "tree.family.inherited tree.family.chain"),
         ("orphans, also of a session whose leader has ended; subreapers", "tree.family.orphans"),
         ("process groups and sessions, with their leaders and without", "tree.family.groups"),
@@ -211,8 +212,8 @@ REFUSED = {
         ("with `-p` a main thread that has ended", "tree.refused.attached-main-ended"),
         ("threads that share less than threads do", "own_directory"),
         ("with `--tree=root` child processes, running or not yet waited for", "child zombie"),
-        ("processes that share their descriptors (CLONE_FILES), and ones that share their directory of which none made the other",
-         "tree.refused.files tree.refused.siblings tree.refused.directory tree.refused.no-kcmp"),
+        ("processes that share their descriptors or their directory (CLONE_FILES, CLONE_FS), of which none made the other",
+         "tree.refused.siblings tree.refused.directory tree.refused.no-kcmp"),
         ("processes that share their memory (CLONE_VM, CLONE_SIGHAND), and parents that wait in vfork for a child that sleeps before its exec", "tree.refused.memory tree.refused.handlers tree.refused.vfork"),
         ("a process in a session that its parent was never in", "tree.refused.session"),
         ("Unix sockets with a relative name in another directory than the first process's", "tree.refused.name"),

@@ -46,6 +46,8 @@ enum {
 	SNAPIMG_STOP_TOLD = 0x100,           /* its parent has waited for the stop */
 	SNAPIMG_MEMBER_FOREGROUND = 0x200,   /* its group is in the foreground of its session's terminal */
 	SNAPIMG_MEMBER_SHARES_PLACE = 0x400, /* working directory and umask, with its parent: CLONE_FS */
+	SNAPIMG_MEMBER_SHARES_DESCRIPTORS = 0x800, /* with its parent: CLONE_FILES */
+	SNAPIMG_MEMBER_SHARES = SNAPIMG_MEMBER_SHARES_PLACE | SNAPIMG_MEMBER_SHARES_DESCRIPTORS,
 };
 
 #endif

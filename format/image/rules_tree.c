@@ -38,7 +38,7 @@ static bool place_is_valid(const struct snapimg *image, uint32_t index)
 
 static bool state_is_valid(const struct snapimg_member *member)
 {
-	const uint32_t flags = SNAPIMG_MEMBER_FOREGROUND | SNAPIMG_MEMBER_SHARES_PLACE;
+	const uint32_t flags = SNAPIMG_MEMBER_FOREGROUND | SNAPIMG_MEMBER_SHARES;
 	uint32_t status = member->status & ~flags;
 
 	switch (member->state) {
@@ -72,9 +72,10 @@ static bool sharing_is_valid(const struct snapimg *image, uint32_t index)
 {
 	const struct snapimg_member *member = snapimg_get_member(image);
 
-	if (member[index].state == SNAPIMG_MEMBER_ZOMBIE ||
-	    !(member[index].status & SNAPIMG_MEMBER_SHARES_PLACE))
+	if (member[index].state == SNAPIMG_MEMBER_ZOMBIE || !(member[index].status & SNAPIMG_MEMBER_SHARES))
 		return true;
+	if (member[index].status & SNAPIMG_MEMBER_SHARES_DESCRIPTORS && member[index].descriptors != 0)
+		return false;
 	for (uint32_t i = 0; i < index; i++)
 		if (member[i].pid == member[index].parent)
 			return member[i].state != SNAPIMG_MEMBER_ZOMBIE;

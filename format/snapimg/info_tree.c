@@ -50,6 +50,8 @@ static void print_one(const struct snapimg *image, uint32_t index)
 		(void)fputs(", in the foreground", stdout);
 	if (member->status & SNAPIMG_MEMBER_SHARES_PLACE)
 		(void)fputs(", shares its parent's directory", stdout);
+	if (member->status & SNAPIMG_MEMBER_SHARES_DESCRIPTORS)
+		(void)fputs(", shares its parent's descriptors", stdout);
 	puts("");
 }
 
@@ -126,6 +128,8 @@ void info_put_tree(struct json *json, const struct snapimg *image)
 		          !is_zombie && (member[i].status & SNAPIMG_MEMBER_FOREGROUND) != 0);
 		json_bool(json, "shares_directory",
 		          !is_zombie && (member[i].status & SNAPIMG_MEMBER_SHARES_PLACE) != 0);
+		json_bool(json, "shares_descriptors",
+		          !is_zombie && (member[i].status & SNAPIMG_MEMBER_SHARES_DESCRIPTORS) != 0);
 		json_string(json, "name", name_of(image, i, &own));
 		json_close(json, '}');
 	}

@@ -89,9 +89,9 @@ void directory_prepare(void)
 		die(EXIT_REFUSED, path, ": cannot be kept open: ", error_text(directory.descriptor));
 }
 
-void directory_forget(void)
+void directory_forget(bool is_anothers)
 {
-	if (directory.is_open && directory.descriptor != AT_FDCWD)
+	if (directory.is_open && directory.descriptor != AT_FDCWD && !is_anothers)
 		sys(__NR_close, directory.descriptor);
 	directory.is_open = false;
 }

@@ -2,6 +2,7 @@
 #ifndef RESTORE_BECOME_DIRECTORY_H
 #define RESTORE_BECOME_DIRECTORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Sees that the program can go there; ends with a message otherwise. */
@@ -17,7 +18,8 @@ long directory_make_removed(const char *path, uint32_t flags);
 /* Goes there. */
 void directory_commit(void);
 
-/* In a new process of a tree: the next one is another. */
-void directory_forget(void);
+/* In a new process of a tree: the next one is another. What is open may be so for the one that made it, too.
+ */
+void directory_forget(bool is_anothers);
 
 #endif

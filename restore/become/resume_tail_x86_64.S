@@ -4,6 +4,13 @@
 #define PR_SET_MM 35
 #define PR_SET_MM_MAP 14
 #define MM_MAP_SIZE 104
+#define MM_MAP_EXE 100
+#define EXECUTABLE 104 /* struct memory_marks (loader.h) */
+
+#define AS_VFORK 0x4100 /* CLONE_VM | CLONE_VFORK, and no signal at its end */
+#define WAIT_ALL 0x40000000 /* __WALL */
+#define AT_FDCWD -100
+#define OPEN_FLAGS 0x80000 /* O_RDONLY | O_CLOEXEC */
 
 /* struct crew (threads_x86_64.h) */
 #define PARKED 0
@@ -45,6 +52,16 @@
 	ud2
 .endm
 
+.macro set_memory_map
+	mov $PR_SET_MM, %edi
+	mov $PR_SET_MM_MAP, %esi
+	mov %rbp, %rdx
+	mov $MM_MAP_SIZE, %r10d
+	xor %r8d, %r8d
+	mov $__NR_prctl, %eax
+	syscall
+.endm
+
 /*
  * The code that stays: it takes the loader away and becomes the program.
  * Position-independent, for it runs from a copy in the resume area.
@@ -54,7 +71,8 @@
  *   rbx: a descriptor of the program's executable, for /proc/self/exe, or -1.
  *        The kernel takes it once nothing of the old one is mapped any more
  *        (EBUSY, kernel/sys.c).
- *   rbp: the struct prctl_mm_map that has this descriptor
+ *   rbp: the struct memory_marks, whose map has this descriptor; or the name of the file, for where no other
+ *        process may see a descriptor of it: one opens it that has the same memory, but its own descriptors
  *   r12: the struct crew, or 0 where there is one thread
  *   r13: what capset(2) takes, header and data, or 0
  *   r14: 0, or flags of mmap(2): then r15 bytes of the loader's memory become
@@ -67,17 +85,26 @@ resume_tail:
 	take_away
 	test %ebx, %ebx
 	js 1f
-	mov $PR_SET_MM, %edi
-	mov $PR_SET_MM_MAP, %esi
-	mov %rbp, %rdx
-	mov $MM_MAP_SIZE, %r10d
-	xor %r8d, %r8d
-	mov $__NR_prctl, %eax
-	syscall
+	set_memory_map
 	mov %ebx, %edi
 	mov $__NR_close, %eax
 	syscall
-1:	test %r13, %r13
+1:	cmpq $0, EXECUTABLE(%rbp)
+	je 8f
+	mov $AS_VFORK, %edi
+	xor %esi, %esi                /* on this stack, which neither uses */
+	mov $__NR_clone, %eax
+	syscall
+	test %eax, %eax
+	js 8f
+	jz 9f
+	mov %eax, %edi
+	xor %esi, %esi
+	mov $WAIT_ALL, %edx
+	xor %r10d, %r10d
+	mov $__NR_wait4, %eax
+	syscall
+8:	test %r13, %r13
 	jz 6f
 	mov %r13, %rdi
 	lea CAPABILITY_DATA(%r13), %rsi
@@ -109,6 +136,19 @@ resume_tail:
 5:	inc %ebx
 	jmp 2b
 4:	become_frame
+9:	mov $AT_FDCWD, %rdi
+	mov EXECUTABLE(%rbp), %rsi
+	mov $OPEN_FLAGS, %edx
+	mov $__NR_openat, %eax
+	syscall
+	test %eax, %eax
+	js 1f
+	mov %eax, MM_MAP_EXE(%rbp)
+	set_memory_map
+1:	xor %edi, %edi
+	mov $__NR_exit, %eax
+	syscall
+	ud2
 
 /* A thread of the crew waits here until it may run: r12: the crew, rbp: its ucontext, r13, r14: its list of
  * robust locks, or 0, and the size of that. The kernel marks the locks in the list when a thread ends

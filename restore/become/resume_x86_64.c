@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
+#include <stddef.h>
 
 #include "preload/contract.h"
 #include "restore/base/memory.h"
@@ -14,6 +15,7 @@
 #include "restore/base/undo.h"
 #include "restore/become/kept.h"
 #include "restore/become/threads_x86_64.h"
+#include "restore/become/tree.h"
 #include "restore/become/users.h"
 #include "restore/fds/streams.h"
 #include "restore/loader.h"
@@ -21,6 +23,8 @@
 
 static_assert(offsetof(struct kernel_ucontext, link) == 8, "UCONTEXT_LINK in resume_tail_x86_64.S");
 static_assert(sizeof(struct prctl_mm_map) == 104, "MM_MAP_SIZE in resume_tail_x86_64.S");
+static_assert(offsetof(struct memory_marks, map.exe_fd) == 100, "MM_MAP_EXE there");
+static_assert(offsetof(struct memory_marks, executable) == 104, "EXECUTABLE there");
 
 enum {
 	RED_ZONE = 128,
@@ -199,10 +203,17 @@ void thread_call_callbacks(const struct snapimg_thread *thread)
  * others it stays snaprun. */
 static int open_executable(void)
 {
-	if (!capabilities_can_restore())
+	if (!capabilities_can_restore() || tree_has_sharers())
 		return -1;
 	const char *path = snapimg_string(&loader.image, snapimg_get_process(&loader.image)->executable);
 	return (int)sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Who has the same descriptors (CLONE_FILES) may run by then, and would see it. */
+static uint64_t executable_to_open(void)
+{
+	return capabilities_can_restore() && tree_has_sharers() ? loader.area.start + loader.area.executable
+	                                                        : 0;
 }
 
 static uint64_t callers_mask;
@@ -266,6 +277,7 @@ _Noreturn void resume(void)
 	struct memory_marks *marks = (void *)(loader.area.start + loader.area.marks);
 	int executable = open_executable();
 	marks->map.exe_fd = (uint32_t)executable;
+	marks->executable = executable_to_open();
 	bool has_more = capabilities_last(&marks->capabilities);
 	resume_jump(loader.area.start, ZONE_START, ZONE_END - ZONE_START, first_frame(), executable,
 	            (uint64_t)marks, threads_crew(), has_more ? &marks->capabilities : NULL,

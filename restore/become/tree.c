@@ -4,6 +4,10 @@
  * others. Whose parent is init is made by a process that ends at once; a session or process group whose
  * leader is gone, by one with the leader's ID that ends when all are in it. Zombies end as they had.
  *
+ * Where a process has the descriptors of its parent (CLONE_FILES), the parent makes them, and the other has
+ * its own ones only for as long as its memory is built: the parent takes no number before that is over, and
+ * the other opens nothing more until all have theirs.
+ *
  * A failure of any ends all: the first process kills the others, and they end themselves when they see that
  * it is gone.
  */
@@ -61,7 +65,9 @@ static void count_all(void)
 		bool lives = tree.member[i].state != SNAPIMG_MEMBER_ZOMBIE;
 		wanted[STAGE_BORN] += 1u + (tree_begins_group(i) ? 1u : 0u);
 		wanted[STAGE_GROUPED]++;
+		wanted[STAGE_QUIET] += tree_shares_descriptors(&tree.member[i]);
 		wanted[STAGE_READY] += lives;
+		wanted[STAGE_NUMBERED] += lives && !tree_shares_descriptors(&tree.member[i]);
 		wanted[STAGE_SET] += lives;
 		if (tree.member[i].descriptors > tree.descriptors_end)
 			tree.descriptors_end = tree.member[i].descriptors;
@@ -104,7 +110,7 @@ static void become_member(uint32_t index)
 	loader.options.arguments_given = false;
 	loader.options.verbose = false;
 	files_forget();
-	directory_forget();
+	directory_forget(tree_shares_descriptors(it));
 	descriptors_restart();
 	image_open_part(it->offset, it->size, it->digest);
 }
@@ -128,12 +134,12 @@ void tree_enter(void)
 		tree.self = loader.tree_member = (uint32_t)next;
 	if (self != 0)
 		become_member(self);
-	else
-		session_ask_foreground();
 	tree_join_group();
 	tree.is_born = true;
-	if (self == 0)
+	if (self == 0) {
+		session_ask_foreground();
 		return;
+	}
 	machine_check();
 	mappings_check();
 }
@@ -153,9 +159,39 @@ const struct snapimg_member *tree_earlier(uint32_t index)
 
 void tree_leave_objects(void)
 {
+	if (tree_shares_descriptors(tree_own())) /* who has them closes them */
+		return;
 	for (uint32_t i = 0; i < 2 * tree.pool_count; i++)
 		if (tree.pool[i] != NONE)
 			sys(__NR_close, tree.pool[i]);
+}
+
+bool tree_has_sharers(void)
+{
+	return tree_is_one() && tree.meeting->wanted[STAGE_QUIET] > 0;
+}
+
+void tree_await_quiet(void)
+{
+	if (!tree_shares_descriptors(tree_own()))
+		tree_await(STAGE_QUIET);
+	else if (snapimg_descriptor_count(&loader.image) > 0)
+		die(EXIT_REFUSED, loader.options.image, ": ", snapimg_strerror(SNAPIMG_ERR_MEMBER),
+		    ": freeze the program again");
+}
+
+void tree_be_quiet(void)
+{
+	if (tree_shares_descriptors(tree_own()))
+		tree_arrive(STAGE_QUIET);
+}
+
+void tree_await_numbers(void)
+{
+	if (tree_shares_descriptors(tree_own()))
+		tree_await(STAGE_NUMBERED);
+	else
+		tree_arrive(STAGE_NUMBERED);
 }
 
 void tree_await_ready(void)

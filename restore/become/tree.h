@@ -28,6 +28,13 @@ static inline bool tree_is_member(void)
 /* Makes what several of them have, and then the processes; returns in each, with its own image open. After
  * identity_enter(). */
 void tree_enter(void);
+/* Some have the descriptors of others (CLONE_FILES). */
+bool tree_has_sharers(void);
+/* Those who have their own wait, until the ones that share them have closed what they built their memory of;
+ * these say so, and then open nothing until the others have theirs under their numbers. */
+void tree_await_quiet(void);
+void tree_be_quiet(void);
+void tree_await_numbers(void);
 /* Nothing can be refused any more: waits until that is true of all. */
 void tree_await_ready(void);
 /* All is set: waits until that is true of all. A process that was stopped stops here. */

@@ -152,7 +152,8 @@ static bool is_made_with_other(uint32_t orphan)
 static uint64_t shared_with_parent(const struct snapimg_member *it)
 {
 	bool lives = it->state != SNAPIMG_MEMBER_ZOMBIE;
-	return lives && (it->status & SNAPIMG_MEMBER_SHARES_PLACE) != 0 ? CLONE_FS : 0;
+	uint64_t place = lives && (it->status & SNAPIMG_MEMBER_SHARES_PLACE) != 0 ? CLONE_FS : 0;
+	return place | (tree_shares_descriptors(it) ? CLONE_FILES : 0);
 }
 
 static int make_some(uint32_t self, bool early)
@@ -231,6 +232,8 @@ void tree_join_group(void)
 	long leader = tree_begins_group(tree.self) ? lead_group(it->group) : 0;
 	tree_arrive(STAGE_BORN);
 	tree_await(STAGE_BORN);
+	if (tree_shares_descriptors(it)) /* not before: who is born has no copy of it */
+		image_keep_own();
 	if (it->group != 0 && sys(__NR_getpgid, 0) != (long)it->group)
 		must(sys(__NR_setpgid, 0, it->group), "cannot join the process group", it->group);
 	tree_arrive(STAGE_GROUPED);

@@ -8,7 +8,9 @@
 #include "format/image/reader.h"
 
 /* Where all meet. */
-enum stage { STAGE_BORN, STAGE_GROUPED, STAGE_READY, STAGE_SET, STAGES };
+/* QUIET: of those that share another's descriptors (CLONE_FILES), each has opened what it needs to build its
+ * memory, and closed it; NUMBERED: of the others, each has its descriptors under their numbers. */
+enum stage { STAGE_BORN, STAGE_GROUPED, STAGE_QUIET, STAGE_READY, STAGE_NUMBERED, STAGE_SET, STAGES };
 enum failure { FAILURE_NONE, FAILURE_TOLD, FAILURE_SILENT };
 enum { NONE = -1, ANY_SESSION = -1, LOOK_NS = 20000000, NAMES_MAX = 2048 };
 
@@ -35,6 +37,11 @@ extern struct tree tree;
 static inline const struct snapimg_member *tree_own(void)
 {
 	return &tree.member[tree.self];
+}
+
+static inline bool tree_shares_descriptors(const struct snapimg_member *it)
+{
+	return it->state != SNAPIMG_MEMBER_ZOMBIE && (it->status & SNAPIMG_MEMBER_SHARES_DESCRIPTORS) != 0;
 }
 
 /* The index of the process with this ID, or NONE. */

@@ -126,9 +126,13 @@ void arguments_keep(void)
 	area->argument_strings = area->envp + (area->envc + 1) * sizeof(char *);
 	area->environment_strings = area->argument_strings + fixed.size + given.size;
 	area->strings_end = area->environment_strings + environment.size;
+	const char *executable =
+	        snapimg_string(&loader.image, snapimg_get_process(&loader.image)->executable);
 	uint64_t image_name_size = strlen(loader.options.image) + 1;
 	area->gone = area->strings_end + image_name_size;
-	area->mapped = (area->gone + threads_gone_size() + 7) & ~(uint64_t)7;
+	area->executable = area->gone + threads_gone_size();
+	uint64_t executable_size = tree_has_sharers() ? strlen(executable) + 1 : 0;
+	area->mapped = (area->executable + executable_size + 7) & ~(uint64_t)7;
 	area->size = page_ceil(area->mapped + pieces_table_size());
 	area->start = place_above_stack(area->size);
 	if (area->start == 0 || map_area(area->start, area->size) != (long)area->start) {
@@ -145,6 +149,8 @@ void arguments_keep(void)
 	slot = (char **)(area->start + area->envp);
 	lay_out(&environment, &slot, &at);
 
+	if (executable_size > 0)
+		memcpy((char *)area->start + area->executable, executable, executable_size);
 	/* What later messages need of the kernel's stack. */
 	memcpy(at, loader.options.image, image_name_size);
 	loader.options.image = at;

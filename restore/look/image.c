@@ -16,6 +16,7 @@
 #include "restore/base/message.h"
 #include "restore/base/syscall_x86_64.h"
 #include "restore/become/tree.h"
+#include "restore/fds/table.h"
 #include "restore/loader.h"
 #include "restore/look/cache.h"
 #include "restore/look/in_memory.h"
@@ -115,6 +116,15 @@ bool image_read(void *to, uint64_t size, uint64_t offset)
 		done += (uint64_t)got;
 	}
 	return true;
+}
+
+void image_keep_own(void)
+{
+	long own = descriptor_copy_away(loader.image_descriptor);
+	if (own < 0)
+		die(EXIT_REFUSED, loader.options.image, ": cannot be kept open: ", error_text(own),
+		    own == -EMFILE ? ": raise ulimit -Hn" : "");
+	loader.image_descriptor = (int)own;
 }
 
 void image_close(void)

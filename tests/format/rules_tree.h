@@ -34,6 +34,10 @@ R(MEMBER, SNAPIMG_SECTION_TREE, "a directory shared with no parent",
   MEMBER(3, status, 19 | SNAPIMG_MEMBER_SHARES_PLACE))
 R(MEMBER, SNAPIMG_SECTION_TREE, "a directory shared with a dead parent", MEMBER(3, parent, 102),
   MEMBER(3, status, 19 | SNAPIMG_MEMBER_SHARES_PLACE))
+R(OK, 0, "descriptors shared with the parent", MEMBER(1, descriptors, 0),
+  MEMBER(1, status, SNAPIMG_MEMBER_SHARES_DESCRIPTORS))
+R(MEMBER, SNAPIMG_SECTION_TREE, "descriptors shared with the parent, and own ones", MEMBER(1, descriptors, 1),
+  MEMBER(1, status, SNAPIMG_MEMBER_SHARES_DESCRIPTORS))
 R(OK, 0, "in the foreground", MEMBER(1, status, SNAPIMG_MEMBER_FOREGROUND))
 R(MEMBER, SNAPIMG_SECTION_TREE, "a signal of a living one in the foreground",
   MEMBER(1, status, SNAPIMG_MEMBER_FOREGROUND | 1))

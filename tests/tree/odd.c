@@ -52,21 +52,25 @@ static pid_t clone_with(unsigned long flags)
 	return child;
 }
 
-static void files(void)
-{
-	(void)clone_with(CLONE_FILES);
-	hear();
-}
-
 /* Two that share it, of which none made the other. */
-static void directory(void)
+static void share_with_sibling(unsigned long what)
 {
 	if (fork() == 0) {
-		(void)clone_with(CLONE_FS | CLONE_PARENT);
+		(void)clone_with(what | CLONE_PARENT);
 		wait_for_ever();
 	}
 	hear();
 	hear();
+}
+
+static void directory(void)
+{
+	share_with_sibling(CLONE_FS);
+}
+
+static void siblings(void)
+{
+	share_with_sibling(CLONE_FILES);
 }
 
 /* What vfork(2) makes is with its parent's memory, too, and on its stack; here each goes on by itself. */
@@ -104,17 +108,6 @@ static void before_exec(void)
 			wait_for_ever();
 		_exit(1);
 	}
-	hear();
-}
-
-/* Of two children, neither of which is the first process. */
-static void siblings(void)
-{
-	if (fork() == 0) {
-		(void)clone_with(CLONE_FILES);
-		wait_for_ever();
-	}
-	hear();
 	hear();
 }
 
@@ -324,10 +317,10 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*make)(void);
 	} modes[] = {
-	        {"files", files},       {"directory", directory}, {"siblings", siblings}, {"alike", alike},
-	        {"rest", alike},        {"session", session},     {"name", name},         {"relay", relay},
-	        {"ends", ends},         {"namespace", namespace}, {"main", main_ended},   {"memory", memory},
-	        {"handlers", handlers}, {"vfork", before_exec},   {"spawns", spawns},     {"execs", execs},
+	        {"directory", directory}, {"siblings", siblings}, {"alike", alike},   {"rest", alike},
+	        {"session", session},     {"name", name},         {"relay", relay},   {"ends", ends},
+	        {"namespace", namespace}, {"main", main_ended},   {"memory", memory}, {"handlers", handlers},
+	        {"vfork", before_exec},   {"spawns", spawns},     {"execs", execs},
 	};
 	if (argc == 3) {
 		to_children[0] = atoi(argv[2]);

@@ -353,6 +353,73 @@ static void place(void)
 	EXPECT(wait_for(child) == 4 << 8 && is_in("/") && umask(0) == 0025);
 }
 
+/* --- descriptors that three have, as threads do (CLONE_FILES), each with other memory; a child of the second
+ * has its own ones */
+static pid_t child_at_descriptors(void)
+{
+	return child_of((pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0));
+}
+
+static bool is_open(int number)
+{
+	return fcntl(number, F_GETFD) >= 0;
+}
+
+static int count_open(void)
+{
+	int count = 0;
+	for (int i = 0; i < 1024; i++)
+		count += is_open(i);
+	return count;
+}
+
+static void numbers(void)
+{
+	int before = count_open();
+	struct line ready = line(), go = line(), back = line();
+	int file = open("numbers", O_RDWR | O_CREAT | O_TRUNC, 0600), far = fcntl(file, F_DUPFD, 50);
+	CHECK(file >= 0 && far == 50 && write(file, "0123456789", 10) == 10 && lseek(file, 2, SEEK_SET) == 2);
+	char *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int kept = memfd_create("kept", MFD_CLOEXEC), made[2] = {-1, -1};
+	CHECK(memory != MAP_FAILED && kept >= 0 && ftruncate(kept, 4096) == 0);
+	char *shown = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, kept, 0);
+	CHECK(shown != MAP_FAILED);
+	pid_t child = child_at_descriptors();
+	if (child == 0) {
+		pid_t own = child_of(fork()), inner = own == 0 ? 0 : child_at_descriptors();
+		if (own == 0) { /* what the others do later is nothing to it */
+			int mine = count_open();
+			tell(&ready, 'o');
+			CHECK(hear(&go) == 'g' && is_open(far) && count_open() == mine);
+			_exit(close(file) == 0 && shown[1] == 'm' ? 6 : 1);
+		}
+		if (inner == 0) {
+			*memory = 'i';
+			made[0] = open("/", O_PATH | O_DIRECTORY);
+			tell(&ready, 'i');
+			CHECK(hear(&back) == 'b' && !is_open(far) && is_open(far + 1) && *memory == 'i');
+			CHECK(read(file, made, 3) == 3 && memcmp(made, "234", 3) == 0 && shown[1] == 'm');
+			_exit(close(file) == 0 ? 3 : 1);
+		}
+		*memory = 'c';
+		tell(&ready, 'c');
+		CHECK(wait_for(inner) == 3 << 8 && !is_open(file) && *memory == 'c');
+		_exit(wait_for(own) == 6 << 8 ? 4 : 1);
+	}
+	for (int i = 0; i < 3; i++)
+		hear(&ready);
+	shown[0] = 'm';
+	marker();
+	EXPECT(shown[0] == 'm' && *memory == 0);
+	shown[1] = shown[0];
+	EXPECT(dup2(far, far + 1) == far + 1 && close(far) == 0);
+	tell(&back, 'b');
+	tell(&go, 'g');
+	EXPECT(wait_for(child) == 4 << 8 && !is_open(file) && lseek(far + 1, 0, SEEK_CUR) == 5);
+	/* with what the inner one had opened, and nothing of the start's */
+	EXPECT(count_open() == before + 6 + 3);
+}
+
 /* --- a ring of io_uring that a child has made, with a request that is prepared */
 static void ring(void)
 {
@@ -389,9 +456,10 @@ static void ring(void)
 	EXPECT(wait_for(child) == 4 << 8);
 }
 
-static const struct mode modes[] = {{"inherited", inherited}, {"between", between}, {"shared", shared},
-                                    {"views", kept_views},    {"deleted", deleted}, {"files", files},
-                                    {"sets", sets},           {"place", place},     {"ring", ring}};
+static const struct mode modes[] = {
+        {"inherited", inherited}, {"between", between}, {"shared", shared}, {"views", kept_views},
+        {"deleted", deleted},     {"files", files},     {"sets", sets},     {"place", place},
+        {"numbers", numbers},     {"ring", ring}};
 
 int main(int argc, char **argv)
 {

@@ -134,9 +134,9 @@ static enum status gather_shared(struct captures *captures)
 
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		struct capture *capture = captures->capture[i];
-		descriptors[i] =
-		        (struct descriptors_request){capture->request, &capture->remote, &capture->files,
-		                                     &capture->shared, &capture->descriptors};
+		descriptors[i] = (struct descriptors_request){
+		        capture->request, &capture->remote,      &capture->files,
+		        &capture->shared, &capture->descriptors, capture->request->shares_descriptors};
 		shared[i] = (struct shared_process){&capture->remote, &capture->shared,
 		                                    &capture->descriptors.objects, &capture->mappings};
 		if (i > 0)

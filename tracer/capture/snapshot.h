@@ -75,8 +75,9 @@ struct snapshot_request {
 	const struct embeds *embeds;
 	const struct snapshot_input *input; /* what the program has read; NULL: nobody noted it */
 	size_t input_count;
-	bool in_tree; /* its parent or children are in the image, too */
-	bool is_root; /* and it is the first of them */
+	bool in_tree;            /* its parent or children are in the image, too */
+	bool is_root;            /* and it is the first of them */
+	bool shares_descriptors; /* its parent's are its own (CLONE_FILES) */
 	struct snapshot_output output;
 };
 

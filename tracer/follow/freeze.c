@@ -172,6 +172,8 @@ static enum status take(struct run *run, struct tracee *tracee, const struct arr
 		next->point = arrival->point->text;
 		next->in_tree = is_tree;
 		next->is_root = i == 0;
+		next->shares_descriptors =
+		        (members.member[i].status & SNAPIMG_MEMBER_SHARES_DESCRIPTORS) != 0;
 		if (i > 0) { /* what the first one's image has for all */
 			next->embeds = &none;
 			next->fixed_arguments = 0;

@@ -17,7 +17,7 @@ struct mark {
 
 struct sharing {
 	int type;      /* of kcmp(2) */
-	uint32_t flag; /* of the member that shares it with its parent, 0: that is refused */
+	uint32_t flag; /* of the member that shares it with its parent */
 	const char *what;
 	enum status (*set)(const struct remote *remote, struct mark *mark);
 	bool (*is_seen)(pid_t pid, const struct mark *mark);
@@ -71,8 +71,9 @@ static enum status turn_back(const struct remote *remote, const struct mark *mar
 }
 
 static const struct sharing sharings[] = {
-        {KCMP_FILES, 0, "processes that share their descriptors (CLONE_FILES)", open_one, has_open,
-         close_one},
+        {KCMP_FILES, SNAPIMG_MEMBER_SHARES_DESCRIPTORS,
+         "processes that share their descriptors (CLONE_FILES), of which none made the other", open_one,
+         has_open, close_one},
         {KCMP_FS, SNAPIMG_MEMBER_SHARES_PLACE,
          "processes that share their working directory (CLONE_FS), of which none made the other", turn_umask,
          has_umask, turn_back},
@@ -115,7 +116,7 @@ static size_t note_children(const struct sharing *sharing, struct tree_process *
 	sort_type = sharing->type;
 	for (size_t i = 0; i < count; i++) {
 		const struct tree_process *parent = parent_of(process[i], process, i);
-		if (sharing->flag != 0 && parent && by_sharing(&parent, &process[i]) == 0)
+		if (parent && by_sharing(&parent, &process[i]) == 0)
 			process[i]->record.status |= sharing->flag;
 		else
 			ret_others[others++] = process[i];
@@ -170,7 +171,7 @@ static enum status try_one(const struct sharing *sharing, const struct remote *r
 	}
 	for (size_t i = 1; i < count && status == STATUS_OK; i++) {
 		seen[i] = seen[i] && !sharing->is_seen((pid_t)process[i]->record.pid, &mark);
-		if (seen[i] && sharing->flag != 0 && is_made_by_one(process, seen, i))
+		if (seen[i] && is_made_by_one(process, seen, i))
 			process[i]->record.status |= sharing->flag;
 		else if (seen[i])
 			status = refuse_two(sharing, process[0], process[i]);

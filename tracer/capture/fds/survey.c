@@ -94,7 +94,8 @@ static enum status read_all(struct survey *survey)
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < survey->process_count && status == STATUS_OK; i++)
-		status = read_directory(survey, i);
+		if (!survey->process[i].shares)
+			status = read_directory(survey, i);
 	if (status == STATUS_OK && survey->count)
 		qsort(survey->open, survey->count, sizeof(*survey->open), by_number);
 	return status;

@@ -61,6 +61,7 @@ struct passing;
 struct surveyed {
 	pid_t pid;
 	struct passing *passing; /* the other way to a copy */
+	bool shares;             /* it has those of another one of these, by CLONE_FILES */
 };
 struct survey {
 	const struct surveyed *process; /* several are a tree; the first is its root */

@@ -310,7 +310,8 @@ static enum status read_all(struct reading *reading, size_t count)
 		choose_embedded(&reading->survey);
 	ask_for_holders(&reading->survey);
 	for (size_t i = 0; i < count && status == STATUS_OK; i++)
-		status = record_all(reading, i, &next);
+		if (!reading->process[i].shares)
+			status = record_all(reading, i, &next);
 	return status == STATUS_OK ? record_passed(reading) : status;
 }
 
@@ -327,7 +328,7 @@ enum status descriptors_read(const struct descriptors_request *process, size_t c
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		const struct snapshot_output *output = &process[i].snapshot->output;
 		passing[i] = (struct passing){.remote = process[i].remote, .here = -1};
-		surveyed[i] = (struct surveyed){process[i].snapshot->pid, &passing[i]};
+		surveyed[i] = (struct surveyed){process[i].snapshot->pid, &passing[i], process[i].shares};
 		if (output->compress)
 			process[i].result->objects.level =
 			        output->settings.level ? output->settings.level : LEVEL_FAST;

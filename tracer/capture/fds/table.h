@@ -21,6 +21,7 @@ struct descriptors_request {
 	struct files *files;
 	struct shared *shared;
 	struct descriptors *result; /* empty before; the caller's to free */
+	bool shares;                /* its descriptors are its parent's, and in that one's image */
 };
 
 /* Of a process, or at once of all of a tree: what belongs to several, and all that is not tied to its
