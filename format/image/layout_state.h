@@ -206,7 +206,8 @@ static_assert(sizeof(struct snapimg_kept) == 32, "kept ID layout");
 	X(THREAD_MORE_GROUPS, 38, "a thread's supplementary groups")                                         \
 	X(THREAD_INHERITABLE, 39, "a thread's inheritable and ambient capabilities")                         \
 	X(THREAD_BOUNDING, 40, "a thread's capability bounding set")                                         \
-	X(FUTEX_SLOTS, 41, "slots of its own futexes (PR_FUTEX_HASH)")
+	X(FUTEX_SLOTS, 41, "slots of its own futexes (PR_FUTEX_HASH)")                                       \
+	X(TERMINAL, 42, "controlling terminal")
 enum snapimg_attribute_kind {
 #define X(name, number, text) SNAPIMG_ATTRIBUTE_##name = (number),
 	SNAPIMG_ATTRIBUTES(X)

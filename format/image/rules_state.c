@@ -61,6 +61,22 @@ static bool is_next_group(const struct snapimg *image, const struct snapimg_attr
 	return attribute->more == 1 ? !follows : follows && before->more == attribute->more - 1;
 }
 
+/* A descriptor that leads to the end of a pseudoterminal that programs read and write. */
+static bool is_slave(const struct snapimg *image, uint64_t number)
+{
+	const struct snapimg_descriptor *it = snapimg_get_descriptor(image);
+	const struct snapimg_descriptor *end = it + snapimg_descriptor_count(image);
+	const struct snapimg_object *object;
+
+	while (it < end && (it->number < 0 || (uint64_t)it->number != number))
+		it++;
+	if (it == end || it->kind != SNAPIMG_DESCRIPTOR_OBJECT || it->source < 0 ||
+	    (uint32_t)it->source >= snapimg_object_count(image))
+		return false;
+	object = snapimg_get_object(image) + it->source;
+	return object->kind == SNAPIMG_OBJECT_TERMINAL && object->value[SNAPIMG_TERMINAL_END] == 1;
+}
+
 static bool attribute_is_valid(const struct snapimg *image, const struct snapimg_attribute *attribute)
 {
 	uint64_t value = attribute->value, more = attribute->more;
@@ -127,6 +143,8 @@ static bool attribute_is_valid(const struct snapimg *image, const struct snapimg
 		return is_plain(attribute, FUTEX_SLOTS_MOST) && value != 1 && (value & (value - 1)) == 0;
 	case SNAPIMG_ATTRIBUTE_SESSION_NICE:
 		return attribute->argument == 0 && more == 0 && NICE_MOST - value < NICE_RANGE;
+	case SNAPIMG_ATTRIBUTE_TERMINAL:
+		return is_plain(attribute, INT32_MAX) && is_slave(image, value);
 	case SNAPIMG_ATTRIBUTE_SESSION:
 		return value <= INT32_MAX && more > 0 && more <= INT32_MAX &&
 		       attribute->argument <= (value == 0);

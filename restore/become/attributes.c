@@ -314,6 +314,7 @@ enum { REFUSABLE = 1, LAST = 2 };
 	X(THREAD_MORE_GROUPS, OF_SELF, check_users, NULL, 0)                                                 \
 	X(THREAD_INHERITABLE, OF_SELF, capabilities_check_inheritable, NULL,                                 \
 	  0) /* capabilities_commit_limits() */                                                              \
+	X(TERMINAL, OF_PROCESS, NULL, session_take_terminal, 0)                                              \
 	X(THREAD_BOUNDING, OF_SELF, capabilities_check_bounding, NULL, 0)
 
 static const struct {

@@ -17,6 +17,7 @@ bool session_is_anothers(const struct snapimg_attribute *record);
 /* Rows of attributes.c. */
 long session_check(const struct snapimg_attribute *record, uint32_t tid);
 long session_enter(const struct snapimg_attribute *record, uint32_t tid);
+long session_take_terminal(const struct snapimg_attribute *record, uint32_t tid);
 
 /* Of a tree's first process: before it makes a group of its own; when all others are there; and when nothing
  * is refused any more: the caller's terminal has the foreground that the tree had. */

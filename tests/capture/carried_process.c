@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <time.h>
 
 #include "expect.h"
@@ -90,6 +91,28 @@ static void session(void)
 	EXPECT(setsid() == getpid());
 	marker();
 	EXPECT(is_own_session());
+}
+
+/* As script(1) would have it for itself; Ctrl-C comes from there. */
+static void session_terminal(void)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), number = -1;
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	EXPECT(setsid() == getpid() && unlockpt(master) == 0);
+	int slave = open(ptsname(master), O_RDWR), tty = open("/dev/tty", O_RDWR);
+	if (slave < 0 || tty < 0) {
+		perror("a controlling terminal");
+		_exit(77);
+	}
+	close(tty);
+	marker();
+	EXPECT(tcgetsid(slave) == getpid() && tcgetpgrp(slave) == getpid());
+	EXPECT((tty = open("/dev/tty", O_RDWR)) >= 0 && write(tty, "x", 1) == 1);
+	EXPECT(read(master, &number, 1) == 1 && write(master, "\003", 1) == 1);
+	EXPECT(sigwait(&set, &number) == 0 && number == SIGINT);
 }
 
 /* Tells who it is, and ends by a signal. */
@@ -239,9 +262,16 @@ static void removed_directory(void)
 int main(int argc, char **argv)
 {
 	static const struct carried_mode modes[] = {
-	        MODE(removed_directory),  MODE(main_ended),       MODE(session_stays),
-	        MODE(cpu_timers),         MODE(session),          MODE(group),
-	        MODE(session_of_another), MODE(group_of_another), MODE(group_in_session_of_another),
+	        MODE(removed_directory),
+	        MODE(main_ended),
+	        MODE(session_stays),
+	        MODE(cpu_timers),
+	        MODE(session),
+	        MODE(session_terminal),
+	        MODE(group),
+	        MODE(session_of_another),
+	        MODE(group_of_another),
+	        MODE(group_in_session_of_another),
 	};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);

@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import snaptest as t  # noqa: E402
 
 PROGRAM = os.path.join(t.BUILD, "tests/capture/carried_process")
-STATES = ("state_cpu_timers", "state_main_ended", "state_removed_directory", "state_session", "state_group", "state_session_of_another", "state_group_of_another",
+STATES = ("state_cpu_timers", "state_main_ended", "state_removed_directory", "state_session", "state_session_terminal", "state_group", "state_session_of_another", "state_group_of_another",
           "state_group_in_session_of_another")
 
 

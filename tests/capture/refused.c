@@ -98,7 +98,8 @@ static bool user_namespace(void)
 static bool session_terminal(void)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY);
-	return setsid() >= 0 && master >= 0 && unlockpt(master) == 0 && open(ptsname(master), O_RDWR) >= 0;
+	return setsid() >= 0 && master >= 0 && unlockpt(master) == 0 &&
+	       close(open(ptsname(master), O_RDWR)) == 0; /* no descriptor leads there any more */
 }
 
 /* Descriptor 9 is a memfd of the one who runs snaptrace. */

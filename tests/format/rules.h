@@ -366,6 +366,7 @@ R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a wide session", ATTRIBUTE(3, kind, 32
   ATTRIBUTE(3, more, 77))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a session in the foreground", ATTRIBUTE(3, kind, 32),
   ATTRIBUTE(3, more, 77), ATTRIBUTE(3, argument, 1))
+R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a controlling terminal that is none", ATTRIBUTE(3, kind, 42))
 R(OK, 0, "users", ATTRIBUTE(3, kind, 36), ATTRIBUTE(3, value, 0), ATTRIBUTE(3, more, 33))
 R(ATTRIBUTE, SNAPIMG_SECTION_ATTRIBUTES, "a user that is none", ATTRIBUTE(3, kind, 36),
   ATTRIBUTE(3, more, UINT32_MAX))

@@ -277,6 +277,35 @@ static enum status gather_terminal(const struct captures *captures, struct snapi
 	return STATUS_OK;
 }
 
+static const struct snapimg_descriptor *descriptor_of(const struct descriptors *descriptors, uint32_t object)
+{
+	for (size_t i = 0; i < descriptors->count; i++)
+		if (descriptors->record[i].kind == SNAPIMG_DESCRIPTOR_OBJECT && object > 0 &&
+		    (uint32_t)descriptors->record[i].source == object - 1)
+			return &descriptors->record[i];
+	return NULL;
+}
+
+/* Of a process that is no tree: one that it made itself. */
+static enum status gather_own_terminal(struct capture *capture)
+{
+	const uint64_t *field = capture->subject.stat.field;
+	pid_t pid = capture->subject.pid, session = (pid_t)field[STAT_SESSION];
+
+	if (capture->request->in_tree || the_caller.attached || session == getsid(0) ||
+	    field[STAT_TERMINAL] == 0)
+		return STATUS_OK;
+	const struct descriptors *descriptors = &capture->descriptors;
+	const struct snapimg_descriptor *slave =
+	        descriptor_of(descriptors, terminal_object(&descriptors->objects, field[STAT_TERMINAL]));
+	if (session != pid || (pid_t)field[STAT_FOREGROUND] != pid || !slave)
+		return refuse(
+		        "a controlling terminal of the program's own session (setsid, TIOCSCTTY) that it "
+		        "has not made and open, or of which another group has the foreground",
+		        "choose a point before it has it", "process %d", pid);
+	return attributes_add(&capture->attributes, SNAPIMG_ATTRIBUTE_TERMINAL, 0, (uint64_t)slave->number);
+}
+
 /* A session of the tree has a terminal of the tree. */
 static enum status gather_terminals(struct captures *captures)
 {
@@ -286,7 +315,7 @@ static enum status gather_terminals(struct captures *captures)
 	for (size_t i = 0; i < tree->count && status == STATUS_OK; i++)
 		if (tree->member[i].session != 0 && tree->member[i].state != SNAPIMG_MEMBER_ZOMBIE)
 			status = pass_refusal(gather_terminal(captures, &tree->member[i]));
-	return status;
+	return status == STATUS_OK ? pass_refusal(gather_own_terminal(captures->capture[0])) : status;
 }
 
 enum status captures_gather(struct captures *captures)

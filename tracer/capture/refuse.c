@@ -84,30 +84,14 @@ static enum status check_root(const struct subject *subject)
 	              subject->pid);
 }
 
-static enum status check_session(const struct subject *subject)
-{
-	if (subject->request->in_tree || /* gather.c asks for those of a tree */
-	    the_caller.attached || (pid_t)subject->stat.field[STAT_SESSION] == getsid(0) ||
-	    subject->stat.field[STAT_TERMINAL] == 0)
-		return STATUS_OK;
-	return refuse("a controlling terminal of the program's own session (setsid, TIOCSCTTY)",
-	              "choose a point before it has it", "process %d", subject->pid);
-}
-
 enum status refuse_process(const struct subject *subject)
 {
 	static enum status (*const checks[])(const struct subject *) = {
-	        check_children,
-	        check_shared_memory_space,
-	        check_namespaces,
-	        check_seccomp,
-	        check_root,
-	        check_session,
-	        refuse_tracer,
-	        refuse_landlock,
-	        refuse_semaphore_undo,
-	        tell_of_place,
-	        refuse_placed_memory,
+	        check_children,   check_shared_memory_space,
+	        check_namespaces, check_seccomp,
+	        check_root,       refuse_tracer,
+	        refuse_landlock,  refuse_semaphore_undo,
+	        tell_of_place,    refuse_placed_memory,
 	};
 	enum status status = STATUS_OK;
 
