@@ -77,6 +77,8 @@ static_assert(sizeof(struct snap_resume) == 56, "resume block layout");
  * too. */
 enum { SNAP_MAPPED_VERSION = 2, SNAP_MAPPED_SIZE_1 = 32 };
 
+enum { SNAP_MAPPED_SOME = 1, SNAP_MAPPED_UNKNOWN = 1 }; /* `advised`; a range's advice */
+
 /* Private memory of the image file. */
 struct snap_mapped_range {
 	uint64_t start, end;
@@ -91,7 +93,9 @@ struct snap_mapped {
 	uint64_t *
 	        settled; /* a bit for each page of the ranges, set once it is mapped from the image no more */
 	const void *glibc; /* NULL: another C library */
-	uint64_t advised;  /* not 0: some of the ranges have advice that anonymous memory must have, too */
+	uint64_t advised;  /* advice that anonymous memory must have, too. 0: no range has any; 1: some have;
+	                      else the address of a uint32_t for each range, with a bit for each number of
+	                      madvise(2); SNAP_MAPPED_UNKNOWN of one that isn't told */
 };
 static_assert(sizeof(struct snap_mapped) == SNAP_MAPPED_SIZE_1 + 8, "table of mapped memory");
 

@@ -8,9 +8,8 @@
 
 enum { ADVISE_DONTNEED_LOCKED = 24 };
 
-/* mremap(2) and mmap(2) give a new mapping none of the old one's marks. Where no memory of the image has any,
- * /proc/self/smaps need not be asked, which takes a millisecond. */
-void anonymous_advise_like(uint64_t from, uint64_t start, uint64_t size)
+/* A bit for each advice that the memory was given, as the kernel tells it, which takes a millisecond. */
+static uint32_t advice_now(uint64_t address)
 {
 	static const struct {
 		char name[3];
@@ -20,15 +19,37 @@ void anonymous_advise_like(uint64_t from, uint64_t start, uint64_t size)
 	        {"hg", MADV_HUGEPAGE}, {"nh", MADV_NOHUGEPAGE}, {"mg", MADV_MERGEABLE},
 	};
 	char names[SHIM_MARKS_MAX];
-	unsigned count;
+	unsigned count = process_marks(address, names);
+	uint32_t advice = 0;
 
-	if (snap_mapped_table.advised == 0)
-		return;
-	count = process_marks(from, names);
 	for (unsigned i = 0; i + 1 < count; i += 2)
 		for (unsigned j = 0; j < sizeof(marks) / sizeof(*marks); j++)
 			if (names[i] == marks[j].name[0] && names[i + 1] == marks[j].name[1])
-				shim_call(__NR_madvise, start, size, (uint64_t)marks[j].advice, 0, 0, 0);
+				advice |= (uint32_t)1 << marks[j].advice;
+	return advice;
+}
+
+/* What the image had, as long as the program has changed nothing of it. */
+static uint32_t advice_of(const struct part *part)
+{
+	uint64_t advised = snap_mapped_table.advised;
+
+	if (advised != 0 && advised != SNAP_MAPPED_SOME && part->range != 0) {
+		uint32_t advice = ((const uint32_t *)advised)[part->range - 1];
+		if (!(advice & SNAP_MAPPED_UNKNOWN))
+			return advice;
+	}
+	return advised == 0 ? 0 : advice_now(part->start);
+}
+
+/* mremap(2) and mmap(2) give a new mapping none of the old one's marks. */
+void anonymous_advise_like(const struct part *part, uint64_t start, uint64_t size)
+{
+	uint32_t advice = advice_of(part);
+
+	for (uint64_t number = 1; number < 32; number++)
+		if (advice >> number & 1)
+			shim_call(__NR_madvise, start, size, number, 0, 0, 0);
 }
 
 /* Takes the part's place only when it has the part's marks. */
@@ -38,7 +59,7 @@ static long put_in_place(const struct part *part, long new)
 	long result = shim_call(__NR_mprotect, (uint64_t) new, size, (uint64_t)part->protection, 0, 0, 0);
 
 	if (result == 0) {
-		anonymous_advise_like(part->start, (uint64_t) new, size);
+		anonymous_advise_like(part, (uint64_t) new, size);
 		result = shim_call(__NR_mremap, (uint64_t) new, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
 		                   part->start, 0);
 	}

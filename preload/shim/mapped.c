@@ -157,6 +157,7 @@ static bool look(void *context, const struct process_mapping *mapping)
 		search->part.start = max(start, mapped.range[i].start);
 		search->part.end = min(end, mapped.range[i].end);
 		search->part.protection = mapping->protection;
+		search->part.range = i + 1;
 	}
 	return !search->found;
 }
@@ -208,11 +209,12 @@ static const struct {
         {MADV_REMOVE, refuse},
 };
 
-/* Of these the mapping must keep something when it becomes anonymous later. */
-static bool leaves_a_mark(int advice)
+/* Of these the mapping must keep something when it becomes anonymous later, or must lack it then. */
+static bool changes_marks(int advice)
 {
-	static const int marks[] = {MADV_SEQUENTIAL, MADV_RANDOM,     MADV_DONTFORK, MADV_DONTDUMP,
-	                            MADV_MERGEABLE,  MADV_NOHUGEPAGE, MADV_HUGEPAGE};
+	static const int marks[] = {MADV_SEQUENTIAL, MADV_RANDOM,     MADV_DONTFORK,   MADV_DONTDUMP,
+	                            MADV_MERGEABLE,  MADV_NOHUGEPAGE, MADV_HUGEPAGE,   MADV_NORMAL,
+	                            MADV_DOFORK,     MADV_DODUMP,     MADV_UNMERGEABLE};
 
 	for (unsigned i = 0; i < sizeof(marks) / sizeof(*marks); i++)
 		if (marks[i] == advice)
@@ -224,8 +226,8 @@ long mapped_before_advice(uint64_t start, uint64_t end, int advice)
 {
 	if (!mapped_touches(start, end))
 		return 0;
-	if (leaves_a_mark(advice))
-		mapped.advised = 1;
+	if (changes_marks(advice))
+		mapped.advised = SNAP_MAPPED_SOME;
 	for (unsigned i = 0; i < sizeof(advices) / sizeof(*advices); i++)
 		if (advices[i].advice == advice)
 			return settle(start, end, advices[i].treat, advice);

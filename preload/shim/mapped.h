@@ -23,7 +23,8 @@ SNAP_HIDDEN extern volatile struct snap_mapped snap_mapped_table;
 struct part {
 	uint64_t start, end;
 	int protection;
-	int advice; /* what it is treated for */
+	int advice;     /* what it is treated for */
+	uint32_t range; /* one more than its number in the table; 0: it isn't known to be of the image */
 };
 
 static inline uint64_t shim_page_ceil(uint64_t size)
@@ -65,7 +66,7 @@ SNAP_HIDDEN long anonymous_replace(const struct part *part);
  * Others must not write to the part meanwhile. */
 SNAP_HIDDEN long anonymous_copy(const struct part *part, uint64_t size);
 /* anonymous.c: gives memory the advice that the part has, where any has some. */
-SNAP_HIDDEN void anonymous_advise_like(uint64_t from, uint64_t start, uint64_t size);
+SNAP_HIDDEN void anonymous_advise_like(const struct part *part, uint64_t start, uint64_t size);
 
 /* move.c */
 SNAP_HIDDEN long move_memory(uint64_t start, uint64_t old_size, uint64_t new_size, uint64_t flags,

@@ -47,7 +47,7 @@ static long is_several(uint64_t start, uint64_t end, struct part *ret_part)
 
 	if (!process_maps_visit(start, end, look_whole, &whole))
 		return -EAGAIN;
-	*ret_part = (struct part){start, end, whole.protection, 0};
+	*ret_part = (struct part){start, end, whole.protection, 0, 0};
 	return whole.uniform && whole.at >= end && (whole.count > 1 || whole.has_image);
 }
 
@@ -76,7 +76,7 @@ static long grow_in_place(const struct part *part, uint64_t more)
 		shim_call(__NR_munmap, (uint64_t)result, more, 0, 0, 0, 0);
 		return -EEXIST;
 	}
-	anonymous_advise_like(part->start, part->end, more);
+	anonymous_advise_like(part, part->end, more);
 	return (long)part->start;
 }
 
@@ -88,7 +88,7 @@ static long move_away(const struct part *part, uint64_t new_size, bool is_fixed,
 		return new;
 	result = shim_call(__NR_mprotect, (uint64_t) new, new_size, (uint64_t)part->protection, 0, 0, 0);
 	if (result == 0) {
-		anonymous_advise_like(part->start, (uint64_t) new, new_size);
+		anonymous_advise_like(part, (uint64_t) new, new_size);
 		result = new;
 	}
 	if (result == new &&is_fixed)

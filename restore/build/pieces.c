@@ -84,21 +84,37 @@ uint64_t pieces_table_size(void)
 	if (snapimg_shim_count(&loader.image) == 0)
 		return 0;
 	struct told told = count_told();
-	return told.count * sizeof(struct snap_mapped_range) +
+	return told.count * (sizeof(struct snap_mapped_range) + sizeof(uint32_t)) +
 	       (told.pages + BITS - 1) / BITS * sizeof(uint64_t);
 }
 
-static bool is_advised(void)
+/* Of what the shim gives to anonymous memory that takes the range's place, by the numbers of madvise(2). */
+static uint32_t advice_of(const struct snapimg_mapping *mapping, const struct snap_mapped_range *range)
 {
-	const struct snapimg_piece *piece = snapimg_get_piece(&loader.image);
-	for (uint32_t i = 0; i < snapimg_piece_count(&loader.image); i++)
-		if (snapimg_get_mapping(&loader.image)[piece[i].mapping].advice != 0)
-			return true;
-	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
-		if (snapimg_get_mapping(&loader.image)[i].advice != 0 &&
-		    inherited_has(&snapimg_get_mapping(&loader.image)[i]))
-			return true;
-	return false;
+	uint32_t advice = 0;
+	if (mapping == NULL || range->end > mapping->end)
+		return SNAP_MAPPED_UNKNOWN;
+#define X(name, bit, letters, number)                                                                        \
+	if ((mapping->advice & SNAPIMG_ADVICE_##name) != 0 && (number) != 0)                                 \
+		advice |= 1u << (number);
+	SNAPIMG_ADVICE(X)
+#undef X
+	return advice;
+}
+
+/* Both are in the order of their addresses. Returns whether any range has some. */
+static bool write_advice(const struct snap_mapped_range *range, uint32_t count, uint32_t *ret_advice)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	uint32_t mappings = snapimg_mapping_count(&loader.image), at = 0, all = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		while (at < mappings && mapping[at].end <= range[i].start)
+			at++;
+		bool is_in = at < mappings && mapping[at].start <= range[i].start;
+		ret_advice[i] = advice_of(is_in ? &mapping[at] : NULL, &range[i]);
+		all |= ret_advice[i];
+	}
+	return all != 0;
 }
 
 /* The bits after the ranges are zero already. */
@@ -123,6 +139,7 @@ void pieces_tell_shim(void)
 	}
 	mapped->count = count;
 	mapped->settled = (uint64_t *)&range[mapped->count];
+	uint32_t *advice = (uint32_t *)&mapped->settled[(pages + BITS - 1) / BITS];
 	if (!is_first)
-		mapped->advised = is_advised();
+		mapped->advised = write_advice(range, count, advice) ? (uint64_t)advice : 0;
 }

@@ -22,7 +22,7 @@
 
 enum { PAGE = 4096, PAGES = 1024, SIZE = PAGES * PAGE, BLOCK = 1 << 20, ADVISE_COLLAPSE = 25, LOCKED = 24 };
 
-static uint8_t *memory, *block;
+static uint8_t *memory, *block, *marked[3];
 
 static void fill(uint8_t *bytes, size_t size)
 {
@@ -177,6 +177,42 @@ static void marks(void)
 	      WTERMSIG(status) == SIGSEGV);
 }
 
+static bool has_mark(const uint8_t *address, const char *mark)
+{
+	FILE *file = fopen("/proc/self/smaps", "re");
+	char line[512];
+	unsigned long start, end;
+	bool is_there = false, has = false;
+
+	CHECK(file != NULL);
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			is_there = start <= (uintptr_t)address && (uintptr_t)address < end;
+		if (is_there && strncmp(line, "VmFlags:", 8) == 0)
+			has = strstr(line, mark) != NULL;
+	}
+	CHECK(fclose(file) == 0);
+	return has;
+}
+
+/* Marks that memory had before the point, each its own, and has when it is empty; but for what is taken away
+ * after it. */
+static void marked_before(void)
+{
+	uint8_t *forked = marked[0], *random_one = marked[1], *taken = marked[2];
+
+	CHECK(madvise(forked, SIZE, MADV_DONTNEED) == 0 && is_zero(forked, SIZE));
+	CHECK(has_mark(forked, " dc") && !has_mark(forked, " rr"));
+	CHECK(madvise(random_one + PAGE, PAGE, MADV_DONTNEED) == 0 && is_zero(random_one + PAGE, PAGE));
+	CHECK(has_mark(random_one + PAGE, " rr") && has_mark(random_one + PAGE, " dd") &&
+	      !has_mark(random_one + PAGE, " dc"));
+	CHECK(madvise(memory, SIZE, MADV_DONTNEED) == 0 && is_zero(memory, SIZE));
+	CHECK(!has_mark(memory, " dc") && !has_mark(memory, " rr"));
+	CHECK(madvise(taken, SIZE, MADV_DOFORK) == 0 && madvise(taken, PAGE, MADV_DONTNEED) == 0);
+	CHECK(!has_mark(taken, " dc"));
+	CHECK(madvise(random_one, PAGE, MADV_DONTNEED) == 0 && has_mark(random_one, " rr"));
+}
+
 static void nothing_behind_it(void)
 {
 	CHECK(madvise(memory, SIZE, MADV_REMOVE) == -1 && errno == EINVAL && is_filled(memory, SIZE));
@@ -288,9 +324,10 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } rows[] = {
-        {"syscall", by_syscall},        {"process-madvise", by_process}, {"marks", marks},
-        {"no-file", nothing_behind_it}, {"in-place", grows_in_place},    {"wipe-on-fork", wiped_on_fork},
-        {"collapse", collapsed},        {"userfaultfd", watched},        {"realloc", reallocated},
+        {"syscall", by_syscall},          {"process-madvise", by_process}, {"marks", marks},
+        {"no-file", nothing_behind_it},   {"in-place", grows_in_place},    {"wipe-on-fork", wiped_on_fork},
+        {"collapse", collapsed},          {"userfaultfd", watched},        {"realloc", reallocated},
+        {"marked-before", marked_before},
 };
 
 int main(int argc, char **argv)
@@ -299,6 +336,11 @@ int main(int argc, char **argv)
 	memory = filled();
 	CHECK((block = malloc(BLOCK)) != NULL);
 	fill(block, BLOCK);
+	for (int i = 0; i < 3; i++) {
+		marked[i] = filled();
+		CHECK(madvise(marked[i], SIZE, i == 1 ? MADV_RANDOM : MADV_DONTFORK) == 0);
+	}
+	CHECK(madvise(marked[1], SIZE, MADV_DONTDUMP) == 0);
 	snapshot_point();
 	CHECK(is_filled(memory, SIZE) && is_filled(block, BLOCK));
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)

@@ -175,7 +175,7 @@ ROWS = {
     "given-back.static": lambda: starts("given_back-static"),
     "jemalloc": jemalloc,
     **{"anonymous." + row: anonymous(row) for row in ("syscall", "process-madvise", "marks", "no-file", "in-place", "wipe-on-fork",
-                                                      "collapse", "userfaultfd", "realloc")},
+                                                      "collapse", "userfaultfd", "realloc", "marked-before")},
     "raw-calls": lambda: starts("raw_calls-pie"),
     "raw-calls.any": lambda: starts("raw_calls_any-pie"),
     "round-trip": round_trip,
