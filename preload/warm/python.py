@@ -236,41 +236,6 @@ def new_environment(before):
     table._data.update(ordered)
 
 
-STREAMS = (('__stdin__', 0, 'rb'), ('__stdout__', 1, 'wb'), ('__stderr__', 2, 'wb'))
-
-
-def is_open(descriptor):
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
-def wants_lines(descriptor, is_terminal):
-    return is_terminal or (descriptor == 2 and sys.version_info >= (3, 9))
-
-
-def new_stream(stream, descriptor, mode, was_terminal):
-    """As the interpreter made it, for what the descriptor is now (create_stdio() of pylifecycle.c)."""
-    import io
-    buffer = getattr(stream, 'buffer', None)
-    kind = io.BufferedReader if mode == 'rb' else io.BufferedWriter
-    if type(stream) is not io.TextIOWrapper or type(buffer) is not kind or type(buffer.raw) is not io.FileIO:
-        return
-    if stream.fileno() != descriptor:
-        return
-    text = stream.encoding, stream.errors
-    is_terminal, name, through = os.isatty(descriptor), buffer.raw.name, getattr(stream, 'write_through', False)
-    lines = stream.line_buffering
-    if lines == wants_lines(descriptor, was_terminal):  # else the program has chosen
-        lines = wants_lines(descriptor, is_terminal)
-    raw = io.FileIO(descriptor, mode, closefd=False)  # a new one, since it remembers whether it can seek
-    raw.name = name
-    buffer.__init__(raw, raw._blksize if raw._blksize > 1 else io.DEFAULT_BUFFER_SIZE)
-    stream.__init__(buffer, *text, newline='\n', line_buffering=lines, write_through=through)
-
-
 class Run:
     def __init__(self, helper, script, words):
         self.helper, self.script, self.words = helper, script, words
@@ -310,6 +275,7 @@ class Run:
         list.extend(arguments, self.words)
         if self.original is not None:
             list.extend(self.original, self.words)
+        self.later.execute(self.words)
 
     def variables(self):
         if self.noted.all:
@@ -332,12 +298,7 @@ class Run:
         if os.path.isdir('/proc/self/fd/0'):
             self.start_cold()  # of which the interpreter has its own words
         new_environment(self.environment)
-        for name, descriptor, mode in STREAMS:
-            if not is_open(descriptor):
-                setattr(sys, name, None)
-                setattr(sys, name.strip('_'), None)
-            elif getattr(sys, name) is not None:
-                new_stream(getattr(sys, name), descriptor, mode, self.were_terminals[descriptor])
+        self.new_streams(self.were_terminals)
         self.seeds.again()
         logging = sys.modules.get('logging')
         if logging is not None and hasattr(logging, '_startTime'):
@@ -348,6 +309,8 @@ class Run:
         self.is_looked_at = False
         names = part('python_early.py')
         self.early, self.tell = names['Early'](self.list), names['tell']
+        self.later = part('python_later.py')['Later'](self.look, self.early, Arguments)
+        self.new_streams = part('python_streams.py')['new_streams']
         self.made = part('python_made.py')['Made'](names['say'])
         self.made.watch()
         self.fixed = len(words_of('/proc/self/cmdline')) - len(self.words)
@@ -361,9 +324,11 @@ class Run:
         self.leave_arguments = watch_arguments(self.look)
         os.environ.__class__ = watched_environment(self.noted, os.environ.encodekey)
         os.environb.__class__ = watched_environment(self.noted, os.environb.encodekey)
+        self.later.watch()
         os.access(MARK + '/begin', 0)
 
     def unwatch(self):
+        self.later.unwatch()
         os.environ.__class__ = os.environb.__class__ = os._Environ
         sys.dont_write_bytecode = self.dont_write
         self.leave_arguments()

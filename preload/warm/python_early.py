@@ -40,9 +40,17 @@ def is_lazy(module):
     return util is not None and type(module) is util._LazyModule
 
 
+def names_of(module):
+    return object.__getattribute__(module, '__dict__')
+
+
 def spec_of(module):
     """A lazy module isn't to be loaded by being asked."""
-    return object.__getattribute__(module, '__dict__').get('__spec__') if isinstance(module, type(sys)) else getattr(module, '__spec__', None)
+    return names_of(module).get('__spec__') if isinstance(module, type(sys)) else getattr(module, '__spec__', None)
+
+
+def path_of(package):
+    return names_of(package).get('__path__') if isinstance(package, type(sys)) else getattr(package, '__path__', None)
 
 
 class Waiting:
@@ -50,12 +58,18 @@ class Waiting:
 
     def __init__(self, early, module):
         self.early, self.module, self.spec = early, module, spec_of(module)
+        self.kind = type(module)
 
     def create_module(self, spec):
+        """A lazy one isn't lazy while the importer fills in what it lacks, for that would load it."""
+        if is_lazy(self.module):
+            self.module.__class__ = type(sys)
         return self.module
 
     def exec_module(self, module):
         module.__spec__ = self.spec
+        if type(module) is not self.kind:
+            module.__class__ = self.kind
 
 
 class Early:
@@ -135,6 +149,7 @@ class Early:
         if not self.names:
             return
         known = dict(sys.modules)
+        lazy = {name: (module, dict(names_of(module)), type(module)) for name, module in known.items() if is_lazy(module)}
         leave, left_out = self.note_imports(), []
         self.loading = True
         for name in self.names:
@@ -150,6 +165,10 @@ class Early:
         if left_out:
             say('again')
         self.put_aside(known)
+        self.touched = {id(module): (name, names, kind) for name, (module, names, kind) in lazy.items() if not is_lazy(module)}
+        for name, (module, _, _) in lazy.items():
+            if not is_lazy(module):
+                module.__class__ = self.untouched()
 
     def with_users(self, left_out):
         """And what needs these, for it would load them again."""
@@ -183,7 +202,7 @@ class Early:
             return True  # put there by one that is itself asked about
         package, _, _ = name.rpartition('.')
         parent = sys.modules.get(package) or self.stash.get(package)
-        path = getattr(parent, '__path__', None) if package else None
+        path = path_of(parent) if package else None
         for finder in sys.meta_path:
             if finder is not self and hasattr(finder, 'find_spec'):
                 found = finder.find_spec(name, path, None)
@@ -191,8 +210,35 @@ class Early:
                     return found.origin == spec.origin and found.has_location == spec.has_location
         return False
 
-    def all_needed(self, name):
-        found, left = {}, [name]
+    def untouched(self):
+        """A class of lazy modules that are loaded already: what they imported comes in when one is touched first."""
+        early = self
+
+        class Untouched(type(sys)):
+            def __getattribute__(self, attribute):
+                early.touch(self)
+                return getattr(self, attribute)
+
+            def __delattr__(self, attribute):
+                early.touch(self)
+                delattr(self, attribute)
+
+        return Untouched
+
+    def touch(self, module):
+        name, names, kind = self.touched.pop(id(module))
+        module.__class__ = type(sys)
+        if not self.bring_in(self.all_needed(*self.needs.get(name, ()))):
+            now = names_of(module)  # it's to be loaded once more
+            now.clear()
+            now.update(names)
+            module.__class__ = kind
+            state = getattr(names.get('__spec__'), 'loader_state', None)
+            if isinstance(state, dict) and 'is_loading' in state:  # since Python 3.12
+                state['is_loading'] = False
+
+    def all_needed(self, *names):
+        found, left = {}, list(names)
         while left:
             one = left.pop()
             if one in found or one not in self.stash:
@@ -203,27 +249,32 @@ class Early:
                 left.append(one.rpartition('.')[0])
         return [(one, module) for one, module in self.stash.items() if one in found]
 
-    def find_spec(self, name, path=None, target=None):
-        module = self.stash.get(name)
-        if module is None:
-            return None
-        needed = self.all_needed(name)
+    def bring_in(self, needed, but=None):
+        """False, and nothing was done: others would be found now."""
         if not all(sys.modules.get(one, other) is other and self.is_same(one, other) for one, other in needed):
-            del self.stash[name]
-            return None
+            return False
         for one, other in needed:
-            if one == name:
+            if one == but:
                 continue
             sys.modules[one] = other
             package, _, child = one.rpartition('.')
             parent = sys.modules.get(package)
-            if parent is not None and not is_lazy(parent) and not hasattr(parent, child):
+            if isinstance(parent, type(sys)) and not is_lazy(parent) and child not in names_of(parent):
                 setattr(parent, child, other)
         for one, _ in needed:
             del self.stash[one]
             sys.meta_path.extend(finder for finder in self.finders_of.get(one, ()) if finder not in sys.meta_path)
-        if not self.stash:
+        if not self.stash and self in sys.meta_path:
             sys.meta_path.remove(self)
+        return True
+
+    def find_spec(self, name, path=None, target=None):
+        module = self.stash.get(name)
+        if module is None:
+            return None
+        if not self.bring_in(self.all_needed(name), but=name):
+            del self.stash[name]
+            return None
         spec = spec_of(module)
         if spec is None:
             return None
