@@ -24,6 +24,14 @@ function setFlags(flags) {
 		v8.setFlagsFromString(flag);
 }
 
+// What is garbage now is none in each start, and what isn't need not be moved there.
+function collect() {
+	setFlags(['--expose-gc']);
+	const gc = vm.runInNewContext('gc');
+	setFlags(['--no-expose-gc']);
+	gc();
+}
+
 function begin() {
 	const { env, argv } = process;
 	const given = argv.slice(2);
@@ -55,6 +63,8 @@ function begin() {
 		for (const name of names)
 			if (!name.includes('/') && !name.includes('\0'))
 				fs.existsSync(`${MARK}/variable/${name}`);
+		if (!trains)
+			collect();
 		const started = fs.existsSync(MARK);
 		if (started)
 			early.check(words().slice(fixed));
@@ -110,6 +120,12 @@ function begin() {
 						if (typeof word !== 'string' || from.length > 0)
 							early.refuse();
 						return early.lacks(word) && (name === 'indexOf' ? -1 : false);
+					};
+				if (!looked && (name === 'indexOf' || name === 'includes'))
+					return (word, ...from) => { // and what it does then comes before what it loads
+						early.dependsOn(word);
+						look();
+						return object[name](word, ...from);
 					};
 				if (name === 'slice' && !looked && object === argv)
 					return function slice(...range) {
@@ -234,6 +250,10 @@ function list(file) {
 			for (const line of stack)
 				dropped.add(line);
 			throw new Error('not before the arguments are looked at');
+		},
+		dependsOn(word) {
+			if (!self.loading)
+				absent.add(word);
 		},
 		lacks(word) {
 			if (self.importing)

@@ -80,8 +80,68 @@ def python():
     t.one_line(t.run([t.SNAPTRACE, "--warm-load=no", "./program.py"]), 125, "--warm-load", "--warm", tool="snaptrace: ")
 
 
+KEEPS = f"""#!{PYTHON}
+import importlib.util, sys
+import keeps
+def lazy(name):
+    spec = importlib.util.find_spec(name)
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+later = lazy('later')
+words = keeps.COPY
+print(words, keeps.ARGUMENTS, sorted(vars(keeps)), keeps.own())
+try:
+    keeps.nothing
+except AttributeError as error:
+    print(error)
+if b'path' in words:
+    sys.path.insert(0, sys.path[0] + '/other')
+print('helper' in sys.modules)
+if b'none' not in words:
+    print(later.VALUE, 'helper' in sys.modules, type(later), sorted(vars(later)))
+"""
+
+WAITS = {  # which statements of a module can wait
+    "import os, sys\nA = [os.fsencode(a) for a in sys.argv]": False,  # it isn't known what os is
+    "import sys\nA = [f(a) for a in sys.argv[1:]]": True,
+    "import sys\nif not globals():\n  pass\nA = list(sys.argv)\ndef f(dir): return dir": True,
+    "import sys\nA = list(sys.argv)\ndef f(): return A": False,
+    "import sys\nA = list(sys.argv)\ndef f(): return globals()": False,
+    "import sys\ntry:\n  A = list(sys.argv)\nexcept E:\n  pass": False,
+    "import sys\nA = sys.argv": False,
+    "import sys\nA = sys.argv[1]": False,
+    "import sys\nA = [f(a) for a in sys.argv if a]": False,
+    "import sys\nA = len(sys.argv) > 1": False,
+}
+
+
+def keeps():
+    """A module that keeps the arguments can be loaded before anybody needs them; one that is lazy is loaded no sooner than it is used."""
+    helper = os.path.join(os.path.dirname(t.SNAPTRACE), "..", "preload", "warm", "python_later.py")
+    names = {"__name__": "later"}
+    with open(helper, encoding="utf-8") as file:
+        exec(compile(file.read(), helper, "exec"), names)
+    for source, waits in WAITS.items():
+        t.check((names["changed"](source.encode(), "x") is not None) == waits, source)
+    write("program.py", KEEPS, 0o755)
+    write("keeps.py", "import os, sys\nfsencode = os.fsencode\nARGUMENTS = list(sys.argv)\nif os.name != 'nt':\n"
+          "    COPY = [fsencode(a) for a in sys.argv[1:]]\ndef own(): return len(sys.argv)\n")
+    write("later.py", "import helper\nVALUE = helper.VALUE\n")
+    write("helper.py", "VALUE = 'helper'\n")
+    write("other/helper.py", "VALUE = 'another helper'\n")
+    compiled = t.run([PYTHON, "-m", "compileall", "-q", "."])
+    t.check(compiled.status == 0, compiled)
+    freeze("program.py", "x")
+    holds("keeps.py", "later.py", "helper.py")
+    compare("program.py", [], ["x", "\u00e4"], ["none"], ["path"])
+
+
 NODE = """#!/usr/bin/env node
 'use strict';
+if (process.argv.includes('--set'))
+	globalThis.SET = 'set before the rest is loaded';
 const words = process.argv.slice(2);
 try {
 	require('fs').unlinkSync('not-there'); // no effect
@@ -99,7 +159,7 @@ def node():
     """What asked for a word or a terminal is right for all that have the same answer, and loaded again for others."""
     shutil.which("node", path=t.PLAIN_ENV["PATH"]) or t.skip("no node")
     write("program.js", NODE, 0o755)
-    write("user.js", "const flag = require('./flag');\nexports.value = ['user', flag, Object.keys(process.env).length > 0];\n")
+    write("user.js", "const flag = require('./flag');\nexports.value = ['user', flag, globalThis.SET, Object.keys(process.env).length > 0];\n")
     write("flag.js", "const tty = require('tty');\nmodule.exports = [process.argv.indexOf('--flag') > 0, tty.isatty(1), process.stderr.isTTY];\n")
     write("looks.js", "module.exports = process.argv.slice(2);\n")
     write("parent.js", "module.exports = [module.parent && module.parent.filename, require.main === module];\n")
@@ -107,7 +167,7 @@ def node():
     write("deep.mjs", "export const deep = 1;\n")
     freeze("program.js", "x")
     holds("user.js", "flag.js", "parent.js")
-    compare("program.js", ["x"], ["--flag"], ["none"], [], ["none", "--flag"])
+    compare("program.js", ["x"], ["--flag"], ["--set"], ["none"], [], ["none", "--flag"])
 
 
 RUBY = """#!{ruby}
@@ -146,4 +206,4 @@ def ruby():
     t.check(used.status == 0 and used.out.startswith(b"true\n"), used)
 
 
-t.main({"early.python": python, "early.node": node, "early.ruby": ruby})
+t.main({"early.python": python, "early.keeps": keeps, "early.node": node, "early.ruby": ruby})
