@@ -101,6 +101,7 @@ CARRIED = {
         ("Unix connections through a name, with what is in them, shut down on one side or both", "object_unix_connections"),
         ("connections that wait at a Unix socket to be accepted, with what has come through them, if who made them is in the image; connections whose ends both have a name, if somebody listens at one", "object_unix_waiting object_unix_both_named"),
         ("Unix sockets of datagrams that are connected to a name", "object_unix_datagrams"),
+        ("datagrams that wait at the name of a Unix socket, of senders without a name", "object_datagrams"),
         ("descriptors on their way through Unix sockets (SCM_RIGHTS), also where they are open nowhere else: files, pipes, sockets, which may have others on their way, eventfds, timerfds, signalfds, memfds",
          "object_passed object_passed_messages object_passed_nested"),
         ("listening and bound Unix sockets, also those whose file is gone, or was given to another user", "object_unix_listeners object_unix_gone state_owner_of_socket"),
@@ -261,7 +262,7 @@ REFUSED = {
     ),
     "Descriptors": (
         ("TCP sockets that are connected to elsewhere, unless `--tcp=reset`", "connected_elsewhere connect_error ended_connection"),
-        ("connections from elsewhere that wait, with `--continue` and `-p` any; datagrams that wait, or are being made", "waiting_connection waiting_datagram corked"),
+        ("connections from elsewhere that wait, with `--continue` and `-p` any; datagrams that wait at an Internet socket, at a Unix one those of senders with a name, or that are being made", "waiting_connection waiting_datagram corked"),
         ("empty messages that wait, if they were looked at before (MSG_PEEK, an earlier image) or their sender is closed", "empty_message"),
         ("errors and urgent data that wait in a socket, and the mark of such data that was received (SIOCATMARK)", "unix_error udp_error error_queue urgent urgent_mark"),
         ("socket options that can't be set again", "unicast_interface"),

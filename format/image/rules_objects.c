@@ -188,6 +188,16 @@ enum snapimg_error snapimg_rule_content(const struct snapimg *image, uint32_t in
 	return rule->content != NULL && rule->content(object, content) ? SNAPIMG_OK : SNAPIMG_ERR_OBJECT;
 }
 
+/* Who has messages: an end of a connection, and who may be sent datagrams by its name. */
+static bool has_messages(const struct snapimg_object *socket)
+{
+	uint64_t state = socket->value[SNAPIMG_SOCKET_STATE];
+
+	return socket->kind == SNAPIMG_OBJECT_SOCKET && socket->value[SNAPIMG_SOCKET_DOMAIN] == AF_UNIX &&
+	       (state == SNAPIMG_SOCKET_PAIR || state == SNAPIMG_SOCKET_WAITS ||
+	        (state == SNAPIMG_SOCKET_SINGLE && socket->value[SNAPIMG_SOCKET_TYPE] == SOCK_DGRAM));
+}
+
 enum snapimg_error snapimg_rule_passed(const struct snapimg *image, uint32_t index)
 {
 	const struct snapimg_passed *passed = snapimg_get_passed(image) + index;
@@ -199,11 +209,7 @@ enum snapimg_error snapimg_rule_passed(const struct snapimg *image, uint32_t ind
 	    (index >= SNAPIMG_PASSED_MAX && passed[-SNAPIMG_PASSED_MAX].content == passed->content))
 		return SNAPIMG_ERR_OBJECT;
 	socket = object_at(image, snapimg_get_content(image)[passed->content].object);
-	return socket->kind == SNAPIMG_OBJECT_SOCKET && socket->value[SNAPIMG_SOCKET_DOMAIN] == AF_UNIX &&
-	                       (socket->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_PAIR ||
-	                        socket->value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_WAITS)
-	               ? SNAPIMG_OK
-	               : SNAPIMG_ERR_OBJECT;
+	return has_messages(socket) ? SNAPIMG_OK : SNAPIMG_ERR_OBJECT;
 }
 
 static bool is_after(const struct snapimg_watch *before, const struct snapimg_watch *watch)

@@ -11,6 +11,7 @@
 
 enum {
 	UNIX_FAMILY = 1,
+	DATAGRAMS = 2,
 	NETLINK_FAMILY = 16,
 	SOCKET_LEVEL = 1,
 	RIGHTS = 1,
@@ -224,6 +225,26 @@ static long send_message(int from, const struct snapimg_content *content, const 
 	return sys(__NR_sendmsg, from, &letter.header, NO_SIGNAL | DONT_WAIT);
 }
 
+/* What waits at a name of Unix: sent there by a socket without one. */
+static long send_to_name(const struct snapimg_content *content, const uint8_t *bytes)
+{
+	const struct snapimg_setting *setting = snapimg_get_setting(&loader.image);
+	const struct snapimg_setting *end = setting + snapimg_setting_count(&loader.image);
+	const uint8_t *names = loader.image.section[SNAPIMG_SECTION_BYTES].bytes;
+	const int32_t room = 1 << 30;
+	while (setting < end && (setting->kind != SNAPIMG_SETTING_BIND || setting->object != content->object))
+		setting++;
+	long from = setting == end ? -EINVAL : sys(__NR_socket, UNIX_FAMILY, DATAGRAMS | O_CLOEXEC, 0);
+	if (from < 0)
+		return from;
+	sys(__NR_setsockopt, from, SOCKET_LEVEL, SNDBUF, &room, sizeof room);
+	long result = socket_connect(setting, (int)from, names + setting->offset);
+	if (result >= 0)
+		result = send_message((int)from, content, bytes);
+	sys(__NR_close, from);
+	return result;
+}
+
 /* One message, or a part of a stream. */
 long socket_fill(const struct snapimg_content *content, const uint8_t *bytes)
 {
@@ -231,6 +252,11 @@ long socket_fill(const struct snapimg_content *content, const uint8_t *bytes)
 	uint32_t length = sizeof before;
 	const uint64_t *value = snapimg_get_object(&loader.image)[content->object].value;
 	bool waits = value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_WAITS;
+	if (value[SNAPIMG_SOCKET_DOMAIN] == UNIX_FAMILY &&
+	    value[SNAPIMG_SOCKET_STATE] == SNAPIMG_SOCKET_SINGLE) {
+		long sent = send_to_name(content, bytes);
+		return sent >= 0 && sent != (long)content->size ? -EAGAIN : sent;
+	}
 	int from = waits ? objects_descriptor(content->object) : objects_other_end(content->object);
 	if (value[SNAPIMG_SOCKET_DOMAIN] != UNIX_FAMILY)
 		return tcp_fill(from, waits ? -1 : objects_descriptor(content->object), bytes, content->size);

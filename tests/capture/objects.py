@@ -24,7 +24,7 @@ CONNECTED_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_connected")
 CONNECTED = ("object_tcp_connections", "object_tcp_streams", "object_tcp_waiting", "object_tcp_left", "object_unix_waiting", "object_unix_both_named", "object_netlink")
 RINGS_OBJECTS = os.path.join(t.BUILD, "tests/capture/objects_rings")
 RINGS = ("object_aio", "object_uring", "object_uring_multishot")
-ALONE = CONNECTED + ("object_unix_listeners", "object_locks", "object_fifos", "object_unix_datagrams", "object_cleared_ports")  # one address, one lock, one FIFO
+ALONE = CONNECTED + ("object_unix_listeners", "object_locks", "object_fifos", "object_unix_datagrams", "object_cleared_ports", "object_datagrams")  # one address, one lock, one FIFO
 SHARED = ("object_pipes", "object_events", "object_timers", "object_signal_descriptors", "object_epolls", "object_socket_pairs", "object_tcp_listeners", "object_udp_sockets",
           "object_memory_files", "object_deleted_files", "object_pid_descriptor") + NAMED[1:] + SET + PASSED + RARE + RINGS
 
@@ -54,7 +54,7 @@ def start_of_passed(image, env):
 
 def carried(row):
     alone = {**t.PLAIN_ENV, "ALONE": "1"}
-    program = NAMED_OBJECTS if row in NAMED else SET_OBJECTS if row in SET or row in ("object_unix_datagrams", "object_cleared_ports") else PASSED_OBJECTS if row in PASSED else RARE_OBJECTS if row in RARE else RINGS_OBJECTS if row in RINGS else CONNECTED_OBJECTS if row in CONNECTED else OBJECTS
+    program = NAMED_OBJECTS if row in NAMED else SET_OBJECTS if row in SET or row in ("object_unix_datagrams", "object_cleared_ports") else PASSED_OBJECTS if row in PASSED else RARE_OBJECTS if row in RARE or row == "object_datagrams" else RINGS_OBJECTS if row in RINGS else CONNECTED_OBJECTS if row in CONNECTED else OBJECTS
     mode = row[len("object_"):]
     t.run_directly([program, mode], env=alone)
     clean()

@@ -11,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 #include <termios.h>
 
 #include "expect.h"
@@ -189,6 +191,48 @@ static void pipes_for_both(void)
 	EXPECT(close(second) == 0 && reads(reader, "last") && reads(reader, ""));
 }
 
+/* Datagrams of senders without names, which have gone, at a path and at an abstract name; with a descriptor.
+ */
+static int bound(const char *path, const char *message, int passed)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int fd = need(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0)),
+	    from = need(socket(AF_UNIX, SOCK_DGRAM, 0));
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+	struct iovec part = {.iov_base = (void *)(uintptr_t)message, .iov_len = strlen(message)};
+	struct msghdr letter = {.msg_name = &name,
+	                        .msg_namelen = sizeof(name),
+	                        .msg_iov = &part,
+	                        .msg_iovlen = 1,
+	                        .msg_control = &control,
+	                        .msg_controllen = sizeof(control)};
+	snprintf(name.sun_path + (*path == '@'), sizeof(name.sun_path) - 1, "%s", path);
+	memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
+	EXPECT(bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0);
+	EXPECT(sendmsg(from, &letter, 0) == (ssize_t)part.iov_len);
+	letter.msg_controllen = 0;
+	EXPECT(sendmsg(from, &letter, 0) == (ssize_t)part.iov_len && close(from) == 0);
+	return fd;
+}
+
+static void datagrams(void)
+{
+	char abstract[32];
+	int ends[2];
+	need(pipe(ends));
+	snprintf(abstract, sizeof(abstract), "@rare-%d", (int)getpid());
+	int named = bound("datagrams", "at a path", ends[1]), other = bound(abstract, "abstract", ends[1]);
+	EXPECT(close(ends[1]) == 0);
+	marker();
+	EXPECT(reads(named, "at a path") && reads(named, "at a path") && would_block(named));
+	EXPECT(reads(other, "abstract") && reads(other, "abstract") && would_block(other));
+	EXPECT(reads(ends[0], "")); /* its other ends came and went */
+	EXPECT(unlink("datagrams") == 0);
+}
+
 /* In packet mode each read begins with a byte that says what it is; nothing that a start did is told by one.
  */
 static void terminals_packets(void)
@@ -300,11 +344,12 @@ static void removed_directories(void)
 
 int main(int argc, char **argv)
 {
-	static const struct carried_mode modes[] = {MODE(epolls_left),       MODE(edges),
-	                                            MODE(socket_filters),    MODE(udp_lite),
-	                                            MODE(fifos_gone),        MODE(pipes_for_both),
-	                                            MODE(terminals_packets), MODE(terminals_bytes),
-	                                            MODE(terminals_states),  MODE(removed_directories)};
+	static const struct carried_mode modes[] = {MODE(epolls_left),        MODE(edges),
+	                                            MODE(socket_filters),     MODE(udp_lite),
+	                                            MODE(fifos_gone),         MODE(pipes_for_both),
+	                                            MODE(datagrams),          MODE(terminals_packets),
+	                                            MODE(terminals_bytes),    MODE(terminals_states),
+	                                            MODE(removed_directories)};
 
 	return run_carried(argc, argv, modes, sizeof(modes) / sizeof(*modes), &failures);
 }

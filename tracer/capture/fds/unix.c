@@ -352,6 +352,21 @@ static enum status take_connected(struct taking *taking, struct open_descriptor 
 	return objects_set(taking->objects, setting, &other->name);
 }
 
+/* Datagrams that wait at a name are sent there again, by somebody without one: so were those that are known
+ * (in_flight.c). */
+static bool can_be_sent_again(const struct taking *taking, const struct open_descriptor *it,
+                              const struct found *found)
+{
+	struct stat file;
+	bool is_gone;
+
+	if (!found->named || !has_message(taking->survey, it))
+		return false;
+	return found->name.sun_path[0] == '\0' ||
+	       (find_file(taking->pid, found, &file, &is_gone) &&
+	        (uint32_t)file.st_ino == found->state.inode && (file.st_mode & S_IWUSR) != 0);
+}
+
 enum status take_unix_socket(struct taking *taking, struct open_descriptor *it, struct snapimg_object *object)
 {
 	int type = (int)object->value[SNAPIMG_SOCKET_TYPE];
@@ -381,13 +396,18 @@ enum status take_unix_socket(struct taking *taking, struct open_descriptor *it, 
 	if (found.state.state == TCP_LISTEN && ((status = check_maker(taking, it)) != STATUS_OK ||
 	                                        (status = check_waiting(taking, it)) != STATUS_OK))
 		return status;
-	if (poll(&readable, 1, 0) > 0 && readable.revents & POLLIN &&
+	bool has_queue = type == SOCK_DGRAM && can_be_sent_again(taking, it, &found);
+	if (!has_queue && poll(&readable, 1, 0) > 0 && readable.revents & POLLIN &&
 	    (type == SOCK_DGRAM || found.state.state == TCP_LISTEN))
 		return refuse_descriptor(taking->survey, it,
 		                         "a message or connection that waits at a Unix socket",
 		                         "receive it before the point");
-	if ((status = take_name(taking, it, object, &found)) != STATUS_OK || found.state.state != TCP_LISTEN)
+	if ((status = take_name(taking, it, object, &found)) != STATUS_OK)
 		return status;
+	if (has_queue)
+		return take_unix_queue(taking, it, type, NULL);
+	if (found.state.state != TCP_LISTEN)
+		return STATUS_OK;
 	return objects_set(taking->objects,
 	                   (struct snapimg_setting){.kind = SNAPIMG_SETTING_LISTEN,
 	                                            .option = (int32_t)found.state.backlog},
