@@ -14,14 +14,21 @@ enum { SIGNAL_WINDOW = 28, SYSCALL_INSTRUCTION = 2 };
 
 static bool is_resized;
 
-/* The caller's descriptor that a stream was before it got the program's number. */
+/* The caller's descriptor that a stream was before it got the program's number, or that was opened once more.
+ */
 static int source_of(const struct snapimg_setting *stream)
 {
 	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
-	for (uint32_t i = 0; i < snapimg_descriptor_count(&loader.image); i++)
-		if (record[i].number == (int32_t)stream->object &&
-		    record[i].kind == SNAPIMG_DESCRIPTOR_INHERIT)
+	const struct snapimg_object *object = snapimg_get_object(&loader.image);
+	for (uint32_t i = 0; i < snapimg_descriptor_count(&loader.image); i++) {
+		if (record[i].number != (int32_t)stream->object)
+			continue;
+		if (record[i].kind == SNAPIMG_DESCRIPTOR_INHERIT)
 			return record[i].source;
+		if (record[i].kind == SNAPIMG_DESCRIPTOR_OBJECT &&
+		    object[record[i].source].kind == SNAPIMG_OBJECT_CALLERS)
+			return (int)object[record[i].source].value[SNAPIMG_CALLERS_NUMBER];
+	}
 	return (int)stream->object;
 }
 

@@ -115,8 +115,9 @@ enum status take_locks(struct taking *taking, const struct open_descriptor *it)
 
 /* What looks like a file, named or deleted (fds/mqueue.c). */
 bool is_message_queue(const struct open_descriptor *it);
-/* Of an inherited terminal: the modes that the program set, and its size (fds/streams.c). */
-enum status take_stream(struct taking *taking, struct open_descriptor *it)
+/* Of a terminal that is the caller's descriptor `number`: the modes that the program set, and its size
+ * (fds/streams.c). */
+enum status take_stream(struct taking *taking, struct open_descriptor *it, int number)
         __attribute__((warn_unused_result));
 /* Whether it's a terminal that the program inherited, too: as the caller's descriptor *ret_number. */
 bool is_callers_terminal(const struct survey *survey, const struct open_descriptor *it, int *ret_number);

@@ -29,7 +29,7 @@ static bool are_set(const struct taking *taking, int number, const uint8_t *mode
 	return taking->noted->bits & NOTED_TERMINAL && !is_left_as_usual(modes);
 }
 
-enum status take_stream(struct taking *taking, struct open_descriptor *it)
+enum status take_stream(struct taking *taking, struct open_descriptor *it, int number)
 {
 	uint8_t modes[SNAPIMG_TERMIOS_SIZE];
 	struct winsize window;
@@ -38,7 +38,7 @@ enum status take_stream(struct taking *taking, struct open_descriptor *it)
 	if (!it->known || !S_ISCHR(it->identity.st_mode) || it->flags & O_PATH ||
 	    !survey_try_copy(taking->survey, it) || !terminal_modes(it->copy, modes))
 		return STATUS_OK;
-	if (are_set(taking, it->inherited, modes))
+	if (are_set(taking, number, modes))
 		status = objects_stream(taking->objects,
 		                        (struct snapimg_setting){.object = (uint32_t)it->number,
 		                                                 .kind = SNAPIMG_SETTING_TERMIOS,

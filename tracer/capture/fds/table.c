@@ -164,10 +164,23 @@ static enum status record_inherited(const struct reading *reading, struct taking
 	}
 	if ((status = shared_check_inherited(reading->process[it->process].shared, taking->survey, it)) !=
 	            STATUS_OK ||
-	    (it->process == 0 && (status = take_stream(taking, it)) != STATUS_OK) ||
+	    (it->process == 0 && (status = take_stream(taking, it, it->inherited)) != STATUS_OK) ||
 	    (&taking->survey->open[it->first] == it && (status = take_locks(taking, it)) != STATUS_OK))
 		return status;
 	return take_owner(taking, it);
+}
+
+/* A terminal that was opened once more may stand in the place of what was inherited: node replaces all three.
+ */
+static enum status record_callers(struct taking *taking, struct open_descriptor *it,
+                                  const struct snapimg_descriptor *record)
+{
+	const struct snapimg_object *object = taking->objects->object.items;
+
+	if (it->process != 0 || record->kind != SNAPIMG_DESCRIPTOR_OBJECT ||
+	    object[record->source].kind != SNAPIMG_OBJECT_CALLERS)
+		return STATUS_OK;
+	return take_stream(taking, it, (int)object[record->source].value[SNAPIMG_CALLERS_NUMBER]);
 }
 
 static enum status record_one(const struct reading *reading, struct open_descriptor *it,
@@ -196,7 +209,10 @@ static enum status record_one(const struct reading *reading, struct open_descrip
 	    (status = take_owner(&taking, it)) != STATUS_OK)
 		return status;
 	record->source = 0;
-	return kind ? record_object(reading, it, kind, record) : record_opened(reading, it, record);
+	if (!kind)
+		return record_opened(reading, it, record);
+	status = record_object(reading, it, kind, record);
+	return status == STATUS_OK ? record_callers(&taking, it, record) : status;
 }
 
 static void choose_embedded(const struct survey *survey)
