@@ -103,7 +103,9 @@ static_assert(sizeof(struct snap_mapped) == SNAP_MAPPED_SIZE_1 + 8, "table of ma
 enum snap_generator_kind {
 	SNAP_GENERATOR_ID = 1,   /* compares process IDs */
 	SNAP_GENERATOR_FORK = 2, /* has a handler of fork(3), which does nothing but count */
-	SNAP_GENERATOR_NSS = 3,  /* must be called; `start` is where its file's first byte is mapped */
+	/* These must be called; `start` is where the file's first byte is mapped: */
+	SNAP_GENERATOR_NSS = 3,
+	SNAP_GENERATOR_SQLITE = 4, /* older shims pass over it */
 };
 struct snap_generator {
 	uint64_t start, end;
@@ -122,6 +124,9 @@ static_assert(sizeof(struct snap_generators) == 8 + 24 * SNAP_GENERATORS_MAX, "t
 #define SNAP_SHIM_VARIABLE   "SNAP_SHIM"
 /* What node.cjs asks getenv(3) of the shim for: how many starts there were. It stands in no environment. */
 #define SNAP_STARTS_VARIABLE "SNAP_SHIM_STARTS"
+/* The same as a link that only readlink(3) of the shim can read, for node's workers, whose environment is a
+ * copy. */
+#define SNAP_STARTS_LINK     "/snap/starts"
 enum {
 	SNAP_SHIM_MARK_MAIN = 1,
 	SNAP_SHIM_MARK_CONSTRUCTORS = 4, /* with it: before those of the executable, where glibc runs them */

@@ -79,7 +79,7 @@ CARRIED = {
         ("files by their content, wherever a copy lies; what the program had locked or open to write must be as it was",
          "file_copied file_read_changed file_patched_library file_written-in-place_changed file_written-in-place_replaced "
          "file_only-written_changed file_flock_changed file_flock_replaced file_posix-lock_changed "
-         "file_all_missing file_append-under-a-lock_changed file_mapped_changed file_mapped_replaced file_log bad.mismatch.touched"),
+         "file_all_missing file_append-under-a-lock_changed file_mapped_changed file_mapped_replaced file_log file_clock_of_uuids bad.mismatch.touched"),
         ("data that is mapped shared and only read, as it is now", "file_mapped_live"),
         ("with `--self-contained` all files that are mapped or open for reading, for a start without them or with other "
          "versions of them in their places",
@@ -200,8 +200,10 @@ CARRIED = {
         ("AT_RANDOM is new in each start", "programs.random"),
         ("memory of MADV_WIPEONFORK comes back zeroed", "carried_wiped"),
         ("the vdso's getrandom seeds itself again", "programs.unique.vdso"),
-        ("OpenSSL, libgcrypt, GnuTLS, NSS, node's crypto, and Python's os.urandom, secrets, uuid and ssl, draw new random bytes, whatever the IDs",
-         "programs.unique.openssl programs.unique.python programs.unique.gcrypt programs.unique.gnutls programs.unique.nss programs.unique.node"),
+        ("OpenSSL, libgcrypt, GnuTLS, NSS, SQLite, node's crypto, and Python's os.urandom, secrets, uuid and ssl, draw new random bytes, whatever the IDs",
+         "programs.unique.openssl programs.unique.python programs.unique.gcrypt programs.unique.gnutls programs.unique.nss programs.unique.sqlite "
+         "programs.unique.node"),
+        ("generators whose handler of fork(3) does nothing but count, as Rust's rand before 0.9, seed themselves again", "programs.callbacks"),
         ("memory of a thawed image is anonymous for its program: madvise, process_madvise, mremap, userfaultfd, by name and by number",
          "thaw.anonymous.syscall thaw.anonymous.process-madvise thaw.anonymous.marks thaw.anonymous.in-place thaw.anonymous.userfaultfd"),
         ("functions of snap_on_restore() run before the point returns, the newest first", "preload.header.frozen programs.here programs.callbacks"),

@@ -78,6 +78,13 @@ static char *count_starts(void)
 	return at;
 }
 
+const char *snap_read_starts_link(const char *path)
+{
+	bool is_it = napi_module_register && uv_os_getenv && path && equal(path, SNAP_STARTS_LINK);
+
+	return is_it ? count_starts() : NULL;
+}
+
 char *getenv(const char *name)
 {
 	char *(*real)(const char *);

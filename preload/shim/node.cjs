@@ -1,8 +1,15 @@
 // Loaded by node before the program, where the shim is (node.c).
 'use strict';
 const { env } = process;
+const { readlinkSync } = require('fs');
+const { isMainThread } = require('worker_threads');
 const drawn = { randomUUID: 128, randomInt: 1024 }; // how many one filling is for (lib/internal/crypto/random.js)
 delete require.cache[__filename];
+
+// Only getenv(3) of the shim knows it, and for a worker, whose environment may be a copy, its readlink(3).
+function countStarts() {
+	return isMainThread ? env.SNAP_SHIM_STARTS : readlinkSync('/snap/starts');
+}
 
 function replace(object, name, refresh) {
 	const descriptor = object && Object.getOwnPropertyDescriptor(object, name);
@@ -24,10 +31,10 @@ function replace(object, name, refresh) {
 try {
 	const crypto = require('crypto');
 	const { randomUUID, randomInt } = crypto;
-	let seen = env.SNAP_SHIM_STARTS; // only getenv(3) of the shim knows it
+	let seen = countStarts();
 
 	const refresh = () => {
-		const now = env.SNAP_SHIM_STARTS;
+		const now = countStarts();
 		if (now === seen)
 			return;
 		seen = now;

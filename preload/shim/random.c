@@ -6,9 +6,10 @@
  * wait for a thread that is not there yet:
  *   - those that compare process IDs (OpenSSL, libgcrypt) get one from getpid()
  *     that no process has, since a PID ends at 2^22 (PID_MAX_LIMIT);
- *   - those that have a handler of fork which does nothing but count (GnuTLS)
- *     have it called;
- *   - NSS does neither, and is told by a function of its own (random_nss.c);
+ *   - those that have a handler of fork which does nothing but count (GnuTLS,
+ *     and where its code shows that, Rust's rand) have it called;
+ *   - NSS and SQLite do neither, and are told by functions of their own
+ *     (random_nss.c, random_sqlite.c);
  *   - node keeps bytes that it drew ahead in JavaScript (node.c).
  * The loader says where these libraries lie (restore/become/generators.c).
  */
@@ -99,12 +100,15 @@ static void seed_again(void *argument)
 	const struct snap_generators *generators = snap_generators_now();
 
 	(void)argument;
-	for (uint32_t i = 0; generators->count > 0 && i < registered_count && i < HANDLERS_MAX; i++)
-		if (registered[i] && is_of((uint64_t)registered[i], SNAP_GENERATOR_FORK))
+	for (uint32_t i = 0; i < registered_count && i < HANDLERS_MAX; i++)
+		if (registered[i] && (is_of((uint64_t)registered[i], SNAP_GENERATOR_FORK) ||
+		                      snap_only_counts((uint64_t)registered[i])))
 			registered[i]();
 	for (uint64_t i = 0; i < generators->count; i++)
 		if (generators->generator[i].kind == SNAP_GENERATOR_NSS)
 			snap_seed_nss(generators->generator[i].start);
+		else if (generators->generator[i].kind == SNAP_GENERATOR_SQLITE)
+			snap_seed_sqlite(generators->generator[i].start);
 }
 
 void snap_seed_at_starts(void)

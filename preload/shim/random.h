@@ -2,6 +2,7 @@
 #ifndef PRELOAD_SHIM_RANDOM_H
 #define PRELOAD_SHIM_RANDOM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "preload/contract.h"
@@ -15,5 +16,9 @@ SNAP_INSIDE struct snap_generators *snap_generators_now(void);
 SNAP_INSIDE void snap_seed_at_starts(void);
 /* random_nss.c: libnss3, whose first byte is mapped at `base`, gets new entropy. */
 SNAP_INSIDE void snap_seed_nss(uint64_t base);
+/* random_sqlite.c: the same of libsqlite3. */
+SNAP_INSIDE void snap_seed_sqlite(uint64_t base);
+/* counter_x86_64.c: calling the function does nothing but count. The function may be gone. */
+SNAP_INSIDE bool snap_only_counts(uint64_t function);
 
 #endif

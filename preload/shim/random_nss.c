@@ -5,7 +5,6 @@
  * process, where it does no harm if it waits for ever.
  */
 #include <asm/unistd.h>
-#include <elf.h>
 #include <stddef.h>
 
 #include <linux/signal.h> /* up to Linux 5.13 it needs size_t */
@@ -13,6 +12,7 @@
 #include "preload/shim/mapped.h"
 #include "preload/shim/process_maps.h"
 #include "preload/shim/random.h"
+#include "preload/shim/symbols.h"
 
 enum {
 	/* More than the generator keeps aside (RNG_RandomUpdate of lib/freebl/drbg.c): it is seeded at once.
@@ -32,71 +32,6 @@ struct nss {
 	update_function *update, *generate;
 	asking_function *is_ready;
 };
-
-static bool equal(const char *a, const char *b)
-{
-	while (*a && *a == *b)
-		a++, b++;
-	return *a == *b;
-}
-
-/* The value of a symbol, by DT_GNU_HASH's list of all that are defined; 0: none. */
-struct symbols {
-	uint64_t base;
-	const Elf64_Sym *symbol;
-	const char *names;
-	const uint32_t *hash;
-};
-
-static bool find_symbols(uint64_t base, struct symbols *ret_symbols)
-{
-	const Elf64_Ehdr *header = (const Elf64_Ehdr *)base;
-	const Elf64_Phdr *segment = (const Elf64_Phdr *)(base + header->e_phoff);
-	const Elf64_Dyn *entry = NULL;
-
-	*ret_symbols = (struct symbols){.base = base};
-	for (unsigned i = 0; i < header->e_phnum; i++)
-		if (segment[i].p_type == PT_DYNAMIC)
-			entry = (const Elf64_Dyn *)(base + segment[i].p_vaddr);
-	for (; entry && entry->d_tag != DT_NULL; entry++) {
-		/* glibc has added the base to them, others have not (elf/get-dynamic-info.h). */
-		uint64_t address = entry->d_un.d_ptr < base ? base + entry->d_un.d_ptr : entry->d_un.d_ptr;
-
-		if (entry->d_tag == DT_SYMTAB)
-			ret_symbols->symbol = (const Elf64_Sym *)address;
-		else if (entry->d_tag == DT_STRTAB)
-			ret_symbols->names = (const char *)address;
-		else if (entry->d_tag == DT_GNU_HASH)
-			ret_symbols->hash = (const uint32_t *)address;
-	}
-	return ret_symbols->symbol && ret_symbols->names && ret_symbols->hash;
-}
-
-static uint32_t hash_of(const char *name)
-{
-	uint32_t hash = 5381;
-
-	for (; *name; name++)
-		hash = hash * 33 + (unsigned char)*name;
-	return hash;
-}
-
-/* The table: buckets, first symbol, words of the filter, a shift; the filter, the buckets, the chains. */
-static void *look_up(const struct symbols *symbols, const char *name)
-{
-	uint32_t buckets = symbols->hash[0], first = symbols->hash[1], hash = hash_of(name), i;
-	const uint32_t *bucket = symbols->hash + 4 + (size_t)symbols->hash[2] * 2;
-	const uint32_t *chain = bucket + buckets;
-
-	for (i = buckets ? bucket[hash % buckets] : 0; i >= first && i != 0; i++) {
-		const Elf64_Sym *symbol = &symbols->symbol[i];
-		if ((chain[i - first] | 1) == (hash | 1) && equal(symbols->names + symbol->st_name, name))
-			return (void *)(symbols->base + symbol->st_value);
-		if (chain[i - first] & 1)
-			break;
-	}
-	return NULL;
-}
 
 static void seed(const struct nss *nss)
 {
@@ -149,14 +84,14 @@ static void warn(void)
 
 void snap_seed_nss(uint64_t base)
 {
-	struct symbols symbols;
+	struct shim_symbols symbols;
 	struct nss nss;
 
-	if (!find_symbols(base, &symbols))
+	if (!shim_find_symbols(base, &symbols))
 		return;
-	*(void **)(void *)&nss.update = look_up(&symbols, "PK11_RandomUpdate");
-	*(void **)(void *)&nss.generate = look_up(&symbols, "PK11_GenerateRandom");
-	*(void **)(void *)&nss.is_ready = look_up(&symbols, "NSS_IsInitialized");
+	*(void **)(void *)&nss.update = shim_look_up(&symbols, "PK11_RandomUpdate");
+	*(void **)(void *)&nss.generate = shim_look_up(&symbols, "PK11_GenerateRandom");
+	*(void **)(void *)&nss.is_ready = shim_look_up(&symbols, "NSS_IsInitialized");
 	if (!nss.update || !nss.generate || !nss.is_ready || !nss.is_ready())
 		return;
 	if (is_well_in_child(&nss))

@@ -44,6 +44,8 @@ __attribute__((visibility("default"))) int snap_restored(void);
 __attribute__((visibility("default"))) int snap_on_restore(void (*function)(void *argument), void *argument);
 /* own_file.c: called before the program can have been started from an image. */
 __attribute__((visibility("hidden"))) void snap_remember_own_file(void);
+/* node.c: what the link has, where `path` is SNAP_STARTS_LINK and the program node; else NULL. */
+__attribute__((visibility("hidden"))) const char *snap_read_starts_link(const char *path);
 /* variables.c: with the environment that the program begins with, and for each variable that is asked for. */
 __attribute__((visibility("hidden"))) void snap_watch_variables(char *const *envp);
 __attribute__((visibility("hidden"))) void snap_note_variable(const char *name);

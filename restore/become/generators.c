@@ -10,9 +10,10 @@ static const struct {
 	const char *beginning; /* of the file's name */
 	enum snap_generator_kind kind;
 } libraries[] = {
-        {"libcrypto.so", SNAP_GENERATOR_ID},   {"libgcrypt.so", SNAP_GENERATOR_ID},
-        {"libwolfssl.so", SNAP_GENERATOR_ID},  {"libbsd.so", SNAP_GENERATOR_ID},
-        {"libgnutls.so", SNAP_GENERATOR_FORK}, {"libnss3.so", SNAP_GENERATOR_NSS},
+        {"libcrypto.so", SNAP_GENERATOR_ID},      {"libgcrypt.so", SNAP_GENERATOR_ID},
+        {"libwolfssl.so", SNAP_GENERATOR_ID},     {"libbsd.so", SNAP_GENERATOR_ID},
+        {"libgnutls.so", SNAP_GENERATOR_FORK},    {"libnss3.so", SNAP_GENERATOR_NSS},
+        {"libsqlite3.so", SNAP_GENERATOR_SQLITE},
 };
 
 static const char *file_name(const struct snapimg_mapping *mapping)
@@ -26,7 +27,7 @@ static const char *file_name(const struct snapimg_mapping *mapping)
 	return name;
 }
 
-/* Code of a library, and of NSS its file's first bytes. */
+/* Code of a library, and of those that are called the file's first bytes. */
 static bool is_wanted(const struct snapimg_mapping *mapping)
 {
 	return mapping->kind == SNAPIMG_MAPPING_FILE && mapping->file != 0 &&
@@ -39,7 +40,7 @@ static void add(struct snap_generators *table, const struct snapimg_mapping *map
 		return;
 	for (uint32_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++) {
 		bool is_code = (mapping->protection & SNAPIMG_PROT_EXEC) != 0;
-		bool is_base = libraries[i].kind == SNAP_GENERATOR_NSS;
+		bool is_base = libraries[i].kind >= SNAP_GENERATOR_NSS;
 		if (text_after(name, libraries[i].beginning) == NULL || table->count == SNAP_GENERATORS_MAX ||
 		    (is_base ? mapping->offset != 0 : !is_code))
 			continue;

@@ -95,6 +95,16 @@ def log_of_others():
         t.check(file.read() == "text\nanother's\nmore\n", "the log")
 
 
+def clock_of_uuids():
+    """What libuuid reads again at each use, under a lock, may have been changed by others, such as an earlier start."""
+    os.mkdir("libuuid")
+    old("libuuid/clock.txt")
+    code = USES["posix lock"].replace("data", "libuuid/clock.txt")
+    t.freeze("image.snap", program(code), at="path:/snap/here")
+    in_place("TEXT\n", "libuuid/clock.txt")
+    t.same(start(), t.Result(0, b"held\n", b""))
+
+
 def patched_library():
     """The build-id stays when a library's text is patched; the times can be set back."""
     with open("answer.c", "w", encoding="utf-8") as file:
@@ -246,7 +256,7 @@ ROWS = {
     "file_written-in-place_replaced": lambda: accepted("written in place", replaced, "wrote"),
     "file_flock_replaced": lambda: accepted("flock", replaced, "held"),
     "file_mapped_replaced": lambda: accepted("mapped", replaced, "wrote"),
-    "file_mapped_live": shown_as_it_is, "file_log": log_of_others, "file_patched_library": patched_library,
+    "file_mapped_live": shown_as_it_is, "file_log": log_of_others, "file_clock_of_uuids": clock_of_uuids, "file_patched_library": patched_library,
     "file_copied": locale_data, "file_made_again": made_again, "file_output_again": output_again, "file_own_mode": own_mode, "file_never_over_another": never_over_another,
     "file_not_left_behind": not_left_behind, "file_carry_none": carry_none, "file_carry": carry_file,
     "file_scratch": scratch, "file_told_when_shared": told_when_shared,

@@ -102,14 +102,41 @@ LIBRARIES = {
     "gcrypt": ("libgcrypt.so.20", "gcry_randomize(bytes, 16, 2)", "gcry_check_version(None)"),
     "nss": ("libnss3.so", "PK11_GenerateRandom(bytes, 16)", "NSS_NoDB_Init(b'.')"),
 }
+SQLITE = """
+import os, sys
+try:
+    import sqlite3
+except ImportError:
+    sys.exit(77)
+base = sqlite3.connect(":memory:")
+def draw():
+    return base.execute("select hex(randomblob(16)), random()").fetchone()
+draw()
+os.path.exists('/snap/here')
+print(*draw())
+"""
 NODE = """
 const crypto = require("crypto");
+const { Worker, isMainThread, parentPort } = require("worker_threads");
 function draw() { return [crypto.randomUUID(), crypto.randomInt(2 ** 47), crypto.webcrypto.randomUUID(), crypto.randomBytes(8).toString("hex")]; }
 draw();
-require("fs").existsSync("/snap/here");
-if (process.env.NODE_OPTIONS || Object.keys(process.env).some((name) => name.startsWith("SNAP")) || Object.keys(require.cache).length)
+if (process.env.NODE_OPTIONS || Object.keys(process.env).some((name) => name.startsWith("SNAP")) ||
+    Object.keys(require.cache).some((name) => name.endsWith("node.cjs")))
     process.exit(3);
-for (const word of draw()) console.log(word);
+if (isMainThread) {
+    const worker = new Worker(__filename);
+    worker.once("message", () => {
+        require("fs").existsSync("/snap/here");
+        worker.once("message", (words) => {
+            for (const word of [...draw(), ...words]) console.log(word);
+            process.exit(0);
+        });
+        worker.postMessage("draw");
+    });
+} else {
+    parentPort.on("message", () => parentPort.postMessage(draw()));
+    parentPort.postMessage("ready");
+}
 """
 
 
@@ -135,7 +162,9 @@ def node(options=()):
     path = shutil.which("node")
     if path is None:
         t.skip("no node")
-    program_draws([path, "-e", NODE], options)
+    with open("draws.js", "w", encoding="ascii") as file:
+        file.write(NODE)
+    program_draws([path, "draws.js"], options)
 
 
 def vdso():
@@ -163,5 +192,6 @@ t.main({
     "unique.python": row(python, "", "", ("random",)),
     "unique.python.after": row(python, "", AFTER_THE_POINT, (), options=SAME_IDS),
     "unique.python.callback": row(python, CALLBACK, "", (), options=SAME_IDS),
+    "unique.sqlite": row(program_draws, [PYTHON, "-c", SQLITE]),
     "unique.vdso": vdso,
 })

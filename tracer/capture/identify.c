@@ -238,21 +238,25 @@ static bool is_scratch(const char *path)
 	return found;
 }
 
-/* Files that the program keeps in memory and writes as a whole, but reads again after a start: X(end of the
- * name). node's REPL, by preload/shim/node.cjs. */
-#define READ_AGAIN(X) X("/.node_repl_history")
+/* Files that are read again after a start, whoever changed them: X(end of the name, whether by the shim).
+ * node's REPL, by preload/shim/node.cjs; the clock of libuuid, which it reads at each use, under a lock. */
+#define READ_AGAIN(X)                                                                                        \
+	X("/.node_repl_history", true)                                                                       \
+	X("/libuuid/clock.txt", false)
 
 static bool is_read_again(const char *path, const struct mappings *mappings)
 {
 	const size_t length = strlen(path);
-	bool found = false, has_shim = false;
+	bool found = false, by_shim = false, has_shim = false;
 
-#define X(end) found = found || (length > strlen(end) && strcmp(path + length - strlen(end), end) == 0);
+#define X(end, is_by_shim)                                                                                   \
+	if (length > strlen(end) && strcmp(path + length - strlen(end), end) == 0)                           \
+		found = true, by_shim = (is_by_shim);
 	READ_AGAIN(X)
 #undef X
-	for (size_t i = 0; i < mappings->count && found && !has_shim; i++)
+	for (size_t i = 0; i < mappings->count && by_shim && !has_shim; i++)
 		has_shim = mappings->mapping[i].of_shim;
-	return found && has_shim;
+	return found && (has_shim || !by_shim);
 }
 
 static bool is_wanted(const struct carry *carry, const char *path)
