@@ -222,7 +222,7 @@ static pid_t start_lone(void)
 	pid_t parent = getpid(), lone = child_of(fork());
 	if (lone == 0) {
 		int first = pidfd_of(parent);
-		if (dup2(first, 3) != 3 || syscall(SYS_close_range, 4, ~0U, 0) < 0 || raise(SIGSTOP) != 0)
+		if (dup2(first, 3) != 3 || syscall(__NR_close_range, 4, ~0U, 0) < 0 || raise(SIGSTOP) != 0)
 			_exit(1);
 		_exit(syscall(SYS_pidfd_send_signal, 3, 0, NULL, 0) == 0 && getppid() == parent ? 5 : 2);
 	}
