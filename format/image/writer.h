@@ -12,6 +12,8 @@
 #ifndef FORMAT_IMAGE_WRITER_H
 #define FORMAT_IMAGE_WRITER_H
 
+#include <stdbool.h>
+
 #include "format/image/error.h"
 #include "format/image/layout.h"
 #include "format/image/reader.h"

@@ -66,6 +66,24 @@ def touched():
         t.same(mismatch(None), t.Result(7, b"2 word first\n", b""))
 
 
+def unpacked():
+    """A large file that is mapped and open, as Java's lib/modules is, is the same wherever it was unpacked anew, and no other one."""
+    def make():
+        with open("data", "wb") as file:
+            os.truncate(file.fileno(), 65 << 20)
+    make()
+    script = ("import mmap, os\nfile = open('data', 'rb')\nview = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)\n"
+              "os.access('/snap/here', 0)\nprint(view[-1], file.read(1))\n")
+    t.freeze("image.snap", ["/usr/bin/python3", "-c", script], at="path:/snap/here")
+    os.rename("data", "kept")
+    make()
+    t.same(t.restore("image.snap"), t.Result(0, b"0 b'\\x00'\n", b""))
+    with open("data", "r+b") as file:
+        file.seek(60 << 20)
+        file.write(b"x")
+    t.one_line(t.restore("image.snap"), 125, os.path.abspath("data"), "has changed", tool="snaprun: ")
+
+
 def missing():
     """No policy can map what is not there."""
     frozen("-Wl,--build-id")
@@ -94,6 +112,7 @@ def damaged_fallback():
 t.main({
     "mismatch.rebuilt": rebuilt,
     "mismatch.touched": touched,
+    "mismatch.unpacked": unpacked,
     "mismatch.missing": missing,
     "mismatch.missing-fallback": missing_fallback,
     "mismatch.damaged-fallback": damaged_fallback,

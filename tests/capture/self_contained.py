@@ -224,10 +224,10 @@ def runtime():
     write_data("settings/net.properties")
     os.symlink("../../settings/net.properties", "home/conf/net.properties")
     home, settings = (os.path.realpath(name) for name in ("home", "settings"))
-    for embeds in ([], ["--embed=" + home, "--embed=" + settings]):
+    for embeds in ([], [f"--embed={home}/lib", f"--embed={home}/conf", "--embed=" + settings], ["--embed=" + home]):
         result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", HERE, "--self-contained", *embeds, "--",
                         t.program("embedded-pie"), "home/lib/server/libjvm.so"])
-        words = f"{home}: Java opens files there later".encode(), f" give --embed={home} --embed={settings}, ".encode()
+        words = f"{home}: Java opens files there later".encode(), f" give --embed={home}/lib --embed={home}/conf --embed={settings}, ".encode()
         t.check(result.status == 0 and all((part in result.err) == (not embeds) for part in words), embeds, result)
 
 

@@ -40,6 +40,10 @@ enum {
 	HASHED = 128 << 10 /* at once: stays in the cache */
 };
 
+/* Of what is mapped, too, the most is in memory: Java's lib/modules has 120 MiB, and is another inode
+ * wherever Java was unpacked anew. */
+#define IDENTIFY_MAPPED_MAX (UINT64_C(512) << 20)
+
 static int64_t nanoseconds(int64_t seconds, uint32_t rest)
 {
 	return seconds * SECOND + rest;
@@ -153,9 +157,10 @@ static void hash(struct file *file, uint32_t index, const struct mappings *mappi
 	const struct file_hash_mappings shown = {&mappings->mapping->record, mappings->count,
 	                                         sizeof(*mappings->mapping)};
 	bool mapped_only = is_mapped_only(uses);
+	uint64_t most = uses & (USE_PRIVATE | USE_SHARED) ? IDENTIFY_MAPPED_MAX : IDENTIFY_MAX;
 	uint64_t result;
 
-	if ((!mapped_only && file->record.size > IDENTIFY_MAX) ||
+	if ((!mapped_only && file->record.size > most) ||
 	    !(mapped_only ? snapimg_hash_mapped(&source, &shown, index, &result)
 	                  : snapimg_hash_file(&source, &result)))
 		return;

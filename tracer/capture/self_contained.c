@@ -42,10 +42,11 @@ static const char *reason_to_stay_out(const struct snapimg_descriptor *record, c
 /* A runtime that opens files of its own when it first needs them: known by what it has mapped. */
 static const struct runtime {
 	const char *name;
-	const char *library; /* below its home */
-	const char *link;    /* likewise: may be a symbolic link to other files of its own */
+	const char *library;      /* below its home */
+	const char *directory[2]; /* likewise: what it opens is there */
+	const char *link;         /* likewise: may be a symbolic link to other files of its own */
 } runtimes[] = {
-        {"Java", "/lib/server/libjvm.so", "/conf/net.properties"},
+        {"Java", "/lib/server/libjvm.so", {"/lib", "/conf"}, "/conf/net.properties"}, /* not jmods/ */
 };
 
 /* The directory that `link` of the home leads to; "" where it's no link to elsewhere. */
@@ -60,11 +61,14 @@ static void find_other_home(const struct runtime *runtime, const char *home, cha
 		*strrchr(other, '/') = '\0';
 }
 
-static bool is_embedded(const struct embeds *embeds, const char *home)
+static bool is_embedded(const struct embeds *embeds, const char *home, const char *below)
 {
+	char path[2 * PATH_MAX];
+
+	(void)snprintf(path, sizeof path, "%s%s", home, below);
 	for (size_t i = 0; i < embeds->count; i++) {
 		size_t length = strlen(embeds->path[i]);
-		if (strncmp(embeds->path[i], home, length) == 0 && (!home[length] || home[length] == '/'))
+		if (strncmp(embeds->path[i], path, length) == 0 && (!path[length] || path[length] == '/'))
 			return true;
 	}
 	return false;
@@ -79,12 +83,15 @@ static void tell_runtime(const struct runtime *runtime, const char *library, con
 	    strcmp(library + length - below, runtime->library) != 0)
 		return;
 	(void)snprintf(home, sizeof home, "%.*s", (int)(length - below), library);
-	if (is_embedded(embeds, home))
+	if (is_embedded(embeds, home, runtime->directory[0]) &&
+	    is_embedded(embeds, home, runtime->directory[1]))
 		return;
 	find_other_home(runtime, home, other);
 	tell("%s: %s opens files there later, which are not in the image: for machines without it give "
-	     "--embed=%s%s%s, and start it with --root=image",
-	     home, runtime->name, home, *other ? " --embed=" : "", other);
+	     "--embed=%s%s --embed=%s%s%s%s, and start it with --root=image (a runnable file with "
+	     "SNAP_OPTIONS=--root=image)",
+	     home, runtime->name, home, runtime->directory[0], home, runtime->directory[1],
+	     *other ? " --embed=" : "", other);
 }
 
 static void tell_runtimes(const struct files *files, const struct embeds *embeds)
