@@ -86,6 +86,19 @@ BACK = {
     "made-v2": ("--cpu=x86-64-v2", [ASKS]),
     "made-alone": ("--portable --cpu={level}", ["/bin/bash", "script.sh"]),
 }
+# The same of programs of many files, which the machine has, and the image has not: what of here each needs there.
+RUBY = """require "json"
+require "set"
+words = Set.new(%w[a b a])
+File.exist?("/snap/here")
+puts JSON.generate("words" => words.to_a, "sum" => (1..100).sum), RUBY_VERSION
+"""
+JAVA_HOME = "/usr/lib/jvm/java-17-openjdk-amd64"
+MANY_FILES = {
+    "ruby": (["/usr/bin/ruby", "script.rb"], ["/usr/lib/ruby", "/usr/lib/x86_64-linux-gnu/ruby", "/usr/share/rubygems-integration"]),
+    "java": ([JAVA_HOME + "/bin/java", *ALONE["java"][1:]], [JAVA_HOME, "/etc/java-17-openjdk"]),
+    "redis": (["/usr/bin/redis-server"], []),
+}
 # A machine that gets little of a loaded processor: its kernel looks for no timer that is late, and says nothing of stalls.
 PATIENT = "loglevel=1 no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
 INIT = """#!/bin/busybox sh
@@ -253,6 +266,70 @@ def machine(processor, version):
             t.check(int(status) == ended and (name in BACK or line in text), name, status, text)
 
 
+def put_all(root, path):
+    """A directory, without what only compiles."""
+    if os.path.isdir(path):
+        shutil.copytree(os.path.realpath(path), root + path, symlinks=True, dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("jmods", "src.zip", "legal", "man", "include", "*.a"))
+
+
+def libraries_of(paths):
+    """What the programs and libraries below them are linked with, beside each other."""
+    binaries = [os.path.realpath(path) for path in paths if os.path.isfile(path)]
+    for path in paths:
+        binaries += glob.glob(path + "/**/*.so*", recursive=True) if os.path.isdir(path) else []
+    return {needed for binary in binaries for needed in needs_of(binary) if not needed.startswith(JAVA_HOME)}
+
+
+def many_files(processor, version):
+    """Made there with files of here, which are here when they are started."""
+    level, image = MACHINES[processor][0], kernel(version)
+    root = os.path.abspath("root")
+    os.makedirs(root + "/tmp")
+    write_inputs()
+    with open("script.rb", "w", encoding="ascii") as file:
+        file.write(RUBY)
+    made = {name: (argv, paths) for name, (argv, paths) in MANY_FILES.items()
+            if os.path.exists(argv[0]) and (name != "java" or os.path.exists("Loop.class"))}
+    if not made:
+        t.skip("needs ruby, java or redis-server here")
+    port = next(redis())[2] if "redis" in made else 0
+    for path in (t.SNAPTRACE, os.path.join(t.BUILD, "preload/libsnappreload.so"), BUSYBOX, *needs_of(t.SNAPTRACE)):
+        put(root, path)
+    for argv, paths in made.values():
+        for path in paths:
+            put_all(root, path)
+        for path in (argv[0], *libraries_of([argv[0], *paths])):
+            put(root, path)
+    for name in ("script.rb", "Loop.class", "dump.rdb"):
+        if os.path.exists(name):
+            shutil.copy(name, root + "/tmp/")
+    if "redis" in made:
+        made["redis"][0].extend(["--port", str(port), "--bind", servers.LOOPBACK, "--save", ""])
+    with open(root + "/init", "w", encoding="ascii") as file:
+        file.write(INIT)
+        for name, (argv, _) in made.items():
+            at = "idle" if name == "redis" else HERE
+            file.write(f"say {name} {t.SNAPTRACE} -q -o {name}.snap --cpu={level} --at {at} --timeout 300s {' '.join(argv)}\n"
+                       f"say {name}-image {BUSYBOX} base64 {name}.snap\n")
+        file.write("echo == all\n/bin/busybox poweroff -f\n")
+    os.chmod(root + "/init", 0o755)
+    said = dict((name, (text, status)) for name, text, status in
+                re.findall(r"^== (\S+)\n(.*?)^== status (\d+)$", boot(root, processor, image), re.MULTILINE | re.DOTALL))
+    for name, (argv, _) in made.items():
+        t.check(said[name][1] == "0" and said[name + "-image"][1] == "0", name, said[name], said[name + "-image"][1])
+        with open(name + ".snap", "wb") as file:
+            file.write(base64.b64decode(said[name + "-image"][0]))
+        if name == "redis":
+            with servers.started([t.SNAPRUN, "redis.snap"]) as process:
+                answer = servers.ask(port, process, ASKED["redis"]).decode().replace("\r", "")
+            t.check(answer.startswith(":1000\n$40\n"), answer)
+        else:
+            direct, started = t.run(argv), t.restore(name + ".snap")
+            t.check(direct.status == 0, direct)
+            t.same(started, direct)
+
+
 def back(name, image, processor):
     """What was made there, started here: where the registers are more, or that processor had all, only what was shown a level."""
     with open(name + ".snap", "wb") as file:
@@ -283,6 +360,8 @@ def last_line(text):
 
 
 ROWS = {f"{processor}.{version}": (lambda p=processor, v=version: machine(p, v)) for version in KERNELS for processor in MACHINES}
+ROWS.update({f"many_files.{processor}.{version}": (lambda p=processor, v=version: many_files(p, v))
+             for processor, version in (("Nehalem", "5.10"), ("EPYC", "6.1"), ("max", "6.12"))})
 
 if __name__ == "__main__":
     t.main(ROWS)
