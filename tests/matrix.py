@@ -214,7 +214,7 @@ CARRIED = {
 REFUSED = {
     "Process": (
         ("with `-p` a main thread that has ended", "tree.refused.attached-main-ended"),
-        ("threads that share less than threads do", "own_directory"),
+        ("threads that share less than threads do, also where kcmp is denied", "own_directory tree.refused.thread-files tree.refused.thread-directory tree.refused.no-kcmp"),
         ("with `--tree=root` child processes, running or not yet waited for", "child zombie"),
         ("processes that share their descriptors or their directory (CLONE_FILES, CLONE_FS), of which none made the other",
          "tree.refused.siblings tree.refused.directory tree.refused.no-kcmp"),

@@ -100,6 +100,27 @@ static void handlers(void)
 	clone_memory(CLONE_VM | CLONE_SIGHAND);
 }
 
+/* A thread that shares less than threads do. */
+static void thread_apart(int shared)
+{
+	enum { STACK = 65536 };
+	static char stack[STACK];
+	if (clone(go_on_elsewhere, stack + STACK,
+	          CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | shared, NULL) < 0)
+		err(1, "clone");
+	hear();
+}
+
+static void thread_files(void)
+{
+	thread_apart(CLONE_FS);
+}
+
+static void thread_directory(void)
+{
+	thread_apart(CLONE_FILES);
+}
+
 /* A child whose own child has not become another program yet. */
 static void before_exec(void)
 {
@@ -317,10 +338,23 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*make)(void);
 	} modes[] = {
-	        {"directory", directory}, {"siblings", siblings}, {"alike", alike},   {"rest", alike},
-	        {"session", session},     {"name", name},         {"relay", relay},   {"ends", ends},
-	        {"namespace", namespace}, {"main", main_ended},   {"memory", memory}, {"handlers", handlers},
-	        {"vfork", before_exec},   {"spawns", spawns},     {"execs", execs},
+	        {"directory", directory},
+	        {"siblings", siblings},
+	        {"alike", alike},
+	        {"rest", alike},
+	        {"session", session},
+	        {"name", name},
+	        {"relay", relay},
+	        {"ends", ends},
+	        {"namespace", namespace},
+	        {"main", main_ended},
+	        {"memory", memory},
+	        {"handlers", handlers},
+	        {"vfork", before_exec},
+	        {"spawns", spawns},
+	        {"execs", execs},
+	        {"thread-files", thread_files},
+	        {"thread-directory", thread_directory},
 	};
 	if (argc == 3) {
 		to_children[0] = atoi(argv[2]);

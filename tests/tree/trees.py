@@ -139,6 +139,8 @@ REFUSED = {
     "memory": ("shares its memory with process", "later point"),
     "handlers": ("shares its memory with process", "later point"),
     "vfork": ("a thread that waits in vfork", "thread"),
+    "thread-files": ("a thread with descriptors of its own", "thread"),
+    "thread-directory": ("a thread with a working directory of its own", "thread"),
     "session": ("in a session that its parent was never in", "a child of process"),
     "name": ("with a relative name, in another directory", "name that begins with /"),
 }
@@ -152,7 +154,7 @@ def refuse(mode, *before):
 
 def where_kcmp_is_denied():
     """As in containers: what is shared is found by what a change in the one does to the other."""
-    for mode in ("directory", "siblings"):
+    for mode in ("directory", "siblings", "thread-files", "thread-directory"):
         refuse(mode, DENIED)
     t.need_pid_namespace()
     for words in ([ODD, "alike"], *([os.path.join(t.BUILD, "tests/tree/shares"), mode] for mode in ("place", "numbers"))):

@@ -76,6 +76,8 @@ enum status capture_examine(struct capture *capture)
 	    (status = refuse_old_sandbox(&capture->subject, &capture->remote, capture->request->threads)) !=
 	            STATUS_OK)
 		return status;
+	if ((status = threads_refuse_apart(&capture->subject, &capture->remote)) != STATUS_OK)
+		return status;
 	return threads_refuse(&capture->threads, &capture->subject);
 }
 

@@ -100,32 +100,12 @@ enum status refuse_process(const struct subject *subject)
 	return status;
 }
 
-/* What a thread can have of its own, clone(2): a new one begins with its maker's. */
-static enum status check_sharing(const struct subject *subject, pid_t tid)
-{
-	static const struct {
-		int type;
-		const char *what;
-	} shared[] = {
-	        {KCMP_FILES, "a thread with descriptors of its own (unshare)"},
-	        {KCMP_FS, "a thread with a working directory of its own (unshare)"},
-	        {KCMP_SYSVSEM, "a thread with System V semaphore undos of its own (unshare)"},
-	};
-
-	for (size_t i = 0; i < sizeof(shared) / sizeof(*shared); i++)
-		if (syscall(SYS_kcmp, proc_living(subject->pid), tid, shared[i].type, 0, 0) > 0)
-			return refuse(shared[i].what, "choose a point before it is made",
-			              "thread %d of process %d", tid, subject->pid);
-	return STATUS_OK;
-}
-
 enum status refuse_thread(const struct subject *subject, pid_t tid)
 {
 	struct subject thread = {.request = subject->request, .pid = tid};
 	enum status status;
 
-	if ((status = check_sharing(subject, tid)) != STATUS_OK ||
-	    (status = proc_read(proc_path(tid, "status"), &thread.status)) != STATUS_OK)
+	if ((status = proc_read(proc_path(tid, "status"), &thread.status)) != STATUS_OK)
 		return status;
 	if ((status = check_namespaces(&thread)) == STATUS_OK)
 		status = check_seccomp(&thread);

@@ -7,76 +7,23 @@
 #include <unistd.h>
 
 #include "format/base/proc.h"
+#include "tracer/ptrace/marks.h"
 #include "tracer/refusals.h"
-
-/* A change that is made in a process, and seen in those that share what it is made to. */
-struct mark {
-	int64_t value; /* a descriptor, or the umask */
-	int64_t before;
-};
 
 struct sharing {
 	int type;      /* of kcmp(2) */
 	uint32_t flag; /* of the member that shares it with its parent */
 	const char *what;
-	enum status (*set)(const struct remote *remote, struct mark *mark);
-	bool (*is_seen)(pid_t pid, const struct mark *mark);
-	enum status (*undo)(const struct remote *remote, const struct mark *mark);
+	const struct mark_kind *mark;
 };
-
-static enum status open_one(const struct remote *remote, struct mark *mark)
-{
-	return remote_call(remote, &mark->value, SYS_epoll_create1, 0, 0, 0, 0);
-}
-
-static bool has_open(pid_t pid, const struct mark *mark)
-{
-	return access(proc_path(pid, "fd/%d", (int)mark->value).text, F_OK) == 0;
-}
-
-static enum status close_one(const struct remote *remote, const struct mark *mark)
-{
-	int64_t result;
-
-	return remote_call(remote, &result, SYS_close, (uint64_t)mark->value, 0, 0, 0);
-}
-
-static int64_t umask_of(pid_t pid)
-{
-	struct text text CLEANUP(text_free) = {0};
-
-	if (proc_try_read(proc_path(pid, "status").text, &text) < 0)
-		return -1;
-	const char *value = proc_value(&text, "Umask");
-	return *value ? strtol(value, NULL, 8) : -1;
-}
-
-static enum status turn_umask(const struct remote *remote, struct mark *mark)
-{
-	enum { ALL = 0777 };
-
-	mark->before = umask_of(remote->tid);
-	mark->value = ALL ^ (mark->before & ALL);
-	return remote_call(remote, &(int64_t){0}, SYS_umask, (uint64_t)mark->value, 0, 0, 0);
-}
-
-static bool has_umask(pid_t pid, const struct mark *mark)
-{
-	return umask_of(pid) == mark->value;
-}
-
-static enum status turn_back(const struct remote *remote, const struct mark *mark)
-{
-	return remote_call(remote, &(int64_t){0}, SYS_umask, (uint64_t)mark->before, 0, 0, 0);
-}
 
 static const struct sharing sharings[] = {
         {KCMP_FILES, SNAPIMG_MEMBER_SHARES_DESCRIPTORS,
-         "processes that share their descriptors (CLONE_FILES), of which none made the other", open_one,
-         has_open, close_one},
+         "processes that share their descriptors (CLONE_FILES), of which none made the other",
+         &mark_of_descriptors},
         {KCMP_FS, SNAPIMG_MEMBER_SHARES_PLACE,
-         "processes that share their working directory (CLONE_FS), of which none made the other", turn_umask,
-         has_umask, turn_back},
+         "processes that share their working directory (CLONE_FS), of which none made the other",
+         &mark_of_place},
 };
 
 static enum status refuse_two(const struct sharing *sharing, const struct tree_process *one,
@@ -159,18 +106,18 @@ static enum status try_one(const struct sharing *sharing, const struct remote *r
 {
 	bool *seen = calloc(count, sizeof(*seen));
 	struct mark mark = {0};
-	enum status status = seen ? sharing->set(remote, &mark) : fail(STATUS_FAILED, "out of memory");
+	enum status status = seen ? sharing->mark->set(remote, &mark) : fail(STATUS_FAILED, "out of memory");
 
 	if (status == STATUS_OK && mark.value < 0)
 		status = refuse("a process that may share what it has with others (clone)",
 		                "allow kcmp(2) or epoll_create1(2)", "process %d", remote->tid);
 	if (status == STATUS_OK) {
 		for (size_t i = 1; i < count; i++)
-			seen[i] = sharing->is_seen((pid_t)process[i]->record.pid, &mark);
-		status = sharing->undo(remote, &mark);
+			seen[i] = sharing->mark->is_seen((pid_t)process[i]->record.pid, &mark);
+		status = sharing->mark->undo(remote, &mark);
 	}
 	for (size_t i = 1; i < count && status == STATUS_OK; i++) {
-		seen[i] = seen[i] && !sharing->is_seen((pid_t)process[i]->record.pid, &mark);
+		seen[i] = seen[i] && !sharing->mark->is_seen((pid_t)process[i]->record.pid, &mark);
 		if (seen[i] && is_made_by_one(process, seen, i))
 			process[i]->record.status |= sharing->flag;
 		else if (seen[i])

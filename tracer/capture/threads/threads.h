@@ -27,6 +27,9 @@ enum status threads_read_registers(const struct stopped_threads *stopped, struct
         __attribute__((warn_unused_result));
 enum status threads_refuse(const struct threads *threads, const struct subject *subject)
         __attribute__((warn_unused_result));
+/* apart.c: refuses the process if one of its threads has descriptors or a directory of its own. */
+enum status threads_refuse_apart(const struct subject *subject, const struct remote *remote)
+        __attribute__((warn_unused_result));
 /* threads/partial.c */
 enum status threads_refuse_partial(const struct threads *threads, const struct subject *subject)
         __attribute__((warn_unused_result));
