@@ -131,14 +131,15 @@ def without(tree, parse):
     return bool(found)
 
 
-def changed(data, path):
-    """The code of a module without its statements that can wait; None: it has none."""
+def changed(code, data, path):
+    """The code of a module without its statements that can wait; None: it has none, or isn't of this source (PEP 552)."""
     def parse(source):
         return compile(source, path, 'exec', ONLY_AST, dont_inherit=True)
 
     try:
         tree = parse(data)
-        return compile(tree, path, 'exec', dont_inherit=True) if without(tree, parse) else None
+        is_found = without(tree, parse) and compile(data, path, 'exec', dont_inherit=True) == code
+        return compile(tree, path, 'exec', dont_inherit=True) if is_found else None
     except (SyntaxError, ValueError, RecursionError):
         return None
 
@@ -164,20 +165,21 @@ class Later:
 
         def get_code(loader, fullname):
             code = original(loader, fullname)
-            if code is None or self.early.loading or not {'sys', 'argv'}.issubset(code.co_names) or fullname not in sys.modules:
+            if code is None or self.is_over or self.early.loading or not {'sys', 'argv'}.issubset(code.co_names) or fullname not in sys.modules:
                 return code
             path = loader.get_filename(fullname)
-            new = changed(loader.get_data(path), path)
+            new = changed(code, loader.get_data(path), path)
             if new is None:
                 return code
             object.__getattribute__(sys.modules[fullname], '__dict__')[NAME] = self.wait
             return new
 
-        SourceFileLoader.get_code = get_code
+        SourceFileLoader.get_code = self.get_code = get_code
 
     def unwatch(self):
         self.is_over = True
-        del SourceFileLoader.get_code
+        if vars(SourceFileLoader).get('get_code') is self.get_code:
+            del SourceFileLoader.get_code
 
     def wait(self, names, name=None, value=None):
         """In place of a statement. If it can't wait, which is known only now, it is executed. At the module's end no name: nothing of ours stays."""

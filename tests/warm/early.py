@@ -124,7 +124,8 @@ def keeps():
     with open(helper, encoding="utf-8") as file:
         exec(compile(file.read(), helper, "exec"), names)
     for source, waits in WAITS.items():
-        t.check((names["changed"](source.encode(), "x") is not None) == waits, source)
+        code = compile(source, "x", "exec")
+        t.check((names["changed"](code, source.encode(), "x") is not None) == waits, source)
     write("program.py", KEEPS, 0o755)
     write("keeps.py", "import os, sys\nfsencode = os.fsencode\nARGUMENTS = list(sys.argv)\nif os.name != 'nt':\n"
           "    COPY = [fsencode(a) for a in sys.argv[1:]]\ndef own(): return len(sys.argv)\n")
