@@ -41,9 +41,9 @@ def spawned(argv, env):
     return (time.monotonic() - began) * 1000
 
 
-def python_first(bench):
+def python_first(bench, options=()):
     """The first start of an image, which fills the cache, and the second, against starts without one."""
-    image = bench.freeze("exit.snap", PYTHON, WARM, "exit", at=POINT)
+    image = bench.freeze("exit.snap", PYTHON, WARM, "exit", at=POINT, options=options)
     parts = bench.sample({"written": bench.decoding(image, "decoded"), "thawed": bench.starts(image)["thawed"]})
     cache = os.path.abspath("cache")
     without = {**os.environ, "SNAP_CACHE": "off"}

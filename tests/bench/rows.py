@@ -7,6 +7,7 @@ import figures_servers as servers
 import figures_sharing as sharing
 import figures_start as start
 import figures_traced as traced
+import figures_travel as travel
 import figures_trees as trees
 
 
@@ -186,4 +187,20 @@ ROWS = (
         "frames that stand alone", "MB"),
     Row("size.19", "image of that Python, --level 19", dump.python_size, "level 19", "zstd -19", "gcore, zstd -19", 1.0,
         "frames that stand alone", "MB"),
+    # For other machines: the figures of snaptrace-machines(7)
+    *(Row(f"travel.{name.replace(' ', '.')}", f"Python + imports, {title}, to _exit", travel.starts, name, "cold", "cold start", None, what)
+      for name, title, what in (("files", "frozen, its files here", DECODING), ("files thawed", "thawed, its files here", FAULTS),
+                                ("contained", "frozen, self-contained, its files here", DECODING),
+                                ("contained thawed", "thawed, self-contained", FAULTS), ("runnable", "a runnable file, its files here", DECODING),
+                                ("runnable thawed", "a thawed runnable file", FAULTS), ("alone", "a runnable file, a file missing", DECODING),
+                                ("alone lz4", "the same, by lz4", DECODING), ("alone thawed", "the same, thawed", FAULTS))),
+    *(Row(f"travel.{name}", f"Python + imports, self-contained, the {name} start with a cache, to _exit", travel.first, name, "off",
+          "the same with --cache=off", None, DECODING) for name in ("first", "second")),
+    Row("travel.cpu", "that Python's run and dump under --cpu=x86-64-v2", travel.levels, "v2", "native", "--cpu=native", None,
+        "a stop for each cpuid"),
+    *(Row(f"travel.size.{name}.{ours}", f"image of {name}, {title}", figure, ours, peer, against, None, "the bytes", "MB")
+      for name, figure in travel.SIZES.items()
+      for ours, title, peer, against in (("image", "its files left out", "contained", "self-contained"),
+                                         ("contained", "self-contained", "zstd", "zstd -3 of its files, each alone"),
+                                         ("zstd", "its files by zstd -3, each alone", "files", "its files"))),
 )
