@@ -63,9 +63,23 @@ static bool is_watched(const struct snapimg *image)
 	       !has_raw_calls(image);
 }
 
-/* No executable memory: it would fail where the thawed image lies on a filesystem that is mounted noexec; but
- * what was mapped from a file before, for which the loader knows a way then. And none with advice that only
- * anonymous memory can have. */
+/* The code of the shim, which is in each image that was made with it, and which nobody writes to. */
+static bool is_of_shim(const struct snapimg *image, const struct snapimg_mapping *mapping)
+{
+	const struct snapimg_mapping *all = snapimg_get_mapping(image);
+	uint64_t table = snapimg_get_shim(image)->address;
+	uint32_t i = 0;
+
+	while (i < snapimg_mapping_count(image) && all[i].end <= table)
+		i++;
+	return i < snapimg_mapping_count(image) && mapping->name != 0 && mapping->name == all[i].name &&
+	       !(mapping->protection & SNAPIMG_PROT_WRITE);
+}
+
+/* No executable memory: who compiles code makes it writable and executable again, which may fail for what is
+ * mapped (a filesystem that is mounted noexec, SELinux); but what was mapped from a file before, and the
+ * shim's, which the loader copies where it can't be mapped. And none with advice that only anonymous memory
+ * can have. */
 static bool may_be_mapped(const struct snapimg *image, bool is_watched, const struct snapimg_mapping *mapping)
 {
 	const uint32_t refused = SNAPIMG_ADVICE_WIPEONFORK | SNAPIMG_ADVICE_MERGEABLE |
@@ -75,7 +89,7 @@ static bool may_be_mapped(const struct snapimg *image, bool is_watched, const st
 		return false;
 	if (mapping->flags & SNAPIMG_MAP_EMBEDDED)
 		return true;
-	if (mapping->protection & SNAPIMG_PROT_EXEC)
+	if (mapping->protection & SNAPIMG_PROT_EXEC && !(is_watched && is_of_shim(image, mapping)))
 		return false;
 	if (mapping->kind == SNAPIMG_MAPPING_ANONYMOUS)
 		return is_watched;

@@ -269,6 +269,15 @@ static void unmap_rest(void)
 	sys(__NR_munmap, from, USER_END - from);
 }
 
+static bool has_rings(void)
+{
+	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
+	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++)
+		if (mapping[i].kind == SNAPIMG_MAPPING_RING)
+			return true;
+	return false;
+}
+
 void mappings_build(void)
 {
 	const struct snapimg_mapping *mapping = snapimg_get_mapping(&loader.image);
@@ -277,7 +286,8 @@ void mappings_build(void)
 	loader.maps_files = files_are_here();
 	unmap_rest();
 	vdso_map_again();
-	rings_make();
+	if (has_rings()) /* few have, and to ask there costs two page faults */
+		rings_make();
 	shared_make();
 	for (uint32_t i = 0; i < snapimg_mapping_count(&loader.image); i++) {
 		if (mapping[i].kind == SNAPIMG_MAPPING_VVAR || mapping[i].kind == SNAPIMG_MAPPING_VDSO ||

@@ -72,7 +72,8 @@ static bool must_be_copied(const struct part *part)
 	       !pieces_can_be_told();
 }
 
-/* Code can't be mapped from a filesystem that is mounted noexec. */
+/* Code can't be mapped from a filesystem that is mounted noexec (EPERM), nor where SELinux has it so
+ * (EACCES). */
 static void map_alone(const struct part *part)
 {
 	if (must_be_copied(part)) {
@@ -80,7 +81,8 @@ static void map_alone(const struct part *part)
 		return;
 	}
 	long result = try_alone(part);
-	if (result == -EPERM && part->piece != NULL && (part->protection & PROT_EXEC) != 0)
+	if ((result == -EPERM || result == -EACCES) && part->piece != NULL &&
+	    (part->protection & PROT_EXEC) != 0)
 		copy(part);
 	else if (result != (long)part->range.start)
 		mapping_die(part->mapping, "map", result);

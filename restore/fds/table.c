@@ -220,7 +220,8 @@ void descriptors_prepare(void)
 	const struct snapimg_descriptor *record = snapimg_get_descriptor(&loader.image);
 	descriptors_begin();
 	overrides_prepare();
-	table.moves = loader.options.override_count > 0 || epoll_old_numbers_end() > 0;
+	table.moves = loader.options.override_count > 0 ||
+	              (snapimg_watch_count(&loader.image) > 0 && epoll_old_numbers_end() > 0);
 	objects_make();
 	for (uint32_t i = 0; i < table.count; i++) {
 		table.waits[i] = CALLERS;

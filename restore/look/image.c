@@ -3,7 +3,7 @@
  * address space of the whole file, but only the header and the records are read
  * into it; the page data are read extent by extent (fill.c). They are not
  * mapped from the file, so what happens to it meanwhile changes nothing that
- * was checked; but the page data of a thawed image are.
+ * was checked; but most of a thawed image's are, by mappings.c.
  */
 #include <asm/errno.h>
 #include <asm/stat.h>
@@ -143,6 +143,7 @@ static struct {
 	bool is_open;
 	struct snapimg own;
 	uint64_t own_place, own_offset, own_vdso_end;
+	bool own_data_are_mapped;
 } lender;
 
 static void choose_place(uint64_t size)
@@ -154,8 +155,10 @@ static void choose_place(uint64_t size)
 
 static void read_part(uint64_t start, uint64_t end)
 {
+	enum { FEW = 8 * SNAPIMG_PAGE_SIZE }; /* the read makes them for less than a call more */
 	uint64_t first = page_floor(place + start);
-	sys(__NR_madvise, first, place + end - first, MADV_POPULATE_WRITE);
+	if (place + end - first > FEW)
+		sys(__NR_madvise, first, place + end - first, MADV_POPULATE_WRITE);
 	if (!image_read((void *)(place + start), end - start, start))
 		die(EXIT_REFUSED, loader.options.image, ": ", snapimg_strerror(SNAPIMG_ERR_TRUNCATED),
 		    ": it became shorter while it was read: try again");
@@ -171,8 +174,10 @@ bool image_is_self_contained(void)
 	return (loader.image.header->required_features & SNAPIMG_FEATURE_SELF_CONTAINED) != 0;
 }
 
-/* The page data of a thawed image, which are trusted to stay anyway: most of them are the program's memory
- * from now on. What is still copied of them is copied from here, without a buffer in between. */
+/* The page data of a thawed image, which are trusted to stay anyway, for those who look at all of them. A
+ * start reads what is in no piece straight into its place (fill.c): to map it here first, and to have it
+ * copied by the kernel, takes 10 us more. */
+static bool data_are_mapped;
 static void map_data(void)
 {
 	uint64_t end = page_floor(SNAPIMG_HEADER_AREA + loader.image.section[SNAPIMG_SECTION_DATA].size);
@@ -184,12 +189,15 @@ static void map_data(void)
 	if (result != (long)(place + SNAPIMG_HEADER_AREA))
 		die(EXIT_REFUSED, loader.options.image, ": cannot map the image: ", error_text(result),
 		    ": put it on a filesystem that can, or freeze it (snapimg freeze)");
+	data_are_mapped = true;
 }
 
 const uint8_t *image_stored(const struct snapimg_extent *extent)
 {
 	if (image_is_thawed()) /* whole pages, so what was mapped has them all */
-		return !snapimg_extent_is_packed(extent) ? loader.image.base + extent->offset : NULL;
+		return data_are_mapped && !snapimg_extent_is_packed(extent)
+		               ? loader.image.base + extent->offset
+		               : NULL;
 	return loader.image.size <= SMALL_IMAGE ? loader.image.base + extent->offset : NULL;
 }
 
@@ -279,7 +287,8 @@ static enum snapimg_error open_records(uint64_t size)
 	if (error == SNAPIMG_OK)
 		error = vdso_end > 0 ? snapimg_open_without_vdso((const void *)place, size, &loader.image)
 		                     : snapimg_open((const void *)place, size, &loader.image);
-	if (error != SNAPIMG_OK || !image_is_thawed())
+	data_are_mapped = false;
+	if (error != SNAPIMG_OK || !image_is_thawed() || !(loader.options.verify || lender.is_open))
 		return error;
 	map_data();
 	return loader.options.verify ? check_page_data() : SNAPIMG_OK;
@@ -333,6 +342,7 @@ bool image_borrow(uint32_t member)
 	lender.own_place = place;
 	lender.own_offset = loader.image_offset;
 	lender.own_vdso_end = vdso_end;
+	lender.own_data_are_mapped = data_are_mapped;
 	loader.image_offset = loader.tree.offset + it->offset;
 	if (it->offset == 0) /* the first: its image is the whole one */
 		open_part(loader.tree.size, loader.tree.digest);
@@ -348,6 +358,7 @@ void image_return(void)
 	place = lender.own_place;
 	loader.image_offset = lender.own_offset;
 	vdso_end = lender.own_vdso_end;
+	data_are_mapped = lender.own_data_are_mapped;
 	lender.is_open = false;
 }
 

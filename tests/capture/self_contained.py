@@ -284,11 +284,11 @@ def info():
 def thawed_is_mapped():
     """Nothing of a file is copied by a start from a thawed image, neither code nor data."""
     self_contained(["/usr/bin/python3", "-c", "import os, json, decimal; os.access('/snap/here', 0)"])
-    traced = t.run(["strace", "-f", "-e", "trace=mmap,mprotect,process_vm_writev,openat", t.SNAPRUN, "thawed.snap"])
+    traced = t.run(["strace", "-f", "-e", "trace=mmap,mprotect,pread64,process_vm_writev,openat", t.SNAPRUN, "thawed.snap"])
     if traced.status != 0 and b"ptrace" in traced.err:
         t.skip("strace cannot trace here")
     text = traced.err.decode()
-    copied = sum(int(size) for size in re.findall(r"process_vm_writev.* = (\d+)$", text, flags=re.M))
+    copied = sum(int(size) for size in re.findall(r"(?:process_vm_writev|pread64).* = (\d+)$", text, flags=re.M))
     # What follows each other is mapped as one, and may be executed afterwards.
     parts = [range(int(at, 16), int(at, 16) + int(size))
              for at, size in re.findall(r"mmap\((0x\w+), (\d+), PROT_[A-Z_|]+, MAP_PRIVATE\|MAP_FIXED, \d+,", text)]

@@ -65,10 +65,10 @@ def mapped(name, wanted):
     path = os.path.join(PROGRAMS, name)
     t.freeze("frozen.snap", [path], at=HERE)
     snapimg("thaw", "frozen.snap", "-o", "thawed.snap")
-    traced = t.run(["strace", "-f", "-e", "trace=mmap,process_vm_writev", t.SNAPRUN, "thawed.snap"])
+    traced = t.run(["strace", "-f", "-e", "trace=mmap,pread64,process_vm_writev", t.SNAPRUN, "thawed.snap"])
     if traced.status != 0 and b"ptrace" in traced.err:
         t.skip("strace cannot trace here")
-    copied = sum(int(size) for size in re.findall(r"process_vm_writev.* = (\d+)$", traced.err.decode(), flags=re.M))
+    copied = sum(int(size) for size in re.findall(r"(?:process_vm_writev|pread64).* = (\d+)$", traced.err.decode(), flags=re.M))
     t.check((copied < 1 << 20) == wanted, copied, "bytes were copied")
 
 

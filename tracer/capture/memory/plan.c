@@ -120,24 +120,85 @@ static enum status add_changed(void *context, uint64_t start, uint64_t end)
 	return status == STATUS_OK ? add_run(embedding->making, start, end) : status;
 }
 
+/* Of the mapping, what its file has. */
+static uint64_t end_in_file(const struct snapimg_mapping *record, const struct file *file)
+{
+	uint64_t size = file->record.size > record->offset ? file->record.size - record->offset : 0;
+	uint64_t count = size / SNAPIMG_PAGE_SIZE + (size % SNAPIMG_PAGE_SIZE != 0);
+	uint64_t most = (record->end - record->start) / SNAPIMG_PAGE_SIZE;
+
+	return record->start + (count < most ? count : most) * SNAPIMG_PAGE_SIZE;
+}
+
 /* Up to the file's end: what follows can't be touched, and is zero in a start. */
 static enum status add_embedded(const struct pages *pages, const struct mapping *mapping,
                                 const struct file *file, struct making *making)
 {
 	const struct snapimg_mapping *record = &mapping->record;
-	uint64_t size = file->record.size > record->offset ? file->record.size - record->offset : 0;
-	uint64_t count = size / SNAPIMG_PAGE_SIZE + (size % SNAPIMG_PAGE_SIZE != 0);
-	uint64_t most = (record->end - record->start) / SNAPIMG_PAGE_SIZE;
 	struct embedding embedding = {making, record->start};
 	struct vma part = *mapping->vma;
 	enum status status;
 
 	part.start = record->start;
-	part.end = record->start + (count < most ? count : most) * SNAPIMG_PAGE_SIZE;
+	part.end = end_in_file(record, file);
 	if (part.start == part.end)
 		return STATUS_OK;
 	status = pages_walk(pages, &part, true, add_changed, &embedding);
 	return status == STATUS_OK ? add_unchanged(&embedding, part.end) : status;
+}
+
+/* The data of an executable or a library: what lies between changed pages is stored with them, as it is. Else
+ * a thawed image has it in many pieces, with the file's own pages between them, and each costs a mapping
+ * (Python's 1.2 MiB: 17, or 60 us of a start). */
+struct bridging {
+	struct making *making;
+	uint64_t start, end; /* of what is not planned yet; end 0: nothing */
+};
+
+/* Few pages, and none that nobody can read. */
+static bool may_bridge(const struct plan *plan, uint64_t start, uint64_t end)
+{
+	enum { MOST = 16 * SNAPIMG_PAGE_SIZE };
+	bool may = end - start <= MOST;
+
+	for (size_t i = 0; i < plan->guard_count && may; i++)
+		may = plan->guard[i].address >= end ||
+		      plan->guard[i].address + plan->guard[i].pages * SNAPIMG_PAGE_SIZE <= start;
+	return may;
+}
+
+static enum status add_bridged(void *context, uint64_t start, uint64_t end)
+{
+	struct bridging *bridging = context;
+	uint64_t first = bridging->making->mapping->record.start;
+	enum status status = STATUS_OK;
+
+	if (bridging->end == 0) {
+		bridging->start = may_bridge(bridging->making->plan, first, start) ? first : start;
+	} else if (!may_bridge(bridging->making->plan, bridging->end, start)) {
+		status = add_run(bridging->making, bridging->start, bridging->end);
+		bridging->start = start;
+	}
+	bridging->end = end;
+	return status;
+}
+
+static enum status add_data(const struct pages *pages, const struct vma *part, uint64_t file_end,
+                            struct making *making)
+{
+	struct bridging bridging = {.making = making};
+	enum status status = pages_walk(pages, part, true, add_bridged, &bridging);
+
+	if (status != STATUS_OK || bridging.end == 0)
+		return status;
+	if (bridging.end < file_end && may_bridge(making->plan, bridging.end, file_end))
+		bridging.end = file_end;
+	return add_run(making, bridging.start, bridging.end);
+}
+
+static bool is_data_of_program(const struct snapimg_mapping *record, const struct file *file)
+{
+	return file->record.build_id_size > 0 && !(record->protection & SNAPIMG_PROT_EXEC);
 }
 
 static enum status advise(void *context, uint64_t start, uint64_t size, int advice, int64_t *ret_result)
@@ -169,6 +230,10 @@ static enum status add_mapping(const struct remote *remote, const struct pages *
 		making.file = files->file[record->file - 1].fd;
 	part.start = record->start;
 	part.end = record->end;
+	if (of_file && is_data_of_program(record, &files->file[record->file - 1])) {
+		making.file = -1; /* what is equal is stored, too */
+		return add_data(pages, &part, end_in_file(record, &files->file[record->file - 1]), &making);
+	}
 	if (of_file || is_view)
 		return pages_walk(pages, &part, true, add_run, &making);
 	const struct adviser adviser = {advise, (void *)(uintptr_t)remote};
