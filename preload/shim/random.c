@@ -68,11 +68,37 @@ static bool is_of(uint64_t address, enum snap_generator_kind kind)
 	return false;
 }
 
+/* Who has asked, as far as there is room: SQLite does when its generator is seeded. */
+enum { ASKERS_MAX = 32 };
+static uint64_t asker[ASKERS_MAX];
+
+static void note_asker(uint64_t address)
+{
+	for (unsigned i = 0; i < ASKERS_MAX; i++) {
+		uint64_t none = 0;
+
+		if (asker[i] == address ||
+		    (asker[i] == 0 && __atomic_compare_exchange_n(&asker[i], &none, address, false,
+		                                                  __ATOMIC_RELAXED, __ATOMIC_RELAXED)))
+			return;
+	}
+}
+
+bool snap_may_have_asked(uint64_t start, uint64_t end)
+{
+	bool found = asker[ASKERS_MAX - 1] != 0; /* no room: anybody may have */
+
+	for (unsigned i = 0; i < ASKERS_MAX && !found; i++)
+		found = asker[i] >= start && asker[i] < end;
+	return found;
+}
+
 int getpid(void)
 {
 	int pid = (int)shim_call(__NR_getpid, 0, 0, 0, 0, 0, 0), starts = snap_restored() & STARTS;
 	uint64_t caller = (uint64_t)__builtin_return_address(0);
 
+	note_asker(caller);
 	if (starts > 0 && (is_of(caller, SNAP_GENERATOR_ID) || is_of_executable(caller)))
 		pid |= starts << ID_BITS;
 	return pid;

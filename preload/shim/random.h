@@ -16,6 +16,8 @@ SNAP_INSIDE struct snap_generators *snap_generators_now(void);
 SNAP_INSIDE void snap_seed_at_starts(void);
 /* random_nss.c: libnss3, whose first byte is mapped at `base`, gets new entropy. */
 SNAP_INSIDE void snap_seed_nss(uint64_t base);
+/* Whether code in [start, end) may have called getpid(3). */
+SNAP_INSIDE bool snap_may_have_asked(uint64_t start, uint64_t end);
 /* random_sqlite.c: the same of libsqlite3. */
 SNAP_INSIDE void snap_seed_sqlite(uint64_t base);
 /* counter_x86_64.c: calling the function does nothing but count. The function may be gone. */

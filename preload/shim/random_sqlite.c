@@ -1,7 +1,9 @@
 /*
  * SQLite (libsqlite3) has a generator that it seeds once; random() and randomblob(), of which its manual
  * makes globally unique identifiers, draw from it. sqlite3_randomness(0, NULL) has it seeded at the next use.
- * It takes one lock, which is tried first, and would initialise a library that nobody has used yet.
+ * It takes one lock, which is tried first, and would initialise a library that nobody has used yet. Touching
+ * its pages takes 60 microseconds: so it's left where the generator was never seeded, when it asks for the
+ * process ID (os_unix.c, unixRandomness).
  */
 #include <asm/unistd.h>
 #include <stddef.h>
@@ -11,7 +13,7 @@
 #include "preload/shim/symbols.h"
 
 /* Numbers of sqlite3.h. */
-enum { SQLITE_OK = 0, SQLITE_MISUSE = 21, SQLITE_MUTEX_STATIC_PRNG = 5, NO_OPTION = -1 };
+enum { SQLITE_OK = 0, SQLITE_MISUSE = 21, SQLITE_MUTEX_STATIC_PRNG = 5, NO_OPTION = -1, LARGE = 1 << 23 };
 
 typedef int config_function(int option, ...);
 typedef void *mutex_alloc_function(int kind);
@@ -38,7 +40,7 @@ void snap_seed_sqlite(uint64_t base)
 	randomness_function *randomness;
 	void *mutex;
 
-	if (!shim_find_symbols(base, &symbols))
+	if (!snap_may_have_asked(base, base + LARGE) || !shim_find_symbols(base, &symbols))
 		return;
 	*(void **)(void *)&config = shim_look_up(&symbols, "sqlite3_config");
 	*(void **)(void *)&find = shim_look_up(&symbols, "sqlite3_mutex_alloc");
