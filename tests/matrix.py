@@ -88,6 +88,8 @@ CARRIED = {
          "embedded_second_generation"),
         ("with `--embed` files that the program opens later, under `snaprun --root=image`",
          "restore.embed"),
+        ("temporary files and directories that the program, or a child of it, made and has closed: made again where they are gone",
+         "file_made_by_name_python file_made_by_name_shell file_made_by_name_kept"),
         ("files that the program made and has open, up to 64 MiB each: made again where they are gone",
          "file_made_again file_own_mode file_output_again file_never_over_another file_not_left_behind file_carry file_carry_none file_scratch file_told_when_shared"),
         ("files whose first name was removed, by another that they have (link, unlink)", "object_other_names"),

@@ -36,6 +36,7 @@ enum snapimg_identity_flag {
 	SNAPIMG_IDENTITY_LIVE = 8,      /* the same inode may have another content now */
 	SNAPIMG_IDENTITY_MADE = 16,     /* the program made it; its content is in CARRIED */
 	SNAPIMG_IDENTITY_SCRATCH = 64,  /* made; each start has one of its own, without a name */
+	SNAPIMG_IDENTITY_NAMED = 128,   /* made, and needed by its name alone: no descriptor leads to it */
 	SNAPIMG_IDENTITY_FRESH = 32,    /* it changed just before it was recorded: its times prove nothing */
 };
 struct snapimg_identity {

@@ -224,6 +224,16 @@ static void print_thread(const struct snapimg *image, uint32_t index)
 	printf(", at 0x%" PRIx64 "\n", thread->registers.rip);
 }
 
+static bool is_made_again(const struct snapimg *image, const struct snapimg_file *file)
+{
+	const struct snapimg_identity *identity = snapimg_get_identity(image);
+
+	for (uint32_t i = 0; i < snapimg_identity_count(image); i++)
+		if (snapimg_get_file(image) + identity[i].file - 1 == file)
+			return (identity[i].flags & SNAPIMG_IDENTITY_MADE) != 0;
+	return false;
+}
+
 static void print_file(const struct snapimg *image, const struct snapimg_file *file)
 {
 	char id[2 * SNAPIMG_BUILD_ID_MAX + 1], size[TEXT_SIZE_MAX], time[SUMMARY_TIME_MAX];
@@ -231,7 +241,7 @@ static void print_file(const struct snapimg *image, const struct snapimg_file *f
 	printf("%*s", INDENT, "");
 	text_print(stdout, snapimg_string(image, file->path));
 	if (file->check == SNAPIMG_CHECK_EXISTS) {
-		puts(": must exist");
+		puts(is_made_again(image, file) ? ": made again where it is gone" : ": must exist");
 		return;
 	}
 	printf(": %s, of %s", text_size(size, file->size), summary_time(time, file->mtime_seconds));

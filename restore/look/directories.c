@@ -10,7 +10,7 @@
 #include "restore/loader.h"
 #include "restore/look/identify.h"
 
-enum { TYPE_MASK = 0170000, DIRECTORY = 0040000, MODE_MASK = 07777, MADE_MAX = 256 };
+enum { TYPE_MASK = 0170000, DIRECTORY = 0040000, MODE_MASK = 07777, MADE_MAX = 1024 };
 
 static struct {
 	const struct snapimg_file *file[MADE_MAX];
@@ -58,6 +58,29 @@ static void fill(uint32_t index, const char *path)
 		die(EXIT_REFUSED, path, ": cannot be made again: ", error_text(descriptor));
 }
 
+/* Where there is no such place, or it is another user's, the program may do without it: one line is enough.
+ */
+static void make_named(uint32_t index, const char *path)
+{
+	static bool told;
+	long result = file_make_named(index, path);
+	if (result >= 0 || result == -EEXIST || told)
+		return;
+	told = true;
+	warn(path, ": the program had made it, and it cannot be made again: ", error_text(result));
+}
+
+static void make_one(uint32_t index, bool is_named)
+{
+	const struct snapimg_file *file = &snapimg_get_file(&loader.image)[index];
+	if ((file->mode & TYPE_MASK) == DIRECTORY)
+		make(file);
+	else if (is_named)
+		make_named(index, path_of(file));
+	else if (lies_in_one(path_of(file)))
+		fill(index, path_of(file));
+}
+
 void directories_make(void)
 {
 	const struct snapimg_file *file = snapimg_get_file(&loader.image);
@@ -68,10 +91,7 @@ void directories_make(void)
 		            SNAPIMG_IDENTITY_MADE ||
 		    file[index].check != SNAPIMG_CHECK_EXISTS)
 			continue;
-		if ((file[index].mode & TYPE_MASK) == DIRECTORY)
-			make(&file[index]);
-		else if (lies_in_one(path_of(&file[index])))
-			fill(index, path_of(&file[index]));
+		make_one(index, (identity[i].flags & SNAPIMG_IDENTITY_NAMED) != 0);
 	}
 	for (uint32_t i = 0; i < made.count; i++)
 		sys(__NR_fchmodat, AT_FDCWD, path_of(made.file[i]), made.file[i]->mode & MODE_MASK);

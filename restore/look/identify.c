@@ -22,7 +22,7 @@ enum {
 	DIRECTORY = 0040000,
 	MODE_MASK = 07777,
 	BLOCK = 1 << 16,
-	MADE_MAX = 256,
+	MADE_MAX = 1024,
 	UTIME_OMIT = (1 << 30) - 2
 };
 
@@ -250,9 +250,25 @@ bool file_can_be_made(uint32_t index)
 	return identity != NULL && (identity->flags & SNAPIMG_IDENTITY_MADE) != 0;
 }
 
-long file_make(uint32_t index, const char *path)
+static long finish(uint32_t index, long descriptor)
 {
 	const struct snapimg_file *file = &snapimg_get_file(&loader.image)[index];
+	const int64_t times[4] = {0, UTIME_OMIT, file->mtime_seconds, file->mtime_nanoseconds};
+	long result = fill(index, descriptor);
+	if (result >= 0)
+		result = sys(__NR_fchmod, descriptor, file->mode & MODE_MASK);
+	return result < 0 ? result : sys(__NR_utimensat, descriptor, 0, times, 0);
+}
+
+static void note_made(uint32_t index)
+{
+	if (made.count == 0)
+		undo_add(files_unmake);
+	made.index[made.count++] = index;
+}
+
+long file_make(uint32_t index, const char *path)
+{
 	if (!file_can_be_made(index))
 		return -ENOENT;
 	if (made.count == MADE_MAX)
@@ -261,21 +277,54 @@ long file_make(uint32_t index, const char *path)
 	        sys(__NR_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
 	if (descriptor < 0)
 		return descriptor;
-	if (made.count == 0)
-		undo_add(files_unmake);
-	made.index[made.count++] = index;
-	const int64_t times[4] = {0, UTIME_OMIT, file->mtime_seconds, file->mtime_nanoseconds};
-	long result = fill(index, descriptor);
-	if (result >= 0)
-		result = sys(__NR_fchmod, descriptor, file->mode & MODE_MASK);
-	if (result >= 0)
-		result = sys(__NR_utimensat, descriptor, 0, times, 0);
+	note_made(index);
+	long result = finish(index, descriptor);
 	if (result >= 0)
 		return descriptor;
 	sys(__NR_close, descriptor);
 	made.count--;
 	sys(__NR_unlink, path);
 	return result;
+}
+
+/* The nameless file gets its name when it is complete. */
+static long make_at_once(uint32_t index, const char *path)
+{
+	char directory[4096], link[32] = "/proc/self/fd/";
+	size_t length = strlen(path);
+	while (length > 1 && path[length - 1] != '/')
+		length--;
+	if (length >= sizeof directory)
+		return -ENAMETOOLONG;
+	memcpy(directory, path, length);
+	directory[length] = '\0';
+	long descriptor = sys(__NR_openat, AT_FDCWD, directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (descriptor < 0)
+		return descriptor;
+	const char *digits = dec((uint64_t)descriptor);
+	memcpy(link + sizeof "/proc/self/fd/" - 1, digits, strlen(digits) + 1);
+	long result = finish(index, descriptor);
+	if (result >= 0)
+		result = sys(__NR_linkat, AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+	sys(__NR_close, descriptor);
+	return result;
+}
+
+long file_make_named(uint32_t index, const char *path)
+{
+	if (sys(__NR_faccessat, AT_FDCWD, path, 0) == 0)
+		return -EEXIST;
+	if (made.count == MADE_MAX)
+		return -EMFILE;
+	long result = make_at_once(index, path);
+	if (result == 0)
+		note_made(index);
+	if (result == 0 || result == -EEXIST)
+		return result;
+	long descriptor = file_make(index, path); /* a filesystem that has no such files, or no /proc */
+	if (descriptor >= 0)
+		sys(__NR_close, descriptor);
+	return descriptor < 0 ? descriptor : 0;
 }
 
 bool file_is_scratch(uint32_t index)

@@ -19,6 +19,9 @@ void file_identify(uint32_t index, const char *path, int descriptor);
  * that is open for reading and writing, or -errno; -ENOENT if the image has no content of it. It is removed
  * again if the start is refused. */
 long file_make(uint32_t index, const char *path);
+/* Makes one that is needed by its name alone, in one step: who starts beside this one finds it whole, or not
+ * at all. 0 or -errno; -EEXIST: it is there. */
+long file_make_named(uint32_t index, const char *path);
 /* Whether it would be made if it were not there. */
 bool file_can_be_made(uint32_t index);
 /* Of some files only the program's own view counts, and each start has one of its own, without a name. */

@@ -201,6 +201,44 @@ def not_left_behind():
     t.check(not os.path.exists("made"), "made is left behind")
 
 
+# Removed by who made them, or for whom they were made, at their end: each start needs them again.
+TEMPORARY = {
+    "python": ["/usr/bin/python3", "-c", "import atexit, os, shutil, tempfile\n"
+               "d = tempfile.mkdtemp(dir='.'); os.mkdir(d + '/sub'); print('content', file=open(d + '/sub/f', 'w'), flush=True)\n"
+               "fd, name = tempfile.mkstemp(dir='.'); os.write(fd, b'plain'); os.close(fd)\n"
+               "atexit.register(lambda: (shutil.rmtree(d), os.unlink(name)))\n"
+               "os.path.exists('/snap/here')\n"
+               "print(open(d + '/sub/f').read() + open(name).read(), oct(os.stat(d).st_mode), oct(os.stat(name).st_mode))"],
+    "shell": ["/bin/sh", "-c", "d=$(mktemp -d -p .) && f=$(mktemp -p .) && echo content >$d/f && echo plain >$f && trap 'rm -r $d $f' EXIT\n"
+              "[ -e /snap/here ]\ncat $d/f $f"],
+}
+
+
+def made_by_name(which):
+    """Temporary directories and files that the program, or a child of it, made and closed are made again where they are gone."""
+    before = set(os.listdir())
+    wanted = t.run(TEMPORARY[which])
+    t.check(wanted.status == 0 and b"content" in wanted.out and b"plain" in wanted.out and set(os.listdir()) == before, wanted)
+    t.freeze("image.snap", TEMPORARY[which], at="path:/snap/here")
+    for _ in range(3):
+        t.same(start(), wanted)
+        t.check(set(os.listdir()) == before | {"image.snap"}, os.listdir())
+
+
+def made_by_name_kept():
+    """Never over one that is there; and none of them with --carry=none."""
+    for options in ((), ("--carry=none",)):
+        before = set(os.listdir())
+        t.freeze("image.snap", TEMPORARY["python"], at="path:/snap/here", options=options)
+        for name in set(os.listdir()) - before - {"image.snap"}:
+            if os.path.isfile(name):
+                write("another's", name)
+            elif options:
+                shutil.rmtree(name)
+        result = start()
+        t.check((result.status == 0 and b"another's" in result.out and b"content" in result.out) != bool(options), options, result)
+
+
 def carry_none():
     freeze_maker("--carry=none")
     os.unlink("made")
@@ -259,6 +297,8 @@ ROWS = {
     "file_mapped_live": shown_as_it_is, "file_log": log_of_others, "file_clock_of_uuids": clock_of_uuids, "file_patched_library": patched_library,
     "file_copied": locale_data, "file_made_again": made_again, "file_output_again": output_again, "file_own_mode": own_mode, "file_never_over_another": never_over_another,
     "file_not_left_behind": not_left_behind, "file_carry_none": carry_none, "file_carry": carry_file,
+    "file_made_by_name_python": lambda: made_by_name("python"), "file_made_by_name_shell": lambda: made_by_name("shell"),
+    "file_made_by_name_kept": made_by_name_kept,
     "file_scratch": scratch, "file_told_when_shared": told_when_shared,
 }
 

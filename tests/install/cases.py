@@ -15,7 +15,7 @@ CONTRACT = ("preload/contract.h",)
 READER = ("format/image/layout.h", "format/image/error.h", "format/image/reader.h")
 WRITER = (*READER, "format/image/writer.h", "format/image/loader.h")
 FACTS = ("format/facts/",)
-ABOUT = tuple(f"tracer/{name}.h" for name in ("caller", "description", "ipc", "refusals", "rings", "unix_diag"))  # what needs no room
+ABOUT = tuple(f"tracer/{name}.h" for name in ("caller", "description", "ipc", "made", "refusals", "rings", "unix_diag"))  # what needs no room
 ASKED = ("tracer/overrides.h",)
 ROOMS = {
     "format/facts": ("format/image/layout.h",),

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,10 @@
 
 #include "format/base/array.h"
 #include "tracer/capture/identify.h"
+#include "tracer/made.h"
 
 /* A temporary directory, not what a program has built. */
-enum { ENTRIES_MAX = 256, BYTES_MAX = 4 << 20, DEPTH_MAX = 8 };
+enum { ENTRIES_MAX = 256, BYTES_MAX = 4 << 20, DEPTH_MAX = 8, ALL_ENTRIES_MAX = 512 };
 
 struct entry {
 	char *path;
@@ -32,6 +34,7 @@ struct found {
 struct noting {
 	const struct captures *captures;
 	struct capture *first;
+	size_t entries; /* of all directories together, and files */
 	enum status status;
 };
 
@@ -52,13 +55,16 @@ static bool add_entry(struct found *found, const char *path, const struct stat *
 	return entry->path != NULL;
 }
 
+/* Its making was seen, or it can't be older than the program. */
 static bool is_made(const struct noting *noting, const char *path, struct stat *ret_identity)
 {
+	const struct proc_stat *process = noting->first->first;
 	struct statx times;
 
-	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &times) == 0 &&
-	       is_surely_younger(&times, noting->first->first) && lstat(path, ret_identity) == 0 &&
-	       S_ISDIR(ret_identity->st_mode);
+	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BTIME | STATX_CTIME, &times) == 0 &&
+	       lstat(path, ret_identity) == 0 &&
+	       (is_surely_younger(&times, process) ||
+	        (made_was_seen(path, ret_identity) && is_younger(&times, process)));
 }
 
 static bool is_open(const struct noting *noting, const char *path)
@@ -139,7 +145,7 @@ static enum status note(struct noting *noting, const struct entry *entry)
 	if (status != STATUS_OK || files->file[index].identity.flags & SNAPIMG_IDENTITY_MADE)
 		return status;
 	files->file[index].identity.file = (uint32_t)index + 1;
-	files->file[index].identity.flags |= SNAPIMG_IDENTITY_MADE;
+	files->file[index].identity.flags |= SNAPIMG_IDENTITY_MADE | SNAPIMG_IDENTITY_NAMED;
 	return S_ISREG(entry->identity.st_mode) ? carry_bytes(noting, entry, index) : STATUS_OK;
 }
 
@@ -169,17 +175,79 @@ static void look_along(struct noting *noting, const char *path, bool is_director
 		part[length] = '\0';
 		if (is_noted(noting, part))
 			return;
-		if (!is_made(noting, part, &identity))
+		if (!is_made(noting, part, &identity) || !S_ISDIR(identity.st_mode))
 			continue;
 		scan(noting, part, &identity, 0, &found);
+		if (!found.why && noting->entries + found.count > ALL_ENTRIES_MAX)
+			found.why = "there are more than 512 files in such directories";
 		if (found.why)
 			explain("%s: the program's directory is not carried: %s", part, found.why);
 		if (found.count > 0)
 			qsort(found.entry, found.count, sizeof(*found.entry), by_path);
 		for (size_t i = 0; i < found.count && !found.why && noting->status == STATUS_OK; i++)
 			noting->status = note(noting, &found.entry[i]);
+		noting->entries += found.why ? 0 : found.count;
 		found_free(&found);
 		return;
+	}
+}
+
+/* As mkdtemp(3) and mkstemp(3) make them; what else a program builds is for others, too. */
+static bool is_temporary(const char *path, const struct stat *identity)
+{
+	static const char *const places[] = {"/tmp/", "/var/tmp/", "/dev/shm/", "/run/"};
+	bool is_private = (identity->st_mode & (S_IRWXG | S_IRWXO)) == 0;
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		is_private = is_private || strncmp(path, places[i], strlen(places[i])) == 0;
+	return is_private && !strstr(path, "/hsperfdata_") && !strstr(path, "/__pycache__");
+}
+
+static bool lies_in_noted(const struct noting *noting, const char *path)
+{
+	const struct files *files = &noting->first->files;
+
+	for (size_t i = 0; i < files->count; i++) {
+		size_t length = strlen(files->file[i].path);
+		if (S_ISDIR(files->file[i].record.mode) &&
+		    files->file[i].identity.flags & SNAPIMG_IDENTITY_MADE &&
+		    strncmp(files->file[i].path, path, length) == 0 && path[length] == '/')
+			return true;
+	}
+	return false;
+}
+
+static void look_at_file(struct noting *noting, const char *path, const struct stat *identity)
+{
+	const struct entry entry = {(char *)(uintptr_t)path, *identity};
+
+	if (is_open(noting, path) || lies_in_noted(noting, path))
+		return;
+	if (identity->st_nlink > 1 || identity->st_size > BYTES_MAX || noting->entries >= ALL_ENTRIES_MAX) {
+		explain("%s: the program's file is not carried: it has more than 4 MiB or several names, or "
+		        "there are more than 512",
+		        path);
+		return;
+	}
+	noting->entries++;
+	noting->status = note(noting, &entry);
+}
+
+/* What the program knows by its name alone: it was seen when it was made, and is still there. */
+static void look_at_names(struct noting *noting)
+{
+	size_t count;
+	const struct made_name *name = made_names(&count);
+
+	for (size_t i = 0; i < count && noting->status == STATUS_OK; i++) {
+		struct stat identity;
+		if (!is_made(noting, name[i].path, &identity) || !is_temporary(name[i].path, &identity) ||
+		    !made_was_seen(name[i].path, &identity))
+			continue;
+		if (S_ISDIR(identity.st_mode))
+			look_along(noting, name[i].path, true);
+		else if (S_ISREG(identity.st_mode))
+			look_at_file(noting, name[i].path, &identity);
 	}
 }
 
@@ -221,5 +289,9 @@ enum status made_directories_note(const struct captures *captures)
 
 	for (size_t i = 0; i < captures->count && !noting.first->request->carry->none; i++)
 		look_at(&noting, captures->capture[i]);
+	/* The helpers of languages make theirs in each start: preload/warm/. */
+	if (!noting.first->request->carry->none && !noting.first->request->input &&
+	    noting.status == STATUS_OK)
+		look_at_names(&noting);
 	return noting.status;
 }

@@ -1,5 +1,6 @@
 #include "tracer/follow/noted_calls.h"
 
+#include <fcntl.h>
 #include <linux/prctl.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 
 #include "format/base/proc.h"
 #include "tracer/caller.h"
+#include "tracer/follow/noted_made.h"
 #include "tracer/ipc.h"
 #include "tracer/ptrace/memory.h"
 #include "tracer/rings.h"
@@ -289,6 +291,8 @@ static void note_membarrier(struct noted *noted, uint64_t command)
 #define PRCTL(option) .number = SYS_prctl, .conditional = true, .when = {0, false, UINT32_MAX, (option)}
 #define TERMINAL(command)                                                                                    \
 	{SYS_ioctl, .conditional = true, .when = {1, false, UINT32_MAX, (command)}, .bits = NOTED_TERMINAL}
+#define EXCLUSIVELY(argument)                                                                                \
+	.conditional = true, .when = {(argument), false, O_CREAT | O_EXCL, O_CREAT | O_EXCL}
 #define UNLESS(argument, mask, value) .conditional = true, .when = {(argument), true, (mask), (value)}
 /* clang-format on */
 static const struct noted_row rows[] = {
@@ -345,6 +349,12 @@ static const struct noted_row rows[] = {
         TERMINAL(0x402c542b),
         TERMINAL(0x402c542c),
         TERMINAL(0x402c542d),
+#ifdef SYS_mkdir /* not on every architecture */
+        {SYS_mkdir, .choose = of_directory, .got = note_directory},
+        {SYS_open, EXCLUSIVELY(1), .choose = of_file, .got = note_file},
+#endif
+        {SYS_mkdirat, .choose = of_directory_at, .got = note_directory},
+        {SYS_openat, EXCLUSIVELY(2), .choose = of_file, .got = note_file},
         {SYS_membarrier, UNLESS(0, MEMBARRIER_REGISTERS, 0), .note = note_membarrier,
          .choose = first_argument},
 };
