@@ -7,7 +7,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import snaptest as t  # noqa: E402
 
-PROGRAM = os.path.join(t.BUILD, "tests/capture/confined")
+# Each mode's program; "confined" where none stands here.
+PROGRAMS = {mode: "of_threads" for mode in ("of_a_thread", "capabilities", "capability_limits", "users", "one_user", "owner_of_socket",
+                                            "of_the_main_thread")}
 
 # The row, which is the program's mode after refused_, and the words of its refusal.
 REFUSED = {
@@ -32,8 +34,12 @@ CARRIED = ("state_membarriers", "state_timer_ids", "state_of_a_thread", "state_c
            "state_landlock_failed", "state_session_nice", "state_pending_from_itself")
 
 
+def command(mode):
+    return [os.path.join(t.BUILD, "tests/capture", PROGRAMS.get(mode, "confined")), mode]
+
+
 def direct(mode, **options):
-    return t.run_directly([PROGRAM, mode], **options)
+    return t.run_directly(command(mode), **options)
 
 
 def need_others(mode):
@@ -55,7 +61,7 @@ def refused(mode):
     need_others(mode)
     direct(mode)
     take_set_away()
-    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, mode])
+    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", *command(mode)])
     take_set_away()
     t.one_line(result, 125, "can't be carried", *REFUSED["refused_" + mode], tool="snaptrace: ")
     t.check(not os.path.exists("image.snap"), "an image was written")
@@ -64,7 +70,7 @@ def refused(mode):
 def carried(mode):
     need_others(mode)
     direct(mode)
-    t.freeze("image.snap", [PROGRAM, mode], at="path:/snap/here")
+    t.freeze("image.snap", command(mode), at="path:/snap/here")
 
     def start():
         again = t.restore("image.snap")
@@ -86,7 +92,7 @@ def set_to_the_same():
     os.mkdir("there")
     frozen = as_caller(0, 0, {signal.SIGPIPE})
     direct("set_to_the_same", cwd="there", preexec_fn=frozen)
-    made = t.run([t.SNAPTRACE, "-q", "-o", "../image.snap", "--at", "path:/snap/here", "--", PROGRAM, "set_to_the_same"],
+    made = t.run([t.SNAPTRACE, "-q", "-o", "../image.snap", "--at", "path:/snap/here", "--", *command("set_to_the_same")],
                  cwd="there", preexec_fn=frozen)
     t.check(made.status == 0, made)
 
@@ -103,7 +109,7 @@ def set_to_the_same():
 def left_as_it_was():
     """What the program changed and put back, or only looked at, is the new caller's."""
     there = as_caller(0, 0, ())
-    t.freeze("image.snap", [PROGRAM, "left_as_it_was"], at="path:/snap/here", preexec_fn=there)
+    t.freeze("image.snap", command("left_as_it_was"), at="path:/snap/here", preexec_fn=there)
     os.mkdir("elsewhere")
     here = as_caller(4096, 0, {signal.SIGPIPE, signal.SIGINT})
     os.umask(0o027)
@@ -118,7 +124,7 @@ def left_as_it_was():
 
 def strict():
     """The kernel has no strict mode beside our filter: one line says so."""
-    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, "strict"])
+    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", *command("strict")])
     t.check(b"strict mode" in result.err, result)
 
 
@@ -126,7 +132,7 @@ def users_not_to_be_had():
     """A start that may not have the program's users and groups is refused by name, before anything has happened."""
     need_others("one_user")
     direct("one_user")
-    t.freeze("image.snap", [PROGRAM, "one_user"], at="path:/snap/here")
+    t.freeze("image.snap", command("one_user"), at="path:/snap/here")
     for capability, word in (("setuid", "user"), ("setgid", "group")):
         without = ["setpriv", "--bounding-set", f"-{capability}"]
         if t.run([*without, "true"]).status != 0:
@@ -138,7 +144,7 @@ def users_not_to_be_had():
 def capabilities_not_to_be_had():
     """A start that may not limit its capabilities as the program had, or lacks those that it had, is refused by name."""
     direct("capability_limits")
-    t.freeze("image.snap", [PROGRAM, "capability_limits"], at="path:/snap/here")
+    t.freeze("image.snap", command("capability_limits"), at="path:/snap/here")
     for capability, word in (("setpcap", "bounding set"), ("kill", "inheritable and ambient")):
         without = ["setpriv", "--bounding-set", f"-{capability}", "--inh-caps", f"-{capability}"]
         if t.run([*without, "true"]).status != 0:
@@ -150,7 +156,7 @@ def capabilities_not_to_be_had():
 def login_told():
     """The audit login that the program sets is not in the image: one line says so."""
     direct("login")
-    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", PROGRAM, "login"])
+    result = t.run([t.SNAPTRACE, "-o", "image.snap", "--at", "path:/snap/here", "--", *command("login")])
     t.check(result.status == 0 and result.err.count(b"set its audit login") == 1, result)
 
 
