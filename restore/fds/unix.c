@@ -16,6 +16,8 @@
 
 enum {
 	UNIX_FAMILY = 1,
+	STREAM = 1,
+	DATAGRAM = 2,
 	FAMILY_SIZE = 2,
 	PATH_SIZE = 108 + 4, /* the kernel's own copy may have one byte more than sun_path */
 	ADDRESS_SIZE = 110,
@@ -73,12 +75,14 @@ static void unbind(void)
 	}
 }
 
-/* A socket file that no process listens at was left by the process that was frozen, or by an earlier start.
- */
+/* A socket file that no process has bound was left by the process that was frozen, or by an earlier start.
+ * One that is bound is no peer for a socket of another type (net/unix/af_unix.c, unix_find_bsd()), so who
+ * listens there is not disturbed. */
 static bool remove_stale(const char *path, const struct naming *naming)
 {
 	const struct snapimg_object *object = &snapimg_get_object(&loader.image)[naming->setting->object];
-	long probe = sys(__NR_socket, UNIX_FAMILY, object->value[SNAPIMG_SOCKET_TYPE] | O_CLOEXEC, 0);
+	uint64_t type = object->value[SNAPIMG_SOCKET_TYPE] == DATAGRAM ? STREAM : DATAGRAM;
+	long probe = sys(__NR_socket, UNIX_FAMILY, type | O_CLOEXEC, 0);
 	if (probe < 0)
 		return false;
 	long result = sys(__NR_connect, probe, naming->address, naming->setting->size);

@@ -572,6 +572,7 @@ static __attribute__((noinline)) pid_t forget(void)
 static void *forget_and_wait(void *unused)
 {
 	CHECK(forget() > 0);
+	scrub(); /* what the call below may have as its red zone */
 	lose_registers();
 	atomic_fetch_add(&held, 1);
 	for (;;)

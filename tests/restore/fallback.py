@@ -42,8 +42,8 @@ def start(argv, limits):
     return t.run(argv, env=REPORT, cwd="elsewhere", preexec_fn=lambda: caller(limits), close_fds=False)
 
 
-def refused(mode, *words, spoil=lambda frozen: None, limits=None, prefix=(), options=("--ids=new",)):
-    """The mode's image, once `spoil` has made it impossible to start, or these limits have."""
+def refused(mode, *words, spoil=lambda frozen: None, limits=None, prefix=(), options=("--ids=new",), look=lambda kept: None):
+    """The mode's image, once `spoil` has made it impossible to start, or these limits have. `look`: at what spoiled it, afterwards."""
     limits = limits or {}
     os.mkdir("elsewhere")
     with open("file", "wb") as file:
@@ -63,6 +63,7 @@ def refused(mode, *words, spoil=lambda frozen: None, limits=None, prefix=(), opt
     t.check((sorted(os.listdir("place")) if os.path.exists("place") else None) == there, "left behind:", there,
             os.path.exists("place") and os.listdir("place"))
     t.check(sorted(os.listdir("elsewhere")) == [], "left behind:", os.listdir("elsewhere"))
+    look(kept)
     del kept
 
 
@@ -100,7 +101,16 @@ def take_name(_):
     taken = socket.socket(socket.AF_UNIX)
     taken.bind("place/taken")
     taken.listen()
+    taken.setblocking(False)
     return taken
+
+
+def nobody_came(listener):
+    try:
+        listener.accept()
+    except BlockingIOError:
+        return
+    t.check(False, "the start that was refused connected to another program's socket")
 
 
 def take_lock(_):
@@ -219,7 +229,7 @@ ROWS = {
     "file-size-limit.soft": lambda: file_size_limit(8192, resource.RLIM_INFINITY),
     "file-size-limit.hard": lambda: file_size_limit(8192, 8192),
     "commit.address-in-use": lambda: refused("address", "address", "in use", spoil=take_address),
-    "commit.name-in-use": lambda: refused("name", "address", "in use", spoil=take_name),
+    "commit.name-in-use": lambda: refused("name", "address", "in use", spoil=take_name, look=nobody_came),
     "commit.lock-held.flock": lambda: refused("flock", "file lock", spoil=take_lock),
     "commit.lock-held.posix": lambda: refused("posix-lock", "file lock", spoil=take_lock),
     "commit.lock-held.description": lambda: refused("description-lock", "file lock", spoil=take_lock),
