@@ -318,8 +318,8 @@ def from_files():
     """Where all files are the recorded ones a start maps them, by whatever inode; else what is in the image."""
     with open("data", "wb") as file:
         file.write(bytes(range(256)) * 1024)
-    script = ("import hashlib, mmap, os\nfile = open('data', 'rb')\nview = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)\n"
-              "view[8192:8195] = b'new'\nview[81920:86016] = bytes(4096)\nos.closerange(file.fileno(), 20)  # the view has its own\nos.access('/snap/here', 0)\n"
+    script = ("import hashlib, mmap, os\nfile = os.open('data', os.O_RDONLY)\nview = mmap.mmap(file, 0, access=mmap.ACCESS_COPY)\n"
+              "view[8192:8195] = b'new'\nview[81920:86016] = bytes(4096)\nos.closerange(file, 20)  # the view has its own\nos.access('/snap/here', 0)\n"
               "print(hashlib.sha256(view).hexdigest(), '/data\\n' in open('/proc/self/maps').read())\n")
     t.freeze("image.snap", ["/usr/bin/python3", "-c", script], at=HERE, options=["--self-contained"])
     t.check(t.run([t.SNAPIMG, "thaw", "image.snap", "-o", "thawed.snap"]).status == 0, "not thawed")
