@@ -32,6 +32,14 @@ def saves():
     t.check(early == (seconds < 0.01) or seconds == 0.01, seconds, early)
 
 
+def left_out():
+    """Where a child meets the point, a line says that PROG is not in the image, unless somebody asked for that."""
+    line = b"image.snap: has cat, which sh started, and not sh itself: --whole takes both\n"
+    for options, told in (((), True), (("--whole",), False), (("--in", "cat"), False)):
+        traced = trace("read:0", *options, "sh", "-c", "cat; echo after")
+        t.check(traced.status == 0 and traced.err.endswith(line) == told, options, traced)
+
+
 TARGET = os.path.join(t.BUILD, "tests/tracer/target")
 TALKS = """
 import socket, sys
@@ -112,7 +120,7 @@ def attached():
         t.check(process.communicate(b"after")[0] == b"after" and process.returncode == 0, "it goes on")
 
 
-ROWS = {"saves": saves, "check.machine": machine, "check.timeline": timeline, "check.timeout": ended_in_time, "check.attached": attached}
+ROWS = {"saves": saves, "left-out": left_out, "check.machine": machine, "check.timeline": timeline, "check.timeout": ended_in_time, "check.attached": attached}
 ROWS |= {f"check.{word}": lambda word=word: lives(word) for word in ("siginfo", "traps", "group-stop", "exec-thread", "chain", "children", "threads")}
 
 if __name__ == "__main__":

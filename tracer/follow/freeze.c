@@ -367,7 +367,7 @@ enum status freeze(struct run *run, struct tracee *tracee, const struct arrival 
 	message_reason = tell_if_ended;
 	if ((status = stop(run, tracee, &tree)) == STATUS_OK &&
 	    (status = take(run, tracee, arrival, &tree, &result)) == STATUS_OK)
-		summary_print(run, arrival->point, &result, saved);
+		summary_print(run, tracee->process, arrival->point, &result, saved);
 	if (status == STATUS_REFUSED)
 		status = refusals_end();
 	message_reason = NULL;

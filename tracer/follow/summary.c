@@ -1,5 +1,6 @@
 #include "tracer/follow/summary.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,8 +47,23 @@ static void print_saved(char *text, size_t size, double seconds, const struct po
 	         seconds < 1 ? seconds * 1e3 : seconds, early ? ", a later point more" : "");
 }
 
-void summary_print(const struct run *run, const struct point *point, const struct snapshot_result *result,
-                   double saved)
+/* Who asked for no process by its name may take another one than PROG for PROG. */
+static void tell_who_is_left_out(const struct run *run, const struct process *process)
+{
+	const struct options *options = run->options;
+	const char *program = base_name(options->program[0]);
+	char name[PATH_MAX];
+
+	if (process->pid == run->root || options->whole || options->in || options->attach ||
+	    options->launcher || options->warm || !tracee_find(run->root) ||
+	    proc_read_link(proc_path(process->pid, "exe"), name, sizeof(name)) != STATUS_OK)
+		return;
+	tell("%s: has %s, which %s started, and not %s itself: --whole takes both", run->output,
+	     base_name(name), program, program);
+}
+
+void summary_print(const struct run *run, const struct process *process, const struct point *point,
+                   const struct snapshot_result *result, double saved)
 {
 	uint64_t bytes = result->stored_pages * 4096;
 	char image[32], pages[32], start[64], processes[32] = "";
@@ -61,4 +77,5 @@ void summary_print(const struct run *run, const struct point *point, const struc
 	     (unsigned long long)result->stored_pages, pages,
 	     result->image_size ? (double)bytes / (double)result->image_size : 0.0, processes,
 	     result->threads, result->threads == 1 ? "" : "s", point->text, result->seconds, start);
+	tell_who_is_left_out(run, process);
 }

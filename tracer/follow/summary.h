@@ -1,4 +1,4 @@
-/* The line after a dump. */
+/* The lines after a dump. */
 #ifndef TRACER_FOLLOW_SUMMARY_H
 #define TRACER_FOLLOW_SUMMARY_H
 
@@ -9,7 +9,8 @@
  * attached to, since its birth. */
 double summary_saved(const struct process *process);
 
-void summary_print(const struct run *run, const struct point *point, const struct snapshot_result *result,
-                   double saved);
+/* `process`: the one that was at the point. */
+void summary_print(const struct run *run, const struct process *process, const struct point *point,
+                   const struct snapshot_result *result, double saved);
 
 #endif
