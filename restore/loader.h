@@ -190,6 +190,8 @@ int file_open(uint32_t index, uint32_t flags);
 /* files.c: whether all files of EMBEDDED mappings are here, and the image tells which of its pages they have.
  */
 bool files_are_here(void);
+/* files.c: makes those that this process of a tree had made and that are gone. */
+void files_make_own(void);
 /* files.c: those of another image come. */
 void files_forget(void);
 /* files.c: ends as file_open() would, and leaves nothing. */

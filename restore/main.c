@@ -166,6 +166,10 @@ _Noreturn void loader_main(uint64_t *stack)
 	identity_enter();
 	if (snapimg_member_count(&loader.image) > 0)
 		tree_enter();
+	if (tree_is_one()) {
+		files_make_own();
+		tree_tell_made();
+	}
 	tell_phase("image and machine checked");
 
 	arguments_keep();

@@ -54,6 +54,13 @@ static uint64_t of_process(const void *record)
 	               : 0;
 }
 
+static uint64_t of_identity(const void *record)
+{
+	return ((const struct snapimg_identity *)record)->flags & SNAPIMG_IDENTITY_ANOTHERS
+	               ? SNAPIMG_FEATURE_TREE
+	               : 0;
+}
+
 static uint64_t of_object(const void *record)
 {
 	const struct snapimg_object *object = record;
@@ -89,6 +96,7 @@ static const struct {
         {SNAPIMG_SECTION_CARRIED, 0, of_content},
         {SNAPIMG_SECTION_ROOTDATA, 0, of_content},
         {SNAPIMG_SECTION_PROCESS, 0, of_process},
+        {SNAPIMG_SECTION_IDENTITIES, 0, of_identity},
         {SNAPIMG_SECTION_OBJECTS, 0, of_object},
         {SNAPIMG_SECTION_SOURCE, SNAPIMG_FEATURE_THAWED, NULL},
         {SNAPIMG_SECTION_TREE, SNAPIMG_FEATURE_TREE, NULL},

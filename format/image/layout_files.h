@@ -30,14 +30,15 @@ static_assert(sizeof(struct snapimg_file) == 88, "file layout");
 
 /* What tells more of a file than FILES does. */
 enum snapimg_identity_flag {
-	SNAPIMG_IDENTITY_HASHED = 1,    /* hash holds */
-	SNAPIMG_IDENTITY_WHOLE = 2,     /* it is of the whole file; else of what MAPPINGS show of it */
-	SNAPIMG_IDENTITY_EXCLUSIVE = 4, /* nobody may have changed it meanwhile */
-	SNAPIMG_IDENTITY_LIVE = 8,      /* the same inode may have another content now */
-	SNAPIMG_IDENTITY_MADE = 16,     /* the program made it; its content is in CARRIED */
-	SNAPIMG_IDENTITY_SCRATCH = 64,  /* made; each start has one of its own, without a name */
-	SNAPIMG_IDENTITY_NAMED = 128,   /* made, and needed by its name alone: no descriptor leads to it */
-	SNAPIMG_IDENTITY_FRESH = 32,    /* it changed just before it was recorded: its times prove nothing */
+	SNAPIMG_IDENTITY_HASHED = 1,     /* hash holds */
+	SNAPIMG_IDENTITY_WHOLE = 2,      /* it is of the whole file; else of what MAPPINGS show of it */
+	SNAPIMG_IDENTITY_EXCLUSIVE = 4,  /* nobody may have changed it meanwhile */
+	SNAPIMG_IDENTITY_LIVE = 8,       /* the same inode may have another content now */
+	SNAPIMG_IDENTITY_MADE = 16,      /* the program made it; its content is in CARRIED */
+	SNAPIMG_IDENTITY_SCRATCH = 64,   /* made; each start has one of its own, without a name */
+	SNAPIMG_IDENTITY_NAMED = 128,    /* made, and needed by its name alone: no descriptor leads to it */
+	SNAPIMG_IDENTITY_ANOTHERS = 256, /* another process of the tree may have made it: it does again */
+	SNAPIMG_IDENTITY_FRESH = 32,     /* it changed just before it was recorded: its times prove nothing */
 };
 struct snapimg_identity {
 	uint32_t file; /* index + 1 */

@@ -32,7 +32,7 @@ enum snapimg_error snapimg_rule_identity(const struct snapimg *image, uint32_t i
 	const struct snapimg_identity *identity = snapimg_get_identity(image) + index;
 	const uint32_t flags = SNAPIMG_IDENTITY_HASHED | SNAPIMG_IDENTITY_WHOLE | SNAPIMG_IDENTITY_EXCLUSIVE |
 	                       SNAPIMG_IDENTITY_LIVE | SNAPIMG_IDENTITY_MADE | SNAPIMG_IDENTITY_FRESH |
-	                       SNAPIMG_IDENTITY_SCRATCH | SNAPIMG_IDENTITY_NAMED;
+	                       SNAPIMG_IDENTITY_SCRATCH | SNAPIMG_IDENTITY_NAMED | SNAPIMG_IDENTITY_ANOTHERS;
 
 	if (identity->file <= (index > 0 ? identity[-1].file : 0) ||
 	    identity->file > snapimg_file_count(image) || (identity->flags & ~flags) != 0 ||
@@ -41,6 +41,10 @@ enum snapimg_error snapimg_rule_identity(const struct snapimg *image, uint32_t i
 		return SNAPIMG_ERR_FILE;
 	if ((identity->flags & (SNAPIMG_IDENTITY_SCRATCH | SNAPIMG_IDENTITY_MADE)) ==
 	    SNAPIMG_IDENTITY_SCRATCH)
+		return SNAPIMG_ERR_FILE;
+	if ((identity->flags & SNAPIMG_IDENTITY_ANOTHERS) != 0 &&
+	    ((identity->flags & SNAPIMG_IDENTITY_MADE) != 0 ||
+	     (image->header->required_features & SNAPIMG_FEATURE_TREE) == 0))
 		return SNAPIMG_ERR_FILE;
 	if ((identity->flags & SNAPIMG_IDENTITY_NAMED) != 0 &&
 	    ((identity->flags & (SNAPIMG_IDENTITY_SCRATCH | SNAPIMG_IDENTITY_MADE)) !=

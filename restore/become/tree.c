@@ -65,6 +65,7 @@ static void count_all(void)
 		bool lives = tree.member[i].state != SNAPIMG_MEMBER_ZOMBIE;
 		wanted[STAGE_BORN] += 1u + (tree_begins_group(i) ? 1u : 0u);
 		wanted[STAGE_GROUPED]++;
+		wanted[STAGE_MADE] += lives;
 		wanted[STAGE_QUIET] += tree_shares_descriptors(&tree.member[i]);
 		wanted[STAGE_READY] += lives;
 		wanted[STAGE_NUMBERED] += lives && !tree_shares_descriptors(&tree.member[i]);
@@ -164,6 +165,16 @@ void tree_leave_objects(void)
 	for (uint32_t i = 0; i < 2 * tree.pool_count; i++)
 		if (tree.pool[i] != NONE)
 			sys(__NR_close, tree.pool[i]);
+}
+
+void tree_tell_made(void)
+{
+	tree_arrive(STAGE_MADE);
+}
+
+void tree_await_made(void)
+{
+	tree_await(STAGE_MADE);
 }
 
 bool tree_has_sharers(void)

@@ -28,6 +28,9 @@ static inline bool tree_is_member(void)
 /* Makes what several of them have, and then the processes; returns in each, with its own image open. After
  * identity_enter(). */
 void tree_enter(void);
+/* This one has made again what it had made and what was gone; waits until that is true of all. */
+void tree_tell_made(void);
+void tree_await_made(void);
 /* Some have the descriptors of others (CLONE_FILES). */
 bool tree_has_sharers(void);
 /* Those who have their own wait, until the ones that share them have closed what they built their memory of;

@@ -8,9 +8,19 @@
 #include "format/image/reader.h"
 
 /* Where all meet. */
-/* QUIET: of those that share another's descriptors (CLONE_FILES), each has opened what it needs to build its
- * memory, and closed it; NUMBERED: of the others, each has its descriptors under their numbers. */
-enum stage { STAGE_BORN, STAGE_GROUPED, STAGE_QUIET, STAGE_READY, STAGE_NUMBERED, STAGE_SET, STAGES };
+/* MADE: each has made the files that it had made and that are gone. QUIET: of those that share another's
+ * descriptors (CLONE_FILES), each has opened what it needs to build its memory, and closed it; NUMBERED: of
+ * the others, each has its descriptors under their numbers. */
+enum stage {
+	STAGE_BORN,
+	STAGE_GROUPED,
+	STAGE_MADE,
+	STAGE_QUIET,
+	STAGE_READY,
+	STAGE_NUMBERED,
+	STAGE_SET,
+	STAGES
+};
 enum failure { FAILURE_NONE, FAILURE_TOLD, FAILURE_SILENT };
 enum { NONE = -1, ANY_SESSION = -1, LOOK_NS = 20000000, NAMES_MAX = 2048 };
 

@@ -12,7 +12,7 @@
 #include "restore/loader.h"
 #include "restore/look/identify.h"
 
-enum { FILES_MAX = 16384, TYPE_MASK = 0170000 };
+enum { FILES_MAX = 16384, TYPE_MASK = 0170000, REGULAR = 0100000 };
 
 static uint8_t checked[FILES_MAX / 8]; /* once a file, however many mappings it has */
 
@@ -170,8 +170,24 @@ void file_check(uint32_t index, uint32_t flags)
 {
 	const char *path = snapimg_string(&loader.image, snapimg_get_file(&loader.image)[index].path);
 	bool is_missing = sys(__NR_faccessat, AT_FDCWD, path, 0) == -ENOENT;
-	if (!file_is_scratch(index) && !(is_missing && file_can_be_made(index)))
+	bool may_be_made = file_can_be_made(index) || file_is_anothers(index);
+	bool is_being_made = file_is_anothers(index) && tree_is_one(); /* see file_open() */
+	if (!file_is_scratch(index) && !is_being_made && !(is_missing && may_be_made))
 		sys(__NR_close, file_open(index, flags));
+}
+
+void files_make_own(void)
+{
+	const struct snapimg_identity *identity = snapimg_get_identity(&loader.image);
+	const uint32_t others = SNAPIMG_IDENTITY_SCRATCH | SNAPIMG_IDENTITY_NAMED;
+	for (uint32_t i = 0; i < snapimg_identity_count(&loader.image); i++) {
+		uint32_t index = identity[i].file - 1;
+		const struct snapimg_file *file = &snapimg_get_file(&loader.image)[index];
+		if ((identity[i].flags & (SNAPIMG_IDENTITY_MADE | others)) == SNAPIMG_IDENTITY_MADE &&
+		    (file->mode & TYPE_MASK) == REGULAR &&
+		    sys(__NR_faccessat, AT_FDCWD, snapimg_string(&loader.image, file->path), 0) == -ENOENT)
+			sys(__NR_close, file_open(index, O_RDONLY));
+	}
 }
 
 static bool is_checked(uint32_t index)
@@ -184,6 +200,8 @@ int file_open(uint32_t index, uint32_t flags)
 	const struct snapimg_file *file = &snapimg_get_file(&loader.image)[index];
 	const char *path = snapimg_string(&loader.image, file->path);
 	bool is_scratch = file_is_scratch(index), is_new = !is_scratch && !is_checked(index);
+	if (is_new && tree_is_one() && file_is_anothers(index))
+		tree_await_made();
 	bool is_first = is_new && (!tree_is_one() || tree_is_first_to_open(path));
 	/* Nobody else makes it meanwhile, or finds it half made. */
 	bool is_held = is_new && tree_is_one() && (is_first || file_can_be_made(index));

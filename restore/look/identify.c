@@ -327,6 +327,12 @@ long file_make_named(uint32_t index, const char *path)
 	return descriptor < 0 ? descriptor : 0;
 }
 
+bool file_is_anothers(uint32_t index)
+{
+	const struct snapimg_identity *identity = find_identity(index);
+	return identity != NULL && (identity->flags & SNAPIMG_IDENTITY_ANOTHERS) != 0;
+}
+
 bool file_is_scratch(uint32_t index)
 {
 	const struct snapimg_identity *identity = find_identity(index);

@@ -24,6 +24,8 @@ long file_make(uint32_t index, const char *path);
 long file_make_named(uint32_t index, const char *path);
 /* Whether it would be made if it were not there. */
 bool file_can_be_made(uint32_t index);
+/* Whether another process of the tree may make it, if it is not there. */
+bool file_is_anothers(uint32_t index);
 /* Of some files only the program's own view counts, and each start has one of its own, without a name. */
 bool file_is_scratch(uint32_t index);
 /* A descriptor, or -errno. */

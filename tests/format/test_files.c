@@ -45,7 +45,12 @@ static void test_identities(void)
 	IDENTITY(FILE, .file = 0)
 	IDENTITY(FILE, .file = 1)
 	IDENTITY(FILE, .file = 5)
-	IDENTITY(FILE, .file = 2, .flags = 256)
+	IDENTITY(FILE, .file = 2, .flags = 512)
+	IDENTITY(FILE, .file = 3, .flags = SNAPIMG_IDENTITY_ANOTHERS) /* without a tree */
+	header.required_features = SNAPIMG_FEATURE_TREE;
+	IDENTITY(OK, .file = 3, .flags = SNAPIMG_IDENTITY_ANOTHERS)
+	IDENTITY(FILE, .file = 3, .flags = SNAPIMG_IDENTITY_ANOTHERS | SNAPIMG_IDENTITY_MADE)
+	header.required_features = 0;
 	IDENTITY(FILE, .file = 3, .flags = SNAPIMG_IDENTITY_SCRATCH)
 	IDENTITY(OK, .file = 3, .flags = SNAPIMG_IDENTITY_SCRATCH | SNAPIMG_IDENTITY_MADE)
 	IDENTITY(FILE, .file = 3, .flags = SNAPIMG_IDENTITY_NAMED)

@@ -54,27 +54,34 @@ def alike():
     t.check(contents[0] and contents[0] == contents[1], contents)
 
 
-# A directory like mpirun's for its session: a file that was closed, one that a child writes, and that child's own directory.
+# A directory like mpirun's for its session: a file that was closed, one that a child writes, one that it only sees and its parent
+# writes, and that child's own directory.
 SESSION = """
-import os, shutil, time
+import mmap, os, shutil, time
 time.sleep(0.1)  # younger than the program, beyond what a clock's ticks tell
 os.makedirs('session/inner/own')
 os.chmod('session', 0o750)
 with open('session/inner/closed', 'w') as file:
     file.write('closed')
+parents = open('session/inner/parents', 'w')
+parents.write('its ')
+parents.flush()
 go, told = os.pipe()
 opened = os.open('session', os.O_RDONLY | os.O_DIRECTORY)
 child = os.fork()
 if child == 0:
     os.close(told)
     os.chdir('session/inner/own')
+    parents.close()
+    with open('../parents', 'rb') as file:
+        seen = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     held = open('../held', 'w')
     held.write('one ')
     held.flush()
     os.read(go, 1)
     held.write('two')
     held.close()
-    os._exit(7 if os.path.isdir('../own') else 1)
+    os._exit(7 if os.path.isdir('../own') and seen[:] == b'its ' else 1)
 os.close(go)
 while not (os.path.exists('session/inner/held') and os.path.getsize('session/inner/held') == 4):
     pass
@@ -82,7 +89,9 @@ os.path.exists('/snap/here')
 os.close(told)
 status = os.waitpid(child, 0)[1]
 os.stat('inner', dir_fd=opened)
-read = [open('session/inner/' + name).read() for name in ('closed', 'held')]
+parents.write('own')
+parents.close()
+read = [open('session/inner/' + name).read() for name in ('closed', 'held', 'parents')]
 print(read, oct(os.stat('session').st_mode & 0o777), status >> 8)
 shutil.rmtree('session')
 """
@@ -93,7 +102,7 @@ def directory():
     t.need_pid_namespace()
     if not re.fullmatch(rb"[1-9]\d*\n", t.run(["stat", "-c", "%W", "."]).out):
         t.skip("this filesystem keeps no time of birth")
-    wanted = t.Result(0, b"['closed', 'one two'] 0o750 7\n", b"")
+    wanted = t.Result(0, b"['closed', 'one two', 'its own'] 0o750 7\n", b"")
     t.freeze("image.snap", ["/usr/bin/python3", "-c", SESSION], at=HERE)
     with open("birth", "w") as file:
         file.flush()

@@ -185,7 +185,7 @@ static enum status gather_plan(struct capture *capture)
 	enum status status;
 
 	if ((status = files_identify(&capture->files, &capture->mappings, &capture->descriptors,
-	                             capture->first, capture->request->carry, capture->known)) != STATUS_OK ||
+	                             capture->first, capture->request, capture->known)) != STATUS_OK ||
 	    (status = root_read(capture->request->embeds, &capture->descriptors.objects, &capture->root)) !=
 	            STATUS_OK)
 		return status;

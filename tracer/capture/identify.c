@@ -290,18 +290,30 @@ static enum status carry_content(const struct file *file, uint32_t index, struct
 	return status;
 }
 
-static enum status carry_if_made(struct file *file, uint32_t index, uint8_t uses,
-                                 struct descriptors *descriptors, const struct proc_stat *process,
-                                 const struct carry *carry)
+/* Of what this process only reads: who writes it may be another of its tree. */
+static bool may_be_anothers(const struct file *file, const struct proc_stat *first)
 {
+	struct statx times;
+
+	return statx(file->fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_CTIME, &times) == 0 &&
+	       is_younger(&times, first);
+}
+
+static enum status carry_if_made(struct file *file, uint32_t index, uint8_t uses,
+                                 struct descriptors *descriptors, const struct proc_stat *first,
+                                 const struct snapshot_request *request)
+{
+	const struct carry *carry = request->carry;
 	bool scratch = is_scratch(file->path), wanted = scratch || is_wanted(carry, file->path);
 	const char *beside;
-	bool made = wanted || (!carry->none && is_made(file, uses, process));
+	bool made = wanted || (!carry->none && is_made(file, uses, first));
 
 	if (made && !wanted && file->record.size > IDENTIFY_MAX) {
 		explain("%s: larger than 64 MiB: not carried (--carry=FILE carries it)", file->path);
 		return STATUS_OK;
 	}
+	if (!made && request->in_tree && !carry->none && may_be_anothers(file, first))
+		file->identity.flags |= SNAPIMG_IDENTITY_ANOTHERS;
 	if (!made)
 		return STATUS_OK;
 	if (!scratch && (beside = made_file_beside_content(file->fd, file->path)) != NULL) {
@@ -379,8 +391,8 @@ static enum status hash_all(struct files *files, const struct mappings *mappings
 }
 
 enum status files_identify(struct files *files, const struct mappings *mappings,
-                           struct descriptors *descriptors, const struct proc_stat *process,
-                           const struct carry *carry, struct known_hashes *known)
+                           struct descriptors *descriptors, const struct proc_stat *first,
+                           const struct snapshot_request *request, struct known_hashes *known)
 {
 	uint8_t *uses = calloc(files->count + 1, 1);
 	enum status status = STATUS_OK;
@@ -400,7 +412,7 @@ enum status files_identify(struct files *files, const struct mappings *mappings,
 	status = hash_all(files, mappings, uses, known);
 	for (uint32_t i = 0; i < files->count && status == STATUS_OK; i++)
 		if (files->file[i].identity.file)
-			status = carry_if_made(&files->file[i], i, uses[i], descriptors, process, carry);
+			status = carry_if_made(&files->file[i], i, uses[i], descriptors, first, request);
 	free(uses);
 	return status;
 }

@@ -15,11 +15,12 @@
 enum { IDENTIFY_MAX = 64 << 20 };
 
 /* When all that the image says of files is known: notes for each how it is used, and a hash of what counts;
- * adds the content of those that the program made (carry says which) to `descriptors`. The process is
- * stopped. What the others of its tree have is `known`. */
+ * adds the content of those that the program made (the request's `carry` says which) to `descriptors`.
+ * `first`: the first process of its tree, or itself. The process is stopped. What the others of its tree have
+ * is `known`. */
 enum status files_identify(struct files *files, const struct mappings *mappings,
-                           struct descriptors *descriptors, const struct proc_stat *process,
-                           const struct carry *carry, struct known_hashes *known)
+                           struct descriptors *descriptors, const struct proc_stat *first,
+                           const struct snapshot_request *request, struct known_hashes *known)
         __attribute__((warn_unused_result));
 
 /* Whether what was born then, or where the filesystem keeps no such time was changed last, is younger than

@@ -51,13 +51,13 @@ static void print_saved(char *text, size_t size, double seconds, const struct po
 static void tell_who_is_left_out(const struct run *run, const struct process *process)
 {
 	const struct options *options = run->options;
-	const char *program = base_name(options->program[0]);
 	char name[PATH_MAX];
 
 	if (process->pid == run->root || options->whole || options->in || options->attach ||
 	    options->launcher || options->warm || !tracee_find(run->root) ||
 	    proc_read_link(proc_path(process->pid, "exe"), name, sizeof(name)) != STATUS_OK)
 		return;
+	const char *program = base_name(options->program[0]);
 	tell("%s: has %s, which %s started, and not %s itself: --whole takes both", run->output,
 	     base_name(name), program, program);
 }
