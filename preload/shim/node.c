@@ -87,12 +87,8 @@ const char *snap_read_starts_link(const char *path)
 
 char *getenv(const char *name)
 {
-	char *(*real)(const char *);
-	char *given;
+	char *given = snap_variable(&snap_real.getenv, name);
 
-	*(void **)(void *)&real = snap_next(&snap_real.getenv, "getenv");
-	snap_note_variable(name);
-	given = real ? real(name) : NULL;
 	if (!napi_module_register || !uv_os_getenv || name[0] == '\0')
 		return given;
 	if (!was_asked && equal(name, "NODE_OPTIONS")) {

@@ -49,6 +49,9 @@ __attribute__((visibility("hidden"))) const char *snap_read_starts_link(const ch
 /* variables.c: with the environment that the program begins with, and for each variable that is asked for. */
 __attribute__((visibility("hidden"))) void snap_watch_variables(char *const *envp);
 __attribute__((visibility("hidden"))) void snap_note_variable(const char *name);
+/* Notes it and returns its value, by the next getenv(3) or secure_getenv(3), or where that has not been found
+ * yet by a look. */
+__attribute__((visibility("hidden"))) char *snap_variable(void *const *next, const char *name);
 /* brk.c: hooks malloc where there is a hook. */
 __attribute__((visibility("hidden"))) void snap_refuse_brk(void);
 

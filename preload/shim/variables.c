@@ -11,6 +11,8 @@
 #include "preload/shim/shim.h"
 
 SNAP_EXPORT char *secure_getenv(const char *name);
+#pragma weak environ
+extern char **environ;
 
 enum { PATH_ROOM = 256 };
 static const char mark[] = "/snap/warm/variable/";
@@ -47,11 +49,31 @@ void snap_note_variable(const char *name)
 		shim_call(__NR_faccessat, (uint64_t)AT_FDCWD, (uint64_t)path, 0, 0, 0, 0);
 }
 
-char *secure_getenv(const char *name)
+/* As getenv(3) has it, for who asks before the next one has been found: jemalloc does while it begins, and
+ * dlsym(3) of glibc before 2.34 would wait for memory from it. */
+static char *look_up(const char *name)
+{
+	size_t length = 0;
+
+	while (name[length] != '\0')
+		length++;
+	for (char **at = &environ ? environ : NULL; at && *at; at++)
+		if (begins(*at, name) && (*at)[length] == '=')
+			return *at + length + 1;
+	return NULL;
+}
+
+/* Nobody is asked with more rights than its caller's, for then there is no shim. */
+char *snap_variable(void *const *next, const char *name)
 {
 	char *(*real)(const char *);
 
-	*(void **)(void *)&real = snap_next(&snap_real.secure_getenv, "secure_getenv");
+	*(void **)(void *)&real = *next;
 	snap_note_variable(name);
-	return real ? real(name) : NULL;
+	return real ? real(name) : look_up(name);
+}
+
+char *secure_getenv(const char *name)
+{
+	return snap_variable(&snap_real.secure_getenv, name);
 }

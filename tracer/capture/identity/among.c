@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "tracer/capture/identity/module.h"
 #include "tracer/ptrace/memory.h"
 
 /* Objects that hold a number each take 16 to 64 bytes, mostly. */
@@ -10,6 +11,8 @@ enum { REACH = 512 };
 /* What is read of the target around the number, which is at `at`. */
 struct around {
 	const struct id_search *search;
+	const struct mappings *mappings; /* NULL: what is near is no address */
+	uint64_t from;
 	uint8_t bytes[2 * REACH];
 	size_t size, at;
 	uint32_t id;
@@ -48,6 +51,18 @@ static bool is_among_neighbours(const struct around *around, const struct writin
 	return __builtin_popcountll(seen) >= ENOUGH;
 }
 
+/* Programs that are linked to one place lie at addresses of the size of IDs. */
+static bool is_address(const struct around *around, size_t at, const struct writing *writing)
+{
+	uint64_t address;
+
+	if (!around->mappings || writing->is_swapped || (around->from + at) % sizeof(address) != 0 ||
+	    sizeof(address) > around->size - at)
+		return false;
+	memcpy(&address, around->bytes + at, sizeof(address));
+	return mapping_at(around->mappings, address) != NULL;
+}
+
 /* At equal distances there are others of about its size: a table's column. One of the program's own threads
  * is what it seems. */
 static bool is_in_column(const struct around *around, const struct writing *writing, size_t stride)
@@ -62,7 +77,8 @@ static bool is_in_column(const struct around *around, const struct writing *writ
 			continue;
 		uint64_t word = word_at(around, at, writing);
 		bool is_new = word != writing->own && word >= writing->least && word <= writing->most &&
-		              id_search_owner(around->search, (uint32_t)word) < 0;
+		              id_search_owner(around->search, (uint32_t)word) < 0 &&
+		              !is_address(around, at, writing);
 		for (size_t i = 0; i < count && is_new; i++)
 			is_new = seen[i] != word;
 		if (is_new)
@@ -164,6 +180,7 @@ static bool read_around(struct around *around, const struct id_found *found, uin
 	uint64_t to = end - found->address < REACH ? end : found->address + REACH;
 
 	around->size = to - from;
+	around->from = from;
 	around->at = found->address - from;
 	return tracee_read((pid_t)around->search->thread[0].tid, from, around->bytes, to - from) == 0;
 }
@@ -196,17 +213,17 @@ bool number_is_in_slots(const struct id_search *search, const struct id_found *f
 	return count >= ENOUGH;
 }
 
-bool number_is_among_others(const struct id_search *search, const struct id_found *found, uint64_t start,
-                            uint64_t end)
+bool number_is_among_others(const struct id_search *search, const struct id_found *found,
+                            const struct mapping *mapping, const struct mappings *mappings)
 {
 	const struct snapimg_thread *thread = search->thread;
 	bool is_parents =
 	        found->kind == SNAPIMG_KEPT_PARENT_WORD || found->kind == SNAPIMG_KEPT_PARENT_TEXT ||
 	        found->kind == SNAPIMG_KEPT_PARENT_NAME || found->kind == SNAPIMG_KEPT_PARENT_TAGGED;
 	uint32_t id = is_parents ? search->parent : thread[found->thread].tid;
-	struct around around = {.search = search, .id = id};
+	struct around around = {.search = search, .mappings = mappings, .id = id};
 
-	if (!read_around(&around, found, start, end))
+	if (!read_around(&around, found, mapping->record.start, mapping->record.end))
 		return false;
 	switch (found->kind) {
 	case SNAPIMG_KEPT_WORD:

@@ -3,11 +3,12 @@
 #define TRACER_CAPTURE_IDENTITY_AMONG_H
 
 #include "tracer/capture/identity/search.h"
+#include "tracer/capture/memory/mappings.h"
 
-/* `found`: in [start, end), its mapping. True where several other numbers of about that size are near it, in
- * its form: as words, as a language's numbers or as texts. */
-bool number_is_among_others(const struct id_search *search, const struct id_found *found, uint64_t start,
-                            uint64_t end);
+/* `found`: in `mapping`, one of `mappings`. True where several other numbers of about that size are near it,
+ * in its form: as words, as a language's numbers or as texts. */
+bool number_is_among_others(const struct id_search *search, const struct id_found *found,
+                            const struct mapping *mapping, const struct mappings *mappings);
 
 /* Among the slots of a hash table, 16 bits each, the empty ones -1, as Python has them: an index beside empty
  * slots looks like a negative number, and is none. */

@@ -176,7 +176,7 @@ static enum status keep_parent(const struct look *look, const struct mapping *ma
 {
 	if (is_of_code(look, mapping, id.record.kind) ||
 	    number_is_among_others(look->search, &(struct id_found){id.record.address, 0, id.record.kind},
-	                           mapping->record.start, mapping->record.end))
+	                           mapping, look->mappings))
 		return STATUS_OK;
 	id.where = name_of(look, mapping, id.record.address);
 	look->kept->uncorrected++;
@@ -266,7 +266,7 @@ static enum status sort_out(const struct look *look, const struct id_found *foun
 	        (is_of_code(look, mapping, found->kind) ||
 	         number_is_among_others(look->search,
 	                                &(struct id_found){id.record.address, found->thread, found->kind},
-	                                mapping->record.start, mapping->record.end));
+	                                mapping, look->mappings));
 	/* Of all threads' IDs some number is one by accident; who keeps them has several. */
 	if (among_others && found->thread > 0)
 		return STATUS_OK;
