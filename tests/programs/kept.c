@@ -248,6 +248,33 @@ static void *tell_and_wait(void *unused)
 	return unused;
 }
 
+/* As CPython has it, and in the rest of its eight bytes what makes a pointer of them. */
+static void keep_python_int(void)
+{
+	enum { REST = 0x6000, PAGE = 4096 };
+	static const struct {
+		uint64_t head[3];
+		const char *name;
+	} type = {.name = "int"};
+	volatile struct {
+		uint64_t references;
+		const void *type;
+		uint64_t size;
+		uint32_t digit, rest;
+	} *kept = malloc(sizeof(*kept));
+	uint64_t meant = (uint64_t)REST << 32 | (uint64_t)getpid();
+	void *target = (void *)(meant / PAGE * PAGE);
+
+	CHECK(mmap(target, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
+	      target);
+	kept->references = kept->size = 1;
+	kept->type = &type;
+	kept->digit = (uint32_t)getpid();
+	kept->rest = REST;
+	point();
+	CHECK((pid_t)kept->digit == getpid() && kept->rest == REST);
+}
+
 /* The point is a call that is made while the only copies are in registers that the call leaves alone: of its
  * ID, and of another thread's, as after clone(2). */
 static void keep_register(void)
@@ -463,6 +490,7 @@ static const struct {
         {"name", keep_name},
         {"register", keep_register},
         {"chunk", keep_chunk},
+        {"python-int", keep_python_int},
         {"plain", keep_plain},
         {"errorcheck", keep_errorcheck},
         {"recursive", keep_recursive},

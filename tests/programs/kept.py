@@ -10,7 +10,7 @@ import snaptest as t  # noqa: E402
 
 HERE = "path:/snap/here"
 KNOWN = ("plain", "errorcheck", "recursive", "inheriting", "inheriting-recursive", "robust", "robust-recursive",
-         "robust-inheriting", "rwlock")
+         "robust-inheriting", "rwlock", "python-int")
 KEPT = {"tagged": "number of a language", "path": "path", "data": "number", "heap": "number", "register": "register", "thread": "number",
         "negative": "negative number"}
 FORMS = {"forms": {"number in an odd place", "number in network order", "hexadecimal text", "text of wide characters"},

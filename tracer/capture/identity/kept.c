@@ -219,48 +219,69 @@ static bool is_message_of_v8(const struct look *look, const struct id_found *fou
 	        memcmp(after, log, sizeof(after)) == 0);
 }
 
+/* What stands around a number of the program's own. */
+static struct place look_at_place(const struct look *look, const struct mapping *mapping,
+                                  const struct id_found *found)
+{
+	const struct snapimg_thread *owner = &look->threads->thread[found->thread];
+	struct place place = {
+	        .pid = look->threads->stopped->thread[0].tid,
+	        .address = found->address,
+	        .id = owner->tid,
+	        .thread = found->thread,
+	        .self = owner->registers.fs_base,
+	        .module = module_of_data(look->mappings, look->files, found->address),
+	        .mappings = look->mappings,
+	};
+
+	place_look(&place, mapping->record.start, mapping->record.end);
+	return place;
+}
+
+/* It is something else, which equals an ID by accident. `place`: NULL where it isn't known. */
+static bool is_none(const struct look *look, const struct mapping *mapping, const struct id_found *found,
+                    const struct place *place)
+{
+	bool is_word = place && found->kind == SNAPIMG_KEPT_WORD;
+
+	if (is_word && place_is_python_int(place))
+		return false;
+	return is_of_pointer(look, found) || is_relocated(mapping) ||
+	       (is_rare(found->kind) && is_of_code(look, mapping, found->kind)) ||
+	       is_of_other_language(look, found) || is_message_of_v8(look, found) ||
+	       (place && place_is_version_of_dict(place)) ||
+	       (is_word && (place_is_state_of_str(place) || place_is_range_of_text(place) ||
+	                    place_is_size_of_chunk(place)));
+}
+
 static enum status sort_out(const struct look *look, const struct id_found *found)
 {
 	const struct mapping *mapping = mapping_at(look->mappings, found->address);
 	struct kept_id id = {
 	        .record = {.address = found->address, .kind = found->kind, .thread = found->thread}};
-	const struct snapimg_thread *owner = &look->threads->thread[found->thread];
 	struct known known = {0};
+	struct place place;
 	enum status status = STATUS_OK;
 
 	if (mapping && mapping->record.kind == SNAPIMG_MAPPING_MEMORY)
 		mapping = find_view(look->mappings, mapping, &id.record.address);
 	if (!mapping || kept_is_left_on_stack(look, mapping, found->address) ||
-	    is_fixed(look->fixups, found->address) || is_of_file(look, mapping, found) ||
-	    is_of_pointer(look, found) || is_relocated(mapping) ||
-	    (is_rare(found->kind) && is_of_code(look, mapping, found->kind)) ||
-	    is_of_other_language(look, found) || is_message_of_v8(look, found) ||
+	    is_fixed(look->fixups, found->address) || is_of_file(look, mapping, found))
+		return STATUS_OK;
+	bool is_own = is_number_of_its_own(mapping, found->kind);
+	if (is_own)
+		place = look_at_place(look, mapping, found);
+	if (is_none(look, mapping, found, is_own ? &place : NULL) ||
 	    number_is_in_slots(look->search,
 	                       &(struct id_found){id.record.address, found->thread, found->kind},
 	                       mapping->record.start, mapping->record.end))
 		return STATUS_OK;
 	if (is_of_parent(found->kind))
 		return keep_parent(look, mapping, id);
-	if (is_number_of_its_own(mapping, found->kind)) {
-		struct place place = {
-		        .pid = look->threads->stopped->thread[0].tid,
-		        .address = found->address,
-		        .id = owner->tid,
-		        .thread = found->thread,
-		        .self = owner->registers.fs_base,
-		        .module = module_of_data(look->mappings, look->files, found->address),
-		        .mappings = look->mappings,
-		};
-		place_look(&place, mapping->record.start, mapping->record.end);
-		if (place_is_version_of_dict(&place) ||
-		    (found->kind == SNAPIMG_KEPT_WORD &&
-		     (place_is_range_of_text(&place) || place_is_size_of_chunk(&place))))
-			return STATUS_OK;
-		if (found->kind == SNAPIMG_KEPT_WORD)
-			status = place_recognise(&place, look->fixups, &known);
-		if (!known.name && place_is_among_numbers(&place))
-			id.record.kind = SNAPIMG_KEPT_UNSURE;
-	}
+	if (is_own && found->kind == SNAPIMG_KEPT_WORD)
+		status = place_recognise(&place, look->fixups, &known);
+	if (is_own && !known.name && place_is_among_numbers(&place))
+		id.record.kind = SNAPIMG_KEPT_UNSURE;
 	bool among_others =
 	        !known.name &&
 	        (is_of_code(look, mapping, found->kind) ||

@@ -145,15 +145,21 @@ static bool is_python_loop(const struct place *place)
 	return has_type_name(place, TYPE, "_RunningLoopHolder");
 }
 
-/* CPython's int of one digit that one place refers to: os.getpid() that was kept, threading's native_id.
- * PyLongObject: references, type, size (from 3.12 on times 8), digit. */
-static bool is_python_int(const struct place *place)
+/* CPython's int of one digit. PyLongObject: references, type, size (from 3.12 on times 8), digit. */
+bool place_is_python_int(const struct place *place)
 {
-	enum { REFERENCES = -24, TYPE = -16, SIZE = -8 };
+	enum { TYPE = -16, SIZE = -8 };
 	uint64_t size = long_at(place, SIZE);
 
-	return word_at(place, REFERENCES) == 1 && (size == 1 || size == 8) &&
-	       has_type_name(place, TYPE, "int");
+	return (size == 1 || size == 8) && has_type_name(place, TYPE, "int");
+}
+
+/* That one place refers to: os.getpid() that was kept, threading's native_id. */
+static bool is_python_int_of_one(const struct place *place)
+{
+	enum { REFERENCES = -24 };
+
+	return word_at(place, REFERENCES) == 1 && place_is_python_int(place);
 }
 
 static enum status fix_word(const struct place *place, struct fixups *fixups)
@@ -225,7 +231,7 @@ static const struct known_place {
 } known_places[] = {
         /* What is sure comes first: an int of Python, with what lies behind it, can look like a mutex. */
         {"a running loop of Python's asyncio", is_python_loop, fix_word},
-        {"an int of Python", is_python_int, fix_word},
+        {"an int of Python", is_python_int_of_one, fix_word},
         {"a held mutex", is_mutex_owner, fix_mutex_owner},
         {"a held mutex", is_mutex_lock, fix_mutex_lock},
         {"a rwlock held for writing", is_rwlock_writer, fix_word},
@@ -254,6 +260,15 @@ bool place_is_version_of_dict(const struct place *place)
 	enum { TYPE = -16 };
 
 	return word_at(place, 4) == 0 && has_type_name(place, TYPE, "dict");
+}
+
+/* Of a byte of flags of CPython's str the other three are what was there before: of a number that has gone.
+ * PyASCIIObject: references, type, length, hash, state. */
+bool place_is_state_of_str(const struct place *place)
+{
+	enum { TYPE = -24 };
+
+	return has_type_name(place, TYPE, "str");
 }
 
 /* V8's pointers to its own objects are odd. */
@@ -312,15 +327,24 @@ static bool is_size_of_chunk(uint64_t word)
 	return size % CHUNK_ALIGNMENT == 0 && size >= CHUNK_LEAST && size <= UINT32_MAX;
 }
 
-/* The next chunk's header says that this one is in use, and leads to another header. */
+/* The next chunk's header says that this one is in use, and the headers lead from one to the next: many of
+ * them, or up to the end of the top chunk, which is a page's. One or two do in other memory, too: in a
+ * Python's, those after one number in twenty. */
 static bool is_size_of_used_chunk(const struct place *place, uint64_t size)
 {
-	uint64_t next = place->address + size, word, other;
+	enum { ENOUGH = 16, LEAST = 2 };
+	uint64_t header = place->address + size, word;
 
-	return tracee_read(place->pid, next, &word, sizeof(word)) == 0 && is_size_of_chunk(word) &&
-	       (word & chunk_is_before) != 0 &&
-	       tracee_read(place->pid, next + (word & ~chunk_flags), &other, sizeof(other)) == 0 &&
-	       is_size_of_chunk(other);
+	for (int seen = 0; seen < ENOUGH; seen++) {
+		uint64_t chunk = header - sizeof(word);
+		if (seen >= LEAST && chunk % SNAPIMG_PAGE_SIZE == 0)
+			return true;
+		if (tracee_read(place->pid, header, &word, sizeof(word)) != 0 || !is_size_of_chunk(word) ||
+		    (seen == 0 && (word & chunk_is_before) == 0))
+			return false;
+		header += word & ~chunk_flags;
+	}
+	return true;
 }
 
 /* A free chunk has its size, with flags in three bits, and again after its end, where the next chunk begins.

@@ -27,8 +27,11 @@ struct known {
 };
 /* A number that is surely no ID. */
 bool place_is_version_of_dict(const struct place *place);
+bool place_is_state_of_str(const struct place *place);
 bool place_is_range_of_text(const struct place *place);
 bool place_is_size_of_chunk(const struct place *place);
+/* One that surely may be one, whatever stands in what is left of its eight bytes. */
+bool place_is_python_int(const struct place *place);
 /* An array of numbers, such as a hash table's indices, has that of the ID too. */
 bool place_is_among_numbers(const struct place *place);
 /* What it is; adds the fix-ups that make it right. */
