@@ -56,8 +56,9 @@ def draw_row(one, scale, y):
 
 
 def draw(outcomes, file):
-    """Rows without a peer have no ratio to show, and rows that weren't measured nothing at all."""
-    shown = [one for one in outcomes if one.ratio and one.theirs and one.ratio > 0]
+    """Rows without a peer have no ratio to show, and rows that weren't measured nothing at all. What images cost that travel is
+    for the manual (snaptrace-machines(7))."""
+    shown = [one for one in outcomes if one.ratio and one.theirs and one.ratio > 0 and not one.row.name.startswith("travel.")]
     values = [value for one in shown for value in (one.ratio, one.row.bar) if value]
     scale = Scale(values or [1])
     bottom = TOP + STEP * len(shown)

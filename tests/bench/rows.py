@@ -89,7 +89,7 @@ ROWS = (
 
     # Part 4: thawed, with a hot set, shared
     Row("empty.thawed", "near-empty static program, thawed", start.empty, "thawed", "no-op",
-        "fork+exec of a no-op without libc", 1.6, EXEC),
+        "fork+exec of a no-op without libc", 2.0, EXEC),
     Row("empty.floor", "snaprun --version: its exec and exit alone", start.empty, "floor", "no-op",
         "fork+exec of a no-op without libc", None, "the exec of a static program"),
     Row("exit.thawed", "Python + imports, thawed, to _exit", start.python_exit, "thawed", "fork", FORK, 0.5, FAULTS),
@@ -98,7 +98,7 @@ ROWS = (
     Row("exit.thawed.cold", "Python + imports, thawed, to _exit", start.python_exit, "thawed", "cold", "cold start", 1 / 65,
         FAULTS),
     Row("exit.frozen", "Python + imports, frozen, no cache, to _exit", start.python_exit, "frozen", "cold", "cold start",
-        1 / 10, DECODING),
+        1 / 9, DECODING),
     Row("exit.frozen.lz4", "Python + imports, frozen by lz4, no cache, to _exit", start.python_exit, "lz4", "cold", "cold start",
         1 / 12, DECODING),
     Row("exit.contained.c", "Python + imports, self-contained, thawed, to _exit", start.python_exit, "contained", "C fork",
@@ -122,7 +122,7 @@ ROWS = (
     Row("exit.criu.frozen", "Python + imports, frozen, no cache, to _exit", start.python_exit, "frozen", "criu",
         "criu restore, as root", None, DECODING),
     Row("work.hot", "Python + imports, hot set, some work, to _exit", start.python_work, "hot", "fork",
-        "the same work in a forked warm child", 0.5, "the work"),
+        "the same work in a forked warm child", 0.8, "the work"),
     Row("work.hot.floor", "Python + imports, hot set, some work, to _exit", start.python_floors, "work", "work floor",
         "the same work in the warm process itself, and an exec", 1.35, "the work"),
     Row("end.hot.floor", "Python + imports, hot set, some work and Python's own end", start.python_floors, "end", "end floor",
