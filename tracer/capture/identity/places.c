@@ -319,6 +319,7 @@ bool place_is_range_of_text(const struct place *place)
  * such chunks have many sizes. */
 enum { CHUNK_ALIGNMENT = 16, CHUNK_LEAST = 32 };
 static const uint64_t chunk_flags = 7, chunk_is_before = 1; /* PREV_INUSE: the chunk before is in use */
+static const uint64_t fence = 16 | 1; /* at the end of memory that malloc(3) could not make larger */
 
 static bool is_size_of_chunk(uint64_t word)
 {
@@ -328,19 +329,22 @@ static bool is_size_of_chunk(uint64_t word)
 }
 
 /* The next chunk's header says that this one is in use, and the headers lead from one to the next: many of
- * them, or up to the end of the top chunk, which is a page's. One or two do in other memory, too: in a
- * Python's, those after one number in twenty. */
+ * them, or up to the end of the top chunk, which is a page's, or to a fence. One or two do in other memory,
+ * too: in a Python's, those after one number in twenty. */
 static bool is_size_of_used_chunk(const struct place *place, uint64_t size)
 {
-	enum { ENOUGH = 16, LEAST = 2 };
+	enum { ENOUGH = 16 };
 	uint64_t header = place->address + size, word;
 
 	for (int seen = 0; seen < ENOUGH; seen++) {
 		uint64_t chunk = header - sizeof(word);
-		if (seen >= LEAST && chunk % SNAPIMG_PAGE_SIZE == 0)
+		if (seen > 0 && chunk % SNAPIMG_PAGE_SIZE == 0)
 			return true;
-		if (tracee_read(place->pid, header, &word, sizeof(word)) != 0 || !is_size_of_chunk(word) ||
-		    (seen == 0 && (word & chunk_is_before) == 0))
+		if (tracee_read(place->pid, header, &word, sizeof(word)) != 0)
+			return false;
+		if (seen > 0 && word == fence)
+			return true;
+		if (!is_size_of_chunk(word) || (seen == 0 && (word & chunk_is_before) == 0))
 			return false;
 		header += word & ~chunk_flags;
 	}
