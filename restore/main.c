@@ -135,6 +135,14 @@ static void commit(void)
 	resume_commit();
 }
 
+/* Returns in each process of the tree. */
+static void enter_tree(void)
+{
+	tree_enter();
+	files_make_own();
+	tree_tell_made();
+}
+
 _Noreturn void loader_main(uint64_t *stack)
 {
 	populate_self();
@@ -165,11 +173,7 @@ _Noreturn void loader_main(uint64_t *stack)
 		root_enter();
 	identity_enter();
 	if (snapimg_member_count(&loader.image) > 0)
-		tree_enter();
-	if (tree_is_one()) {
-		files_make_own();
-		tree_tell_made();
-	}
+		enter_tree();
 	tell_phase("image and machine checked");
 
 	arguments_keep();

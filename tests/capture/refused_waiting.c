@@ -87,18 +87,26 @@ static bool connect_error(void)
 	return connect(fd, (struct sockaddr *)&name, size) < 0 && waits(fd, POLLOUT);
 }
 
-/* Both sides have said all and closed; what is left is the end of the stream. */
-static bool ended_connection(void)
+/* Returns the other end of what `fd` becomes, accepted at `server`; -1, with errno. */
+static int connect_within(int server, int fd)
 {
 	struct sockaddr_in name = loopback(0);
 	socklen_t size = sizeof(name);
-	char byte;
-	int server = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (bind(server, (struct sockaddr *)&name, size) < 0 || listen(server, 1) < 0 ||
 	    getsockname(server, (struct sockaddr *)&name, &size) < 0 ||
 	    connect(fd, (struct sockaddr *)&name, size) < 0)
+		return -1;
+	return accept(server, NULL, NULL);
+}
+
+/* Both sides have said all and closed; what is left is the end of the stream. */
+static bool ended_connection(void)
+{
+	char byte;
+	int server = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+	int other = connect_within(server, fd);
+	if (other < 0)
 		return false;
-	int other = accept(server, NULL, NULL);
 	return shutdown(other, SHUT_WR) == 0 && recv(fd, &byte, 1, 0) == 0 && shutdown(fd, SHUT_WR) == 0 &&
 	       recv(other, &byte, 1, 0) == 0 && close(other) == 0 && close(server) == 0;
 }
@@ -112,15 +120,11 @@ static bool urgent(void)
 /* Received, but reading is to stop where it was: a reader would go past it, and lose what follows. */
 static bool urgent_mark(void)
 {
-	struct sockaddr_in name = loopback(0);
-	socklen_t size = sizeof(name);
 	char byte;
 	int server = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (bind(server, (struct sockaddr *)&name, size) < 0 || listen(server, 1) < 0 ||
-	    getsockname(server, (struct sockaddr *)&name, &size) < 0 ||
-	    connect(fd, (struct sockaddr *)&name, size) < 0)
+	int other = connect_within(server, fd);
+	if (other < 0)
 		return false;
-	int other = accept(server, NULL, NULL);
 	return send(other, "ab", 2, 0) == 2 && send(other, "c", 1, MSG_OOB) == 1 && waits(fd, POLLPRI) &&
 	       recv(fd, &byte, 1, MSG_OOB) == 1 && byte == 'c' && close(server) == 0;
 }
